@@ -1,0 +1,1 @@
+"""The intermediate representation: types, the program, its text form and its verifier."""
