@@ -65,6 +65,7 @@ class Gate:
     angles: tuple[Angle, ...] = ()
     controls: tuple[int, ...] = ()
     zeros: tuple[int, ...] = ()
+    place: int = field(default=-1, compare=False)  # where it was written: an index into `Places`
 
     @property
     def all_qubits(self) -> tuple[int, ...]:
