@@ -2,7 +2,7 @@
 # Each makes what it needs in .venv; a second call starts at once.
 
 PYTHON ?= python3
-VENV ?= .venv
+VENV := .venv
 # 1: also install torch (for `make test`), first and alone, by its exact pinned version; anything
 # looser makes pip fetch gigabytes of CUDA libraries.
 TORCH ?= 0
