@@ -108,7 +108,8 @@ Element = Gate | Run | Diagonal | Permutation
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """Base of all ops."""
+    """Base of all ops. Those that define no value say with `place` where they were written, as a
+    `Gate` does: an index into `Places.gates`."""
 
 
 # Classical.
@@ -339,6 +340,7 @@ class Evolve(Op):
     terms: tuple[tuple[Angle, PauliString], ...]
     time: Angle
     trotter: int = 0
+    place: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +352,7 @@ class ApplyMatrix(Op):
     adjoint: bool = False
     controls: tuple[int, ...] = ()
     zeros: tuple[int, ...] = ()
+    place: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +361,7 @@ class Prepare(Op):
 
     qubits: tuple[int, ...]
     amplitudes: Value
+    place: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +399,7 @@ class Measure(Op):
 @dataclass(frozen=True, slots=True)
 class Reset(Op):
     qubits: tuple[int, ...]
+    place: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +418,7 @@ class Channel(Op):
     name: str
     qubits: tuple[int, ...]
     args: tuple[Angle, ...]
+    place: int = field(default=-1, compare=False)
 
 
 # Control.
@@ -426,6 +432,7 @@ class If(Op):
     index: int
     then: tuple[Op, ...]
     orelse: tuple[Op, ...] = ()
+    place: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
