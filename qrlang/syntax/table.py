@@ -1,0 +1,68 @@
+"""The parse table, read from grammar/table.json: how states follow each other."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import qrlang.grammar
+from qrlang.grammar.keywords import KEYWORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a reduction does: takes `length` symbols off the stack and makes `symbol` of them."""
+
+    symbol: int
+    length: int
+    name: str  # of the builder; "" passes its one symbol on
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Symbols are numbers: terminals first. An action is state + 1 (go there) or -rule - 1."""
+
+    symbols: tuple[str, ...]
+    terminals: int
+    rules: tuple[Rule, ...]
+    actions: tuple[dict[int, int], ...]  # of each state; several states may share one
+    end: int  # the state in which the file is complete
+    literals: dict[str, int]
+    patterns: dict[str, str]
+    number: dict[str, int]  # of a symbol
+    soft: frozenset[int]  # words that are names where they are not expected
+    reaches: tuple[int, ...]  # the symbol by which each state is reached
+
+    @property
+    def eof(self) -> int:
+        return self.terminals - 1
+
+
+@cache
+def table() -> Table:
+    path = Path(qrlang.grammar.__path__[0], "table.json")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    terminals: list[str] = data["terminals"]
+    symbols = (*terminals, *data["nonterminals"])
+    number = {name: i for i, name in enumerate(symbols)}
+    rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in data["rows"]]
+    actions = tuple(rows[i] for i in data["states"])
+    reaches = [0] * len(actions)
+    for row in rows:
+        for symbol, action in row.items():
+            if action > 0:
+                reaches[action - 1] = symbol
+    return Table(
+        symbols=symbols,
+        terminals=len(terminals),
+        rules=tuple(Rule(len(terminals) + lhs, length, name) for lhs, length, name in data["rules"]),
+        actions=actions,
+        end=data["end"],
+        literals={text: number[name] for text, name in data["literals"].items()},
+        patterns=data["patterns"],
+        number=number,
+        soft=frozenset(number[k.terminal] for k in KEYWORDS if not k.reserved),
+        reaches=tuple(reaches),
+    )
