@@ -1,0 +1,276 @@
+"""The circuits of a program: what lies between two moments, one for each set of qubits that meet.
+
+A recurrence gives the circuit of its step; what stands outside one, the circuits before and after
+it; qubits that never meet are circuits of their own. Emitters, drawings and `inspect` share this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from qrlang.ir.program import (
+    Alloc,
+    Angle,
+    Diagonal,
+    Element,
+    Evolve,
+    Expect,
+    Free,
+    Gate,
+    If,
+    Loop,
+    Measure,
+    Op,
+    PauliString,
+    Permutation,
+    Probabilities,
+    Program,
+    Register,
+    Run,
+    Term,
+    Unitary,
+)
+from qrlang.ir.walk import qubits_of, regions, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """`name` is unique in its program; "" if it is all there is."""
+
+    name: str
+    loop: Loop | None  # the recurrence whose step it is
+    registers: tuple[Register, ...]
+    ops: tuple[Op, ...]  # quantum ops only, in order
+
+    @property
+    def qubits(self) -> tuple[int, ...]:
+        return tuple(q for r in self.registers for q in range(r.start, r.start + r.size))
+
+    @property
+    def fresh(self) -> bool:
+        """Every qubit begins in it, so it is a layer's: called, and over."""
+        begun = {q for op in self.ops if isinstance(op, Alloc) for q in op.qubits}
+        return begun >= set(self.qubits)
+
+
+def circuits(program: Program) -> tuple[Circuit, ...]:
+    """Every circuit in which something happens besides readouts, in order."""
+    found: list[Circuit] = []
+    for name, loop, ops in _moments(program):
+        groups = _groups(program, ops)
+        for registers in groups:
+            mine = {q for r in registers for q in range(r.start, r.start + r.size)}
+            kept = _only(ops, mine)
+            if any(not isinstance(op, (Alloc, Free, Expect, Probabilities)) for op in walk(kept)):
+                part = registers[0].name if len(groups) > 1 else ""
+                full = ".".join(x for x in (name, part) if x)
+                found.append(Circuit(full, loop, registers, kept))
+    return tuple(_unique(found))
+
+
+def _unique(found: list[Circuit]) -> Iterator[Circuit]:
+    taken: set[str] = set()
+    for circuit in found:
+        name, k = circuit.name, 1
+        while name in taken:
+            k += 1
+            name = f"{circuit.name}_{k}"
+        taken.add(name)
+        yield replace(circuit, name=name)
+
+
+def _moments(program: Program) -> Iterator[tuple[str, Loop | None, tuple[Op, ...]]]:
+    """The bodies of the loops, and what stands around them."""
+    loops = [op for op in program.body if isinstance(op, Loop)]
+    pending: list[Op] = []
+    for op in program.body:
+        if not isinstance(op, Loop):
+            pending.append(op)
+            continue
+        yield f"before_{op.name}", None, tuple(pending)
+        pending.clear()
+        yield op.name, op, op.body
+    yield f"after_{loops[-1].name}" if loops else "", None, tuple(pending)
+
+
+def _groups(program: Program, ops: tuple[Op, ...]) -> list[tuple[Register, ...]]:
+    """The registers that these ops use, those together that meet or steer one another."""
+    parent = list(range(len(program.registers)))
+    owner = {
+        q: i for i, r in enumerate(program.registers) for q in range(r.start, r.start + r.size)
+    }
+    used: set[int] = set()
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            i = parent[i]
+        return i
+
+    def join(qubits: Iterator[int] | tuple[int, ...]) -> None:
+        together = [owner[q] for q in qubits if q in owner]
+        used.update(together)
+        for i in together[1:]:
+            parent[root(i)] = root(together[0])
+
+    first_of_space: dict[int, int] = {}
+    for i, r in enumerate(program.registers):
+        parent[root(i)] = root(first_of_space.setdefault(r.space, i))
+    measured: dict[int, tuple[int, ...]] = {}
+    for op in walk(ops):
+        join(tuple(q for q in qubits_of(op)[:1]))
+        for q in qubits_of(op):
+            join((q,))
+        if isinstance(op, Measure):
+            measured[op.out.id] = op.qubits
+        if isinstance(op, If):
+            inside = tuple(q for part in walk((*op.then, *op.orelse)) for q in qubits_of(part))
+            join((*measured.get(op.condition.id, ())[:1], *inside))
+    together: dict[int, list[Register]] = {}
+    for i in sorted(used):
+        together.setdefault(root(i), []).append(program.registers[i])
+    return [tuple(group) for group in together.values()]
+
+
+def _only(ops: tuple[Op, ...], mine: set[int]) -> tuple[Op, ...]:
+    """The quantum ops on these qubits."""
+    kept: list[Op] = []
+    for op in ops:
+        if isinstance(op, If):
+            inner = replace(op, then=_only(op.then, mine), orelse=_only(op.orelse, mine))
+            if inner.then or inner.orelse:
+                kept.append(inner)
+        elif isinstance(op, Unitary):
+            elements = tuple(e for e in op.elements if set(qubits_of(e)) & mine)
+            if elements:
+                kept.append(Unitary(elements))
+        elif isinstance(op, Expect):
+            if (set(qubits_of(op)) or mine) & mine:
+                kept.append(op)
+        elif not regions(op) and set(qubits_of(op)) & mine:
+            kept.append(op)
+    return tuple(kept)
+
+
+# --- as gates -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """`factor * a * b`: an angle that no affine sum can say (a Hamiltonian's term times time)."""
+
+    factor: float
+    a: Angle
+    b: Angle
+
+
+AnyAngle = Angle | Product
+
+
+@dataclass(frozen=True, slots=True)
+class FlatGate:
+    """A gate of the table, and nothing but: what fused elements and evolution come down to."""
+
+    name: str
+    qubits: tuple[int, ...]
+    angles: tuple[AnyAngle, ...] = ()
+    controls: tuple[int, ...] = ()
+    zeros: tuple[int, ...] = ()
+    place: int = -1
+
+
+def scaled(angle: Angle, factor: float) -> Angle:
+    terms = tuple(Term(factor * t.coefficient, t.value, t.index) for t in angle.terms)
+    return Angle(factor * angle.constant, terms)
+
+
+def product(factor: float, a: Angle, b: Angle) -> AnyAngle:
+    if not a.terms:
+        return scaled(b, factor * a.constant)
+    if not b.terms:
+        return scaled(a, factor * b.constant)
+    return Product(factor, a, b)
+
+
+def flat(op: Unitary | Evolve) -> Iterator[FlatGate]:
+    """The gates that an op comes down to, in order."""
+    if isinstance(op, Unitary):
+        for element in op.elements:
+            yield from flat_element(element)
+        return
+    for _ in range(max(1, op.trotter)):
+        for coefficient, string in op.terms:
+            angle = product(2 / max(1, op.trotter), coefficient, op.time)
+            yield from pauli_rotation(string, angle, op.place)
+
+
+def flat_element(element: Element) -> Iterator[FlatGate]:
+    match element:
+        case Gate():
+            yield FlatGate(element.name, element.qubits, element.angles, element.controls,
+                           element.zeros, element.place)  # fmt: skip
+        case Run():
+            for gate in element.gates:
+                yield from flat_element(gate)
+        case Diagonal():
+            for qubits, angle in element.terms:
+                yield from pauli_rotation(tuple((q, "Z") for q in qubits), angle)
+        case Permutation():
+            yield from _network(element)
+
+
+_TWO = {"XX": "rxx", "YY": "ryy", "ZZ": "rzz", "ZX": "rzx"}
+
+
+def pauli_rotation(string: PauliString, angle: AnyAngle, place: int = -1) -> Iterator[FlatGate]:
+    """`exp(-i angle/2 P)`. The identity is a global phase: no gate."""
+    if not string:
+        return
+    qubits, word = tuple(q for q, _ in string), "".join(p for _, p in string)
+    if len(word) == 1:
+        yield FlatGate(f"r{word.lower()}", qubits, (angle,), place=place)
+        return
+    if word in _TWO:
+        yield FlatGate(_TWO[word], qubits, (angle,), place=place)
+        return
+    if word == "XZ":
+        yield FlatGate("rzx", (qubits[1], qubits[0]), (angle,), place=place)
+        return
+    for q, p in string:
+        if p == "X":
+            yield FlatGate("h", (q,), place=place)
+        if p == "Y":
+            yield FlatGate("rx", (q,), (Angle(math.pi / 2),), place=place)
+    for control, target in zip(qubits[:-1], qubits[1:], strict=True):
+        yield FlatGate("x", (target,), controls=(control,), place=place)
+    yield FlatGate("rz", (qubits[-1],), (angle,), place=place)
+    for control, target in reversed(list(zip(qubits[:-1], qubits[1:], strict=True))):
+        yield FlatGate("x", (target,), controls=(control,), place=place)
+    for q, p in string:
+        if p == "X":
+            yield FlatGate("h", (q,), place=place)
+        if p == "Y":
+            yield FlatGate("rx", (q,), (Angle(-math.pi / 2),), place=place)
+
+
+def _network(p: Permutation) -> Iterator[FlatGate]:
+    """CNOTs by Gaussian elimination, then the flips."""
+    rows, k = list(p.rows), len(p.qubits)
+    steps: list[tuple[int, int]] = []  # (control, target) that undo the map, in order
+
+    def add(control: int, target: int) -> None:
+        rows[target] ^= rows[control]
+        steps.append((control, target))
+
+    for i in range(k):
+        if not rows[i] >> i & 1:
+            add(next(j for j in range(i + 1, k) if rows[j] >> i & 1), i)
+        for j in range(k):
+            if j != i and rows[j] >> i & 1:
+                add(i, j)
+    for control, target in reversed(steps):
+        yield FlatGate("x", (p.qubits[target],), controls=(p.qubits[control],))
+    for i, q in enumerate(p.qubits):
+        if p.flips >> i & 1:
+            yield FlatGate("x", (q,))
