@@ -127,7 +127,7 @@ class Reader:
             self.fail(f"expected a number, found {self.token.text!r}")
         return float(self.advance().text)
 
-    def float(self) -> float:
+    def signed_float(self) -> float:
         negative = self.take("-")
         number = self.unsigned_float()
         return -number if negative else number
@@ -200,7 +200,7 @@ class Reader:
             if self.take(text):
                 return name, value
         whole = self._tokens[self._at + (self.token.text == "-")].text.isdecimal()
-        return name, self.integer() if whole else self.float()
+        return name, self.integer() if whole else self.signed_float()
 
     # --- the program ----------------------------------------------------------------------------
 
@@ -253,7 +253,7 @@ class Reader:
         self.expect("real")
         shape = self._dims()
         self.expect("=")
-        initial = Initial(self.name(), self._clause("", Reader.float))
+        initial = Initial(self.name(), self._clause("", Reader.signed_float))
         trained = not self.take("frozen")
         return Weight(name, shape, initial, trained, self.integer() if self.take("unitary") else 0)
 
