@@ -25,10 +25,13 @@ _NOT_RESERVED = f"(?!(?:{'|'.join(sorted(RESERVED))})(?![A-Za-z0-9_Α-ΡΣ-Ωα-
 def grammar_text() -> str:
     """The grammar with the keyword table filled in."""
     words = [k.word for k in KEYWORDS]
+    # Where a name may stand as well (an argument's value), only reserved words: the others are
+    # read as names by themselves, and `f(last(x))` must not take `last` for an argument's name.
+    reserved = [k.word for k in KEYWORDS if k.reserved]
     blanks = {
         "@KEYWORDS@": "\n".join(f'{k.terminal}: "{k.word}"' for k in KEYWORDS),
         "@NOT_RESERVED@": _NOT_RESERVED,
-        "@WORD@": _alternatives(words),
+        "@WORD@": _alternatives(reserved),
         "@SETTING@": _alternatives([w for w in words if w not in _NO_SETTING]),
     }
     text = (FOLDER / "qrl.lark").read_text(encoding="utf-8")
