@@ -60,26 +60,28 @@ LISTS: dict[str, Callable[[Values], Any]] = {
 # --- items ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Path:
-    parts: tuple[ast.UseName, ...]
-    relative: bool
-
-    def words(self) -> tuple[str, ...]:
-        return tuple(part.name for part in self.parts)
+    parts: list[ast.UseName]
+    relative: bool = False
 
 
 def _path(c: Values, span: Span) -> _Path:
-    relative = c[0] == "." or (isinstance(c[0], _Path) and c[0].relative)
-    before = c[0].parts if isinstance(c[0], _Path) else ()
+    path = c[0] if isinstance(c[0], _Path) else _Path([], relative=c[0] == ".")
     word = Span(span.source, span.end - len(c[-1]), span.end)
-    return _Path((*before, ast.UseName(c[-1], span=word)), relative)
+    path.parts.append(ast.UseName(c[-1], span=word))
+    return path
 
 
-def _use(path: _Path, span: Span, alias: str | None = None) -> ast.Use:
-    item = path.parts[-1]
-    named = ast.UseName(item.name, alias, span=item.span if alias is None else item.span.to(span))
-    return ast.Use(path.words()[:-1], (named,), path.relative, span=span)
+def _use(c: Values, span: Span, names: Values | None = None) -> ast.Use:
+    path: _Path = c[1]
+    if names is None:
+        item = path.parts.pop()
+        alias = c[3] if len(c) > 2 else None
+        place = item.span.to(span) if alias else item.span
+        names = [ast.UseName(item.name, alias, span=place)]
+    words = tuple(part.name for part in path.parts)
+    return ast.Use(words, tuple(names), path.relative, span=span)
 
 
 def _circuit(host: Host, c: Values, span: Span, params: Values, rest: Values) -> ast.Circuit:
@@ -295,9 +297,9 @@ NODES: dict[str, Builder] = {
     "path": lambda h, c, s: _path(c, s),
     "path_relative": lambda h, c, s: _path(c, s),
     "path_append": lambda h, c, s: _path(c, s),
-    "use": lambda h, c, s: _use(c[1], s),
-    "use_as": lambda h, c, s: _use(c[1], s, c[3]),
-    "use_group": lambda h, c, s: ast.Use(c[1].words(), tuple(c[4]), c[1].relative, span=s),
+    "use": lambda h, c, s: _use(c, s),
+    "use_as": lambda h, c, s: _use(c, s),
+    "use_group": lambda h, c, s: _use(c, s, c[4]),
     "use_name": lambda h, c, s: ast.UseName(c[0], span=s),
     "use_name_as": lambda h, c, s: ast.UseName(c[0], c[2], span=s),
     "const": lambda h, c, s: ast.Const(c[1], c[3], h.doc(s.start), span=s),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from qrlang.diagnostics.diagnostic import Diagnostic, Fix, Note
+from qrlang.grammar.keywords import KEYWORDS
 from qrlang.source import Source, Span
 from qrlang.syntax.ast import Comment
 from qrlang.syntax.table import table
@@ -53,6 +54,10 @@ class Tokens:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     # Offsets of tokens next to which something was reported: no second report there.
     damaged: set[int] = field(default_factory=set)
+    # Offsets of words like `layer` that here can only start a declaration: not to be read as names.
+    firm: set[int] = field(default_factory=set)
+    # What a token was taken for when it was mended, by its offset.
+    read_as: dict[int, str] = field(default_factory=dict)
 
     def text(self, i: int) -> str:
         return self.source.text[self.starts[i] : self.ends[i]]
@@ -109,6 +114,9 @@ def lex(source: Source) -> Tokens:
     kinds, starts, ends = out.kinds, out.starts, out.ends
     literals = t.literals
     name_kind = t.number["NAME"]
+    declarations = {
+        t.number[k.terminal] for k in KEYWORDS if k.role == "declaration" and not k.reserved
+    }
     plain = {_REAL: t.number["REAL"], _INT: t.number["INT"], _STRING: t.number["STRING"]}
     docs: list[Comment] = []
     at = 1 if text.startswith("\ufeff") else 0
@@ -120,6 +128,8 @@ def lex(source: Source) -> Tokens:
         start, end = match.span(group)
         if group == _NAME:
             kind = literals.get(match.group(group), name_kind)
+            if kind in declarations and _starts_declaration(text, start, end):
+                out.firm.add(start)
         elif group == _SIGN:
             kind = literals[match.group(group)]
         elif group in plain:
@@ -157,6 +167,15 @@ def lex(source: Source) -> Tokens:
     ends.append(len(text))
     _fold(out)
     return out
+
+
+_NAME_FOLLOWS = re.compile(r"[ \t]+[A-Za-z_Α-Ωα-ω]")
+
+
+def _starts_declaration(text: str, start: int, end: int) -> bool:
+    """First on its line and followed by a name: no expression looks like that."""
+    line = text.rfind("\n", 0, start) + 1
+    return not text[line:start].strip() and _NAME_FOLLOWS.match(text, end) is not None
 
 
 def _is_doc(text: str) -> bool:

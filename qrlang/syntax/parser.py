@@ -39,15 +39,16 @@ class _Parser:
         self.too_deep = False
         self.errors = 0
         # One entry for each symbol on the stack.
-        self.states = [0]
-        self.values: list[Any] = [None]
-        self.starts = [0]
-        self.ends = [0]
-        self.depths = [0]
+        first = table().actions[0][table().number["items"]] - 1
+        self.states = [0, first]
+        self.values: list[Any] = [None, []]
+        self.starts = [0, 0]
+        self.ends = [0, 0]
+        self.depths = [0, 0]
 
     def run(self) -> tuple[ast.File, tuple[Diagnostic, ...]]:
         self._loop()
-        items = self.values[1] if len(self.values) > 1 else []
+        items = self.values[1]
         comments = self.tokens.comments
         for lines in self.tokens.docs.values():  # those that no item took
             comments += lines
@@ -87,22 +88,25 @@ class _Parser:
         nodes = [NODES.get(rule.name) for rule in rules]
         states, values = self.states, self.values
         starts, ends, depths = self.starts, self.ends, self.depths
-        recovery = Recovery(self.tokens, states, self.diagnostics)
-        kinds = tokens.kinds
+        recovery = Recovery(tokens, states, starts, self.diagnostics)
+        kinds, read_as, firm, invented = (
+            tokens.kinds,
+            tokens.read_as,
+            tokens.firm,
+            recovery.invented,
+        )
         at = 0
         kind = kinds[0]
         while True:
             row = actions[states[-1]]
             action = row.get(kind)
             if action is None:
-                if kind in soft and name in row:
+                if kind in soft and name in row and tokens.starts[at] not in firm:
                     kind = name
                     continue
                 if states[-1] == t.end:
                     return
-                if len(self.diagnostics) > MAX_ERRORS:
-                    at = len(kinds) - 1
-                at, depth = recovery.repair(at)
+                at, depth = recovery.repair(at, len(self.diagnostics) > MAX_ERRORS)
                 if depth < len(states):
                     del states[depth:], values[depth:], starts[depth:], ends[depth:], depths[depth:]
                 kind = kinds[at]
@@ -110,7 +114,8 @@ class _Parser:
             if action > 0:
                 states.append(action - 1)
                 start, end = tokens.starts[at], tokens.ends[at]
-                values.append(self.source.text[start:end])
+                value = self.source.text[start:end]
+                values.append(read_as.get(start, value) if read_as else value)
                 starts.append(start)
                 ends.append(end)
                 depths.append(0)
@@ -138,6 +143,8 @@ class _Parser:
                 start, end = tokens.starts[at], ends[-1]
                 depth = 0
             if collect is not None:
+                if invented and rule.name == "append" and _lost(children[1], invented):
+                    children[1] = DROPPED
                 value = collect(children)
             else:
                 assert build is not None
@@ -174,3 +181,12 @@ class _Parser:
                 )
             )
         return shallow, 0
+
+
+def _lost(value: Any, invented: list[int]) -> bool:
+    """Whether a mended statement says something that nobody wrote. Bodies are kept."""
+    if not isinstance(value, ast.Node) or isinstance(value, (ast.If, ast.Train)):
+        return False
+    if isinstance(getattr(value, "body", None), tuple):
+        return False
+    return any(value.span.start < offset <= value.span.end for offset in invented)

@@ -30,6 +30,7 @@ class Table:
     actions: tuple[dict[int, int], ...]  # of each state; several states may share one
     end: int  # the state in which the file is complete
     literals: dict[str, int]
+    texts: dict[int, str]  # the other way round
     patterns: dict[str, str]
     number: dict[str, int]  # of a symbol
     soft: frozenset[int]  # words that are names where they are not expected
@@ -54,13 +55,15 @@ def table() -> Table:
         for symbol, action in row.items():
             if action > 0:
                 reaches[action - 1] = symbol
+    literals = {text: number[name] for text, name in data["literals"].items()}
     return Table(
         symbols=symbols,
         terminals=len(terminals),
         rules=tuple(Rule(len(terminals) + lhs, length, name) for lhs, length, name in data["rules"]),
         actions=actions,
         end=data["end"],
-        literals={text: number[name] for text, name in data["literals"].items()},
+        literals=literals,
+        texts={number: text for text, number in literals.items()},
         patterns=data["patterns"],
         number=number,
         soft=frozenset(number[k.terminal] for k in KEYWORDS if not k.reserved),

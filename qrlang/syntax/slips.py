@@ -1,0 +1,623 @@
+"""What to say about a mistake. First the slips that have a message of their own, then the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from qrlang.diagnostics.diagnostic import Diagnostic, Fix, Note
+from qrlang.grammar.keywords import KEYWORDS, RESERVED
+from qrlang.source import Span
+from qrlang.syntax.lexer import Tokens
+from qrlang.syntax.table import table
+from qrlang.syntax.words import concepts, found, one_of, word
+
+if TYPE_CHECKING:
+    from qrlang.syntax.recovery import Edit
+
+ONLY_ITEMS = frozenset("USE MODEL CIRCUIT TRAIN HAMILTONIAN EXTERN".split())
+# Words that start a statement and stand nowhere else.
+SURE_STATEMENTS = frozenset(
+    "LET EMIT RETURN APPLY PREPARE RESET POSTSELECT REQUIRE CONST QUBITS READOUT ANSATZ CONTROLLER"
+    " FROZEN CARRY RECURRENT STEP".split()
+)
+_OPEN = {"LPAREN": "`(`", "LSQB": "`[`", "LBRACE": "`{`"}
+_CLOSE = {"RPAREN": "LPAREN", "RSQB": "LSQB", "RBRACE": "LBRACE"}
+_COMPARE = frozenset("EQ NE LT LE GT GE".split())
+_SMALL_WORDS = frozenset("TO ON OVER IN".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A token that does not fit, and what is known around it."""
+
+    tokens: Tokens
+    at: int
+    first: int  # the first token of the statement that is under way; `at` if there is none
+    expected: frozenset[int]
+    openers: tuple[int, ...]  # brackets before `at` that nothing closes
+    depth: int  # of the stack, up to the list that the statement belongs to
+    height: int  # of the stack
+    top_level: bool  # the list is that of the items
+    reach: Callable[[Edit], int]
+
+    def symbol(self, at: int) -> str:
+        """The terminal at a place; "" outside the file."""
+        kinds = self.tokens.kinds
+        return table().symbols[kinds[at]] if 0 <= at < len(kinds) else ""
+
+    def text(self, at: int) -> str:
+        return self.tokens.text(at) if 0 <= at < len(self.tokens.kinds) else ""
+
+    def expects(self, *symbols: str) -> bool:
+        number = table().number
+        return all(number[symbol] in self.expected for symbol in symbols)
+
+    @property
+    def found(self) -> str:
+        return found(self.tokens.kinds[self.at], self.text(self.at))
+
+    @property
+    def starts_statement(self) -> bool:
+        """Whether a new statement, or none, could stand here."""
+        return self.expects("LET", "RBRACE") or self.expects("MODEL", "$END")
+
+    @property
+    def ends_body(self) -> bool:
+        """A token that only stands at the top of a file, where an item would start."""
+        if self.symbol(self.at) not in ONLY_ITEMS or not self.tokens.first_on_line(self.at):
+            return False
+        return not self.openers or _column(self.tokens, self.at) <= _indent(
+            self.tokens, self.openers[0]
+        )
+
+    @property
+    def span(self) -> Span:
+        """Where to point: where something is missing, right behind what comes before."""
+        tokens, at = self.tokens, self.at
+        if not at or self.starts_statement and self.symbol(at) != "$END":
+            return tokens.span(at)
+        if tokens.first_on_line(at) or self.symbol(at) == "$END":
+            return Span(tokens.source, tokens.ends[at - 1], tokens.ends[at - 1])
+        return tokens.span(at)
+
+    @property
+    def gap(self) -> Span:
+        """Right behind the token before: where something can be put in."""
+        end = self.tokens.ends[self.at - 1] if self.at else 0
+        return Span(self.tokens.source, end, end)
+
+
+# The statement can't be mended: go on at the next one.
+GIVE_UP: Final = "give up"
+Explained = tuple[Diagnostic, "Edit | Literal['give up'] | None"]
+Slip = Callable[[Mistake, "Edit | None"], "Explained | None"]
+
+
+def explain(mistake: Mistake, edit: Edit | None) -> Explained:
+    """The message, and a better edit than the one found, if the slip knows one."""
+    for slip in _SLIPS:
+        if explained := slip(mistake, edit):
+            return explained
+    return _general(mistake, edit), None
+
+
+# --- brackets ---------------------------------------------------------------------------------
+
+
+def _unclosed(m: Mistake, edit: Edit | None) -> Explained | None:
+    """Something is closed too late or never."""
+    if not m.openers:
+        return None
+    if edit is not None:
+        inserted = [table().symbols[kind] for kind in edit.insert]
+        if edit.remove or not inserted or not set(inserted) <= set(_CLOSE):
+            return None
+        if len(inserted) == 1:
+            opener = next(
+                (i for i in reversed(m.openers) if m.symbol(i) == _CLOSE[inserted[0]]), None
+            )
+            if opener is None:
+                return None
+        else:
+            opener = m.openers[-1]
+    elif m.symbol(m.at) == "$END":
+        opener = m.openers[-1]
+    else:
+        return None
+    if m.symbol(m.at) == "$END" or m.ends_body:
+        opener = _suspect(m) or opener
+    sign = _OPEN[m.symbol(opener)]
+    closer = {"`(`": "`)`", "`[`": "`]`", "`{`": "`}`"}[sign]
+    notes = (Note(f"this {sign} is never closed", m.tokens.span(opener)),)
+    fix = None
+    if edit is not None and len(edit.insert) == 1 and m.symbol(m.at) != "$END":
+        fix = Fix(m.gap, closer.strip("`"))
+    diagnostic = Diagnostic(
+        "E0102",
+        f"expected {closer}, found {m.found}",
+        m.span,
+        f"{closer} is missing before this" if m.symbol(m.at) != "$END" else "the file ends here",
+        f"close the {sign}",
+        notes,
+        fix,
+    )
+    return diagnostic, None
+
+
+def _suspect(m: Mistake) -> int | None:
+    """The brace that is not closed, if the indentation of the closing ones gives it away."""
+    tokens = m.tokens
+    open_: list[int] = []
+    for i in range(m.at):
+        symbol = m.symbol(i)
+        if symbol == "LBRACE":
+            open_.append(i)
+        elif symbol == "RBRACE" and open_:
+            opener = open_.pop()
+            if tokens.first_on_line(i) and _column(tokens, i) < _indent(tokens, opener):
+                return opener
+    return open_[-1] if open_ else None
+
+
+def _stray_closer(m: Mistake, edit: Edit | None) -> Explained | None:
+    symbol = m.symbol(m.at)
+    if symbol not in _CLOSE:
+        return None
+    matching = [i for i in m.openers if m.symbol(i) == _CLOSE[symbol]]
+    if matching and (edit is None or edit.remove == 0):
+        return None
+    notes = ()
+    if m.openers and m.symbol(m.openers[-1]) != _CLOSE[symbol] and edit and len(edit.insert) == 1:
+        opener = m.openers[-1]
+        diagnostic = Diagnostic(
+            "E0103",
+            f"{m.found} closes no {_OPEN[_CLOSE[symbol]]}",
+            m.span,
+            f"expected {word(edit.insert[0])}",
+            f"close the {_OPEN[m.symbol(opener)]} first",
+            (Note("this one is open", m.tokens.span(opener)),),
+            Fix(m.span, word(edit.insert[0]).strip("`")),
+        )
+        return diagnostic, None
+    diagnostic = Diagnostic(
+        "E0103", f"{m.found} closes nothing", m.span, "nothing is open here", "remove it", notes
+    )
+    return diagnostic, None
+
+
+# --- words ------------------------------------------------------------------------------------
+
+# First words of statements elsewhere, and the way to say it here.
+_ELSEWHERE = {
+    "def": "a circuit is written `circuit name(…) { … }`, a model `model name(…) { … }`",
+    "fn": "a circuit is written `circuit name(…) { … }`, a model `model name(…) { … }`",
+    "function": "a circuit is written `circuit name(…) { … }`, a model `model name(…) { … }`",
+    "class": "a model is written `model Name(…) { … }`",
+    "import": "names come in with `use`: `use std.ansatz.su2_ring`",
+    "from": "names come in with `use`: `use std.ansatz.su2_ring`",
+    "include": "names come in with `use`: `use std.ansatz.su2_ring`; the gates are always there",
+    "OPENQASM": "a .qrl file has no version line",
+    "gate": "a gate of your own is an `ansatz name on q: qubit[n] { … }`",
+    "while": "loops are bounded: `for i in 0..n { … }`",
+    "elif": "write `else if`",
+    "var": "a value is named with `let`; one that changes from step to step is a `carry`",
+    "qubit": "registers are declared with `qubits q[2]`",
+    "qreg": "registers are declared with `qubits q[2]`",
+    "creg": "a measured bit is named with `let b = measure q[0]`",
+    "bit": "a measured bit is named with `let b = measure q[0]`",
+    "print": "a program has no output of its own; `emit` and `return` hand values out",
+    "lambda": "a reused expression is a `let`, or a `circuit`",
+    "int": "a number known at compile time is `const n = 8`, or a parameter of the model",
+    "float": "a number known at compile time is `const x = 0.5`, or a parameter of the model",
+}
+
+
+def _elsewhere(m: Mistake, edit: Edit | None) -> Explained | None:
+    if m.symbol(m.first) != "NAME" or m.at - m.first > 3:
+        return None
+    first = m.text(m.first)
+    if first not in _ELSEWHERE:
+        return None
+    from qrlang.syntax.recovery import Edit
+
+    diagnostic = Diagnostic(
+        "E0114", f"qrl has no `{first}`", m.tokens.span(m.first), "", _ELSEWHERE[first]
+    )
+    number = table().number
+    if first == "elif":
+        better = Edit(m.first, 1, (number["IF"],), m.depth)
+        return diagnostic, better if m.reach(better) > m.at else GIVE_UP
+    return diagnostic, GIVE_UP
+
+
+def _misspelt(m: Mistake, edit: Edit | None) -> Explained | None:
+    """A word that is almost a keyword, with which all is well if it is taken for that one."""
+    from qrlang.syntax.recovery import Edit
+
+    number = table().number
+    best: tuple[int, str, Edit] | None = None
+    for at, depth in ((m.first, m.depth), (m.at, m.height)):
+        if m.symbol(at) != "NAME":
+            continue
+        text = m.text(at)
+        for keyword in KEYWORDS:
+            distance = _distance(text.lower(), keyword.word)
+            if distance > (1 if len(text) < 5 else 2) or len(text) < 3 or text == keyword.word:
+                continue
+            better = Edit(at, 1, (number[keyword.terminal],), depth)
+            reached = m.reach(better)
+            if reached - m.at >= 3 and (best is None or distance < best[0]):
+                best = (distance, keyword.word, better)
+        if best:
+            break
+    if best is None:
+        return None
+    _, meant, better = best
+    if edit is not None and not edit.remove and m.reach(edit) > m.reach(better):
+        return None
+    span = m.tokens.span(better.at)
+    diagnostic = Diagnostic(
+        "E0109",
+        f"`{span.text}` is no word of the language",
+        span,
+        "misspelt",
+        f"did you mean `{meant}`?",
+        fix=Fix(span, meant),
+    )
+    return diagnostic, better
+
+
+def _distance(a: str, b: str) -> int:
+    """Edits from one word to the other; two letters that changed places are one edit."""
+    if abs(len(a) - len(b)) > 2:
+        return 3
+    rows = [list(range(len(b) + 1))]
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            cost = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
+
+
+def _keyword_as_name(m: Mistake, edit: Edit | None) -> Explained | None:
+    text = m.text(m.at)
+    name = table().number["NAME"]
+    if text not in RESERVED or name not in m.expected or m.starts_statement:
+        return None
+    if edit is None or edit.remove != 1 or edit.insert != (name,):
+        return None
+    diagnostic = Diagnostic(
+        "E0108",
+        f"`{text}` is a word of the language, not a name",
+        m.span,
+        "expected a name",
+        f"choose another, for example `{text}_`",
+    )
+    return diagnostic, None
+
+
+def _item_in_body(m: Mistake, edit: Edit | None) -> Explained | None:
+    symbol = m.symbol(m.at)
+    definition = symbol in ("ON", "LPAREN") and m.symbol(m.first) in ("ANSATZ", "READOUT")
+    if m.top_level or m.ends_body or not (symbol in ONLY_ITEMS or definition):
+        return None
+    if not definition and not m.starts_statement:
+        return None
+    at = m.first if definition else m.at
+    diagnostic = Diagnostic(
+        "E0121",
+        f"`{m.text(at)}` stands in a body",
+        m.tokens.span(at),
+        "this belongs to the top of the file",
+        "move it before the item that it stands in, or close that one's `{` first",
+    )
+    return diagnostic, None
+
+
+def _statement_at_top(m: Mistake, edit: Edit | None) -> Explained | None:
+    symbol = m.symbol(m.at)
+    if not m.top_level or not m.starts_statement:
+        return None
+    starts = symbol in SURE_STATEMENTS | {"FOR", "IF", "MEASURE", "READ", "ELSE"}
+    soft = symbol in ("INPUT", "TARGET", "LAYER", "ATTENTION", "PARAM", "INIT")
+    gate = symbol == "NAME" and m.symbol(m.at + 1) in ("NAME", "UPDATE")
+    if not (starts or soft or gate):
+        return None
+    help = "statements stand in the body of a `model`, a `circuit` or an `ansatz`"
+    notes: tuple[Note, ...] = ()
+    if m.symbol(m.at - 1) == "RBRACE":
+        notes = (Note("the body before ended here: one `}` too many?", m.tokens.span(m.at - 1)),)
+    if m.symbol(m.at + 1) == "ASSIGN" and gate:
+        help = "a value for the whole file is a `const`"
+    diagnostic = Diagnostic(
+        "E0122", f"{m.found} stands outside of any body", m.span, "a statement", help, notes
+    )
+    return diagnostic, None
+
+
+# --- signs ------------------------------------------------------------------------------------
+
+
+def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`=`, `<-`, `:` and `==`, one for the other."""
+    from qrlang.syntax.recovery import Edit
+
+    symbol = m.symbol(m.at)
+    before = m.text(m.at - 1)
+    span = m.span
+    number = table().number
+    if symbol == "ASSIGN" and m.symbol(m.at - 1) == "NAME" and m.expects("UPDATE"):
+        better = Edit(m.at, 1, (number["UPDATE"],), m.height)
+        carried = any(
+            m.symbol(i) == "CARRY" and m.text(i + 1) == before for i in range(m.first)
+        )
+        name = m.tokens.span(m.at - 1)
+        if carried:
+            help = f"the next value of a carry: `{before} <- …`"
+            fix = Fix(span, "<-")
+        else:
+            help = f"name a value with `let {before} = …`; the next value of a carry is `{before} <- …`"
+            fix = Fix(name, f"let {before}")
+        message = "a statement does not start with a name and `=`"
+        return Diagnostic("E0110", message, span, "", help, fix=fix), better
+    if symbol == "UPDATE" and m.expects("ASSIGN"):
+        better = Edit(m.at, 1, (number["ASSIGN"],), m.height)
+        help = "`=` declares; `<-`, with nothing before the name, gives a carry its next value"
+        return (
+            Diagnostic(
+                "E0110", "expected `=`, found `<-`", span, "", help, fix=Fix(span, "=")
+            ),
+            better,
+        )
+    if edit is None or edit.remove != 1 or len(edit.insert) != 1:
+        return None
+    meant = table().symbols[edit.insert[0]]
+    helps = {
+        ("ASSIGN", "COLON"): "a named argument is written `name: value`",
+        ("ASSIGN", "EQ"): "equality is written `==`",
+        ("COLON", "ASSIGN"): "a value is given with `=`",
+        ("EQ", "ASSIGN"): "a value is given with `=`; `==` compares",
+    }
+    if (symbol, meant) not in helps:
+        return None
+    sign = word(edit.insert[0]).strip("`")
+    return (
+        Diagnostic(
+            "E0110",
+            f"expected `{sign}`, found {m.found}",
+            span,
+            "",
+            helps[symbol, meant],
+            fix=Fix(span, sign),
+        ),
+        None,
+    )
+
+
+def _chained(m: Mistake, edit: Edit | None) -> Explained | None:
+    from qrlang.syntax.recovery import Edit
+
+    if m.symbol(m.at) not in _COMPARE or not m.expects("AND"):
+        return None
+    better = Edit(m.at, 1, (table().number["AND"],), m.height)
+    diagnostic = Diagnostic(
+        "E0123",
+        "comparisons do not chain",
+        m.span,
+        "a second comparison",
+        "write `a < b and b < c`",
+    )
+    return diagnostic, better
+
+
+def _measure_arrow(m: Mistake, edit: Edit | None) -> Explained | None:
+    if m.symbol(m.at) != "ARROW" or m.symbol(m.first) != "MEASURE":
+        return None
+    start = m.tokens.starts[m.first]
+    measured = Span(m.tokens.source, start, m.tokens.ends[m.at - 1])
+    fix = None
+    if m.symbol(m.at + 1) == "NAME" and m.symbol(m.at + 2) != "LSQB":
+        whole = Span(m.tokens.source, start, m.tokens.ends[m.at + 1])
+        fix = Fix(whole, f"let {m.text(m.at + 1)} = {measured.text}")
+    diagnostic = Diagnostic(
+        "E0114",
+        "a measured bit is named before it is measured",
+        m.span,
+        "no arrow here",
+        f"write `let b = {measured.text}`",
+        fix=fix,
+    )
+    return diagnostic, GIVE_UP
+
+
+def _colon_block(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`for i in 0..n:` and an indented body."""
+    from qrlang.syntax.recovery import Edit
+
+    if m.symbol(m.at) != "COLON" or not m.expects("LBRACE") or m.symbol(m.at + 1) == "LBRACE":
+        return None
+    diagnostic = Diagnostic(
+        "E0114", "a block stands in braces", m.span, "no colon here", "write `{ … }`"
+    )
+    without_header = Edit(m.first, m.at - m.first + 1, (), m.depth)
+    return diagnostic, without_header if m.reach(without_header) > m.at + 1 else None
+
+
+# --- statements -------------------------------------------------------------------------------
+
+
+def _juxtaposed(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`su2_ring layers`: a name right behind a value, taken for a gate."""
+    if m.symbol(m.first) != "NAME" or not 0 < m.at - m.first < 3 or m.top_level:
+        return None
+    if m.tokens.first_on_line(m.first) or m.symbol(m.first - 1) not in ("NAME", "RPAREN", "RSQB"):
+        return None
+    if m.symbol(m.at) in ("ASSIGN", "UPDATE"):
+        return None
+    name, before = m.text(m.first), m.text(m.first - 1)
+    help = "between two values stands an operator or a `,`"
+    if m.symbol(m.first - 1) == "NAME":
+        help = f"arguments stand in parentheses: `{before}({name})`"
+    span = m.tokens.span(m.first)
+    label = "this does not go on with what stands before it"
+    return Diagnostic("E0101", f"unexpected `{name}`", span, label, help), None
+
+
+def _gate_operands(m: Mistake, edit: Edit | None) -> Explained | None:
+    """A gate, or a call as a statement, with nothing to act on."""
+    if m.symbol(m.first) != "NAME" or m.at == m.first or m.top_level:
+        return None
+    if not m.expects("NAME") or m.expects("INT"):
+        return None
+    gate = m.text(m.first)
+    if m.at == m.first + 1 and m.expects("UPDATE"):
+        if edit is not None and table().symbols[edit.insert[0] if edit.insert else 0] == "UPDATE":
+            return None
+        help = f"write `{gate} q[0]`; for a value, `let {gate} = …`"
+    elif m.symbol(m.at - 1) == "RPAREN":
+        help = f"write `{gate}(…) q[0]`; a value needs a name or a use: `let y = {gate}(…)`"
+    else:
+        return None
+    if m.symbol(m.at) == "COLON":
+        help = f"to declare a value, write `carry {gate}: …` or `param {gate}: …`"
+    diagnostic = Diagnostic(
+        "E0101",
+        f"expected the qubits that gate `{gate}` acts on, found {m.found}",
+        m.span,
+        "expected a qubit or a register",
+        help,
+    )
+    return diagnostic, None
+
+
+def _one_value(m: Mistake, edit: Edit | None) -> Explained | None:
+    if m.symbol(m.at) != "COMMA" or m.symbol(m.first) not in ("RETURN", "EMIT", "LET"):
+        return None
+    if any(i > m.first for i in m.openers):
+        return None
+    keyword = m.text(m.first)
+    if keyword == "let":
+        help = "one name at a time: `let a = …  let b = …`"
+    else:
+        help = f"one value at a time; several go into a list: `{keyword} [a, b]`"
+    diagnostic = Diagnostic("E0101", f"`{keyword}` takes one value", m.span, "a second one", help)
+    return diagnostic, None
+
+
+def _extern_type(m: Mistake, edit: Edit | None) -> Explained | None:
+    if m.symbol(m.at) != "ASSIGN" or m.symbol(m.first) != "EXTERN" or not m.expects("COLON"):
+        return None
+    diagnostic = Diagnostic(
+        "E0127",
+        "an extern layer needs its type",
+        m.span,
+        "expected `:` and the type",
+        'write `extern layer f: real[784] -> real[8] = "package.module:Name"`; '
+        "the compiler never looks into Python code",
+    )
+    return diagnostic, None
+
+
+def _use_star(m: Mistake, edit: Edit | None) -> Explained | None:
+    if m.symbol(m.first) != "USE" or m.symbol(m.at) != "STAR":
+        return None
+    diagnostic = Diagnostic(
+        "E0101",
+        "expected a name or `{`, found `*`",
+        m.span,
+        "",
+        "say what is used: `use std.readout.{each_z, each_x}`",
+    )
+    return diagnostic, GIVE_UP
+
+
+# --- the rest ---------------------------------------------------------------------------------
+
+
+def _small_word(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`to`, `on`, `over`, `in` left out, or another word in its place."""
+    if edit is None or len(edit.insert) != 1 or table().symbols[edit.insert[0]] not in _SMALL_WORDS:
+        return None
+    missing = word(edit.insert[0]).strip("`")
+    if edit.remove:
+        label, fix = "", Fix(m.span, missing)
+        help = f"write `{missing}` instead"
+    else:
+        label, fix = f"`{missing}` is missing before this", Fix(m.gap, f" {missing}")
+        help = f"write `{missing} {m.text(m.at)}`"
+    return Diagnostic("E0120", f"expected `{missing}`, found {m.found}", m.span, label, help, fix=fix), None
+
+
+def _general(m: Mistake, edit: Edit | None) -> Diagnostic:
+    notes: tuple[Note, ...] = ()
+    help = ""
+    fix = None
+    parts = concepts(m.expected)
+    label = ""
+    if edit is not None and not edit.remove and len(edit.insert) == 1 and len(parts) > 1:
+        sign = word(edit.insert[0])
+        if sign.startswith("`"):
+            parts = [sign]
+    if edit is not None and len(edit.insert) == 1 and word(edit.insert[0]).startswith("`"):
+        sign = word(edit.insert[0]).strip("`")
+        if edit.remove:
+            fix = Fix(m.span, sign)
+            help = f"write `{sign}` instead"
+        else:
+            gap = " " if sign in ("{", "=", "<-", "==") or sign.isalpha() else ""
+            fix = Fix(m.gap, gap + sign)
+            label = f"`{sign}` is missing before this"
+            help = f"put `{sign}` here"
+    elif m.starts_statement and m.at > m.first:
+        label = "this neither goes on with what stands before it nor starts something new"
+    elif parts == ["`:`"] and m.symbol(m.at) == "ASSIGN":
+        help = f"the type comes first: `{m.text(m.at - 1)}: real[n] = …`"
+    elif m.text(m.at) in RESERVED and "a name" in parts:
+        help = f"`{m.text(m.at)}` is a word of the language and can't be a name"
+    expected = one_of(parts)
+    if label.startswith("this neither"):
+        expected = ""
+    message = f"expected {expected}, found {m.found}" if expected else f"unexpected {m.found}"
+    return Diagnostic("E0101", message, m.span, label, help, notes, fix)
+
+
+def _column(tokens: Tokens, at: int) -> int:
+    start = tokens.starts[at]
+    return start - tokens.source.text.rfind("\n", 0, start)
+
+
+def _indent(tokens: Tokens, at: int) -> int:
+    """The column of the first sign on a token's line."""
+    text = tokens.source.text
+    line = text.rfind("\n", 0, tokens.starts[at]) + 1
+    end = line
+    while end < len(text) and text[end] in " \t":
+        end += 1
+    return end - line + 1
+
+
+_SLIPS: tuple[Slip, ...] = (
+    _elsewhere,
+    _measure_arrow,
+    _extern_type,
+    _use_star,
+    _equals,
+    _chained,
+    _misspelt,
+    _item_in_body,
+    _statement_at_top,
+    _colon_block,
+    _one_value,
+    _keyword_as_name,
+    _unclosed,
+    _stray_closer,
+    _small_word,
+    _juxtaposed,
+    _gate_operands,
+)
