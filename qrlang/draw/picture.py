@@ -1,0 +1,90 @@
+"""Everything that one drawing shows: the circuits of a model and what steers them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from qrlang.circuits import Circuit, circuits
+from qrlang.draw.flow import Flow, flow, legend
+from qrlang.draw.labels import Labels
+from qrlang.draw.scene import Scene, scene
+from qrlang.ir.program import Program
+
+
+@dataclass(slots=True)
+class Block:
+    """A layer: names of what goes in, and of what uses it."""
+
+    name: str
+    detail: str
+    inputs: list[str]
+    outputs: list[str]
+
+
+@dataclass(slots=True)
+class Picture:
+    title: str
+    scenes: list[Scene]
+    blocks: list[Block] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def picture(program: Program, fold: bool = False) -> Picture:
+    found = circuits(program)
+    labels = Labels()
+    scenes = [_scene(circuit, labels, fold) for circuit in found]
+    settings = ", ".join(f"{k} = {v}" for k, v in program.settings)
+    title = program.name + (f"  ({settings})" if settings else "")
+    facts = flow(program, found)
+    return Picture(title, scenes, _blocks(facts, labels), _notes(facts, labels))
+
+
+def _scene(circuit: Circuit, labels: Labels, fold: bool) -> Scene:
+    made = scene(circuit, circuit.name, labels, fold)
+    if circuit.loop is None:
+        made.caption = circuit.name.replace("_", " ", 1)
+    elif circuit.fresh:
+        made.caption = f"{circuit.name}: at every call"
+    else:
+        made.caption = f"{circuit.name}: {_moment(circuit)}"
+    return made
+
+
+def _moment(circuit: Circuit) -> str:
+    """When a step happens, in words."""
+    loop = circuit.loop
+    assert loop is not None
+    items = [i for i in loop.items if i.item.name or i.sequence.name]
+    each = ", ".join(i.item.name or "moment" for i in items) or "moment"
+    over = ", ".join(dict.fromkeys(i.sequence.name for i in items if i.sequence.name))
+    extra = f", then {loop.extra} more" if loop.extra else ""
+    return f"once for every {each}" + (f" in {over}" if over else "") + extra
+
+
+def _blocks(facts: Flow, labels: Labels) -> list[Block]:
+    blocks = []
+    for name, node in facts.nodes.items():
+        outputs = []
+        for key, letter in labels.letters.items():
+            if name in facts.origins.get(key, ()):
+                outputs.append(f"{letter}  {labels.values[key].type}")
+        outputs += [n.name for n in facts.nodes.values() if name in n.inputs]
+        outputs += [f"{c}, for the next step" for c, names in facts.carried if name in names]
+        outputs += [result for result, names in facts.results if name in names]
+        blocks.append(Block(name, node.detail, list(node.inputs), outputs))
+    return blocks
+
+
+def _notes(facts: Flow, labels: Labels) -> list[str]:
+    """What the blocks do not say: letters without a layer, and angles too long for a gate."""
+    plain = {
+        key: letter
+        for key, letter in labels.letters.items()
+        if not any(n in facts.nodes for n in facts.origins.get(key, ()))
+    }
+    notes = legend(facts, plain, labels.values)
+    notes += [f"{short} = {labels.written(angle)}" for angle, short in labels.long.items()]
+    for name, names in facts.results:
+        if not any(n in facts.nodes for n in names):
+            notes.append(f"{name} = {', '.join(names) or 'a constant'}")
+    return notes

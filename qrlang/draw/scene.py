@@ -1,0 +1,319 @@
+"""What there is to draw of a circuit: items on wires, in columns. No characters, no pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from qrlang.circuits import Circuit, FlatGate, flat_element, pauli_rotation, product
+from qrlang.draw.labels import Labels, number
+from qrlang.ir.program import (
+    Alloc,
+    ApplyMatrix,
+    Channel,
+    Evolve,
+    Expect,
+    Free,
+    If,
+    Measure,
+    Observable,
+    Op,
+    Postselect,
+    Prepare,
+    Probabilities,
+    Reset,
+    Unitary,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What stands on one wire: a box with a text, or a sign."""
+
+    kind: str  # box control open target cross read meter noise state
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Marks on wires (by row), joined by a line if there are several."""
+
+    marks: tuple[tuple[int, Mark], ...]
+    joined: bool = True
+    reads: str = ""  # the name of a readout: its marks give a classical value
+    tall: str = ""  # one box over all rows, with this text
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        rows = [row for row, _ in self.marks]
+        return min(rows), max(rows)
+
+    @property
+    def shape(self) -> object:
+        """What stays the same when a layer is repeated: all but the angles."""
+        return tuple((row, m.kind, m.text.split(" ")[0]) for row, m in self.marks), self.tall
+
+
+@dataclass(slots=True)
+class Frame:
+    """A block with a caption around it: `if b`, `× 4`."""
+
+    caption: str
+    body: list[Part]
+
+
+Part = Item | Frame
+
+
+@dataclass(slots=True)
+class Scene:
+    title: str
+    wires: list[str]
+    gaps: set[int]  # rows after which another register begins
+    parts: list[Part]
+    labels: Labels
+    begins: str  # at the left end of each wire: "|0⟩", or "" for what the step before left
+    repeats: bool
+    caption: str = ""
+
+
+_NAMES = {"id": "I", "sdg": "S†", "tdg": "T†", "sx": "√X", "sxdg": "√X†", "iswap": "iSW",
+          "iswapdg": "iSW†", "xx_plus_yy": "XX+YY", "p": "P", "u": "U", "r": "R"}  # fmt: skip
+
+
+def gate_name(name: str) -> str:
+    if name in _NAMES:
+        return _NAMES[name]
+    if name in ("rxx", "ryy", "rzz"):
+        return name[1:].upper()
+    return name.capitalize() if name.startswith("r") else name.upper()
+
+
+class _Builder:
+    def __init__(self, circuit: Circuit, labels: Labels) -> None:
+        self.row = {q: i for i, q in enumerate(circuit.qubits)}
+        self.labels = labels
+        self.bits: dict[int, str] = {}
+
+    def parts(self, ops: tuple[Op, ...]) -> Iterator[Part]:
+        for op in ops:
+            yield from self.op(op)
+
+    def op(self, op: Op) -> Iterator[Part]:
+        match op:
+            case Unitary():
+                for element in op.elements:
+                    for gate in flat_element(element):
+                        yield self.gate(gate)
+            case Evolve():
+                yield from self.evolve(op)
+            case Reset():
+                for q in op.qubits:
+                    yield self.single(q, Mark("state", "|0⟩"))
+            case Measure():
+                name = op.out.name or f"b{len(self.bits) or ''}"
+                self.bits[op.out.id] = name
+                for i, q in enumerate(op.qubits):
+                    part = f"{name}[{i}]" if len(op.qubits) > 1 else name
+                    yield self.single(q, Mark("meter", f"M {part}"))
+            case Postselect():
+                for q, bit in zip(op.qubits, op.bits, strict=True):
+                    yield self.single(q, Mark("state", f"⟨{bit}|"))
+            case Channel():
+                args = ",".join(self.labels.angle(a) for a in op.args)
+                yield self.on(op.qubits, "noise", f"{op.name} {args}")
+            case Prepare():
+                yield self.tall(op.qubits, f"prepare {op.amplitudes.name or 'values'}")
+            case ApplyMatrix():
+                name = (op.matrix.name or "U") + ("†" if op.adjoint else "")
+                yield self.tall(op.qubits, name, op.controls, op.zeros)
+            case Expect():
+                yield self.expect(op)
+            case Probabilities():
+                item = self.on(op.qubits, "read", "p")
+                yield Item(item.marks, reads=op.out.name or "p")
+            case If():
+                bit = self.bits.get(op.condition.id, op.condition.name or "bit")
+                if op.condition.type.count > 1:
+                    bit += f"[{op.index}]"
+                if op.then:
+                    yield Frame(f"if {bit}", list(self.parts(op.then)))
+                if op.orelse:
+                    yield Frame(f"if not {bit}", list(self.parts(op.orelse)))
+            case Alloc() | Free():
+                pass
+
+    def single(self, q: int, mark: Mark) -> Item:
+        return Item(((self.row[q], mark),))
+
+    def on(self, qubits: tuple[int, ...], kind: str, text: str) -> Item:
+        """The text on the first wire, its first word on the others."""
+        short = text.split(" ")[0]
+        marks = [(self.row[q], Mark(kind, text if i == 0 else short)) for i, q in enumerate(qubits)]
+        return Item(tuple(sorted(marks, key=lambda m: m[0])))
+
+    def tall(
+        self,
+        qubits: tuple[int, ...],
+        text: str,
+        controls: tuple[int, ...] = (),
+        zeros: tuple[int, ...] = (),
+    ) -> Item:
+        marks = [(self.row[q], Mark("box")) for q in qubits]
+        marks += [(self.row[q], Mark("control")) for q in controls]
+        marks += [(self.row[q], Mark("open")) for q in zeros]
+        return Item(tuple(sorted(marks, key=lambda m: m[0])), tall=text)
+
+    def gate(self, gate: FlatGate) -> Item:
+        marks: list[tuple[int, Mark]] = []
+        marks += [(self.row[q], Mark("control")) for q in gate.controls]
+        marks += [(self.row[q], Mark("open")) for q in gate.zeros]
+        controlled = bool(marks)
+        angles = ",".join(self.labels.angle(a) for a in gate.angles)
+        name = gate_name(gate.name)
+        if gate.name == "swap":
+            marks += [(self.row[q], Mark("cross")) for q in gate.qubits]
+        elif gate.name == "x" and controlled:
+            marks.append((self.row[gate.qubits[0]], Mark("target")))
+        elif gate.name == "z" and controlled:
+            marks.append((self.row[gate.qubits[0]], Mark("control")))
+        elif gate.name == "rzx":
+            for q, letter in zip(gate.qubits, ("Z", f"X {angles}"), strict=True):
+                marks.append((self.row[q], Mark("box", letter)))
+        else:
+            first = min(gate.qubits, key=lambda q: self.row[q])
+            for q in gate.qubits:
+                text = f"{name} {angles}".strip() if q == first else name
+                marks.append((self.row[q], Mark("box", text)))
+        return Item(tuple(sorted(marks, key=lambda m: m[0])))
+
+    def evolve(self, op: Evolve) -> Iterator[Part]:
+        """A Trotter step in a frame with its count; an exact evolution as one box."""
+        if op.trotter:
+            step: list[Part] = []
+            for coefficient, string in op.terms:
+                angle = product(2 / op.trotter, coefficient, op.time)
+                step += [self.gate(g) for g in pauli_rotation(string, angle)]
+            yield from [Frame(f"× {op.trotter}", step)] if op.trotter > 1 else step
+            return
+        qubits = tuple(sorted({q for _, string in op.terms for q, _ in string}))
+        if qubits:
+            yield self.tall(qubits, f"exp(−i{self.labels.angle(op.time)}H)")
+
+    def expect(self, op: Expect) -> Item:
+        name = op.out.name or "read"
+        letters: dict[int, str] = {}
+        rows: set[int] = set()
+        plain = True
+        for observable in op.observables:
+            for _, string in observable:
+                rows.update(self.row[q] for q, _ in string)
+                plain = plain and len(observable) == 1 and len(string) == 1
+                for q, p in string:
+                    have = letters.setdefault(self.row[q], "")
+                    if p not in have:
+                        letters[self.row[q]] = have + p
+        how = f" {op.shots} shots" if op.shots else f" weak {op.weak:g}" if op.weak else ""
+        if plain:
+            marks = {r: Mark("read", f"⟨{letters[r]}⟩") for r in rows}
+        else:
+            first = min(rows, default=0)
+            text = f"⟨{observable_name(op.observables, self.row)}⟩"
+            marks = {r: Mark("read", text if r == first else f"⟨{letters[r]}⟩") for r in rows}
+        return Item(tuple(sorted(marks.items())), joined=not plain, reads=name + how)
+
+
+def observable_name(observables: tuple[Observable, ...], row: dict[int, int]) -> str:
+    """`ZZ` if they are all of one kind, else how many there are."""
+    words = {tuple("".join(p for _, p in s) for _, s in o) for o in observables}
+    if len(words) == 1:
+        [kind] = words
+        if len(kind) <= 3:
+            return "+".join(w or "1" for w in kind)
+    if len(observables) == 1:
+        return f"sum of {len(observables[0])}"
+    return f"{len(observables)} values"
+
+
+def scene(circuit: Circuit, title: str, labels: Labels, fold: bool = False) -> Scene:
+    builder = _Builder(circuit, labels)
+    parts = [p for p in builder.parts(circuit.ops) if isinstance(p, Frame) or p.marks]
+    wires, gaps = [], set()
+    for register in circuit.registers:
+        short = register.name
+        wires += [f"{short}[{i}]" for i in range(register.size)]
+        gaps.add(len(wires) - 1)
+    return Scene(
+        title,
+        wires,
+        gaps - {len(wires) - 1},
+        folded(parts) if fold else parts,
+        labels,
+        "|0⟩" if circuit.fresh or circuit.loop is None else "",
+        circuit.loop is not None and not circuit.fresh,
+    )
+
+
+def folded(parts: list[Part]) -> list[Part]:
+    """Repeated layers once, in a frame that says how often."""
+    if len(parts) > 4000 or not all(isinstance(p, Item) for p in parts):
+        return parts
+    shapes = [p.shape for p in parts if isinstance(p, Item)]
+    best = (0, 0, 0, 0)  # gates saved, -period, start, times
+    for period in range(2, len(shapes) // 2 + 1):
+        run = 0
+        for i in range(len(shapes) - period + 1):
+            if i < len(shapes) - period and shapes[i] == shapes[i + period]:
+                run += 1
+                continue
+            times = run // period + 1
+            if times > 1:
+                best = max(best, ((times - 1) * period, -period, i - run, times))
+            run = 0
+    saved, period, start, times = best[0], -best[1], best[2], best[3]
+    if saved < 4:
+        return parts
+    frame = Frame(f"× {times}", parts[start : start + period])
+    return [*parts[:start], frame, *parts[start + period * times :]]
+
+
+# --- columns --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Column:
+    """Items side by side in time, on different wires; or the edge of a frame."""
+
+    items: list[Item] = field(default_factory=list)
+    opens: str = ""
+    closes: bool = False
+
+
+def columns(parts: list[Part], rows: int) -> list[Column]:
+    """Each item as early as the wires that it covers allow."""
+    out: list[Column] = []
+
+    def place(parts: list[Part]) -> None:
+        floor = len(out)
+        free = [floor] * rows
+        for part in parts:
+            if isinstance(part, Frame):
+                out.append(Column(opens=part.caption))
+                place(part.body)
+                out.append(Column(closes=True))
+                free = [len(out)] * rows
+                continue
+            low, high = part.rows
+            if part.reads:
+                high = rows - 1  # its value goes down, past the wires below
+            at = max(free[low : high + 1])
+            while len(out) <= at:
+                out.append(Column())
+            out[at].items.append(part)
+            free[low : high + 1] = [at + 1] * (high + 1 - low)
+
+    place(parts)
+    return out
+
+
+__all__ = ["Column", "Frame", "Item", "Labels", "Mark", "Scene", "columns", "number", "scene"]

@@ -1,0 +1,356 @@
+"""A scene as SVG. Mid-tone lines and pale boxes with dark text: it reads on light and on dark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from xml.sax.saxutils import escape
+
+from qrlang.draw.picture import Block, Picture
+from qrlang.draw.scene import Column, Item, Mark, Scene, columns
+
+_ROW = 34  # between wires
+_GAP = 14  # more between registers
+_BOX = 24  # height of a box
+_CHAR = 7.4  # width of a letter in a box
+_PAD = 16
+_WIDTH = 1120
+
+_STYLE = """
+text { font: 12px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
+.title { font-size: 16px; font-weight: 600; fill: #6e7781; }
+.plain { fill: #6e7781; }
+.inside { fill: #1f2328; text-anchor: middle; }
+.small { font-size: 10.5px; fill: #57606a; text-anchor: middle; }
+.wire { stroke: #8c959f; stroke-width: 1.3; }
+.link { stroke: #57789e; stroke-width: 1.6; fill: none; }
+.gate { fill: #dbe9fb; stroke: #57789e; }
+.state { fill: #eaeef2; stroke: #6e7781; }
+.noise { fill: #fbe9d7; stroke: #b5753a; stroke-dasharray: 3 2; }
+.read { fill: #d5f0e3; stroke: #2f8f68; }
+.layer { fill: #f3e6fa; stroke: #8a5fa8; }
+.value { fill: #eaeef2; stroke: #8c959f; }
+.dot { fill: #57789e; stroke: #57789e; }
+.hollow { fill: #ffffff; stroke: #57789e; stroke-width: 1.6; }
+.classical { stroke: #2f8f68; stroke-width: 1.3; fill: none; }
+.flow { stroke: #8a5fa8; stroke-width: 1.3; fill: none; }
+.frame { fill: none; stroke: #8c959f; stroke-dasharray: 5 3; }
+.loop { fill: none; stroke: #8c959f; }
+"""
+
+
+@dataclass
+class _Page:
+    """SVG elements, and how far they reach."""
+
+    parts: list[str] = field(default_factory=list)
+    width: float = 0
+    height: float = 0
+
+    def reach(self, x: float, y: float) -> None:
+        self.width, self.height = max(self.width, x), max(self.height, y)
+
+    def add(self, text: str) -> None:
+        self.parts.append(text)
+
+    def line(self, x1: float, y1: float, x2: float, y2: float, kind: str) -> None:
+        self.add(f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" class="{kind}"/>')
+        self.reach(max(x1, x2), max(y1, y2))
+
+    def box(self, x: float, y: float, w: float, h: float, kind: str, round_: float = 4) -> None:
+        self.add(f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="{round_:g}" '
+                 f'class="{kind}"/>')  # fmt: skip
+        self.reach(x + w, y + h)
+
+    def text(self, x: float, y: float, text: str, kind: str, end: bool = False) -> None:
+        anchor = ' text-anchor="end"' if end else ""
+        self.add(f'<text x="{x:g}" y="{y:g}" class="{kind}"{anchor}>{escape(text)}</text>')
+        length = len(text) * (9.8 if kind == "title" else _CHAR)
+        self.reach(x + (0 if end else length / 2 if kind in ("inside", "small") else length), y + 4)
+
+    def path(self, d: str, kind: str, arrow: bool = False) -> None:
+        marker = f' marker-end="url(#{kind}-arrow)"' if arrow else ""
+        self.add(f'<path d="{d}" class="{kind}"{marker}/>')
+
+
+def render(picture: Picture, width: float = _WIDTH) -> str:
+    page = _Page()
+    page.text(_PAD, 28, picture.title, "title")
+    y = 44.0
+    for part in picture.scenes:
+        y = _circuit(page, part, y, width) + 18
+    if picture.blocks:
+        y = _blocks(page, picture.blocks, y + 6, _kinds(picture)) + 14
+    for note in picture.notes:
+        y += 18
+        page.text(_PAD, y, note, "plain")
+    w, h = page.width + _PAD, page.height + _PAD
+    markers = "".join(
+        f'<marker id="{kind}-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        f'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="{colour}"/></marker>'
+        for kind, colour in (("flow", "#8a5fa8"), ("classical", "#2f8f68"), ("loop", "#8c959f"))
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{w:g}" height="{h:g}" '
+        f'viewBox="0 0 {w:g} {h:g}" role="img">\n<title>{escape(picture.title)}</title>\n'
+        f"<style>{_STYLE}</style>\n<defs>{markers}</defs>\n" + "\n".join(page.parts) + "\n</svg>\n"
+    )
+
+
+# --- circuits ----------------------------------------------------------------------------------
+
+
+def _mark_width(mark: Mark) -> float:
+    if mark.kind in ("control", "open", "target", "cross"):
+        return 18
+    return max(26, len(mark.text) * _CHAR + 12)
+
+
+def _width(column: Column) -> float:
+    if column.opens or column.closes:
+        return 10
+    widths = [_mark_width(m) for i in column.items if not i.tall for _, m in i.marks]
+    widths += [len(i.tall) * _CHAR + 14 for i in column.items if i.tall]
+    return max(widths, default=18)
+
+
+def _make_room(cols: list[Column], widths: list[float]) -> None:
+    """A frame is at least as wide as its caption."""
+    stack: list[int] = []
+    for i, column in enumerate(cols):
+        if column.opens:
+            stack.append(i)
+        elif column.closes:
+            first = stack.pop()
+            inside = sum(widths[first : i + 1]) + 8 * (i - first)
+            widths[i] += max(0, len(cols[first].opens) * _CHAR + 20 - inside)
+
+
+def _panels(cols: list[Column], widths: list[float], room: float) -> list[tuple[int, int]]:
+    panels, low, used = [], 0, 0.0
+    for i, w in enumerate(widths):
+        if i > low and used + w + 8 > room:
+            cut = i - 1 if cols[i - 1].opens and i - 1 > low else i  # no frame around nothing
+            panels.append((low, cut))
+            low, used = cut, sum(widths[cut:i]) + 8 * (i - cut)
+        used += w + 8
+    return [*panels, (low, len(widths))]
+
+
+def _circuit(page: _Page, scene: Scene, y: float, width: float) -> float:
+    """Draws from `y` downwards; returns where it ends."""
+    cols = columns(scene.parts, len(scene.wires))
+    widths = [_width(c) for c in cols]
+    _make_room(cols, widths)
+    names = max(map(len, scene.wires), default=0) * _CHAR
+    left = _PAD + 14 + names + 34
+    panels = _panels(cols, widths, width - left - 60)
+    right = left + max(sum(widths[a:b]) + 8 * (b - a) for a, b in panels) + 14
+    right = max(right, _PAD + len(scene.caption) * _CHAR + (250 if scene.repeats else 40))
+    top = y
+    y += 34 if scene.caption else 10
+    open_frames: list[tuple[str, int]] = []
+    for k, (low, high) in enumerate(panels):
+        ends = (k == 0, k == len(panels) - 1)
+        y = _panel(page, scene, cols[low:high], widths[low:high], left, right, y, ends, open_frames)
+        y += 12
+    if scene.caption:
+        page.box(_PAD, top, right + 26 - _PAD, y - top, "loop", 10)
+        page.text(_PAD + 12, top + 18, scene.caption, "plain")
+        if scene.repeats:
+            x = right + 14
+            page.text(x - 14, top + 18, "the qubits go on into the next step ↻", "plain", end=True)
+    return y
+
+
+def _panel(
+    page: _Page,
+    scene: Scene,
+    cols: list[Column],
+    widths: list[float],
+    left: float,
+    right: float,
+    y: float,
+    ends: tuple[bool, bool],
+    open_frames: list[tuple[str, int]],
+) -> float:
+    depth = _depth(cols, len(open_frames))
+    y += 20 * depth
+    at: dict[int, float] = {}
+    line = y + _ROW / 2
+    for row in range(len(scene.wires)):
+        at[row] = line
+        line += _ROW + (_GAP if row in scene.gaps else 0)
+    bottom = line - _ROW / 2
+    first, last = ends
+    for row, name in enumerate(scene.wires):
+        page.text(left - 40, at[row] + 4, name, "plain", end=True)
+        begin = (scene.begins or "▸") if first else "…"
+        page.text(left - 8, at[row] + 4, begin, "plain", end=True)
+        page.line(left - 4, at[row], right, at[row], "wire")
+        page.text(right + 4, at[row] + 4, ("▸" if scene.repeats else "") if last else "…", "plain")
+    x = left + 8
+    frames = [(left, caption, level) for caption, level in open_frames]
+    names_end, name_line = -1.0, bottom + 14
+    lowest = bottom
+    for column, w in zip(cols, widths, strict=True):
+        if column.opens:
+            level = len(frames)
+            frames.append((x, column.opens, level))
+            open_frames.append((column.opens, level))
+        elif column.closes:
+            begin_x, caption, level = frames.pop()
+            open_frames.pop()
+            _frame(page, begin_x, x + w, y, bottom, caption, depth - level)
+        for item in column.items:
+            middle = x + w / 2
+            _item(page, item, middle, at)
+            if item.reads:
+                name_line = bottom + 14 if middle > names_end else name_line + 15
+                low = at[item.rows[1]] + _BOX / 2
+                for side in (-1.5, 1.5):
+                    page.line(middle + side, low, middle + side, name_line - 8, "classical")
+                page.text(middle - 3, name_line + 4, item.reads, "plain")
+                names_end = middle + len(item.reads) * _CHAR + 8
+                lowest = max(lowest, name_line + 6)
+        x += w + 8
+    for begin_x, caption, level in frames:
+        _frame(page, begin_x, right, y, bottom, caption, depth - level)
+    return lowest
+
+
+def _depth(cols: list[Column], start: int) -> int:
+    """How many frames lie in one another at most."""
+    now = most = start
+    for column in cols:
+        now += bool(column.opens) - column.closes
+        most = max(most, now)
+    return most
+
+
+def _frame(
+    page: _Page, x1: float, x2: float, top: float, bottom: float, caption: str, height: int
+) -> None:
+    """The higher, the further out: captions of nested frames lie above one another."""
+    inset = 2.0 * height
+    y = top - 20 * height + 4
+    page.box(x1, y, x2 - x1, bottom - y - 4 + inset, "frame", 6)
+    page.text(x1 + 7, y + 14, caption, "plain")
+
+
+def _item(page: _Page, item: Item, x: float, at: dict[int, float]) -> None:
+    low, high = item.rows
+    if item.joined and high > low:
+        page.line(x, at[low], x, at[high], "link")
+    if item.tall:
+        rows = [row for row, mark in item.marks if mark.kind == "box"]
+        y1, y2 = at[min(rows)] - _BOX / 2, at[max(rows)] + _BOX / 2
+        w = len(item.tall) * _CHAR + 14
+        page.box(x - w / 2, y1, w, y2 - y1, "gate")
+        for row in range(min(rows), max(rows)):
+            if row not in rows:  # a wire that passes behind
+                page.line(x - w / 2, at[row], x - w / 2 + 6, at[row], "frame")
+        page.text(x, (y1 + y2) / 2 + 4, item.tall, "inside")
+    for row, mark in item.marks:
+        if not (item.tall and mark.kind == "box"):
+            _mark(page, mark, x, at[row])
+
+
+def _mark(page: _Page, mark: Mark, x: float, y: float) -> None:
+    match mark.kind:
+        case "control":
+            page.add(f'<circle cx="{x:g}" cy="{y:g}" r="4" class="dot"/>')
+        case "open":
+            page.add(f'<circle cx="{x:g}" cy="{y:g}" r="4.2" class="hollow"/>')
+        case "target":
+            page.add(f'<circle cx="{x:g}" cy="{y:g}" r="8.5" class="hollow"/>')
+            page.line(x - 8.5, y, x + 8.5, y, "link")
+            page.line(x, y - 8.5, x, y + 8.5, "link")
+        case "cross":
+            page.line(x - 5, y - 5, x + 5, y + 5, "link")
+            page.line(x - 5, y + 5, x + 5, y - 5, "link")
+        case kind:
+            styles = {"read": "read", "noise": "noise", "state": "state", "meter": "read"}
+            w = _mark_width(mark) - 2
+            page.box(x - w / 2, y - _BOX / 2, w, _BOX, styles.get(kind, "gate"))
+            page.text(x, y + 4, mark.text, "inside")
+
+
+# --- the classical side ------------------------------------------------------------------------
+
+
+def _kinds(picture: Picture) -> dict[str, str]:
+    """Readouts and angles look here as they do in the circuit."""
+    kinds = {}
+    for part in picture.scenes:
+        for column in columns(part.parts, len(part.wires)):
+            kinds.update({i.reads.split(" ")[0]: "read" for i in column.items if i.reads})
+        kinds.update(dict.fromkeys(part.labels.letters.values(), "gate"))
+    return kinds
+
+
+def _blocks(page: _Page, blocks: list[Block], y: float, kinds: dict[str, str]) -> float:
+    """Values on the left, layers by depth, what they make on the right."""
+    by_name = {b.name: b for b in blocks}
+    depth: dict[str, int] = {}
+
+    def level(name: str, above: tuple[str, ...] = ()) -> int:
+        if name not in by_name or name in above:
+            return 0
+        if name not in depth:
+            inputs = by_name[name].inputs
+            depth[name] = 1 + max((level(i, (*above, name)) for i in inputs), default=0)
+        return depth[name]
+
+    for block in blocks:
+        level(block.name)
+    sources = list(dict.fromkeys(i for b in blocks for i in b.inputs if i not in by_name))
+    sinks = [(b.name, o) for b in blocks for o in b.outputs if o not in by_name]
+    grid: list[list[tuple[str, str, str]]] = [[(s, s, "") for s in sources]]
+    for k in range(1, max(depth.values(), default=0) + 1):
+        grid.append([(b.name, b.name, b.detail) for b in blocks if depth[b.name] == k])
+    grid.append([(f"{name}→{out}", out, "") for name, out in sinks])
+
+    place: dict[str, tuple[float, float, float]] = {}  # left, right, middle
+    tallest = max((sum(_height(c) + 14 for c in column) for column in grid), default=0.0)
+    x = float(_PAD + 14)
+    for k, column in enumerate(grid):
+        w = max((_cell_width(c) for c in column), default=0.0)
+        line = y + (tallest - sum(_height(c) + 14 for c in column)) / 2
+        for cell in column:
+            key, name, detail = cell
+            h = _height(cell)
+            own = _cell_width(cell)
+            kind = "layer" if 0 < k < len(grid) - 1 else kinds.get(name.split(" ")[0], "value")
+            at = x + w - own if k == 0 else x if k == len(grid) - 1 else x + (w - own) / 2
+            page.box(at, line, own, h, kind, 6 if kind == "layer" else h / 2)
+            page.text(at + own / 2, line + (17 if detail else h / 2 + 4), name, "inside")
+            if detail:
+                page.text(at + own / 2, line + 32, detail, "small")
+            place[key] = (at, at + own, line + h / 2)
+            line += h + 14
+        x += w + 70
+    for block in blocks:
+        for name in block.inputs:
+            _edge(page, place[name], place[block.name])
+    for name, out in sinks:
+        _edge(page, place[name], place[f"{name}→{out}"])
+    return y + tallest
+
+
+def _height(cell: tuple[str, str, str]) -> float:
+    return 42 if cell[2] else 26
+
+
+def _cell_width(cell: tuple[str, str, str]) -> float:
+    return max(len(cell[1]) * _CHAR + 20, len(cell[2]) * 6.5 + 18, 40)
+
+
+def _edge(page: _Page, a: tuple[float, float, float], b: tuple[float, float, float]) -> None:
+    x1, y1, x2, y2 = a[1], a[2], b[0], b[2]
+    if x2 > x1:
+        bend = min(60.0, (x2 - x1) / 2)
+        d = f"M{x1:g},{y1:g} C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {x2 - 1:g},{y2:g}"
+    else:  # back to an earlier one, or to itself
+        low = max(y1, y2) + 30
+        d = f"M{x1:g},{y1:g} C{x1 + 40:g},{low:g} {x2 - 40:g},{low:g} {x2 - 1:g},{y2:g}"
+    page.path(d, "flow", arrow=True)
