@@ -44,6 +44,8 @@ def walk(ops: tuple[Op, ...]) -> Iterator[Op]:
 def uses(op: Op) -> list[Value]:
     """Values that the op reads, without those that only its bodies read (`LoopCarry.next` and
     `LoopEmit.value` are defined in the body and count as uses of the loop)."""
+    if isinstance(op, Unitary):  # may be long, and angles are all it reads
+        return [t.value for e in op.elements for a in angles_of(e) for t in a.terms]
     found: list[Value] = []
     for f in fields(op):
         if f.name in _REGIONS.get(type(op).__name__, ()) or f.name in _DEFINES:
@@ -54,6 +56,8 @@ def uses(op: Op) -> list[Value]:
 
 def defs(op: Op) -> list[Value]:
     """Values that the op defines: its results, and for a loop the values bound in its body."""
+    if isinstance(op, Unitary):
+        return []
     found: list[Value] = []
     for f in fields(op):
         if f.name in _REGIONS.get(type(op).__name__, ()):
