@@ -168,9 +168,9 @@ class Reader:
     def type(self) -> Type:
         if self.take("seq"):
             self.expect("[")
-            item = self.type()
-            if item.seq:
+            if self.token.text == "seq":
                 self.fail("a sequence of sequences is not a type")
+            item = self.type()
             self.expect("]")
             return Type(item.kind, item.shape, item.size, seq=True)
         kind = self._kind("name", "a type").text

@@ -30,6 +30,9 @@ _INITIALS = {
     "haar": (0,),
 }
 
+_MOST_QUBITS = 1 << 16  # in one register
+_MOST_UNITARY_QUBITS = 8
+
 
 def verify(program: Program) -> list[str]:
     """What is wrong with a program; nothing when it is well formed."""
@@ -103,10 +106,10 @@ class _Checker:
                 for complaint in _type_rules(kind):
                     self._say(f"extern {extern.name}", complaint)
         for register in p.registers:
-            # A register has at least one qubit; no two registers share one.
+            # A register has at least one qubit and no more than can be; no two share one.
             where = f"qubits {register.name}[{register.size}] at q{register.start}"
-            if register.start < 0 or register.size < 1 or register.space < 0:
-                self._say(where, "start, size and space can't be negative, and size not 0")
+            if register.start < 0 or register.space < 0 or not 1 <= register.size <= _MOST_QUBITS:
+                self._say(where, f"its size is from 1 to {_MOST_QUBITS}, nothing is negative")
                 continue
             for qubit in range(register.start, register.start + register.size):
                 if qubit in self.qubits.space:
@@ -246,5 +249,8 @@ def _weight_rules(weight: Weight) -> Iterator[str]:
     if initial.kind == "haar" and not weight.unitary_qubits:
         yield "only a unitary begins as haar"
     # A unitary on k qubits has 4^k coefficients.
-    if weight.unitary_qubits and weight.shape != (4**weight.unitary_qubits,):
-        yield f"a unitary on {weight.unitary_qubits} qubits has 4^{weight.unitary_qubits} numbers"
+    k = weight.unitary_qubits
+    if not 0 <= k <= _MOST_UNITARY_QUBITS:
+        yield f"a trained unitary is on at most {_MOST_UNITARY_QUBITS} qubits"
+    elif k and weight.shape != (4**k,):
+        yield f"a unitary on {k} qubits has 4^{k} numbers"
