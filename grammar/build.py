@@ -52,11 +52,11 @@ def build() -> dict[str, Any]:
 
     lark = Lark(grammar_text(), parser="lalr", lexer="contextual", maybe_placeholders=False)
     # Lark settles shift/reduce conflicts in silence; `strict` refuses them.
-    analyzer = LALR_Analyzer(ParserConf(lark.rules, {}, ["start"]), strict=True)
+    analyzer: Any = LALR_Analyzer(ParserConf(lark.rules, {}, ["start"]), strict=True)
     analyzer.compute_lalr()
-    states: dict[int, dict[str, tuple[Any, Any]]] = analyzer.parse_table.states
+    states: dict[Any, dict[str, tuple[Any, Any]]] = analyzer.parse_table.states
 
-    terminals = sorted({t.name for t in lark.terminals} - set(lark.ignore_tokens)) + ["$END"]
+    terminals = [*sorted({t.name for t in lark.terminals} - set(lark.ignore_tokens)), "$END"]
     nonterminals = sorted({rule.origin.name for rule in lark.rules})
     symbols = {name: i for i, name in enumerate(terminals + nonterminals)}
     rules = sorted(lark.rules, key=lambda r: (r.origin.name, r.order))

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qrlang.format.comments import Comments, is_line, tidy
-from qrlang.format.doc import HARD, SOFT, SPACE, Concat, Fill, Group, IfBroken, Indent, Layout, concat
+from qrlang.format.doc import (
+    HARD,
+    SOFT,
+    SPACE,
+    Concat,
+    Fill,
+    Group,
+    IfBroken,
+    Indent,
+    Layout,
+    concat,
+)
 from qrlang.source import Span
 from qrlang.syntax import ast
 
@@ -50,6 +61,8 @@ class Expressions:
                 return concat("-", self.show(operand, _MINUS))
             case ast.Binary():
                 return self._binary(expr)
+            case ast.Call(func, args) if self._hugs(expr):
+                return concat(self.show(func, _POSTFIX), "(", self.show(args[0].value), ")")
             case ast.Call(func, args):
                 items = [(self.arg(arg), arg.span) for arg in args]
                 around = Span(expr.span.source, func.span.end, expr.span.end)
@@ -69,7 +82,7 @@ class Expressions:
                 return self.bracketed("[", shown, "]", expr.span, fill=numbers)
             case ast.Comprehension(element, clauses):
                 parts: list[tuple[Layout, Span]] = [(self.show(element), element.span)]
-                parts += [(self._clause(clause), clause.span) for clause in clauses]
+                parts.append((self._clauses(clauses), clauses[0].span.to(clauses[-1].span)))
                 return self.bracketed("[", parts, "]", expr.span, trailing=False, comma="")
             case ast.Range(lo, hi, by):
                 return concat(
@@ -85,21 +98,54 @@ class Expressions:
                 return concat("measure ", self.show(target, _POSTFIX))
         raise TypeError(type(expr).__name__)
 
-    def _binary(self, expr: ast.Binary) -> Layout:
+    def _binary(self, expr: ast.Binary, indented: bool = True) -> Layout:
         strength = _BINARY[expr.op]
         if expr.op == "**":
             return concat(self.show(expr.left, _PREFIX), " ** ", self.show(expr.right, _MINUS))
         if strength == 4:
             left, right = self.show(expr.left, _SUM), self.show(expr.right, _SUM)
             return Group(concat(left, Indent(concat(SPACE, expr.op, " ", right))))
-        # A chain breaks at all of its operators or at none.
+        # A chain breaks at all of its operators or at none; `J * sum([…])` at those brackets.
+        space: Layout = " " if strength == 6 and self._hugs(expr.right) else SPACE
         rest: list[Layout] = []
         left_most: ast.Expr = expr
         while isinstance(left_most, ast.Binary) and _BINARY[left_most.op] == strength:
             op = _WRITTEN.get(left_most.op, left_most.op)
-            rest[:0] = [SPACE, op, " ", self.show(left_most.right, strength + 1)]
+            rest[:0] = [space, op, " ", self.show(left_most.right, strength + 1)]
             left_most = left_most.left
-        return Group(concat(self.show(left_most, strength), Indent(Concat(tuple(rest)))))
+        first = self.show(left_most, strength)
+        if space == " ":
+            return concat(first, *rest)
+        chain = Concat(tuple(rest))
+        return Group(concat(first, Indent(chain) if indented else chain))
+
+    def _hugs(self, expr: ast.Expr) -> bool:
+        """`sum([…])`: the two brackets open and close together."""
+        if not isinstance(expr, ast.Call) or len(expr.args) != 1:
+            return False
+        arg = expr.args[0]
+        gaps = ((expr.func.span.end, arg.span.start), (arg.span.end, expr.span.end))
+        return (
+            arg.name is None
+            and isinstance(arg.value, (ast.List, ast.Comprehension))
+            and not any(self.comments.any(*gap) for gap in gaps)
+        )
+
+    def given(self, sign: str, value: ast.Expr) -> Layout:
+        """`= value`; what does not fit behind the sign goes to the next line."""
+        if isinstance(value, ast.Binary):
+            return concat(sign, Group(Indent(concat(SPACE, self.alone(value)))))
+        return concat(sign, " ", self.show(value))
+
+    def alone(self, expr: ast.Expr) -> Layout:
+        """An expression that starts a line: the lines of a chain stand below each other."""
+        return self._binary(expr, False) if isinstance(expr, ast.Binary) else self.show(expr)
+
+    def _clauses(self, clauses: Sequence[ast.Clause]) -> Layout:
+        parts: list[Layout] = []
+        for clause in clauses:
+            parts += [SPACE, self._clause(clause)] if parts else [self._clause(clause)]
+        return Group(Concat(tuple(parts)))
 
     def _clause(self, clause: ast.Clause) -> Layout:
         condition: tuple[Layout, ...] = ()
@@ -116,8 +162,7 @@ class Expressions:
         if not type_.dims:
             return type_.name
         dims: list[tuple[Layout, Span]] = [
-            ("..." if isinstance(dim, ast.Hole) else self.show(dim), dim.span)
-            for dim in type_.dims
+            ("..." if isinstance(dim, ast.Hole) else self.show(dim), dim.span) for dim in type_.dims
         ]
         return concat(type_.name, self.bracketed("[", dims, "]", type_.span, trailing=False))
 

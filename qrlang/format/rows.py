@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 WIDTH = 100
 _COMMENT_GAP = 3
+_FORMS = ("typed", "binding")
 
 
 @dataclass(slots=True)
@@ -74,11 +75,12 @@ def to_lines(entries: Sequence[Entry], indent: int) -> list[str]:
 def _aligned(entries: Sequence[Entry], width: int) -> dict[int, str]:
     """The text of each row, its cells padded to those of its neighbours."""
     texts = {i: entry.text for i, entry in enumerate(entries) if isinstance(entry, Row)}
-    for family in _runs(entries, lambda row: row.family):
+    for family in _families(entries):
         rows = {i: list(_row(entries, i).cells) for i in family}
         if _row(entries, family[0]).family == "declaration":
             _pad(rows, family, 0)
-            inner = _runs(entries, lambda row: row.form, family)
+            forms = {form: [i for i in family if _row(entries, i).form == form] for form in _FORMS}
+            inner = [rows_ for rows_ in forms.values() if rows_]
         else:
             inner = [family]
         for form in inner:
@@ -98,17 +100,14 @@ def _row(entries: Sequence[Entry], i: int) -> Row:
     return entry
 
 
-def _runs(
-    entries: Sequence[Entry], key: Callable[[Row], str], among: Sequence[int] | None = None
-) -> list[list[int]]:
-    """Rows that follow each other, comments aside, with the same non-empty key."""
+def _families(entries: Sequence[Entry]) -> list[list[int]]:
+    """Rows of a family that follow each other, comments aside."""
     runs: list[list[int]] = []
     last = ""
-    for i in range(len(entries)) if among is None else among:
-        entry = entries[i]
+    for i, entry in enumerate(entries):
         if isinstance(entry, Remark):
             continue
-        this = key(entry) if isinstance(entry, Row) else ""
+        this = entry.family if isinstance(entry, Row) else ""
         if this and this == last:
             runs[-1].append(i)
         elif this:

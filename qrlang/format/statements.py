@@ -26,6 +26,7 @@ class Printer:
         self.expressions = Expressions(self.comments)
         self.show = self.expressions.show
         self.type = self.expressions.type
+        self.given = self.expressions.given
 
     def file(self, items: Sequence[_Node]) -> str:
         start = 1 if self.text.startswith("\ufeff") else 0
@@ -114,7 +115,7 @@ class Printer:
 
     def _cells(self, node: _Node) -> tuple[str, str, list[Layout]]:
         """The family of a statement, its form, and its cells."""
-        show = self.show
+        show, given = self.show, self.given
         match node:
             case ast.Input(name, type_):
                 return "declaration", "typed", ["input", f"{name}:", self.type(type_)]
@@ -138,33 +139,34 @@ class Printer:
                     options += [" shots ", show(shots)]
                 if weak is not None:
                     options += [" weak ", show(weak)]
-                return _binding("readout", name, concat(show(value), *options))
+                return _binding("readout", name, concat(given("=", value), *options))
             case ast.AnsatzBinding(name, value):
-                return _binding("ansatz", name, show(value))
+                return _binding("ansatz", name, given("=", value))
             case ast.Layer(kind, name, value, frozen):
-                return _binding(f"frozen {kind}" if frozen else kind, name, show(value))
+                return _binding(f"frozen {kind}" if frozen else kind, name, given("=", value))
             case ast.Init(target, value):
                 name = flat(show(target)) or ""
-                return _binding("init", name, show(value))
+                return _binding("init", name, given("=", value))
             case ast.Const(name, value):
-                return "const", "", [f"const {name}", concat("= ", show(value))]
+                return "const", "", [f"const {name}", given("=", value)]
             case ast.Let(name, value):
-                return "let", "", [f"let {name}", concat("= ", show(value))]
+                return "let", "", [f"let {name}", given("=", value)]
             case ast.Update(name, value):
-                return "update", "", [name, concat("<- ", show(value))]
+                return "update", "", [name, given("<-", value)]
+            case ast.Emit(value, str(name)):
+                return "emit", "", [f"emit {name}", given("=", value)]
             case ast.Setting(name, value):
-                return "setting", "", [name, concat("= ", show(value))]
+                return "setting", "", [name, given("=", value)]
             case ast.ReadoutDef() | ast.Hamiltonian():
                 cells: list[Layout] = [self._name(node), *self._clauses(node)]
                 family = "readout_def" if isinstance(node, ast.ReadoutDef) else "hamiltonian"
-                return family, "", [*cells, concat("= ", show(node.body))]
+                return family, "", [*cells, given("=", node.body)]
         return "", "", [self._plain(node)]
 
     def _typed(self, name: str, type_: ast.TypeExpr, initial: ast.Expr | None) -> list[Layout]:
-        cells: list[Layout] = [f"{name}:", self.type(type_)]
-        if initial is not None:
-            cells.append(concat("= ", self.show(initial)))
-        return cells
+        # Types differ too much in length for a common column behind them.
+        rest = (" ", self.given("=", initial)) if initial is not None else ()
+        return [f"{name}:", concat(self.type(type_), *rest)]
 
     def _plain(self, node: _Node) -> Layout:
         show, commas = self.show, self.expressions.commas
@@ -181,8 +183,8 @@ class Printer:
                 if trotter is not None:
                     parts += [" trotter ", show(trotter)]
                 return concat(*parts, " to ", commas(operands))
-            case ast.Emit(value, name):
-                return concat(f"emit {name} = " if name else "emit ", show(value))
+            case ast.Emit(value):
+                return concat("emit ", show(value))
             case ast.Return(value):
                 return concat("return ", show(value))
             case ast.Prepare(value, operands):
@@ -194,7 +196,8 @@ class Printer:
             case ast.Postselect(target, outcome):
                 return concat("postselect ", show(target, 10), " == ", show(outcome, 5))
             case ast.Require(condition, message):
-                return concat("require ", show(condition), ", ", quote(message))
+                text = Indent(concat(SPACE, quote(message)))
+                return Group(concat("require ", show(condition), ",", text))
             case ast.Use(path, names, relative):
                 return self._use(node, path, names, relative)
             case ast.Extern(name, params, values, result, path):
@@ -262,9 +265,7 @@ class Printer:
             registers.append(concat(f"{r.name}: qubit", *size))
         clauses = [_listed("on ", registers)]
         if not isinstance(node, ast.ReadoutDef) and node.values:
-            values: list[Layout] = [
-                concat(f"{v.name}: ", self.type(v.type)) for v in node.values
-            ]
+            values: list[Layout] = [concat(f"{v.name}: ", self.type(v.type)) for v in node.values]
             clauses.append(_listed("with ", values))
         return clauses
 
@@ -278,6 +279,9 @@ class Printer:
             lines, rest = [first], clauses[1:]
         else:
             lines, rest = render(name, WIDTH, indent), clauses
+            tail = flat(concat(*(part for clause in clauses for part in (" ", clause))))
+            if len(lines) > 1 and tail is not None and len(lines[-1] + tail) + 2 <= WIDTH:
+                return [*lines[:-1], lines[-1] + tail]
         margin = " " * (indent + 2)
         for clause in rest:
             inner = render(clause, WIDTH, indent + 2)
@@ -287,9 +291,12 @@ class Printer:
     def _definition(self, node: ast.ReadoutDef | ast.Hamiltonian, indent: int) -> list[str]:
         """A readout or a hamiltonian on several lines."""
         head = flat(concat(self._name(node), *(p for c in self._clauses(node) for p in (" ", c))))
-        body = self.show(node.body)
+        body = self.expressions.alone(node.body)
         if head is not None and indent + len(head) + 4 <= WIDTH:
-            return render(concat(head, " = ", body), WIDTH, indent)
+            if isinstance(node.body, (ast.List, ast.Comprehension)):
+                return render(concat(head, " = ", body), WIDTH, indent)
+            inner = render(body, WIDTH, indent + 2)
+            return [head + " =", " " * (indent + 2) + inner[0], *inner[1:]]
         lines = self._broken_header(node, indent)
         inner = render(concat("= ", body), WIDTH, indent + 2)
         return [*lines, " " * (indent + 2) + inner[0], *inner[1:]]
@@ -355,7 +362,11 @@ class Printer:
         if first is not None and indent + len(first) + 2 <= WIDTH:
             lines = [first + " {"]
         elif isinstance(node, ast.Ansatz):
-            lines = [*self._broken_header(node, indent), " " * indent + "{"]
+            lines = self._broken_header(node, indent)
+            if lines[-1].lstrip().startswith(")"):
+                lines[-1] += " {"
+            else:
+                lines.append(" " * indent + "{")
         else:
             lines = render(concat(header, " {"), WIDTH, indent)
         after = self._inside(lines, body, opening, indent)
@@ -363,9 +374,7 @@ class Printer:
             self._else(lines, node, after, indent)
         return [*(_remark(c) for c in hoisted), Lines(lines)]
 
-    def _inside(
-        self, lines: list[str], body: Sequence[_Node], opening: int, indent: int
-    ) -> int:
+    def _inside(self, lines: list[str], body: Sequence[_Node], opening: int, indent: int) -> int:
         """Adds a body and its closing brace to the lines; the offset behind the brace."""
         end = body[-1].span.end if body else opening + 1
         closing = self._find("}", end)
@@ -472,7 +481,7 @@ class Printer:
 
 
 def _binding(word: str, name: str, value: Layout) -> tuple[str, str, list[Layout]]:
-    return "declaration", "binding", [word, name, concat("= ", value)]
+    return "declaration", "binding", [word, name, value]
 
 
 def _listed(word: str, items: Sequence[Layout]) -> Layout:
@@ -488,7 +497,6 @@ def _remark(comment: ast.Comment) -> Remark:
 
 def _ends(node: ast.Node | None) -> tuple[int, ...]:
     return (node.span.end,) if node is not None else ()
-
 
 
 def _over(items: Sequence[tuple[Layout, Span]]) -> Span:

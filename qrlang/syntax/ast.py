@@ -58,7 +58,7 @@ class Unary(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Expr):
-    op: str  # + - * / // % ** == != < <= > >= and or
+    op: str  # + - * / // (written `div`) % ** == != < <= > >= and or
     left: Expr
     right: Expr
 
@@ -79,7 +79,7 @@ class Call(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Range(Expr):
-    """`lo..hi` (half-open), `lo..hi by k`. Also a slice inside an index; there ends may be absent."""
+    """`lo..hi` (half-open), `lo..hi by k`. Also a slice in an index; there ends may be absent."""
 
     lo: Expr | None
     hi: Expr | None
@@ -237,7 +237,7 @@ class Reset(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class Discard(Stmt):
-    """A bare `measure q`: collapses, and nobody keeps the bit."""
+    """A bare `measure q`: collapses, and nobody keeps the bit. `value` is the `Measure`."""
 
     value: Expr
 
@@ -323,7 +323,8 @@ class AnsatzBinding(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class Layer(Stmt):
-    """`layer head = linear(10)`, `controller steer = mlp(64, tanh)`, `attention look = additive(128)`."""
+    """`layer head = linear(10)`, `controller steer = mlp(64, tanh)`,
+    `attention look = additive(128)`, and each of them after `frozen`."""
 
     kind: str  # layer controller attention
     name: str
@@ -395,7 +396,7 @@ class Recurrent(Stmt):
 
 
 class Item(Node):
-    """Anything at the top of a file (a `Const` too)."""
+    """Anything at the top of a file (a `Const` and an `AnsatzBinding` too)."""
 
     __slots__ = ()
 
@@ -413,7 +414,7 @@ class Use(Item):
     The last part of the path is the item's name; `use .mine.block` looks beside this file.
     """
 
-    path: tuple[str, ...]  # without the item; () for `use .mine.x` has relative=True, path=("mine",)
+    path: tuple[str, ...]  # without the item: ("mine",) for `use .mine.block`, relative=True
     names: tuple[UseName, ...]
     relative: bool = False
 
@@ -541,5 +542,5 @@ class Comment:
 @dataclass(frozen=True, slots=True)
 class File:
     source: Source = field(compare=False, repr=False)
-    items: tuple[Item | Const, ...]
+    items: tuple[Item | Const | AnsatzBinding, ...]
     comments: tuple[Comment, ...] = field(default=(), compare=False)

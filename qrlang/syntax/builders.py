@@ -130,9 +130,7 @@ def _register_param(host: Host, c: Values, span: Span) -> ast.RegisterParam:
 
 def _extern(host: Host, c: Values, span: Span) -> ast.Extern:
     path = unquote(host, c[9], span)
-    return ast.Extern(
-        c[2], tuple(c[3]), tuple(c[5]), c[7], path, host.doc(span.start), span=span
-    )
+    return ast.Extern(c[2], tuple(c[3]), tuple(c[5]), c[7], path, host.doc(span.start), span=span)
 
 
 # --- statements -------------------------------------------------------------------------------
@@ -316,13 +314,9 @@ NODES: dict[str, Builder] = {
     "circuit": lambda h, c, s: _circuit(h, c, s, [], c[2:]),
     "circuit_of": lambda h, c, s: _circuit(h, c, s, c[2], c[3:]),
     "extern": _extern,
-    "model": lambda h, c, s: ast.Model(
-        c[1], tuple(c[2]), tuple(c[3]), h.doc(s.start), span=s
-    ),
+    "model": lambda h, c, s: ast.Model(c[1], tuple(c[2]), tuple(c[3]), h.doc(s.start), span=s),
     "train": lambda h, c, s: ast.Train(c[1], (), tuple(c[3]), h.doc(s.start), span=s),
-    "train_of": lambda h, c, s: ast.Train(
-        c[1], tuple(c[3]), tuple(c[6]), h.doc(s.start), span=s
-    ),
+    "train_of": lambda h, c, s: ast.Train(c[1], tuple(c[3]), tuple(c[6]), h.doc(s.start), span=s),
     "setting": lambda h, c, s: ast.Setting(c[0], c[2], span=s),
     "parameter": lambda h, c, s: ast.Parameter(c[0], c[2], span=s),
     "parameter_default": lambda h, c, s: ast.Parameter(c[0], c[2], c[4], span=s),

@@ -24,9 +24,9 @@ FOREIGN: dict[str, str] = {
     "*=": "<-",
     "/=": "<-",
     "=>": "->",
-    "−": "-",  # noqa: RUF001 (these four only look like the sign beside them)
-    "–": "-",  # noqa: RUF001
-    "×": "*",  # noqa: RUF001
+    "−": "-",
+    "–": "-",
+    "×": "*",
     "·": "*",
     "≤": "<=",
     "≥": ">=",
@@ -324,9 +324,7 @@ def _unknown(span: Span) -> Diagnostic:
         help = 'a text stands in straight double quotes: `"…"`'
     else:
         help = "remove it"
-    return Diagnostic(
-        "E0104", f"unexpected {what} {', '.join(shown[:3])}{more}", span, label, help
-    )
+    return Diagnostic("E0104", f"unexpected {what} {', '.join(shown[:3])}{more}", span, label, help)
 
 
 def _fold(out: Tokens) -> None:

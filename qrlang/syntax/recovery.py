@@ -14,23 +14,23 @@ from dataclasses import dataclass
 from qrlang.diagnostics.diagnostic import Diagnostic
 from qrlang.syntax import slips
 from qrlang.syntax.lexer import Tokens
-from qrlang.syntax.table import table
+from qrlang.syntax.table import names, table
 
 MAX_REPAIRS = 300  # then the rest of the file is given up
 _LOOK_AHEAD = 8  # tokens read in order to judge a repair
 _CONVINCING = 3  # so many of them must fit
 _QUIET = 3  # an error within so many tokens of the last is a consequence of it
 
-_INSERTED = (
-    "TO ON OVER IN COMMA COLON ASSIGN UPDATE RPAREN RSQB LBRACE LPAREN LSQB AT EQ WITH".split()
+_INSERTED = names(
+    "TO ON OVER IN COMMA COLON ASSIGN UPDATE RPAREN RSQB LBRACE LPAREN LSQB AT EQ WITH"
 )
 # What is easily written for each other.
 _EXCHANGED = (
-    "ASSIGN UPDATE COLON EQ ARROW".split(),
-    "COMMA DOT COLON".split(),
-    "IN OVER ON TO WITH AS".split(),
-    "LPAREN LSQB LBRACE LT".split(),
-    "RPAREN RSQB RBRACE GT".split(),
+    names("ASSIGN UPDATE COLON EQ ARROW"),
+    names("COMMA DOT COLON"),
+    names("IN OVER ON TO WITH AS"),
+    names("LPAREN LSQB LBRACE LT"),
+    names("RPAREN RSQB RBRACE GT"),
 )
 _OPENERS = {"LPAREN": "RPAREN", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 
@@ -319,9 +319,9 @@ class Recovery:
         tokens = self.tokens
         tokens.starts[at], tokens.ends[at] = tokens.starts[first], tokens.ends[first]
         name = first + 1
-        if name < at and tokens.kinds[name] == self._name and at + 1 < len(tokens.kinds):
-            if tokens.kinds[at + 1] == self._name:
-                tokens.starts[at + 1], tokens.ends[at + 1] = tokens.starts[name], tokens.ends[name]
+        written = name < at and tokens.kinds[name] == self._name
+        if written and tokens.kinds[at + 1 : at + 2] == [self._name]:
+            tokens.starts[at + 1], tokens.ends[at + 1] = tokens.starts[name], tokens.ends[name]
 
     def _close(self, eof: int, depth: int) -> tuple[int, int]:
         """The end of the file: everything that is open ends here."""
@@ -361,4 +361,3 @@ class Recovery:
         """Whether the lexer has reported something right here."""
         starts = self.tokens.starts
         return any(starts[i] in self.tokens.damaged for i in range(max(at - 1, 0), at + 1))
-

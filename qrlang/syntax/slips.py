@@ -10,22 +10,24 @@ from qrlang.diagnostics.diagnostic import Diagnostic, Fix, Note
 from qrlang.grammar.keywords import KEYWORDS, RESERVED
 from qrlang.source import Span
 from qrlang.syntax.lexer import Tokens
-from qrlang.syntax.table import table
+from qrlang.syntax.table import names, table
 from qrlang.syntax.words import concepts, found, one_of, word
 
 if TYPE_CHECKING:
     from qrlang.syntax.recovery import Edit
 
-ONLY_ITEMS = frozenset("USE MODEL CIRCUIT TRAIN HAMILTONIAN EXTERN".split())
+ONLY_ITEMS = frozenset(names("USE MODEL CIRCUIT TRAIN HAMILTONIAN EXTERN"))
 # Words that start a statement and stand nowhere else.
 SURE_STATEMENTS = frozenset(
-    "LET EMIT RETURN APPLY PREPARE RESET POSTSELECT REQUIRE CONST QUBITS READOUT ANSATZ CONTROLLER"
-    " FROZEN CARRY RECURRENT STEP".split()
+    names(
+        "LET EMIT RETURN APPLY PREPARE RESET POSTSELECT REQUIRE CONST QUBITS READOUT ANSATZ"
+        " CONTROLLER FROZEN CARRY RECURRENT STEP"
+    )
 )
 _OPEN = {"LPAREN": "`(`", "LSQB": "`[`", "LBRACE": "`{`"}
 _CLOSE = {"RPAREN": "LPAREN", "RSQB": "LSQB", "RBRACE": "LBRACE"}
-_COMPARE = frozenset("EQ NE LT LE GT GE".split())
-_SMALL_WORDS = frozenset("TO ON OVER IN".split())
+_COMPARE = frozenset(names("EQ NE LT LE GT GE"))
+_SMALL_WORDS = frozenset(names("TO ON OVER IN"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Mistake:
     def span(self) -> Span:
         """Where to point: where something is missing, right behind what comes before."""
         tokens, at = self.tokens, self.at
-        if not at or self.starts_statement and self.symbol(at) != "$END":
+        if not at or (self.starts_statement and self.symbol(at) != "$END"):
             return tokens.span(at)
         if tokens.first_on_line(at) or self.symbol(at) == "$END":
             return Span(tokens.source, tokens.ends[at - 1], tokens.ends[at - 1])
@@ -354,15 +356,13 @@ def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
     number = table().number
     if symbol == "ASSIGN" and m.symbol(m.at - 1) == "NAME" and m.expects("UPDATE"):
         better = Edit(m.at, 1, (number["UPDATE"],), m.height)
-        carried = any(
-            m.symbol(i) == "CARRY" and m.text(i + 1) == before for i in range(m.first)
-        )
+        carried = any(m.symbol(i) == "CARRY" and m.text(i + 1) == before for i in range(m.first))
         name = m.tokens.span(m.at - 1)
         if carried:
             help = f"the next value of a carry: `{before} <- …`"
             fix = Fix(span, "<-")
         else:
-            help = f"name a value with `let {before} = …`; the next value of a carry is `{before} <- …`"
+            help = f"a value: `let {before} = …`; the next value of a carry: `{before} <- …`"
             fix = Fix(name, f"let {before}")
         message = "a statement does not start with a name and `=`"
         return Diagnostic("E0110", message, span, "", help, fix=fix), better
@@ -370,9 +370,7 @@ def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
         better = Edit(m.at, 1, (number["ASSIGN"],), m.height)
         help = "`=` declares; `<-`, with nothing before the name, gives a carry its next value"
         return (
-            Diagnostic(
-                "E0110", "expected `=`, found `<-`", span, "", help, fix=Fix(span, "=")
-            ),
+            Diagnostic("E0110", "expected `=`, found `<-`", span, "", help, fix=Fix(span, "=")),
             better,
         )
     if edit is None or edit.remove != 1 or len(edit.insert) != 1:
@@ -551,7 +549,8 @@ def _small_word(m: Mistake, edit: Edit | None) -> Explained | None:
     else:
         label, fix = f"`{missing}` is missing before this", Fix(m.gap, f" {missing}")
         help = f"write `{missing} {m.text(m.at)}`"
-    return Diagnostic("E0120", f"expected `{missing}`, found {m.found}", m.span, label, help, fix=fix), None
+    message = f"expected `{missing}`, found {m.found}"
+    return Diagnostic("E0120", message, m.span, label, help, fix=fix), None
 
 
 def _general(m: Mistake, edit: Edit | None) -> Diagnostic:

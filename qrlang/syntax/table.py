@@ -11,6 +11,11 @@ import qrlang.grammar
 from qrlang.grammar.keywords import KEYWORDS
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names of terminals, written in one text."""
+    return tuple(text.split())
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What a reduction does: takes `length` symbols off the stack and makes `symbol` of them."""
@@ -59,7 +64,7 @@ def table() -> Table:
     return Table(
         symbols=symbols,
         terminals=len(terminals),
-        rules=tuple(Rule(len(terminals) + lhs, length, name) for lhs, length, name in data["rules"]),
+        rules=tuple(Rule(len(terminals) + lhs, n, name) for lhs, n, name in data["rules"]),
         actions=actions,
         end=data["end"],
         literals=literals,
