@@ -6,6 +6,7 @@ it; qubits that never meet are circuits of their own. Emitters, drawings and `in
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -242,10 +243,10 @@ def pauli_rotation(string: PauliString, angle: AnyAngle, place: int = -1) -> Ite
             yield FlatGate("h", (q,), place=place)
         if p == "Y":
             yield FlatGate("rx", (q,), (Angle(math.pi / 2),), place=place)
-    for control, target in zip(qubits[:-1], qubits[1:], strict=True):
+    for control, target in itertools.pairwise(qubits):
         yield FlatGate("x", (target,), controls=(control,), place=place)
     yield FlatGate("rz", (qubits[-1],), (angle,), place=place)
-    for control, target in reversed(list(zip(qubits[:-1], qubits[1:], strict=True))):
+    for control, target in reversed(list(itertools.pairwise(qubits))):
         yield FlatGate("x", (target,), controls=(control,), place=place)
     for q, p in string:
         if p == "X":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from qrlang.analysis.purity import per_shot
 from qrlang.ir.program import (
     Alloc,
     ApplyMatrix,
@@ -38,7 +39,7 @@ from qrlang.ir.program import (
     Value,
     WeightedSum,
 )
-from qrlang.ir.walk import angles_of, defs, regions, uses, walk
+from qrlang.ir.walk import angles_of, regions, uses, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,26 +196,6 @@ def _measured(ops: tuple[Op, ...]) -> set[int]:
     return {op.out.id for op in walk(ops) if isinstance(op, Measure)}
 
 
-def _bit_dependent(program: Program) -> set[int]:
-    """Values that differ from shot to shot. A `read` averages over all shots, so it ends that."""
-    tainted = _measured(program.body)
-    before = -1
-    while before != len(tainted):
-        before = len(tainted)
-        for op in walk(program.body):
-            if isinstance(op, Loop):
-                for carry in op.carries:
-                    if {carry.initial.id, carry.next.id} & tainted:
-                        tainted |= {carry.arg.id, carry.out.id}
-                tainted |= {e.out.id for e in op.emits if e.value.id in tainted}
-                tainted |= {i.item.id for i in op.items if i.sequence.id in tainted}
-            elif not isinstance(op, (Expect, Probabilities, If)) and any(
-                v.id in tainted for v in uses(op)
-            ):
-                tainted |= {v.id for v in defs(op)}
-    return tainted
-
-
 def _bits_in_expressions(program: Program) -> Iterator[Found]:
     bits = _measured(program.body)
     for op in walk(program.body):
@@ -225,7 +206,7 @@ def _bits_in_expressions(program: Program) -> Iterator[Found]:
 
 
 def _bits_in_angles(program: Program) -> Iterator[Found]:
-    tainted = _bit_dependent(program)
+    tainted = per_shot(program)
     if not tainted:
         return
     for gate in _gates(program):
@@ -263,6 +244,14 @@ def _noise_from_values(program: Program) -> Iterator[Found]:
             yield Found(f"the strength of `{op.name}` is computed", op.place)
 
 
+def _conditional_noise(program: Program) -> Iterator[Found]:
+    for op in walk(program.body):
+        if isinstance(op, If):
+            for inner in walk((*op.then, *op.orelse)):
+                if isinstance(inner, Channel):
+                    yield found(program, inner)
+
+
 FEATURES: dict[str, Feature] = {
     f.name: f
     for f in (
@@ -292,6 +281,7 @@ FEATURES: dict[str, Feature] = {
         Feature("postselect", "post-selection", "E0705", _of(Postselect)),
         Feature("noise", "noise channels", "E0704", _of(Channel)),
         Feature("computed-noise", "noise whose strength is computed", "E0704", _noise_from_values),
+        Feature("conditional-noise", "noise under a measured bit", "E0704", _conditional_noise),
         Feature("mixed-start", "qubits that begin mixed", "E0707", _mixed_start),
         Feature("amplitudes", "amplitudes that are values (`prepare`)", "E0702", _of(Prepare)),
         Feature("matrices", "unitaries that are values", "E0701", _of(ApplyMatrix)),

@@ -106,7 +106,7 @@ def variants(target: Target) -> Iterator[tuple[str, dict[str, str]]]:
     yield from columns
 
 
-# --- the check that every target gets --------------------------------------------------------------
+# --- the check that every target gets -------------------------------------------------------------
 
 
 def unsupported(target: Target, model: CheckedModel, options: Options) -> tuple[Diagnostic, ...]:
@@ -140,14 +140,18 @@ def refusal(
 def span_of(model: CheckedModel, use: Found) -> Span:
     """The user's line that led to a use; the head of the model if nothing better is known."""
     places = model.places
-    if use.place >= 0 and (span := places.outermost(use.place)):
+    if span := span_of_place(model, use.place):
         return span
     if use.value is not None and (span := places.values.get(use.value.id)):
         return span
     return places.names.get(use.name, model.declaration.span)
 
 
-# --- discovery -------------------------------------------------------------------------------------
+def span_of_place(model: CheckedModel, place: int) -> Span | None:
+    return model.places.outermost(place) if place < len(model.places.gates) else None
+
+
+# --- discovery ------------------------------------------------------------------------------------
 
 
 def available() -> dict[str, Callable[[], object]]:

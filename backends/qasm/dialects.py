@@ -46,7 +46,8 @@ _DEFINE = {
     "iswapdg": "gate iswapdg a, b { h b; cx b, a; cx a, b; h a; sdg b; sdg a; }",
 }
 
-_STDGATES = "id x y z h s sdg t tdg sx rx ry rz p swap cx cy cz ch crx cry crz cp ccx cswap".split()
+_NAMES = "id x y z h s sdg t tdg sx rx ry rz p swap cx cy cz ch crx cry crz cp ccx cswap"
+_STDGATES = frozenset(_NAMES.split())
 
 
 def _qiskit() -> Dialect:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import qrlang
+from qrlang.analysis.settings import measurement_settings
 from qrlang.backends.qasm.dialects import DIALECTS, Dialect
 from qrlang.backends.qasm.printer import Text, emit
 from qrlang.check.model import CheckedModel
 from qrlang.circuits import Circuit, circuits
 from qrlang.ir.program import Expect, Measure, Op, Probabilities, Program
 from qrlang.ir.walk import walk
-from qrlang.settings import basis_of, settings_of
 from qrlang.targets import Option, Options, Support, Target, no, yes
 
 _HOST = yes("computed by the host")
@@ -40,6 +40,7 @@ _FEATURES: dict[str, Support] = {
     "noise": no("leave the channel out: a device has noise of its own; "
                 "or emit `--dialect braket`, which can write it"),
     "computed-noise": no("give the channel a constant strength"),
+    "conditional-noise": no("let the channel act in both cases, outside the `if`"),
     "mixed-start": no("begin in |0⟩, and entangle with a second register that is never read"),
     "amplitudes": no("encode the values in angles, for example with `std.encoding.angle`"),
     "matrices": no("write the unitary as gates, for example an ansatz of `std.ansatz`"),
@@ -96,7 +97,7 @@ def measured(program: Program, dialect: Dialect) -> dict[str, Text]:
                 label += f"_{seen[label]}"
             part = replace(circuit, ops=prefix)
             bases = (
-                [basis_of(readout, setting) for setting in settings_of(readout)]
+                [setting.basis for setting in measurement_settings(readout)]
                 if isinstance(readout, Expect)
                 else [()]
             )

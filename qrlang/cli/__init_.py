@@ -1,0 +1,5 @@
+"""The command `qrlc`. Only this package prints; only it knows about exit codes."""
+
+from qrlang.cli.main import main, run
+
+__all__ = ["main", "run"]

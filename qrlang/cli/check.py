@@ -1,0 +1,49 @@
+"""`qrlc check`"""
+
+from __future__ import annotations
+
+import click
+
+from qrlang.cli import common, report
+from qrlang.cli.exits import Wrong
+from qrlang.diagnostics import Diagnostic, has_errors
+from qrlang.driver import Setting
+
+
+@click.command("check")
+@common.files
+@common.settings
+@common.model
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@common.output
+def command(
+    paths: tuple[str, ...],
+    settings: tuple[tuple[str, Setting], ...],
+    model: str | None,
+    strict: bool,
+    form: str,
+    color: str,
+) -> None:
+    """Say what is wrong with files: errors, and warnings that only a whole model shows.
+
+    Folders stand for the .qrl files in them; - is the standard input.
+    """
+    found: list[Diagnostic] = []
+    for path in common.expanded(paths):
+        found += common.compilation(path, settings, model).diagnostics
+    wrong = has_errors(found) or (strict and bool(found))
+    if form == "json":
+        report.print_json({"ok": not wrong, "diagnostics": report.as_data(found)})
+    else:
+        report.show(found, color)
+        _summary(found)
+    if wrong:
+        raise Wrong
+
+
+def _summary(found: list[Diagnostic]) -> None:
+    errors = sum(d.severity == "error" for d in found)
+    counts = [(errors, "error"), (len(found) - errors, "warning")]
+    parts = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n]
+    if parts:
+        click.echo(", ".join(parts), err=True)

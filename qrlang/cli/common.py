@@ -1,0 +1,167 @@
+"""What the commands share: arguments, reading files, settings of models."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from qrlang.driver import Compilation, Setting
+
+if TYPE_CHECKING:
+    from qrlang.check.model import CheckedModel
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def usage(message: str) -> click.UsageError:
+    """A wrong use of the command: exit code 2."""
+    return click.UsageError(message, click.get_current_context(silent=True))
+
+
+# --- options ---
+
+
+class SettingType(click.ParamType):
+    """`n=10`: a whole number, a real one, true, false, or text."""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Setting]:
+        if isinstance(value, tuple):
+            return value[0], value[1]
+        name, sign, text = str(value).partition("=")
+        if not sign or not name.strip().isidentifier():
+            self.fail(f"{value!r} is not of the form NAME=VALUE", param, ctx)
+        return name.strip(), setting(text.strip())
+
+
+def setting(text: str) -> Setting:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text.replace("_", ""))
+        except (ValueError, OverflowError):
+            continue
+    return text
+
+
+def files(f: F) -> F:
+    return click.argument("paths", nargs=-1, required=True, metavar="FILE...")(f)
+
+
+def file(f: F) -> F:
+    return click.argument("path", metavar="FILE")(f)
+
+
+def settings(f: F) -> F:
+    return click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        type=SettingType(),
+        help="A parameter of the model, as in --set n=10. May be given several times.",
+    )(f)
+
+
+def model(f: F) -> F:
+    return click.option("--model", metavar="NAME", help="Which model, if the file has several.")(f)
+
+
+def output(f: F) -> F:
+    """How a report is written."""
+    f = click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colours in messages; auto: on a terminal.",
+    )(f)
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="For people, or for programs.",
+    )(f)
+
+
+# --- files ---
+
+
+def read(path: str) -> tuple[str, bytes]:
+    """The name that messages use, and the bytes. `-` is the standard input."""
+    if path == "-":
+        return "<stdin>", sys.stdin.buffer.read()
+    try:
+        with open(path, "rb") as stream:
+            return path, stream.read()
+    except OSError as error:
+        raise usage(f"cannot read '{path}': {error.strerror or error}") from None
+    except ValueError:
+        raise usage(f"cannot read {path!r}: no file can have this name") from None
+
+
+def expanded(paths: Iterable[str]) -> Iterator[str]:
+    """Folders as the `.qrl` files in them."""
+    for path in paths:
+        if path != "-" and Path(path).is_dir():
+            found = sorted(str(p) for p in Path(path).rglob("*.qrl") if p.is_file())
+            if not found:
+                raise usage(f"no .qrl file in '{path}'")
+            yield from found
+        else:
+            yield path
+
+
+def compilation(
+    path: str,
+    settings: Iterable[tuple[str, Setting]] = (),
+    model: str | None = None,
+    **more: Any,
+) -> Compilation:
+    """A file with its settings; unknown models and settings are wrong use, not a wrong program."""
+    name, data = read(path)
+    made = Compilation.of_bytes(name, data, settings=dict(settings), only=model, **more)
+    if model is not None or settings:
+        _known(made, [k for k, _ in settings], model)
+    return made
+
+
+def _known(made: Compilation, settings: list[str], model: str | None) -> None:
+    from qrlang.syntax import ast
+    from qrlang.targets import did_you_mean
+
+    if made.broken:
+        return  # what the names are cannot be known
+    models = {i.name: i for i in made.file.items if isinstance(i, ast.Model)}
+    if model is not None and model not in models:
+        raise usage(f"{made.source.name} has no model '{model}'" + did_you_mean(model, models))
+    asked = [models[model]] if model else list(models.values())
+    known = {p.name for m in asked for p in m.params}
+    for name in settings:
+        if name not in known:
+            raise usage(f"no model has a parameter '{name}'" + did_you_mean(name, known))
+
+
+def chosen(made: Compilation) -> list[CheckedModel]:
+    """The models that are asked for; a file without any is wrong use."""
+    models = made.models()
+    if not models:
+        raise usage(f"{made.source.name} has no model")
+    return models
+
+
+def write(path: str, text: str) -> None:
+    """Writes a new file, and the folders above it."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise usage(f"cannot write '{path}': {reason}") from None

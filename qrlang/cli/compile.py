@@ -1,0 +1,162 @@
+"""`qrlc compile`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qrlang.cli import common, report
+from qrlang.driver import EMIT, Compilation, Setting
+
+
+class _WithTargetOptions(click.Command):
+    """`--target NAME` adds that target's own options to the command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        name = _target_in(args)
+        if name is not None:
+            from qrlang.targets import TargetError, load
+
+            try:
+                target = load(name)
+            except TargetError as error:
+                raise click.UsageError(str(error), ctx) from None
+            own = {p.name for p in self.params}
+            for option in target.options:
+                kind = click.Choice(option.choices) if option.choices else click.STRING
+                if option.name not in own:
+                    self.params = [
+                        *self.params,
+                        click.Option([f"--{option.name}"], type=kind, default=option.default,
+                                     show_default=True, help=f"{name}: {option.doc}."),
+                    ]  # fmt: skip
+            ctx.obj = target
+        return super().parse_args(ctx, args)
+
+
+def _target_in(args: list[str]) -> str | None:
+    for i, arg in enumerate(args):
+        if arg in ("--target", "-t") and i + 1 < len(args):
+            return args[i + 1]
+        if arg.startswith("--target="):
+            return arg.removeprefix("--target=")
+    return None
+
+
+@click.command("compile", cls=_WithTargetOptions)
+@common.file
+@click.option("--emit", type=click.Choice(list(EMIT)), help="Show this phase.  [default: opt]")
+@click.option("--target", "-t", metavar="NAME", help="Write files for a target; see qrlc targets.")
+@click.option("-o", "folder", metavar="DIR", default=".", help="Where to write them.")
+@click.option("--passes", metavar="A,B,…", help="These passes, in this order, and no others.")
+@click.option("--print-after", metavar="PASS", help="Show the program after this pass.")
+@click.option("--verify", is_flag=True, help="Verify the program after each pass.")
+@common.settings
+@common.model
+@common.output
+@click.pass_context
+def command(
+    ctx: click.Context,
+    path: str,
+    emit: str | None,
+    target: str | None,
+    folder: str,
+    passes: str | None,
+    print_after: str | None,
+    verify: bool,
+    settings: tuple[tuple[str, Setting], ...],
+    model: str | None,
+    form: str,
+    color: str,
+    **options: Any,
+) -> None:
+    """Show a phase of the compiler, or write files for a target.
+
+    Passes, in their usual order: qrlc compile --passes help
+    """
+    if passes == "help":
+        from qrlang.passes import PASSES
+
+        for name, made in PASSES.items():
+            click.echo(f"{name:18}  {made.doc}")
+        return
+    names = None if passes is None else tuple(p for p in passes.split(",") if p)
+    _known_passes((*(names or ()), *([print_after] if print_after else ())))
+    if sum(x is not None for x in (emit, target, print_after)) > 1:
+        raise common.usage("--emit, --target and --print-after exclude one another")
+    made = common.compilation(path, settings, model, passes=names, verify=verify)
+    if target is not None:
+        _write(made, ctx.obj, options, Path(folder), form, color)
+        return
+    if emit in ("tokens", "ast"):
+        report.refuse(made.encoding, form, color)
+        _say(EMIT[emit](made), emit, form)
+        report.refuse(made.syntax, "text", color)
+        return
+    report.require(made, form, color)
+    common.chosen(made)
+    if print_after:
+        _say(_after(made, print_after), print_after, form)
+    else:
+        emit = emit or "opt"
+        _say(EMIT[emit](made), emit, form)
+
+
+def _say(text: str, phase: str, form: str) -> None:
+    if form == "json":
+        report.print_json({"phase": phase, "text": text})
+    else:
+        click.echo(text, nl=False)
+
+
+def _known_passes(names: tuple[str, ...]) -> None:
+    if not names:
+        return
+    from qrlang.passes import PASSES
+    from qrlang.targets import did_you_mean
+
+    for name in names:
+        if name not in PASSES:
+            raise common.usage(f"no pass is called '{name}'" + did_you_mean(name, PASSES))
+
+
+def _after(made: Compilation, name: str) -> str:
+    from qrlang.ir.text import print_program
+    from qrlang.passes import pipeline
+
+    if name not in [p.name for p in pipeline(made.passes)]:
+        raise common.usage(f"the pass '{name}' is not among those that run")
+    programs = (made.optimised(m.program, stop_after=name) for m in made.models())
+    return "\n".join(print_program(p) for p in programs)
+
+
+def _write(
+    made: Compilation, target: Any, options: dict[str, str], folder: Path, form: str, color: str
+) -> None:
+    """All models are checked against the target before anything is written."""
+    report.require(made, form, color)
+    models = common.chosen(made)
+    report.refuse([d for m in models for d in target.check(m, options)], form, color)
+    files: dict[str, str | bytes] = {}
+    for m in models:
+        files.update(target.emit(made.for_target(m), options))
+    if not files:
+        raise common.usage(
+            f"the target '{target.name}' has no files to write for {made.source.name}"
+        )
+    written = []
+    for name, content in files.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        except OSError as error:
+            raise common.usage(f"cannot write '{path}': {error.strerror or error}") from None
+        written.append(str(path))
+    if form == "json":
+        report.print_json({"target": target.name, "files": written})
+    else:
+        for name in written:
+            click.echo(name)

@@ -1,0 +1,72 @@
+"""`qrlc draw`"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import click
+
+from qrlang.cli import common, report
+from qrlang.driver import Compilation, Setting
+
+if TYPE_CHECKING:
+    from qrlang.ir.program import Program
+
+
+@click.command("draw")
+@common.file
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("--svg", metavar="FILE", help="Write an SVG picture; - is the standard output.")
+@click.option("--fold", is_flag=True, help="Show repeated layers once.")
+@click.option("--optimised", is_flag=True, help="After the passes.")
+@click.option("--ascii", "plain", is_flag=True, help="Only ASCII characters.")
+@click.option("--width", type=click.IntRange(40, 10_000), help="Of the text; else the terminal's.")
+@common.settings
+@common.output
+def command(
+    path: str,
+    name: str | None,
+    svg: str | None,
+    fold: bool,
+    optimised: bool,
+    plain: bool,
+    width: int | None,
+    settings: tuple[tuple[str, Setting], ...],
+    form: str,
+    color: str,
+) -> None:
+    """Draw the circuits of a model: its step, what is read, and what steers the angles.
+
+    With a NAME, that model, ansatz, circuit or readout of the file.
+    """
+    from qrlang.draw import svg as as_svg
+    from qrlang.draw import text as as_text
+    from qrlang.draw.picture import picture
+
+    made = common.compilation(path)
+    programs = _programs(made, name, settings, optimised, form, color)
+    pictures = [picture(p, fold) for p in programs]
+    if svg is not None:
+        whole = as_svg.render_all(pictures)
+        if svg == "-":
+            click.echo(whole, nl=False)
+        else:
+            common.write(svg, whole)
+    elif form == "json":
+        texts = {p.name: as_text.render(q) for p, q in zip(programs, pictures, strict=True)}
+        report.print_json(texts)
+    else:
+        width = width or shutil.get_terminal_size((100, 24)).columns
+        click.echo("\n".join(as_text.render(p, width, plain) for p in pictures), nl=False)
+
+
+def _programs(
+    made: Compilation,
+    name: str | None,
+    settings: tuple[tuple[str, Setting], ...],
+    optimised: bool,
+    form: str,
+    color: str,
+) -> list[Program]:
+    raise NotImplementedError

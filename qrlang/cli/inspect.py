@@ -1,0 +1,53 @@
+"""`qrlc inspect`"""
+
+from __future__ import annotations
+
+import click
+
+from qrlang.cli import common, report
+from qrlang.driver import Setting
+from qrlang.inspect import BATCH, STEPS, inspect, page
+
+
+@click.command("inspect")
+@common.file
+@common.settings
+@common.model
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 10**9),
+    default=BATCH,
+    show_default=True,
+    help="Sequences in a training step.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 10**9),
+    default=STEPS,
+    show_default=True,
+    help="Moments in a sequence.",
+)
+@common.output
+def command(
+    path: str,
+    settings: tuple[tuple[str, Setting], ...],
+    model: str | None,
+    batch: int,
+    steps: int,
+    form: str,
+    color: str,
+) -> None:  # fmt: skip
+    """Say what a model is made of and what it costs.
+
+    Gates, depth and angles are those of the circuits that qrlc compile --target qasm writes.
+    """
+    made = common.compilation(path, settings, model)
+    report.require(made, form, color)
+    found = [
+        inspect(m, made.for_target(m).program, batch=batch, steps=steps)
+        for m in common.chosen(made)
+    ]
+    if form == "json":
+        report.print_json({"models": found, "diagnostics": report.as_data(made.diagnostics)})
+    else:
+        click.echo("\n".join(page(data) for data in found), nl=False)

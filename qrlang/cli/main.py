@@ -1,0 +1,83 @@
+"""Where `qrlc` begins and ends: the commands by name, and what becomes of every exception."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+import qrlang
+from qrlang.cli.exits import BUG, FINE, INTERRUPTED, PIPE, USAGE, WRONG, Wrong
+from qrlang.cli.lazy import LazyGroup
+
+_HELP = """A compiler for recurrent quantum models.
+
+\b
+  qrlc new mymodel              a model to begin with
+  qrlc check mymodel.qrl        what is wrong with it
+  qrlc inspect mymodel.qrl      what it will cost
+  qrlc draw mymodel.qrl         its circuit
+
+A file `-` is the standard input. Exit codes: 0 fine, 1 the program is wrong, 2 wrong use of the
+command, 70 a bug in qrlc.
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(qrlang.__version__, "-V", "--version", prog_name="qrlc")
+def qrlc() -> None:
+    pass
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: Sequence[str]) -> int:
+    """One command, as the shell would run it; returns the exit code."""
+    try:
+        with contextlib.ExitStack() as stack:
+            _utf8(stack)
+            code = qrlc.main(list(args), prog_name="qrlc", standalone_mode=False)
+            sys.stdout.flush()
+        return code if isinstance(code, int) else FINE
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except Wrong:
+        return WRONG
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough; nothing may be written there at exit either.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE
+    except (RecursionError, MemoryError) as error:
+        what = "nests deeper" if isinstance(error, RecursionError) else "needs more memory"
+        click.echo(f"error: the program {what} than qrlc can handle", err=True)
+        return WRONG
+    except Exception as error:
+        from qrlang.cli.bug import page
+
+        click.echo(page(error, args), err=True)
+        return BUG
+
+
+def _utf8(stack: contextlib.ExitStack) -> None:
+    """Our pages hold `⟨Z⟩` and `θ`; an output that cannot show them shows `?`, and does not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure and stream.errors != "replace":
+            before = stream.errors
+            reconfigure(errors="replace")
+            stack.callback(reconfigure, errors=before)

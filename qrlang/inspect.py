@@ -1,0 +1,405 @@
+"""What a model is made of and what it costs, as plain data; and that data as a page.
+
+Counts come from `qrlang.analysis.cost` and hold for what the target `qasm` writes: Qiskit, reading
+it, counts the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+from typing import Any
+
+from qrlang.analysis.cost import Cost, Gates, cost
+from qrlang.analysis.purity import purity
+from qrlang.analysis.real import real_spaces
+from qrlang.analysis.settings import measurement_settings
+from qrlang.check.model import CheckedModel
+from qrlang.circuits import Circuit, circuits
+from qrlang.ir.program import (
+    Expect,
+    Initial,
+    Linear,
+    Measure,
+    Op,
+    Probabilities,
+    Program,
+    Register,
+    Weight,
+)
+from qrlang.ir.walk import walk
+from qrlang.syntax import ast
+
+Data = dict[str, Any]
+
+BATCH, STEPS = 64, 32  # of the training step that is reckoned, unless said otherwise
+
+
+def inspect(
+    model: CheckedModel, optimised: Program, batch: int = BATCH, steps: int = STEPS
+) -> Data:
+    """Everything that `qrlc inspect` says, ready for JSON."""
+    program = model.program
+    before, after = cost(program), cost(optimised)
+    return {
+        "model": program.name,
+        "doc": model.declaration.doc,
+        "settings": dict(program.settings),
+        "inputs": {v.name: str(v.type) for v in program.inputs},
+        "targets": {v.name: str(v.type) for v in program.targets},
+        "outputs": {o.name or "result": str(o.value.type) for o in program.outputs},
+        "parameters": {
+            "classical": before.classical,
+            "quantum": before.quantum,
+            "frozen": before.frozen,
+            "weights": [_weight(w, _given(model.declaration)) for w in program.weights],
+        },
+        "circuits": _circuits(program, optimised, before, after),
+        "state": _state(model, optimised),
+        "training_step": _training(after, batch, steps),
+        "defaults": _defaults(model),
+    }
+
+
+# --- weights and defaults ---
+
+
+def _weight(weight: Weight, given: set[str]) -> Data:
+    return {
+        "name": weight.name,
+        "shape": list(weight.shape),
+        "count": prod(weight.shape),
+        "trained": weight.trained,
+        "initial": initial(weight.initial),
+        "initial_is_default": weight.name not in given,
+    }
+
+
+def initial(how: Initial) -> str:
+    if not how.args:
+        return how.kind
+    if len(how.args) > 4:
+        return f"{how.kind}({len(how.args)} numbers)"
+    return f"{how.kind}({', '.join(f'{a:.4g}' for a in how.args)})"
+
+
+def _given(declaration: ast.Model) -> set[str]:
+    """Names of the weights whose initial values the file states."""
+    found: set[str] = set()
+    for stmt in _statements(declaration):
+        if isinstance(stmt, ast.Init):
+            found.add(_path(stmt.target))
+        if isinstance(stmt, ast.Param) and stmt.initial is not None:
+            found.add(stmt.name)
+    return found
+
+
+def _statements(declaration: ast.Model) -> Iterable[ast.Stmt]:
+    for stmt in declaration.body:
+        yield stmt
+        if isinstance(stmt, ast.Recurrent):
+            yield from stmt.body
+
+
+def _path(target: ast.Expr) -> str:
+    if isinstance(target, ast.Field):
+        return f"{_path(target.base)}.{target.name}"
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def _defaults(model: CheckedModel) -> list[str]:
+    """What the file leaves open, and what was taken."""
+    said: list[str] = []
+    stated = {
+        stmt.name
+        for stmt in _statements(model.declaration)
+        if isinstance(stmt, ast.Layer)
+        and isinstance(stmt.value, ast.Call)
+        and any(arg.name == "gain" for arg in stmt.value.args)
+    }
+    for op in walk(model.program.body):
+        if isinstance(op, Linear) and op.gain != 1:
+            layer = op.weight.split(".")[0]
+            line = f"{layer} has gain {op.gain:g}, since it sees nothing but readouts"
+            if layer not in stated and line not in said:
+                said.append(line)
+    given = _given(model.declaration)
+    for weight in model.program.weights:
+        if weight.name not in given and weight.trained:
+            said.append(f"{weight.name} begins {initial(weight.initial)}")
+    return said
+
+
+# --- circuits ---
+
+
+def _circuits(program: Program, optimised: Program, before: Cost, after: Cost) -> list[Data]:
+    late = {c.name: c for c in circuits(optimised)}
+    return [
+        {
+            "name": c.name or program.name,
+            "recurrence": c.loop.name if c.loop else None,
+            "called": c.fresh and c.loop is not None,
+            "registers": {r.name: r.size for r in c.registers},
+            "qubits": len(c.qubits),
+            "before": _gates(before.circuits[c.name]),
+            "after": _gates(after.circuits[c.name]) if c.name in late else _gates(Gates()),
+            "readouts": [_readout(op, c) for op in walk(c.ops) if isinstance(op, _READS)],
+        }
+        for c in circuits(program)
+    ]
+
+
+_READS = (Expect, Probabilities, Measure)
+
+
+def _gates(gates: Gates) -> Data:
+    return {
+        "gates": gates.total,
+        "by_name": dict(sorted(gates.counts.items(), key=lambda kv: (-kv[1], kv[0]))),
+        "two_qubit": gates.two_qubit,
+        "depth": gates.depth,
+        "angles": gates.angles.total(),
+        "angles_by_role": dict(gates.angles),
+    }
+
+
+def _readout(op: Op, circuit: Circuit) -> Data:
+    names = qubit_names(circuit.registers)
+    match op:
+        case Expect():
+            settings = [
+                {names.get(q, f"q{q}"): letter for q, letter in s.basis}
+                for s in measurement_settings(op)
+            ]
+            how = f"{op.shots} shots" if op.shots else f"weak {op.weak:g}" if op.weak else "exact"
+            kind, values, name = "expectation", len(op.observables), op.out.name
+        case Probabilities():
+            settings = [{names.get(q, f"q{q}"): "Z" for q in op.qubits}]
+            how = f"{op.shots} shots" if op.shots else "exact"
+            kind, values, name = "distribution", 2 ** len(op.qubits), op.out.name
+        case Measure():
+            settings, how = [], "collapses"
+            kind, values, name = "measurement", len(op.qubits), op.out.name
+        case _:
+            raise TypeError(type(op).__name__)
+    return {"name": name, "kind": kind, "values": values, "how": how, "settings": settings}
+
+
+def qubit_names(registers: Iterable[Register]) -> dict[int, str]:
+    return {r.start + i: f"{r.name}[{i}]" for r in registers for i in range(r.size)}
+
+
+# --- the state, and a training step ---
+
+
+def _state(model: CheckedModel, optimised: Program) -> list[Data]:
+    """One entry for each set of qubits that is simulated by itself."""
+    from qrlang.targets import span_of_place
+
+    program = optimised
+    pure, real = purity(program), real_spaces(program)
+    spaces: dict[int, dict[str, int]] = {}
+    for r in program.registers:
+        spaces.setdefault(r.space, {})[r.name] = r.size
+    split = {r.name for r in program.registers} != {r.name for r in model.program.registers} or (
+        len(spaces) > len({r.space for r in model.program.registers})
+    )
+    out = []
+    for space, registers in spaces.items():
+        causes = []
+        for cause in pure.causes.get(space, ()):
+            span = span_of_place(model, cause.place)
+            where = str(span) if span else None
+            entry = {"what": _MIXES.get(cause.what, cause.what), "where": where}
+            if entry not in causes:
+                causes.append(entry)
+        out.append(
+            {
+                "registers": registers,
+                "qubits": sum(registers.values()),
+                "pure": pure.pure(space),
+                "mixed_by": causes,
+                "real": space in real,
+                "split": split,
+            }
+        )
+    return out
+
+
+_MIXES = {
+    "end": "the end of entangled qubits",
+    "mixed": "a mixed beginning",
+    "weak": "a weak readout",
+}
+
+
+def _training(after: Cost, batch: int, steps: int) -> Data:
+    t = after.training(batch, steps)
+    return {
+        "batch": batch,
+        "steps": steps,
+        "operations": t.operations,
+        "quantum_operations": t.quantum_operations,
+        "classical_operations": t.classical_operations,
+        "bytes": t.bytes,
+        "state_bytes": t.state_bytes,
+        "value_bytes": t.value_bytes,
+        "weight_bytes": t.weight_bytes,
+    }
+
+
+# --- as a page ---
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """Dense, but every number with its name."""
+    lines = _head(data)
+    lines += _parameters(data["parameters"])
+    for circuit in data["circuits"]:
+        lines += _circuit(circuit)
+    lines += _states(data["state"])
+    lines += _step(data["training_step"])
+    if data["defaults"]:
+        lines += ["", "Defaults that applied"]
+        lines += [f"  {line}" for line in data["defaults"]]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _head(data: Mapping[str, Any]) -> list[str]:
+    settings = "  ".join(f"{k} = {v}" for k, v in data["settings"].items())
+    lines = [data["model"] + (f"    {settings}" if settings else "")]
+    if data["doc"]:
+        lines += [f"  {line}" for line in data["doc"].splitlines()]
+    lines.append("")
+    for word, key in (("in", "inputs"), ("target", "targets"), ("out", "outputs")):
+        ports = "   ".join(f"{name}: {kind}" for name, kind in data[key].items())
+        if ports:
+            lines.append(f"  {word:<7}{ports}")
+    return lines
+
+
+def _parameters(data: Mapping[str, Any]) -> list[str]:
+    trained = data["classical"] + data["quantum"]
+    lines = ["", f"Parameters  {trained:,} trained: {data['classical']:,} classical, "
+             f"{data['quantum']:,} quantum" + (f"; {data['frozen']:,} frozen" if data["frozen"] else "")]  # fmt: skip
+    rows = [
+        (w["name"], " × ".join(map(str, w["shape"])) or "1", f"{w['count']:,}",
+         w["initial"] + ("" if w["trained"] else ", frozen"))
+        for w in data["weights"]
+    ]  # fmt: skip
+    return lines + table(rows, right={2})
+
+
+def _circuit(data: Mapping[str, Any]) -> list[str]:
+    before, after = data["before"], data["after"]
+    registers = ", ".join(f"{name}[{size}]" for name, size in data["registers"].items())
+    if data["recurrence"] is None:
+        what = f"Circuit {data['name']}"
+    elif data["called"]:
+        what = f"Layer {data['name']}, at every call"
+    else:
+        what = f"Step of {data['recurrence']}"
+        if data["name"] != data["recurrence"]:
+            what += f", {data['name']}"
+    lines = ["", f"{what}  on {data['qubits']} qubits: {registers}"]
+    rows = [("", "written", "after passes", "")]
+    for word in ("gates", "two_qubit", "depth", "angles"):
+        roles = after["angles_by_role"] if word == "angles" else {}
+        note = ", ".join(f"{n:,} {_ROLES[role]}" for role, n in roles.items())
+        if word == "gates":
+            note = ", ".join(f"{n:,} {name}" for name, n in list(after["by_name"].items())[:6])
+            if len(after["by_name"]) > 6:
+                note += ", …"
+        rows.append((word.replace("_", "-"), f"{before[word]:,}", f"{after[word]:,}", note))
+    lines += table(rows, right={1, 2})
+    for r in data["readouts"]:
+        lines.append(f"  {_reads(r)}")
+    return lines
+
+
+_ROLES = {
+    "layer": "from layers",
+    "trained": "trained",
+    "readout": "from readouts",
+    "data": "from data",
+    "frozen": "frozen",
+    "constant": "constant",
+}
+
+
+def _reads(r: Mapping[str, Any]) -> str:
+    text = f"reads {r['name'] or r['kind']}: {r['values']:,} value{'s' * (r['values'] != 1)}"
+    text += f" ({r['how']})"
+    if r["kind"] == "measurement":
+        return text
+    count = len(r["settings"])
+    text += f", {count} setting{'s' * (count != 1)}"
+    letters = ["".join(dict.fromkeys(s.values())) for s in r["settings"]]
+    if count and all(len(x) == 1 for x in letters):
+        text += f": all {', all '.join(letters)}"
+    return text
+
+
+def _states(data: Iterable[Mapping[str, Any]]) -> list[str]:
+    lines = ["", "State"]
+    for space in data:
+        names = ", ".join(f"{name}[{size}]" for name, size in space["registers"].items())
+        kind = "pure" if space["pure"] else "mixed"
+        amplitudes = (2 if space["pure"] else 4) ** min(space["qubits"], 600)
+        size = f"{amplitudes:,}" if amplitudes < 10**9 else f"{amplitudes:.1e}"
+        text = f"  {names}: {kind}, {size} {'real' if space['real'] else 'complex'} numbers"
+        lines.append(text)
+        for cause in space["mixed_by"]:
+            where = f" at {cause['where']}" if cause["where"] else ""
+            lines.append(f"    mixed by {cause['what']}{where}")
+    return lines if len(lines) > 2 else []
+
+
+def _step(data: Mapping[str, Any]) -> list[str]:
+    return [
+        "",
+        f"One training step  of {data['batch']} sequences of {data['steps']} steps, in single "
+        "precision",
+        *table(
+            [
+                ("operations", quantity(data["operations"], "", 1000),
+                 f"{quantity(data['quantum_operations'], '', 1000)} on states, "
+                 f"{quantity(data['classical_operations'], '', 1000)} elsewhere"),
+                ("memory", quantity(data["bytes"], "B", 1024),
+                 f"{quantity(data['state_bytes'], 'B', 1024)} states, "
+                 f"{quantity(data['value_bytes'], 'B', 1024)} values, "
+                 f"{quantity(data['weight_bytes'], 'B', 1024)} weights with their optimizer"),
+            ],
+            right={1},
+        ),
+    ]  # fmt: skip
+
+
+def quantity(x: int, unit: str, base: int) -> str:
+    """`1.4 G`, `12 MiB`."""
+    prefixes = ["", "k", "M", "G", "T", "P", "E"]
+    value, k = float(x), 0
+    while value >= base and k < len(prefixes) - 1:
+        value, k = value / base, k + 1
+    binary = "i" if base == 1024 and k else ""
+    prefix = prefixes[k].upper() if base == 1024 else prefixes[k]
+    return (
+        f"{value:.3g} {prefix}{binary}{unit}".strip()
+        if value < 1000
+        else f"{value:.0f} {prefix}{binary}{unit}"
+    )
+
+
+def table(rows: list[tuple[str, ...]], right: set[int]) -> list[str]:
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  "
+        + "   ".join(
+            cell.rjust(w) if i in right else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
