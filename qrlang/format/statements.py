@@ -23,6 +23,7 @@ class Printer:
     def __init__(self, source: Source, comments: tuple[ast.Comment, ...]) -> None:
         self.text = source.text
         self.comments = Comments(comments)
+        self._flat: dict[int, str | None] = {}  # of statements, by identity
         self.expressions = Expressions(self.comments)
         self.show = self.expressions.show
         self.type = self.expressions.type
@@ -354,8 +355,8 @@ class Printer:
             body = node.settings
         else:
             body = node.then if isinstance(node, ast.If) else node.body
-        one_line = self._one_line(node, header, body, opening, indent)
-        if one_line is not None:
+        one_line = self._one_line(node)
+        if one_line is not None and indent + len(one_line) <= WIDTH:
             return [Row([one_line])]
         hoisted = self.comments.take(node.span.start, opening)
         first = flat(header)
@@ -429,39 +430,50 @@ class Printer:
         word = self._find("if", after)
         return word <= brace
 
-    def _one_line(
-        self, node: _Block, header: Layout, body: Sequence[_Node], opening: int, indent: int
-    ) -> str | None:
-        """The whole block on one line, where it was written so and fits."""
-        if isinstance(node, (ast.Train, ast.Model, ast.Recurrent)) or not body:
+    def _one_line(self, node: _Node) -> str | None:
+        """The whole statement on one line; a block only where it was written so."""
+        if id(node) not in self._flat:
+            self._flat[id(node)] = (
+                self._flat_block(node) if isinstance(node, _Block) else self._flat_simple(node)
+            )
+        return self._flat[id(node)]
+
+    def _flat_simple(self, node: _Node) -> str | None:
+        texts = [flat(cell) for cell in self._cells(node)[2]]
+        if None in texts or (isinstance(node, ast.Const) and node.doc):
             return None
-        if "\n" in self.text[opening : node.span.end]:
+        return " ".join(text for text in texts if text is not None)
+
+    def _flat_block(self, node: _Block) -> str | None:
+        if isinstance(node, (ast.Train, ast.Model, ast.Recurrent)):
             return None
-        if self.comments.any(node.span.start, node.span.end):
-            return None
+        body = node.then if isinstance(node, ast.If) else node.body
+        header, after = self._header(node) if body else ("", 0)
         head = flat(header)
-        if head is None:
+        if (
+            not body
+            or head is None
+            or "\n" in self.text[self._find("{", after) : node.span.end]
+            or self.comments.any(node.span.start, node.span.end)
+        ):
             return None
-        inner = self._flat_body(body, indent)
+        inner = self._flat_body(body)
         if inner is None:
             return None
         text = f"{head} {{ {inner} }}"
         if isinstance(node, ast.If) and node.orelse:
-            after = self._flat_body(node.orelse, indent)
-            if after is None:
+            rest = self._flat_body(node.orelse)
+            if rest is None:
                 return None
             chain = len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If)
-            text += f" else {after}" if chain else f" else {{ {after} }}"
-        return text if indent + len(text) <= WIDTH else None
+            text += f" else {rest}" if chain else f" else {{ {rest} }}"
+        return text
 
-    def _flat_body(self, body: Sequence[_Node], indent: int) -> str | None:
-        parts: list[str] = []
-        for node in body:
-            entries = self._statement(node, indent)
-            if len(entries) != 1 or not isinstance(entries[0], Row):
-                return None
-            parts.append(entries[0].text)
-        return "  ".join(parts)
+    def _flat_body(self, body: Sequence[_Node]) -> str | None:
+        texts = [self._one_line(node) for node in body]
+        if None in texts:
+            return None
+        return "  ".join(text for text in texts if text is not None)
 
     def _find(self, sign: str, at: int) -> int:
         """The next place of a sign, outside comments; the end if there is none."""

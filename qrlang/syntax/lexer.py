@@ -72,7 +72,8 @@ class Tokens:
 
 
 _NAME, _SIGN, _COMMENT, _BAD_NUMBER, _REAL, _INT, _STRING, _BLOCK = range(1, 9)
-_OPEN_BLOCK, _OPEN_STRING, _QUOTED, _HASH, _SEMICOLON, _FOREIGN, _UNKNOWN, _END = range(9, 17)
+_OPEN_BLOCK, _OPEN_STRING, _QUOTED, _HASH, _SEMICOLON, _FOREIGN = range(9, 15)
+_BAD_WORD, _UNKNOWN, _END = range(15, 18)
 
 
 @cache
@@ -81,7 +82,7 @@ def _pattern() -> re.Pattern[str]:
     name = t.patterns["NAME"]
     signs = [s for s in t.literals if not s[0].isalpha()]
     alternatives = [
-        name,
+        name + r"(?!\w)",
         # A sign must not be the start of a comment or of a foreign sign.
         r"(?!//|/\*|[-+*/]=|=>|:=)(?:"
         + "|".join(re.escape(s) for s in sorted(signs, key=lambda s: (-len(s), s)))
@@ -100,6 +101,7 @@ def _pattern() -> re.Pattern[str]:
         r"#[^\n]*+",
         r";",
         "|".join(re.escape(s) for s in sorted(FOREIGN, key=len, reverse=True)),
+        r"[^\W\d]\w*+",
         r"[^\w\s\"'#;()\[\]{}.,:=<>+*/%@-]+|[^\s]",
         r"\Z",
     ]
@@ -262,7 +264,7 @@ def _bad(out: Tokens, group: int, start: int, end: int, literals: dict[str, int]
         add(_foreign(span, meant))
         return literals.get(meant)
     add(_unknown(span))
-    return None
+    return number["NAME"] if group == _BAD_WORD else None
 
 
 def _bad_number(span: Span) -> Diagnostic:
@@ -311,9 +313,12 @@ def _foreign(span: Span, meant: str) -> Diagnostic:
     return Diagnostic("E0111", f"there is no `{text}`", span, "", f"write {written}", fix=fix)
 
 
+_GOOD_LETTER = re.compile("[A-Za-z0-9_Α-ΡΣ-Ωα-ω]")
+
+
 def _unknown(span: Span) -> Diagnostic:
     shown = []
-    for char in dict.fromkeys(span.text):
+    for char in dict.fromkeys(_GOOD_LETTER.sub("", span.text)):
         shown.append(f"`{char}`" if char.isprintable() else f"U+{ord(char):04X}")
     more = " …" if len(shown) > 3 else ""
     what = "character" if len(shown) == 1 else "characters"
