@@ -281,8 +281,9 @@ def _head(data: Mapping[str, Any]) -> list[str]:
 
 def _parameters(data: Mapping[str, Any]) -> list[str]:
     trained = data["classical"] + data["quantum"]
-    lines = ["", f"Parameters  {trained:,} trained: {data['classical']:,} classical, "
-             f"{data['quantum']:,} quantum" + (f"; {data['frozen']:,} frozen" if data["frozen"] else "")]  # fmt: skip
+    said = f"{trained:,} trained: {data['classical']:,} classical, {data['quantum']:,} quantum"
+    frozen = f"; {data['frozen']:,} frozen" if data["frozen"] else ""
+    lines = ["", f"Parameters  {said}{frozen}"]
     rows = [
         (w["name"], " × ".join(map(str, w["shape"])) or "1", f"{w['count']:,}",
          w["initial"] + ("" if w["trained"] else ", frozen"))

@@ -41,12 +41,14 @@ class Text:
 
 
 # Words that a register may not be called: those of the language, of both tools, and our own.
-_WORDS = """angle array barrier bit bool box break cal case complex const continue creg ctrl def
-    default defcal defcalgrammar delay duration durationof else end euler extern false float for gate gphase
-    if im in include inf input int inv let measure mutable nan negctrl nop opaque output pi pow
-    pragma qreg qubit readonly reset return sin cos tan exp log sqrt arccos arcsin arctan ceiling
-    floor mod popcount rotl rotr sizeof stretch switch tau true uint void while bits b q u u1 u2 u3
-    u U cu phase cphase result verbatim openqasm"""
+_WORDS = """
+    angle array barrier bit bool box break cal case complex const continue creg ctrl def default
+    defcal defcalgrammar delay duration durationof else end euler extern false float for gate
+    gphase if im in include inf input int inv let measure mutable nan negctrl nop opaque output
+    pi pow pragma qreg qubit readonly reset return sin cos tan exp log sqrt arccos arcsin arctan
+    ceiling floor mod popcount rotl rotr sizeof stretch switch tau true uint void while bits b q
+    u u1 u2 u3 u U cu phase cphase result verbatim openqasm
+"""
 _RESERVED = frozenset(_WORDS.split())
 
 

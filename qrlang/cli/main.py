@@ -74,7 +74,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _utf8(stack: contextlib.ExitStack) -> None:
-    """Our pages hold `⟨Z⟩` and `θ`; an output that cannot show them shows `?`, and does not fail."""
+    """Our pages hold `⟨Z⟩` and `θ`: an output that cannot show them shows `?` and goes on."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure and stream.errors != "replace":

@@ -1,4 +1,4 @@
-"""The classical side of a moment, condensed: which layers lie between what is read and the angles."""
+"""The classical side, condensed: which layers lie between what is read and the angles."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class _Builder:
 
     def on(self, qubits: tuple[int, ...], kind: str, text: str) -> Item:
         """The text on the first wire, its first word on the others."""
-        short = text.split(" ")[0]
+        short = text.split(" ", maxsplit=1)[0]
         marks = [(self.row[q], Mark(kind, text if i == 0 else short)) for i, q in enumerate(qubits)]
         return Item(tuple(sorted(marks, key=lambda m: m[0])))
 

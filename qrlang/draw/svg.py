@@ -17,8 +17,8 @@ _WIDTH = 1120
 
 _STYLE = """
 text { font: 12px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
-.title { font-size: 16px; font-weight: 600; fill: #6e7781; }
-.plain { fill: #6e7781; }
+.title { font-size: 16px; font-weight: 600; fill: #7d8590; }
+.plain { fill: #7d8590; }
 .inside { fill: #1f2328; text-anchor: middle; }
 .small { font-size: 10.5px; fill: #57606a; text-anchor: middle; }
 .wire { stroke: #8c959f; stroke-width: 1.3; }

@@ -40,7 +40,7 @@ def _ascii() -> dict[int, str]:
 _ASCII = _ascii()
 
 
-# --- circuits ---------------------------------------------------------------------------------------
+# --- circuits ---
 
 
 def _mark(mark: Mark) -> str:
@@ -148,8 +148,6 @@ def _panel(
 
     x, names_end, name_line = start + 1, -1, below
     frames = [(start, caption) for caption in open_frames]
-    for caption_at, caption in frames:
-        canvas.put(caption_at, 0, "─" * 2)
     for column, w in zip(cols, widths, strict=True):
         if column.opens:
             _edge(canvas, x, 1, bottom, lines)
@@ -230,7 +228,7 @@ def _tall(canvas: _Canvas, item: Item, x: int, w: int, lines: dict[int, int]) ->
     canvas.put(left + 1, (top + bottom) // 2, text)
 
 
-# --- the classical side -------------------------------------------------------------------------------
+# --- the classical side ---
 
 
 def _block(block: Block) -> list[str]:
