@@ -112,7 +112,7 @@ class Result:
 
 def run(
     program: Program,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None = None,
     targets: Mapping[str, Any] | None = None,
     weights: Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -130,7 +130,7 @@ def run(
     if method not in METHODS:
         raise RunError(f"there is no method {method!r} (there are: {', '.join(METHODS)})")
     with np.errstate(all="ignore"):
-        return _Machine(program, weights, seed, method, externs or {}).run(inputs, targets)
+        return _Machine(program, weights, seed, method, externs or {}).run(inputs or {}, targets)
 
 
 @dataclass(slots=True)
