@@ -106,6 +106,9 @@ class _Parser:
                     continue
                 if states[-1] == t.end:
                     return
+                # What can't be otherwise is done before the place of a mistake is judged.
+                action = t.forced[states[-1]]
+            if action is None:
                 at, depth = recovery.repair(at, len(self.diagnostics) > MAX_ERRORS)
                 if depth < len(states):
                     del states[depth:], values[depth:], starts[depth:], ends[depth:], depths[depth:]

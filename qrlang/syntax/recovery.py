@@ -27,7 +27,7 @@ _INSERTED = names(
 # What is easily written for each other.
 _EXCHANGED = (
     names("ASSIGN UPDATE COLON EQ ARROW"),
-    names("COMMA DOT COLON"),
+    names("COMMA COLON"),
     names("IN OVER ON TO WITH AS"),
     names("LPAREN LSQB LBRACE LT"),
     names("RPAREN RSQB RBRACE GT"),
@@ -99,6 +99,8 @@ class Recovery:
         depth = self._list_depth(len(self.states))
         if give_up or self._repairs > MAX_REPAIRS:
             return self._close(eof, depth)
+        if self._splits(at):
+            return at, len(self.states)
         mistake = self._mistake(at, depth)
         edit = self._best(mistake)
         kind = self.tokens.kinds[at]
@@ -120,6 +122,19 @@ class Recovery:
         at, depth = self._panic(mistake)
         self._resumed = at - _QUIET + 1
         return at, depth
+
+    def _splits(self, at: int) -> bool:
+        """Reads `x <-1` as `x < -1` where only that makes sense. No mistake: nothing is said."""
+        tokens, number = self.tokens, self.table.number
+        start, end = tokens.starts[at], tokens.ends[at]
+        if tokens.text(at) != "<-" or tokens.source.text[end : end + 1].isspace():
+            return False
+        if not self.shifts(self.states[:], number["LT"]):
+            return False
+        tokens.kinds[at : at + 1] = [number["LT"], number["MINUS"]]
+        tokens.starts[at : at + 1] = [start, start + 1]
+        tokens.ends[at : at + 1] = [start + 1, end]
+        return True
 
     # --- trying out -----------------------------------------------------------------------------
 

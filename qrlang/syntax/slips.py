@@ -522,17 +522,11 @@ def _extern_type(m: Mistake, edit: Edit | None) -> Explained | None:
     return diagnostic, None
 
 
-def _use_star(m: Mistake, edit: Edit | None) -> Explained | None:
-    if m.symbol(m.first) != "USE" or m.symbol(m.at) != "STAR":
+def _use_list(m: Mistake, edit: Edit | None) -> Explained | None:
+    if m.symbol(m.first) != "USE" or m.symbol(m.at) not in ("STAR", "COMMA") or m.openers:
         return None
-    diagnostic = Diagnostic(
-        "E0101",
-        "expected a name or `{`, found `*`",
-        m.span,
-        "",
-        "say what is used: `use std.readout.{each_z, each_x}`",
-    )
-    return diagnostic, GIVE_UP
+    help = "say what is used, several names in braces: `use std.readout.{each_z, each_x}`"
+    return Diagnostic("E0101", f"unexpected {m.found} in a `use`", m.span, "", help), GIVE_UP
 
 
 # --- the rest ---------------------------------------------------------------------------------
@@ -550,7 +544,25 @@ def _small_word(m: Mistake, edit: Edit | None) -> Explained | None:
         label, fix = f"`{missing}` is missing before this", Fix(m.gap, f" {missing}")
         help = f"write `{missing} {m.text(m.at)}`"
     message = f"expected `{missing}`, found {m.found}"
+    help = _NEEDS.get((m.symbol(m.first), missing.upper()), help)
     return Diagnostic("E0120", message, m.span, label, help, fix=fix), None
+
+
+# What the statement that starts with the one word needs where the other is expected.
+_NEEDS = {
+    ("APPLY", "TO"): "an ansatz acts on registers: `apply … to q`",
+    ("PREPARE", "ON"): "a state is prepared on registers: `prepare … on q`",
+    ("RECURRENT", "OVER"): "a recurrence runs over a sequence: `recurrent encoder over source`",
+    ("REQUIRE", "COMMA"): 'a condition has a message: `require n >= 2, "…"`',
+    ("QUBITS", "LSQB"): "a register has a size: `qubits q[2]`",
+    ("INPUT", "COLON"): "an input has a type: `input x: seq[real]`",
+    ("TARGET", "COLON"): "a target has a type: `target y: real`",
+    ("PARAM", "COLON"): "a param has a type: `param w: angle[3]`",
+    ("CARRY", "COLON"): "a carry has a type: `carry h: real[n] = 0`",
+    ("ANSATZ", "ON"): "an ansatz acts on registers: `ansatz name on q: qubit[n] { … }`",
+    ("READOUT", "ON"): "a readout is of registers: `readout name on q: qubit[n] = …`",
+    ("CIRCUIT", "LPAREN"): "a circuit has arguments: `circuit name(v: real[n]) -> real[n] { … }`",
+}
 
 
 def _general(m: Mistake, edit: Edit | None) -> Diagnostic:
@@ -575,10 +587,11 @@ def _general(m: Mistake, edit: Edit | None) -> Diagnostic:
             help = f"put `{sign}` here"
     elif m.starts_statement and m.at > m.first:
         label = "this neither goes on with what stands before it nor starts something new"
-    elif parts == ["`:`"] and m.symbol(m.at) == "ASSIGN":
-        help = f"the type comes first: `{m.text(m.at - 1)}: real[n] = …`"
     elif m.text(m.at) in RESERVED and "a name" in parts:
         help = f"`{m.text(m.at)}` is a word of the language and can't be a name"
+    for (first, missing), text in _NEEDS.items():
+        if m.symbol(m.first) == first and m.expects(missing) and not m.starts_statement:
+            help = text
     expected = one_of(parts)
     if label.startswith("this neither"):
         expected = ""
@@ -605,7 +618,7 @@ _SLIPS: tuple[Slip, ...] = (
     _elsewhere,
     _measure_arrow,
     _extern_type,
-    _use_star,
+    _use_list,
     _equals,
     _chained,
     _misspelt,

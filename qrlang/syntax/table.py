@@ -33,6 +33,7 @@ class Table:
     terminals: int
     rules: tuple[Rule, ...]
     actions: tuple[dict[int, int], ...]  # of each state; several states may share one
+    forced: tuple[int | None, ...]  # the action of a state that has no other, whatever follows
     end: int  # the state in which the file is complete
     literals: dict[str, int]
     texts: dict[int, str]  # the other way round
@@ -66,6 +67,7 @@ def table() -> Table:
         terminals=len(terminals),
         rules=tuple(Rule(len(terminals) + lhs, n, name) for lhs, n, name in data["rules"]),
         actions=actions,
+        forced=tuple(_forced(rows[i], len(terminals)) for i in data["states"]),
         end=data["end"],
         literals=literals,
         texts={number: text for text, number in literals.items()},
@@ -74,3 +76,8 @@ def table() -> Table:
         soft=frozenset(number[k.terminal] for k in KEYWORDS if not k.reserved),
         reaches=tuple(reaches),
     )
+
+
+def _forced(row: dict[int, int], terminals: int) -> int | None:
+    actions = {action for symbol, action in row.items() if symbol < terminals}
+    return actions.pop() if len(actions) == 1 and max(actions) < 0 else None

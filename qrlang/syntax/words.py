@@ -44,7 +44,7 @@ def concepts(kinds: Iterable[int]) -> list[str]:
     left = {t.symbols[kind] for kind in kinds}
     out: list[str] = []
     keywords = {k for k in left if k.lower() in t.literals}
-    if len(keywords) > 40:  # where any word may be a name
+    if {"IN", "TO", "WITH"} <= left:  # where any word may be a name
         left -= keywords
         if not left & {"INT", "RBRACE"}:
             left.discard("NAME")
