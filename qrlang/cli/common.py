@@ -53,11 +53,11 @@ def setting(text: str) -> Setting:
 
 
 def files(f: F) -> F:
-    return click.argument("paths", nargs=-1, required=True, metavar="FILE...")(f)
+    return click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path())(f)
 
 
 def file(f: F) -> F:
-    return click.argument("path", metavar="FILE")(f)
+    return click.argument("path", metavar="FILE", type=click.Path())(f)
 
 
 def settings(f: F) -> F:

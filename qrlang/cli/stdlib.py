@@ -1,0 +1,151 @@
+"""`qrlc stdlib`"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qrlang.cli import common, report
+from qrlang.driver import Compilation, Setting
+from qrlang.syntax import ast
+
+Item = ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian | ast.Circuit
+_KINDS: dict[type, str] = {
+    ast.Ansatz: "ansatz",
+    ast.ReadoutDef: "readout",
+    ast.Hamiltonian: "hamiltonian",
+    ast.Circuit: "circuit",
+}
+
+
+@click.command("stdlib")
+@click.argument("name", metavar="[NAME]", required=False)
+@common.settings
+@click.option("--fold", is_flag=True, help="Draw repeated layers once.")
+@common.output
+def command(
+    name: str | None,
+    settings: tuple[tuple[str, Setting], ...],
+    fold: bool,
+    form: str,
+    color: str,
+) -> None:
+    """List the standard library and installed ones; with a NAME, show that thing.
+
+    Its documentation, its text and its drawing, for four qubits unless --set n=… says otherwise.
+    """
+    found = dict(_items())
+    if name is None:
+        _list(found, form)
+        return
+    full = [k for k in found if name in (k, k.rsplit(".", 1)[1])]
+    if not full:
+        from qrlang.targets import did_you_mean
+
+        short = {k.rsplit(".", 1)[1] for k in found}
+        raise common.usage(f"no library has '{name}'" + did_you_mean(name, short))
+    for k, key in enumerate(full):
+        made, item = found[key]
+        data = _show(key, made, item, dict(settings), fold)
+        if form == "json":
+            report.print_json(data)
+        else:
+            click.echo(("\n" if k else "") + _page(data), nl=False)
+
+
+def _items() -> Iterator[tuple[str, tuple[Compilation, Item]]]:
+    """Everything that `use` reaches, by its full name, in the order of the files."""
+    from qrlang.check.library import Library
+
+    library = Library()
+    for root in dict.fromkeys(library.installed()):
+        folder = library.root(root)
+        if folder is None:
+            continue
+        for path in sorted(folder.rglob("*.qrl")):
+            inside = path.relative_to(folder).with_suffix("")
+            shown = f"{root}/{path.relative_to(folder).as_posix()}"
+            made = Compilation.of_bytes(shown, path.read_bytes())
+            for item in made.file.items:
+                if isinstance(item, (ast.Ansatz, ast.ReadoutDef, ast.Hamiltonian, ast.Circuit)):
+                    full = ".".join((root, *Path(inside).parts, item.name))
+                    yield full, (made, item)
+
+
+def _list(found: dict[str, tuple[Compilation, Item]], form: str) -> None:
+    rows = [(key, _KINDS[type(item)], _first(item.doc)) for key, (_, item) in found.items()]
+    if form == "json":
+        report.print_json([{"name": n, "kind": k, "doc": d} for n, k, d in rows])
+        return
+    width = max(len(n) for n, _, _ in rows)
+    last = ""
+    for name, kind, doc in rows:
+        file = name.rsplit(".", 1)[0]
+        if file != last:
+            click.echo(("\n" if last else "") + file)
+            last = file
+        click.echo(f"  {name[len(file) + 1 :]:{width - 8}}  {kind:11}  {doc}")
+
+
+def _first(doc: str) -> str:
+    return doc.split("\n", 1)[0]
+
+
+def _show(
+    key: str, made: Compilation, item: Item, settings: dict[str, Setting], fold: bool
+) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "name": key,
+        "kind": _KINDS[type(item)],
+        "doc": item.doc,
+        "use": f"use {key}",
+        "source": _source(item),
+        "angles": [
+            {"name": v.name, "shape": f"{v.type.span.text}"} for v in getattr(item, "values", ())
+        ],
+    }
+    data |= _drawn(key, settings, fold)
+    return data
+
+
+def _source(item: Item) -> str:
+    """The text, from its doc comment on."""
+    text, start = item.span.source.text, item.span.start
+    lines = text[:start].split("\n")
+    begin = len(lines) - 1
+    while begin > 0 and lines[begin - 1].lstrip().startswith("///"):
+        begin -= 1
+    return "\n".join([*lines[begin:-1], lines[-1] + text[start : item.span.end]]).strip("\n") + "\n"
+
+
+def _drawn(key: str, settings: dict[str, Setting], fold: bool) -> dict[str, Any]:
+    """Its drawing and its size, at four qubits unless the settings say otherwise."""
+    from qrlang.analysis.cost import cost
+    from qrlang.cli.definitions import program_of
+    from qrlang.draw.picture import picture
+    from qrlang.draw.text import render
+
+    program = program_of(f"use {key}", key.rsplit(".", 1)[1], settings)
+    width = shutil.get_terminal_size((100, 24)).columns
+    found = cost(program)
+    gates = next(iter(found.circuits.values()), None)
+    return {
+        "drawing": render(picture(program, fold), width),
+        "at": dict(program.settings),
+        "numbers": sum(v.type.count for v in program.inputs),
+        "gates": gates.total if gates else 0,
+        "depth": gates.depth if gates else 0,
+    }
+
+
+def _page(data: dict[str, Any]) -> str:
+    at = ", ".join(f"{k} = {v}" for k, v in data["at"].items())
+    sizes = f"{data['numbers']} angles, {data['gates']} gates, depth {data['depth']}"
+    return "\n".join(
+        [f"{data['name']}  ({data['kind']})", "", data["source"], f"{at}: {sizes}", "",
+         data["drawing"]]
+    )  # fmt: skip
