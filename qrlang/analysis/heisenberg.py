@@ -83,7 +83,10 @@ class Backward:
                     _add_all(op.qubits, "Z", seen)
             case Measure() | Postselect():
                 if self.counts(op):
+                    self.acts.add(id(op))
                     _add_all(op.qubits, "Z", seen)
+                elif any(seen.against(((q, "Z"),)) for q in op.qubits):
+                    self.acts.add(id(op))  # it disturbs what is read later
             case Alloc():
                 for q in op.qubits:
                     seen.clear(q, "" if op.mixed else "Z")

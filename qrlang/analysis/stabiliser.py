@@ -117,12 +117,12 @@ class Forward:
                 for q in op.controls + op.zeros:
                     known.commuting(((q, "Z"),))
             case Evolve():
+                for _, word in op.terms:
+                    known.commuting(word)
                 for index, (_, word) in enumerate(op.terms):
                     if not self._phase(word, known):
                         self.alive.add((id(op), index))
                         self.acts.add(id(op))
-                for _, word in op.terms:
-                    known.commuting(word)
             case If():
                 other = self._ops(op.orelse, known.copy())
                 known = self._ops(op.then, known)
@@ -146,8 +146,10 @@ class Forward:
 
     def _settled(self, loop: Loop, head: Stabilisers, after: Stabilisers) -> Stabilisers:
         self.heads[id(loop)] = head
-        self.tails[id(loop)] = after.copy()
-        return after
+        # A sequence may be empty: then nothing but what is known at the head is certain.
+        tail = after if loop.extra else head
+        self.tails[id(loop)] = tail.copy()
+        return tail.copy()
 
     def _common(self, a: Stabilisers, b: Stabilisers) -> Stabilisers:
         a.compact()
