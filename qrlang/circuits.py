@@ -56,15 +56,17 @@ class Circuit:
         return begun >= set(self.qubits)
 
 
-def circuits(program: Program) -> tuple[Circuit, ...]:
-    """Every circuit in which something happens besides readouts, in order."""
+def circuits(program: Program, readouts: bool = False) -> tuple[Circuit, ...]:
+    """Every circuit in which something happens, in order; with `readouts` also those that only
+    read."""
+    idle = (Alloc, Free) if readouts else (Alloc, Free, Expect, Probabilities)
     found: list[Circuit] = []
     for name, loop, ops in _moments(program):
         groups = _groups(program, ops)
         for registers in groups:
             mine = {q for r in registers for q in range(r.start, r.start + r.size)}
             kept = _only(ops, mine)
-            if any(not isinstance(op, (Alloc, Free, Expect, Probabilities)) for op in walk(kept)):
+            if any(not isinstance(op, idle) for op in walk(kept)):
                 part = registers[0].name if len(groups) > 1 else ""
                 full = ".".join(x for x in (name, part) if x)
                 found.append(Circuit(full, loop, registers, kept))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qrlang.syntax import ast
 
 Setting = int | float | bool | str
+After = Callable[[str, "Program"], None]
 
 
 class CompileError(Exception):
@@ -124,31 +125,28 @@ class Compilation:
 
     # Programs.
 
-    def optimised(self, program: Program, stop_after: str | None = None) -> Program:
-        """After the passes; or after the first of that name."""
-        from qrlang.passes import pipeline
+    def optimised(
+        self, program: Program, usual: tuple[str, ...] | None = None, after: After | None = None
+    ) -> Program:
+        """After the passes that were asked for, else the usual ones (None: a simulator's).
+        `after` sees each pass and its result."""
+        from qrlang.passes import PASSES, SIMULATOR, run_passes
 
-        for step in pipeline(self.passes):
+        for name in self.passes if self.passes is not None else usual or SIMULATOR:
             try:
-                program = step.run(program)
-                if self.verify:
-                    _verified(program)
+                program = run_passes(program, (PASSES[name],), verify=self.verify)
             except Exception as error:
-                error.add_note(f"in the pass {step.name}")
+                error.add_note(f"in the pass {name}")
                 raise
-            if step.name == stop_after:
-                break
+            if after is not None:
+                after(name, program)
         return program
 
-    def with_optimised(self, model: CheckedModel) -> CheckedModel:
-        return replace(model, program=self.optimised(model.program))
+    def for_target(self, model: CheckedModel) -> CheckedModel:
+        """With passes that leave plain gates, which every target knows."""
+        from qrlang.passes import GATES
 
-
-def _verified(program: Program) -> None:
-    from qrlang.ir.verify import verify
-
-    if problems := verify(program):
-        raise AssertionError("not well formed: " + "; ".join(map(str, problems)))
+        return replace(model, program=self.optimised(model.program, GATES))
 
 
 def decode(name: str, data: bytes) -> tuple[Source, tuple[Diagnostic, ...]]:
@@ -175,13 +173,13 @@ def decode(name: str, data: bytes) -> tuple[Source, tuple[Diagnostic, ...]]:
 
 
 def _tokens(c: Compilation) -> str:
-    from qrlang.syntax.parser import tokens
+    from qrlang.syntax.tokens import tokens
 
-    return "".join(f"{t}\n" for t in tokens(c.source))
+    return "".join(f"{place!s:24} {kind:12} {text}\n" for kind, text, place in tokens(c.source))
 
 
 def _ast(c: Compilation) -> str:
-    from qrlang.syntax.parser import dump
+    from qrlang.syntax.dump import dump
 
     return dump(c.file)
 

@@ -12,7 +12,6 @@ import numpy as np
 from qrlang.backends.qasm.printer import Text
 from qrlang.circuits import AnyAngle, FlatGate, Product
 from qrlang.gates import GATES
-from qrlang.ir.program import Angle
 
 
 def number(angle: AnyAngle, values: Mapping[int, np.ndarray]) -> float:

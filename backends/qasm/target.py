@@ -137,7 +137,7 @@ def _title(program: Program, circuit: Circuit, dialect: Dialect) -> str:
 
 
 def _head(program: Program, circuit: Circuit) -> list[str]:
-    settings = ", ".join(f"{k} = {v}" for k, v in program.settings)
+    settings = ", ".join(f"{k} = {str(v).lower()}" for k, v in program.settings)
     head = [f"Settings: {settings}."] if settings else []
     if circuit.fresh or not circuit.loop:
         head.append("The qubits begin in |0⟩.")

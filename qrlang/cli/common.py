@@ -127,13 +127,14 @@ def compilation(
 ) -> Compilation:
     """A file with its settings; unknown models and settings are wrong use, not a wrong program."""
     name, data = read(path)
-    made = Compilation.of_bytes(name, data, settings=dict(settings), only=model, **more)
+    settings = dict(settings)
+    made = Compilation.of_bytes(name, data, settings=settings, only=model, **more)
     if model is not None or settings:
-        _known(made, [k for k, _ in settings], model)
+        known(made, list(settings), model)
     return made
 
 
-def _known(made: Compilation, settings: list[str], model: str | None) -> None:
+def known(made: Compilation, settings: list[str], model: str | None) -> None:
     from qrlang.syntax import ast
     from qrlang.targets import did_you_mean
 
@@ -143,10 +144,18 @@ def _known(made: Compilation, settings: list[str], model: str | None) -> None:
     if model is not None and model not in models:
         raise usage(f"{made.source.name} has no model '{model}'" + did_you_mean(model, models))
     asked = [models[model]] if model else list(models.values())
-    known = {p.name for m in asked for p in m.params}
+    what = model or (asked[0].name if len(asked) == 1 else "no model")
+    known_settings(settings, [p.name for m in asked for p in m.params], what)
+
+
+def known_settings(settings: Iterable[str], params: Iterable[str], what: str) -> None:
+    from qrlang.targets import did_you_mean
+
+    params = list(params)
     for name in settings:
-        if name not in known:
-            raise usage(f"no model has a parameter '{name}'" + did_you_mean(name, known))
+        if name not in params:
+            has = "has a" if what == "no model" else "has no"
+            raise usage(f"{what} {has} parameter '{name}'" + did_you_mean(name, params))
 
 
 def chosen(made: Compilation) -> list[CheckedModel]:

@@ -20,20 +20,23 @@ class _WithTargetOptions(click.Command):
             from qrlang.targets import TargetError, load
 
             try:
-                target = load(name)
+                ctx.obj = load(name)
             except TargetError as error:
                 raise click.UsageError(str(error), ctx) from None
-            own = {p.name for p in self.params}
-            for option in target.options:
-                kind = click.Choice(option.choices) if option.choices else click.STRING
-                if option.name not in own:
-                    self.params = [
-                        *self.params,
-                        click.Option([f"--{option.name}"], type=kind, default=option.default,
-                                     show_default=True, help=f"{name}: {option.doc}."),
-                    ]  # fmt: skip
-            ctx.obj = target
         return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        params = super().get_params(ctx)
+        own = {p.name for p in params}
+        *most, last = params  # --help stays at the end
+        for option in getattr(ctx.obj, "options", ()):
+            if option.name not in own:
+                kind = click.Choice(option.choices) if option.choices else click.STRING
+                most.append(
+                    click.Option([f"--{option.name}"], type=kind, default=option.default,
+                                 show_default=True, help=f"{ctx.obj.name}: {option.doc}.")
+                )  # fmt: skip
+        return [*most, last]
 
 
 def _target_in(args: list[str]) -> str | None:
@@ -123,13 +126,23 @@ def _known_passes(names: tuple[str, ...]) -> None:
 
 
 def _after(made: Compilation, name: str) -> str:
+    """The programs after a pass: the first time that it runs, if it runs several times."""
+    from qrlang.ir.program import Program
     from qrlang.ir.text import print_program
-    from qrlang.passes import pipeline
 
-    if name not in [p.name for p in pipeline(made.passes)]:
-        raise common.usage(f"the pass '{name}' is not among those that run")
-    programs = (made.optimised(m.program, stop_after=name) for m in made.models())
-    return "\n".join(print_program(p) for p in programs)
+    texts: list[str] = []
+    for m in made.models():
+        seen: list[Program] = []
+
+        def keep(passed: str, program: Program, seen: list[Program] = seen) -> None:
+            if passed == name and not seen:
+                seen.append(program)
+
+        made.optimised(m.program, after=keep)
+        if not seen:
+            raise common.usage(f"the pass '{name}' is not among those that run")
+        texts.append(print_program(seen[0]))
+    return "\n".join(texts)
 
 
 def _write(

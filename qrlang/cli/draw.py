@@ -44,8 +44,7 @@ def command(
     from qrlang.draw import text as as_text
     from qrlang.draw.picture import picture
 
-    made = common.compilation(path)
-    programs = _programs(made, name, settings, optimised, form, color)
+    programs = _programs(path, name, settings, optimised, form, color)
     pictures = [picture(p, fold) for p in programs]
     if svg is not None:
         whole = as_svg.render_all(pictures)
@@ -62,11 +61,40 @@ def command(
 
 
 def _programs(
-    made: Compilation,
+    path: str,
     name: str | None,
     settings: tuple[tuple[str, Setting], ...],
     optimised: bool,
     form: str,
     color: str,
 ) -> list[Program]:
-    raise NotImplementedError
+    """What is asked for: a model, a definition of the file; without a name all models, or the
+    first definition of a file that has none."""
+    from qrlang.cli.definitions import DEFINITIONS, parameters, program_of
+    from qrlang.syntax import ast
+
+    plain = common.compilation(path)
+    if plain.broken:
+        report.require(plain, form, color)
+    found = {i.name: i for i in plain.file.items if isinstance(i, (ast.Model, *DEFINITIONS))}
+    if name is None and not any(isinstance(i, ast.Model) for i in found.values()):
+        name = next(iter(found), None)
+    if name is None and not found:
+        raise common.usage(f"{plain.source.name} has nothing to draw")
+    if name is not None and name not in found:
+        from qrlang.targets import did_you_mean
+
+        raise common.usage(f"{plain.source.name} has no '{name}'" + did_you_mean(name, found))
+    if name is not None and not isinstance(found[name], ast.Model):
+        item = found[name]
+        assert isinstance(item, DEFINITIONS)
+        common.known_settings([k for k, _ in settings], parameters(item), name)
+        program, problems = program_of(plain, name, dict(settings))
+        report.refuse(problems, form, color)
+        assert program is not None
+        return [program]
+    made_model = Compilation(plain.source, dict(settings), only=name)
+    common.known(made_model, [k for k, _ in settings], name)
+    report.require(made_model, form, color)
+    models = made_model.models()
+    return [(made_model.for_target(m) if optimised else m).program for m in models]

@@ -108,7 +108,7 @@ def _show(
             {"name": v.name, "shape": f"{v.type.span.text}"} for v in getattr(item, "values", ())
         ],
     }
-    data |= _drawn(key, settings, fold)
+    data |= _drawn(key, item, settings, fold)
     return data
 
 
@@ -122,17 +122,22 @@ def _source(item: Item) -> str:
     return "\n".join([*lines[begin:-1], lines[-1] + text[start : item.span.end]]).strip("\n") + "\n"
 
 
-def _drawn(key: str, settings: dict[str, Setting], fold: bool) -> dict[str, Any]:
+def _drawn(key: str, item: Item, settings: dict[str, Setting], fold: bool) -> dict[str, Any]:
     """Its drawing and its size, at four qubits unless the settings say otherwise."""
     from qrlang.analysis.cost import cost
-    from qrlang.cli.definitions import program_of
+    from qrlang.cli.definitions import parameters, program_of
     from qrlang.draw.picture import picture
     from qrlang.draw.text import render
+    from qrlang.source import Source
 
-    program = program_of(f"use {key}", key.rsplit(".", 1)[1], settings)
+    common.known_settings(settings, parameters(item), item.name)
+    made = Compilation(Source("<stdlib>", f"use {key}\n"))
+    program, problems = program_of(made, item.name, settings)
+    if program is None:
+        report.refuse(problems, "text", "auto")
+        return {}
     width = shutil.get_terminal_size((100, 24)).columns
-    found = cost(program)
-    gates = next(iter(found.circuits.values()), None)
+    gates = next(iter(cost(program).circuits.values()), None)
     return {
         "drawing": render(picture(program, fold), width),
         "at": dict(program.settings),
@@ -143,9 +148,8 @@ def _drawn(key: str, settings: dict[str, Setting], fold: bool) -> dict[str, Any]
 
 
 def _page(data: dict[str, Any]) -> str:
-    at = ", ".join(f"{k} = {v}" for k, v in data["at"].items())
-    sizes = f"{data['numbers']} angles, {data['gates']} gates, depth {data['depth']}"
-    return "\n".join(
-        [f"{data['name']}  ({data['kind']})", "", data["source"], f"{at}: {sizes}", "",
-         data["drawing"]]
-    )  # fmt: skip
+    sizes = [f"{data['numbers']} angles"] if data["angles"] else []
+    if data["gates"]:
+        sizes.append(f"{data['gates']} gates, depth {data['depth']}")
+    lines = [f"{data['name']}  ({data['kind']})", "", data["source"], data["drawing"]]
+    return "\n".join([*lines, ", ".join(sizes) + "\n"] if sizes else lines)

@@ -30,13 +30,18 @@ class Picture:
 
 
 def picture(program: Program, fold: bool = False) -> Picture:
-    found = circuits(program)
+    found = circuits(program) or circuits(program, readouts=True)
     labels = Labels()
     scenes = [_scene(circuit, labels, fold) for circuit in found]
-    settings = ", ".join(f"{k} = {v}" for k, v in program.settings)
+    settings = ", ".join(f"{k} = {written(v)}" for k, v in program.settings)
     title = program.name + (f"  ({settings})" if settings else "")
     facts = flow(program, found)
     return Picture(title, scenes, _blocks(facts, labels), _notes(facts, labels))
+
+
+def written(value: object) -> str:
+    """A setting as the language writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _scene(circuit: Circuit, labels: Labels, fold: bool) -> Scene:
@@ -85,6 +90,6 @@ def _notes(facts: Flow, labels: Labels) -> list[str]:
     notes = legend(facts, plain, labels.values)
     notes += [f"{short} = {labels.written(angle)}" for angle, short in labels.long.items()]
     for name, names in facts.results:
-        if not any(n in facts.nodes for n in names):
+        if not any(n in facts.nodes or n.startswith("%") for n in names):
             notes.append(f"{name} = {', '.join(names) or 'a constant'}")
     return notes
