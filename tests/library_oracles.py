@@ -197,8 +197,7 @@ def sim_10(qc: QuantumCircuit, a: Angles, layers: int = 1) -> None:
 DRAWN: dict[int, str] = {
     2: "rx0 rx1 rx2 rx3 rz0 rz1 rz2 rz3 cx32 cx21 cx10",
     3: "rx0 rx1 rx2 rx3 rz0 rz1 rz2 rz3 crz32 crz21 crz10",
-    7: "rx0 rx1 rx2 rx3 rz0 rz1 rz2 rz3 crz10 crz32"
-    " rx0 rx1 rx2 rx3 rz0 rz1 rz2 rz3 crz21",
+    7: "rx0 rx1 rx2 rx3 rz0 rz1 rz2 rz3 crz10 crz32 rx0 rx1 rx2 rx3 rz0 rz1 rz2 rz3 crz21",
     9: "h0 h1 h2 h3 cz32 cz21 cz10 rx0 rx1 rx2 rx3",
     10: "ry0 ry1 ry2 ry3 cz32 cz21 cz10 cz30 ry0 ry1 ry2 ry3",
     11: "ry0 ry1 ry2 ry3 rz0 rz1 rz2 rz3 cx10 cx32 ry1 ry2 rz1 rz2 cx21",
