@@ -199,7 +199,7 @@ def _unitary(elements: tuple[Element, ...], indent: str) -> Iterator[str]:
     texts = list(map(print_element, elements))
     one = "  ".join(texts)
     if len(indent) + len(one) + len("unitary {  }") <= _WIDTH:
-        yield f"{indent}unitary {{ {one} }}"
+        yield f"{indent}unitary {{ {one} }}" if texts else f"{indent}unitary {{ }}"
         return
     yield f"{indent}unitary {{"
     inner = indent + _INDENT

@@ -68,13 +68,13 @@ def _is(value: Value, kind: Type) -> Iterator[str]:
         yield f"%{value.id} is {value.type}; it has to be {kind}"
 
 
-def _weight(program: Program, name: str, shape: tuple[int, ...] | None) -> Iterator[str]:
+def _weight(program: Program, name: str, shape: tuple[int, ...]) -> Iterator[str]:
     """The weight exists, has this shape and is not a unitary."""
     for weight in program.weights:
         if weight.name == name:
             if weight.unitary_qubits:
                 yield f"@{name} is a unitary"
-            elif shape is not None and weight.shape != shape:
+            elif weight.shape != shape:
                 yield f"@{name} is {list(weight.shape)}; it has to be {list(shape)}"
             return
     yield f"there is no weight @{name}"
@@ -308,10 +308,13 @@ def _attend(op: Attend, p: Program) -> Iterator[str]:
     elif op.score == "bilinear":
         yield from _weight(p, op.weights[0], (q, k))
     elif op.score == "additive":
-        width = next((w.shape[0] for w in p.weights if w.name == op.weights[3] and w.shape), 0)
-        for name, shape in zip(op.weights, ((width, q), (width, k), (width,), None), strict=True):
-            yield from _weight(p, name, shape)
-        if width == 0:
+        width = next((w.shape[0] for w in p.weights if w.name == op.weights[3] and w.shape), None)
+        if width is None:
             yield f"@{op.weights[3]} has to be a vector"
+            return
+        for name, shape in zip(
+            op.weights, ((width, q), (width, k), (width,), (width,)), strict=True
+        ):
+            yield from _weight(p, name, shape)
     elif q != k:
         yield f"a query of {q} numbers and keys of {k}"
