@@ -157,8 +157,7 @@ def substitute(thing: T, change: Callable[[Value], Value]) -> T:
         changed = {
             f.name: substitute(getattr(thing, f.name), change)
             for f in fields(thing)
-            if (f.init
-            and isinstance(getattr(thing, f.name), (Value, tuple)))
+            if (f.init and isinstance(getattr(thing, f.name), (Value, tuple)))
             or is_dataclass(getattr(thing, f.name))
         }
         return replace(thing, **changed) if changed else thing
