@@ -36,8 +36,8 @@ class _Parser:
         self.source = source
         self.tokens = lex(source)
         self.diagnostics = self.tokens.diagnostics
+        self.remarks: list[Diagnostic] = []
         self.too_deep = False
-        self.errors = 0
         # One entry for each symbol on the stack.
         first = table().actions[0][table().number["items"]] - 1
         self.states = [0, first]
@@ -54,8 +54,13 @@ class _Parser:
             comments += lines
         comments.sort(key=lambda c: c.span.start)
         file = ast.File(self.source, tuple(items), tuple(comments))
+        mended = {self._line(d) for d in self.diagnostics if d.severity == "error"}
+        self.diagnostics += [d for d in self.remarks if self._line(d) not in mended]
         self.diagnostics.sort(key=lambda d: (d.span.start, d.code == "E0118"))
         return file, tuple(self._bounded())
+
+    def _line(self, diagnostic: Diagnostic) -> int:
+        return self.source.line_column(diagnostic.span.start)[0]
 
     def _bounded(self) -> list[Diagnostic]:
         if len(self.diagnostics) <= MAX_ERRORS:
@@ -73,7 +78,8 @@ class _Parser:
         return kept
 
     def report(self, diagnostic: Diagnostic) -> None:
-        self.diagnostics.append(diagnostic)
+        """What a builder finds wrong with a node; taken back where the node was mended."""
+        self.remarks.append(diagnostic)
 
     def doc(self, start: int) -> str:
         lines = self.tokens.docs.pop(start, ())

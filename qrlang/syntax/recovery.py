@@ -21,16 +21,14 @@ _LOOK_AHEAD = 8  # tokens read in order to judge a repair
 _CONVINCING = 3  # so many of them must fit
 _QUIET = 3  # an error within so many tokens of the last is a consequence of it
 
-_INSERTED = names(
-    "TO ON OVER IN COMMA COLON ASSIGN UPDATE RPAREN RSQB LBRACE LPAREN LSQB AT EQ WITH"
-)
+_INSERTED = names("TO ON OVER IN COMMA COLON ASSIGN UPDATE RPAREN RSQB LBRACE AT EQ WITH")
 # What is easily written for each other.
 _EXCHANGED = (
     names("ASSIGN UPDATE COLON EQ ARROW"),
     names("COMMA COLON"),
     names("IN OVER ON TO WITH AS"),
-    names("LPAREN LSQB LBRACE LT"),
-    names("RPAREN RSQB RBRACE GT"),
+    names("LPAREN LSQB"),
+    names("RPAREN RSQB"),
 )
 _OPENERS = {"LPAREN": "RPAREN", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 
@@ -210,25 +208,26 @@ class Recovery:
         height = len(self.states)
         expected = mistake.expected
         new_line = self.tokens.first_on_line(at)
+        enclosed = self._between(mistake)
         if len(expected) == 1 or not mistake.starts_statement:
-            for other in self._inserted:
+            for other in self._insertable(mistake):
                 if other in expected:
                     yield Edit(at, 0, (other,), height, 0.0)
-        if closers := self._closers(mistake):
-            yield Edit(at, 0, closers, height, 0.1)
+        if enclosed:
+            yield Edit(at, 0, tuple(self._closer[kinds[i]] for i in enclosed), height, 0.1)
         if kind == self.table.eof:
             return
-        opener = mistake.openers[-1] if mistake.openers else -1
-        closes = opener >= 0 and self._closer[kinds[opener]] == kind
         if self._name in expected and not mistake.starts_statement:
             yield Edit(at, 0, (self._name,), height, 1.5 if new_line else 2.5)
-            if self.table.texts.get(kind, "").isalpha():
+            if self.table.texts.get(kind, "").isalpha() and not new_line:
                 yield Edit(at, 1, (self._name,), height, 1.0)
         if kind == self._name:
             for other in self._small:
                 if other in expected:
                     yield Edit(at, 1, (other,), height, 1.0)
-        if closes:
+        # A closing bracket that has its partner, and a brace, are meant as they are.
+        closes = kind in self._closer.values() and enclosed is not None
+        if closes or mistake.symbol(at) == "LBRACE":
             return
         for group in self._exchanged:
             if kind in group:
@@ -238,15 +237,32 @@ class Recovery:
         if not new_line or kind in self._closer.values():
             yield Edit(at, 1, (), height, 2.0)
 
-    def _closers(self, mistake: slips.Mistake) -> tuple[int, ...]:
-        """All that is open and should be closed before this token."""
+    def _insertable(self, mistake: slips.Mistake) -> list[int]:
+        number = self.table.number
+        out = list(self._inserted)
+        if mistake.symbol(mistake.at + 1) == "COLON":
+            # `on q: qubit[n] theta: angle`: what is no register comes after `with`.
+            first = "COMMA" if mistake.text(mistake.at + 2) == "qubit" else "WITH"
+            out.insert(0, number[first])
+            out.append(number["LPAREN"])
+        return out
+
+    def _between(self, mistake: slips.Mistake) -> list[int] | None:
+        """The brackets that are to be closed before this token, the innermost first. None if
+        nothing that is open ends here."""
+        openers = list(reversed(mistake.openers))
         kind = self.tokens.kinds[mistake.at]
-        openers = [self.tokens.kinds[i] for i in mistake.openers]
-        if kind != self.table.eof and not mistake.ends_body:
-            brace = self.table.number["LBRACE"]
-            while openers and brace in openers:
-                del openers[: openers.index(brace) + 1]
-        return tuple(self._closer[k] for k in reversed(openers))
+        if kind == self.table.eof or mistake.ends_body:
+            return openers
+        brace = self.table.number["LBRACE"]
+        out: list[int] = []
+        for i in openers:
+            if self._closer[self.tokens.kinds[i]] == kind:
+                return out
+            if self.tokens.kinds[i] == brace:
+                break
+            out.append(i)
+        return out if out and kind not in self._closer.values() else None
 
     # --- doing ----------------------------------------------------------------------------------
 
@@ -320,7 +336,7 @@ class Recovery:
         symbol = self.table.symbols[self.tokens.kinds[at]]
         new_line = self.tokens.first_on_line(at)
         if mistake.top_level:
-            return symbol in slips.ONLY_ITEMS or (new_line and self._column(at) <= column)
+            return symbol in slips.ONLY_ITEMS or (new_line and self._column(at) <= self._column(0))
         if symbol in slips.SURE_STATEMENTS:
             return True
         return new_line and (rounds <= 0 or self._column(at) <= column)

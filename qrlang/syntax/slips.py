@@ -312,6 +312,8 @@ def _item_in_body(m: Mistake, edit: Edit | None) -> Explained | None:
     if not definition and not m.starts_statement:
         return None
     at = m.first if definition else m.at
+    if definition and _back_at_margin(m):
+        return _body_not_closed(m)
     diagnostic = Diagnostic(
         "E0121",
         f"`{m.text(at)}` stands in a body",
@@ -320,6 +322,32 @@ def _item_in_body(m: Mistake, edit: Edit | None) -> Explained | None:
         "move it before the item that it stands in, or close that one's `{` first",
     )
     return diagnostic, None
+
+
+def _back_at_margin(m: Mistake) -> bool:
+    """Whether the statement stands as far left as the item whose body it seems to be in."""
+    tokens = m.tokens
+    if not m.openers or not tokens.first_on_line(m.first):
+        return False
+    return _column(tokens, m.first) <= _indent(tokens, m.openers[0])
+
+
+def _body_not_closed(m: Mistake) -> Explained:
+    """A definition that would be all right if the body before it had ended."""
+    from qrlang.syntax.recovery import Edit
+
+    openers = tuple(i for i in m.openers if i < m.first)
+    opener = _suspect(m) or openers[-1]
+    diagnostic = Diagnostic(
+        "E0102",
+        f"expected `}}`, found `{m.text(m.first)}`",
+        m.tokens.span(m.first),
+        "`}` is missing before this",
+        "close the `{`",
+        (Note("this `{` is never closed", m.tokens.span(opener)),),
+    )
+    closing = (table().number["RBRACE"],) * len(openers)
+    return diagnostic, Edit(m.first, 0, closing, m.depth)
 
 
 def _statement_at_top(m: Mistake, edit: Edit | None) -> Explained | None:
@@ -458,6 +486,8 @@ def _juxtaposed(m: Mistake, edit: Edit | None) -> Explained | None:
         return None
     if m.symbol(m.at) in ("ASSIGN", "UPDATE"):
         return None
+    if m.symbol(m.first - 1) == "NAME" and m.tokens.first_on_line(m.first - 1):
+        return _took_next_line(m), None
     name, before = m.text(m.first), m.text(m.first - 1)
     help = "between two values stands an operator or a `,`"
     if m.symbol(m.first - 1) == "NAME":
@@ -465,6 +495,32 @@ def _juxtaposed(m: Mistake, edit: Edit | None) -> Explained | None:
     span = m.tokens.span(m.first)
     label = "this does not go on with what stands before it"
     return Diagnostic("E0101", f"unexpected `{name}`", span, label, help), None
+
+
+def _took_next_line(m: Mistake) -> Diagnostic:
+    """`rz(a)` and `h q` below it: the first gate took `h` for its qubit."""
+    at = m.first - 2
+    if m.symbol(at) == "RPAREN":
+        depth = 0
+        while at > 0:
+            depth += (m.symbol(at) == "RPAREN") - (m.symbol(at) == "LPAREN")
+            at -= 1
+            if not depth:
+                break
+    gate = m.text(at)
+    if not m.tokens.first_on_line(at) and m.symbol(at - 1) in ("NAME", "RPAREN", "RSQB"):
+        label = "this does not go on with what stands before it"
+        help = f"arguments stand in parentheses: `{m.text(at - 1)}({gate})`"
+        return Diagnostic("E0101", f"unexpected `{gate}`", m.tokens.span(at), label, help)
+    end = m.tokens.ends[m.first - 2]
+    return Diagnostic(
+        "E0101",
+        f"expected the qubits that gate `{gate}` acts on, found the end of the line",
+        Span(m.tokens.source, end, end),
+        "expected a qubit or a register",
+        f"write `{gate}{'(…)' if m.symbol(m.first - 2) == 'RPAREN' else ''} q[0]`; "
+        f"a value needs a name or a use: `let y = {gate}(…)`",
+    )
 
 
 def _gate_operands(m: Mistake, edit: Edit | None) -> Explained | None:
@@ -482,8 +538,10 @@ def _gate_operands(m: Mistake, edit: Edit | None) -> Explained | None:
         help = f"write `{gate}(…) q[0]`; a value needs a name or a use: `let y = {gate}(…)`"
     else:
         return None
+    give_up: Literal["give up"] | None = None
     if m.symbol(m.at) == "COLON":
         help = f"to declare a value, write `carry {gate}: …` or `param {gate}: …`"
+        give_up = GIVE_UP
     diagnostic = Diagnostic(
         "E0101",
         f"expected the qubits that gate `{gate}` acts on, found {m.found}",
@@ -491,7 +549,7 @@ def _gate_operands(m: Mistake, edit: Edit | None) -> Explained | None:
         "expected a qubit or a register",
         help,
     )
-    return diagnostic, None
+    return diagnostic, give_up
 
 
 def _one_value(m: Mistake, edit: Edit | None) -> Explained | None:
@@ -587,7 +645,9 @@ def _general(m: Mistake, edit: Edit | None) -> Diagnostic:
             help = f"put `{sign}` here"
     elif m.starts_statement and m.at > m.first:
         label = "this neither goes on with what stands before it nor starts something new"
-    elif m.text(m.at) in RESERVED and "a name" in parts:
+    elif m.symbol(m.at) == "ELSE":
+        help = "an `else` follows the `}` of its `if`"
+    elif m.text(m.at) in RESERVED and "a name" in parts and m.span.end > m.span.start:
         help = f"`{m.text(m.at)}` is a word of the language and can't be a name"
     for (first, missing), text in _NEEDS.items():
         if m.symbol(m.first) == first and m.expects(missing) and not m.starts_statement:

@@ -75,6 +75,8 @@ def concepts(kinds: Iterable[int]) -> list[str]:
         left -= {"LPAREN", "LSQB", "DOT"} if "DOT" in left else set()
     if {"INPUT", "NAME"} <= left:
         left.discard("INPUT")
+    if out or len(left) > 1:
+        left.discard("$END")
     out += sorted({word(t.number[name]) for name in left}, key=_order)
     return out
 
