@@ -6,7 +6,7 @@ it, counts the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -43,8 +43,9 @@ def inspect(
     before, after = cost(program), cost(optimised)
     return {
         "model": program.name,
-        "doc": model.declaration.doc,
+        "doc": getattr(model.declaration, "doc", ""),
         "settings": dict(program.settings),
+        "assumed": list(model.assumed),
         "inputs": {v.name: str(v.type) for v in program.inputs},
         "targets": {v.name: str(v.type) for v in program.targets},
         "outputs": {o.name or "result": str(o.value.type) for o in program.outputs},
@@ -83,7 +84,7 @@ def initial(how: Initial) -> str:
     return f"{how.kind}({', '.join(f'{a:.4g}' for a in how.args)})"
 
 
-def _given(declaration: ast.Model) -> set[str]:
+def _given(declaration: ast.Item) -> set[str]:
     """Names of the weights whose initial values the file states."""
     found: set[str] = set()
     for stmt in _statements(declaration):
@@ -94,8 +95,8 @@ def _given(declaration: ast.Model) -> set[str]:
     return found
 
 
-def _statements(declaration: ast.Model) -> Iterable[ast.Stmt]:
-    for stmt in declaration.body:
+def _statements(declaration: ast.Item) -> Iterable[ast.Stmt]:
+    for stmt in declaration.body if isinstance(declaration, ast.Model) else ():
         yield stmt
         if isinstance(stmt, ast.Recurrent):
             yield from stmt.body
@@ -109,7 +110,9 @@ def _path(target: ast.Expr) -> str:
 
 def _defaults(model: CheckedModel) -> list[str]:
     """What the file leaves open, and what was taken."""
-    said: list[str] = []
+    values = dict(model.program.settings)
+    said = [f"{name} = {values.get(name)}, since nobody says it: --set {name}=…"
+            for name in model.assumed]  # fmt: skip
     stated = {
         stmt.name
         for stmt in _statements(model.declaration)
@@ -392,7 +395,7 @@ def quantity(x: int, unit: str, base: int) -> str:
     )
 
 
-def table(rows: list[tuple[str, ...]], right: set[int]) -> list[str]:
+def table(rows: Sequence[tuple[str, ...]], right: set[int]) -> list[str]:
     if not rows:
         return []
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

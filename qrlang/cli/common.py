@@ -14,6 +14,10 @@ from qrlang.driver import Compilation, Setting
 if TYPE_CHECKING:
     from qrlang.check.model import CheckedModel
 
+    _ParamType = click.ParamType[tuple[str, Setting]]
+else:  # click before 8.3 knows no brackets
+    _ParamType = click.ParamType
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -25,7 +29,7 @@ def usage(message: str) -> click.UsageError:
 # --- options ---
 
 
-class SettingType(click.ParamType):
+class SettingType(_ParamType):
     """`n=10`: a whole number, a real one, true, false, or text."""
 
     name = "NAME=VALUE"
@@ -127,10 +131,10 @@ def compilation(
 ) -> Compilation:
     """A file with its settings; unknown models and settings are wrong use, not a wrong program."""
     name, data = read(path)
-    settings = dict(settings)
-    made = Compilation.of_bytes(name, data, settings=settings, only=model, **more)
-    if model is not None or settings:
-        known(made, list(settings), model)
+    given = dict(settings)
+    made = Compilation.of_bytes(name, data, settings=given, only=model, **more)
+    if model is not None or given:
+        known(made, list(given), model)
     return made
 
 

@@ -62,6 +62,7 @@ def _target_in(args: list[str]) -> str | None:
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     path: str,
     emit: str | None,
     target: str | None,
@@ -82,8 +83,8 @@ def command(
     if passes == "help":
         from qrlang.passes import PASSES
 
-        for name, made in PASSES.items():
-            click.echo(f"{name:18}  {made.doc}")
+        for name, one in PASSES.items():
+            click.echo(f"{name:10}  {one.doc}")
         return
     names = None if passes is None else tuple(p for p in passes.split(",") if p)
     _known_passes((*(names or ()), *([print_after] if print_after else ())))

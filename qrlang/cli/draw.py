@@ -47,7 +47,7 @@ def command(
     programs = _programs(path, name, settings, optimised, form, color)
     pictures = [picture(p, fold) for p in programs]
     if svg is not None:
-        whole = as_svg.render_all(pictures)
+        whole = as_svg.render(*pictures)
         if svg == "-":
             click.echo(whole, nl=False)
         else:

@@ -117,8 +117,8 @@ class _Builder:
                     part = f"{name}[{i}]" if len(op.qubits) > 1 else name
                     yield self.single(q, Mark("meter", f"M {part}"))
             case Postselect():
-                for q, bit in zip(op.qubits, op.bits, strict=True):
-                    yield self.single(q, Mark("state", f"⟨{bit}|"))
+                for q, outcome in zip(op.qubits, op.bits, strict=True):
+                    yield self.single(q, Mark("state", f"⟨{outcome}|"))
             case Channel():
                 args = ",".join(self.labels.angle(a) for a in op.args)
                 yield self.on(op.qubits, "noise", f"{op.name} {args}")

@@ -72,10 +72,29 @@ class _Page:
         self.add(f'<path d="{d}" class="{kind}"{marker}/>')
 
 
-def render(picture: Picture, width: float = _WIDTH) -> str:
+def render(*pictures: Picture, width: float = _WIDTH) -> str:
+    """One below the other."""
     page = _Page()
-    page.text(_PAD, 28, picture.title, "title")
-    y = 44.0
+    y = 0.0
+    for picture in pictures:
+        y = _picture(page, picture, y, width) + 24
+    w, h = page.width + _PAD, page.height + _PAD
+    markers = "".join(
+        f'<marker id="{kind}-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        f'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="{colour}"/></marker>'
+        for kind, colour in (("flow", "#8a5fa8"), ("classical", "#2f8f68"), ("loop", "#8c959f"))
+    )
+    title = ", ".join(picture.title for picture in pictures)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{w:g}" height="{h:g}" '
+        f'viewBox="0 0 {w:g} {h:g}" role="img">\n<title>{escape(title)}</title>\n'
+        f"<style>{_STYLE}</style>\n<defs>{markers}</defs>\n" + "\n".join(page.parts) + "\n</svg>\n"
+    )
+
+
+def _picture(page: _Page, picture: Picture, top: float, width: float) -> float:
+    page.text(_PAD, top + 28, picture.title, "title")
+    y = top + 44.0
     for part in picture.scenes:
         y = _circuit(page, part, y, width) + 18
     if picture.blocks:
@@ -83,17 +102,7 @@ def render(picture: Picture, width: float = _WIDTH) -> str:
     for note in picture.notes:
         y += 18
         page.text(_PAD, y, note, "plain")
-    w, h = page.width + _PAD, page.height + _PAD
-    markers = "".join(
-        f'<marker id="{kind}-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
-        f'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="{colour}"/></marker>'
-        for kind, colour in (("flow", "#8a5fa8"), ("classical", "#2f8f68"), ("loop", "#8c959f"))
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{w:g}" height="{h:g}" '
-        f'viewBox="0 0 {w:g} {h:g}" role="img">\n<title>{escape(picture.title)}</title>\n'
-        f"<style>{_STYLE}</style>\n<defs>{markers}</defs>\n" + "\n".join(page.parts) + "\n</svg>\n"
-    )
+    return y
 
 
 # --- circuits ----------------------------------------------------------------------------------

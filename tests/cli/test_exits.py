@@ -1,0 +1,238 @@
+"""How `qrlc` ends: 0 fine, 1 the program is wrong, 2 wrong use, 70 a bug, 130 interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from cli_tools import qrlc
+
+GOOD = """\
+use std.ansatz.su2_ring
+use std.readout.each_z
+
+model M(n: int = 2) {
+  input  x: seq[real[1]]
+  target y: real[1]
+
+  qubits     q[n]
+  controller steer = mlp(4, tanh)
+  layer      head  = linear(1)
+
+  step v in x {
+    apply su2_ring(steer(v, read each_z(q))) to q
+  }
+  return head(read each_z(q))
+}
+"""
+TWO = GOOD + GOOD.replace("model M", "\nmodel Other").split("\n\n", 1)[1]
+WRONG = GOOD.replace("head(read each_z(q))", "hed(read each_z(q))")
+BROKEN = "model M( {\n"
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.qrl"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Path:
+    path = tmp_path / "wrong.qrl"
+    path.write_text(WRONG)
+    return path
+
+
+EVERY = [("check",), ("fmt", "--check"), ("compile",), ("inspect",), ("draw",)]
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda c: c[0])
+def test_fine(command: tuple[str, ...], good: Path) -> None:
+    done = qrlc(*command, good)
+    assert done.code == 0, done.err
+    assert done.err == ""
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda c: c[0])
+def test_a_missing_file_is_wrong_use(command: tuple[str, ...], tmp_path: Path) -> None:
+    done = qrlc(*command, tmp_path / "none.qrl")
+    assert done.code == 2
+    assert "none.qrl" in done.err
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda c: c[0])
+def test_an_unreadable_file_is_wrong_use(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "folder.qrl").mkdir()
+    if command[0] in ("check", "fmt"):  # these take folders: one without models
+        assert qrlc(*command, tmp_path / "folder.qrl").code == 2
+    else:
+        assert qrlc(*command, tmp_path / "folder.qrl").code == 2
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda c: c[0])
+def test_bytes_that_are_no_text(command: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "latin.qrl"
+    path.write_bytes("// Grüße\n".encode("latin-1") + GOOD.encode())
+    done = qrlc(*command, path)
+    assert done.code == 1
+    assert "E0100" in done.err
+    assert "1:6" in done.err
+
+
+@pytest.mark.parametrize("command", [c for c in EVERY if c[0] != "fmt"], ids=lambda c: c[0])
+def test_a_wrong_program(command: tuple[str, ...], wrong: Path) -> None:
+    done = qrlc(*command, wrong)
+    assert done.code == 1
+    assert "hed" in done.err
+    assert "head" in done.err  # did you mean
+    assert done.out == ""
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda c: c[0])
+def test_broken_syntax(command: tuple[str, ...]) -> None:
+    done = qrlc(*command, "-", stdin=BROKEN)
+    assert done.code == 1
+    assert "<stdin>" in done.err
+
+
+@pytest.mark.parametrize("command", [c for c in EVERY if c[0] != "fmt"], ids=lambda c: c[0])
+def test_json(command: tuple[str, ...], good: Path, wrong: Path) -> None:
+    assert json.loads(qrlc(*command, good, "--format", "json").out)
+    done = qrlc(*command, wrong, "--format", "json")
+    assert done.code == 1
+    [first, *_] = done.data()["diagnostics"]
+    assert first["code"].startswith("E")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("chekc",),
+        ("check",),
+        ("check", "--nope", "-"),
+        ("check", "-", "--set", "n"),
+        ("check", "-", "--set", "nn=3"),
+        ("check", "-", "--model", "N"),
+        ("compile", "-", "--emit", "nothing"),
+        ("compile", "-", "--target", "nothing"),
+        ("compile", "-", "--passes", "fold,nothing"),
+        ("compile", "-", "--print-after", "nothing"),
+        ("compile", "-", "--target", "qasm", "--dialect", "nothing"),
+        ("compile", "-", "--dialect", "qiskit"),
+        ("compile", "-", "--target", "reference"),
+        ("compile", "-", "--target", "qasm", "--emit", "ir"),
+        ("draw", "-", "Nothing"),
+        ("draw", "-", "--width", "3"),
+        ("explain", "E9999"),
+        ("stdlib", "nothing"),
+        ("stdlib", "su2_ring", "--set", "k=3"),
+        ("targets", "nothing"),
+        ("completion", "tcsh"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_use(args: tuple[str, ...]) -> None:
+    done = qrlc(*args, stdin=GOOD)
+    if args == ():
+        assert done.code in (0, 2)  # click's own choice: the help
+        return
+    assert done.code == 2, done.err
+    assert "Error" in done.err
+
+
+def test_the_nearest_name_is_offered() -> None:
+    assert "`check`" in qrlc("chekc").err
+    assert "`qasm`" in qrlc("compile", "-", "--target", "qsam", stdin=GOOD).err
+    assert "`su2_ring`" in qrlc("stdlib", "su2_rng").err
+    assert "`Other`" in qrlc("inspect", "-", "--model", "Othr", stdin=TWO).err
+
+
+def test_one_of_several_models() -> None:
+    assert qrlc("compile", "-", stdin=TWO).out.count("program ") == 2
+    one = qrlc("compile", "-", "--model", "Other", stdin=TWO).out
+    assert one.count("program ") == 1
+    assert "program Other" in one
+
+
+def test_settings() -> None:
+    done = qrlc("inspect", "-", "--set", "n=3", "--format", "json", stdin=GOOD)
+    assert done.data()["models"][0]["settings"]["n"] == 3
+
+
+def test_a_bomb_is_refused_with_its_limit() -> None:
+    done = qrlc("check", "-", "--set", "n=1000000000", stdin=GOOD)
+    assert done.code == 1
+    assert "1024" in done.err or "1,024" in done.err
+
+
+def test_several_files(good: Path, wrong: Path) -> None:
+    done = qrlc("check", good, wrong)
+    assert done.code == 1
+    assert "good.qrl" not in done.err
+    assert qrlc("check", good.parent).code == 1  # a folder: the files in it
+
+
+def test_a_bug_is_ours(good: Path) -> None:
+    with mock.patch("qrlang.check.check_file", side_effect=ZeroDivisionError("oh")):
+        done = qrlc("check", good)
+        assert done.code == 70
+        assert "a bug in qrlc, not in your model" in done.err
+        assert "ZeroDivisionError: oh" in done.err
+        assert "Traceback" not in done.err
+        with mock.patch.dict(os.environ, {"QRLC_TRACEBACK": "1"}):
+            assert "Traceback" in qrlc("check", good).err
+
+
+def test_a_bug_in_a_pass_names_it(good: Path) -> None:
+    with mock.patch("qrlang.passes.fold.Fold.run", side_effect=KeyError("x")):
+        done = qrlc("compile", good)
+        assert done.code == 70
+        assert "in the pass fold" in done.err
+
+
+@pytest.mark.parametrize("error", [RecursionError(), MemoryError()])
+def test_too_much_is_no_bug(good: Path, error: BaseException) -> None:
+    with mock.patch("qrlang.check.check_file", side_effect=error):
+        done = qrlc("check", good)
+        assert done.code == 1
+        assert "than qrlc can handle" in done.err
+
+
+def test_interrupted(good: Path) -> None:
+    with mock.patch("qrlang.check.check_file", side_effect=KeyboardInterrupt):
+        assert qrlc("check", good) == qrlc("check", good).__class__(130, "", "")
+
+
+def test_a_reader_that_leaves() -> None:
+    """`qrlc stdlib | head -1` is quiet."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; from qrlang.cli import main; sys.argv[0] = 'qrlc'; main()",
+         "stdlib"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() in (0, 141)
+
+
+def test_no_colours_in_a_pipe(wrong: Path) -> None:
+    assert "\x1b[" not in qrlc("check", wrong).err
+    assert "\x1b[" in qrlc("check", wrong, "--color", "always").err
+    assert "\x1b[" not in qrlc("check", wrong, "--color", "never").err
+
+
+def test_an_output_that_knows_no_greek(good: Path) -> None:
+    code = "import sys; from qrlang.cli import run; sys.exit(run(sys.argv[1:]))"
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "draw", str(good)], capture_output=True, env=env, check=False
+    )
+    assert done.returncode == 0, done.stderr

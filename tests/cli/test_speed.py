@@ -1,0 +1,80 @@
+"""What `qrlc check` may cost: time from a cold process, imports, memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("numpy", "torch", "qiskit", "braket", "scipy", "lark")
+
+CODE = """
+import resource, sys
+from qrlang.cli import run
+code = run(sys.argv[1:])
+heavy = [m for m in sys.argv[0:0] + list(sys.modules) if m.split(".")[0] in {heavy!r}]
+print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, *heavy)
+"""
+
+MODEL = """
+model {name}(n: int = 4, layers: int = 2, hidden: int = 16) {{
+  input  x: seq[real[3]]
+  target y: real[1]
+
+  qubits     memory[n]
+  readout    z      = each_z(memory)
+  ansatz     evolve = su2_ring(layers)
+  controller steer  = mlp(hidden, tanh)
+  layer      head   = linear(1)
+
+  step v in x {{
+    apply evolve(steer(v, read z)) to memory
+  }}
+  return head(read z)
+}}
+"""
+HEAD = "use std.ansatz.su2_ring\nuse std.readout.each_z\n"
+
+
+def cold(path: Path, *args: str) -> tuple[float, int, list[str]]:
+    """Seconds (the best of three), megabytes, and the heavy modules that were loaded."""
+    best, memory, heavy = 1e9, 0, [""]
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", CODE.format(heavy=HEAVY), "check", str(path), *args],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        best = min(best, time.perf_counter() - start)
+        code, megabytes, *heavy = done.stdout.split()
+        assert code == "0", done.stderr
+        memory = int(megabytes)
+    return best, memory, heavy
+
+
+def models(lines: int) -> str:
+    count = -(-lines // (MODEL.count("\n")))
+    return HEAD + "".join(MODEL.format(name=f"M{k}") for k in range(count))
+
+
+def test_a_hundred_lines(tmp_path: Path) -> None:
+    path = tmp_path / "model.qrl"
+    path.write_text(models(100))
+    seconds, megabytes, heavy = cold(path)
+    assert heavy == []
+    assert megabytes < 150
+    # The figure is 0.35 s on a machine of its own; this one may be shared.
+    assert seconds < 0.8
+
+
+@pytest.mark.slow
+def test_ten_thousand_lines(tmp_path: Path) -> None:
+    path = tmp_path / "model.qrl"
+    path.write_text(models(10_000))
+    seconds, megabytes, heavy = cold(path)
+    assert heavy == []
+    assert megabytes < 150
+    assert seconds < 9  # the figure is 4 s
