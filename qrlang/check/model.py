@@ -61,7 +61,8 @@ class CheckedModel:
     program: Program
     places: Places
     facts: tuple[Fact, ...]
-    declaration: ast.Model
+    declaration: ast.Item
+    assumed: tuple[str, ...] = ()  # parameters that nobody gave: stand-ins
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,19 @@
+"""From a syntax tree to programs: names, types, shapes, qubits' lives, and the IR."""
+
+from qrlang.check.checker import check_file
+from qrlang.check.definitions import angle_count_formula, elaborate_definition
+from qrlang.check.library import Library
+from qrlang.check.model import Checked, CheckedModel, Fact, Place, Places, TrainBlock
+
+__all__ = [
+    "Checked",
+    "CheckedModel",
+    "Fact",
+    "Library",
+    "Place",
+    "Places",
+    "TrainBlock",
+    "angle_count_formula",
+    "check_file",
+    "elaborate_definition",
+]

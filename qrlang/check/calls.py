@@ -1,0 +1,565 @@
+"""Calls: arguments matched to what is called, definitions inlined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+
+from qrlang.check.arithmetic import as_tensor, numeric, viewed, want
+from qrlang.check.constants import is_number
+from qrlang.check.core import Elaborator, Scope
+from qrlang.check.expressions import not_callable
+from qrlang.check.report import did_you_mean, plural
+from qrlang.check.types import Declared, declared
+from qrlang.check.values import (
+    POISON,
+    Builtin,
+    Definition,
+    Layer,
+    LayerSpec,
+    Observable,
+    Pending,
+    Poison,
+    Probs,
+    Qubits,
+    Readout,
+    Tensor,
+    describe,
+)
+from qrlang.diagnostics import Note
+from qrlang.ir.functions import FUNCTIONS as POINTWISE
+from qrlang.syntax import ast
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """Evaluated arguments of one call."""
+
+    node: ast.Node
+    positional: tuple[tuple[ast.Expr, object], ...]
+    named: Mapping[str, tuple[ast.Arg, object]]
+
+    @property
+    def poisoned(self) -> bool:
+        return any(isinstance(v, Poison) for _, v in self.positional) or any(
+            isinstance(v, Poison) for _, v in self.named.values()
+        )
+
+
+def evaluate(e: Elaborator, node: ast.Call | ast.Gate | ast.Train) -> Args | None:
+    """The arguments of a call, or None if they can't be sorted."""
+    positional: list[tuple[ast.Expr, object]] = []
+    named: dict[str, tuple[ast.Arg, object]] = {}
+    good = True
+    for arg in node.args:
+        value = e.eval(arg.value)
+        if arg.name is None:
+            if named:
+                e.error(
+                    "E0302", arg, "an argument without a name after one with a name",
+                    help="named arguments come last",
+                )  # fmt: skip
+                good = False
+            positional.append((arg.value, value))
+        elif arg.name in named:
+            e.error("E0302", arg, f"`{arg.name}` is given twice")
+            good = False
+        else:
+            named[arg.name] = (arg, value)
+    return Args(node, tuple(positional), named) if good else None
+
+
+def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
+    from qrlang.check import layers
+    from qrlang.check.functions import FUNCTIONS
+
+    thing = e.eval(node.func)
+    if isinstance(thing, Layer):
+        return layers.call(e, thing, node, wanted)
+    args = evaluate(e, node)
+    if args is None or isinstance(thing, Poison) or args.poisoned:
+        return POISON
+    if isinstance(thing, Builtin):
+        return FUNCTIONS[thing.name](e, node, args)
+    if isinstance(thing, layers.LayerKind):
+        return layers.spec(e, thing, node, args)
+    if isinstance(thing, Definition):
+        return call_definition(e, thing, node, args)
+    if isinstance(thing, LayerSpec):
+        return e.error(
+            "E0608", node.func, "a layer has weights, so it needs a name before it is called",
+            help="declare it: `layer f = …`, then `f(…)`",
+        )  # fmt: skip
+    return not_callable(e, node, thing)
+
+
+def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) -> object:
+    """`xs(2)`, `each_z(memory)`, `vqc(4)`, `vqc(4)(v)`, `tfim(J, h)`, `su2_ring(layers)`."""
+    given = [v for _, v in args.positional]
+    kind = d.kind
+    if kind == "readout" or (kind == "Hamiltonian" and any(isinstance(v, Qubits) for v in given)):
+        if given and all(isinstance(v, Qubits) for v in given):
+            return observe(e, d, node, args)
+    if kind == "Hamiltonian":
+        assert isinstance(d.item, ast.Hamiltonian)
+        if d.item.values and d.values is None and (d.params is not None or not d.item.params
+                                                   or _run_time(args)):  # fmt: skip
+            return replace(d, values=tuple(given)) if not args.named else e.error(
+                "E0302", node, "the values of a Hamiltonian have no names here",
+                help="give them in order",
+            )  # fmt: skip
+    if kind == "circuit" and (d.params is not None or not d.item.params or _run_time(args)):
+        from qrlang.check.circuits import call_unbound
+
+        return call_unbound(e, d, node, args)
+    if d.params is not None:
+        return e.error(
+            "E0301", node, f"`{d.item.name}` has its parameters already",
+            notes=[_declared(d)],
+        )  # fmt: skip
+    params = bind_params(e, d.item.params, d, node, args)
+    return POISON if params is None else replace(d, params=params)
+
+
+def _run_time(args: Args) -> bool:
+    values = [v for _, v in args.positional] + [v for _, v in args.named.values()]
+    return any(isinstance(v, (Tensor, Pending)) for v in values)
+
+
+def _declared(d: Definition) -> Note:
+    return Note(f"`{d.item.name}` is declared here", header(d.item))
+
+
+def header(item: ast.Node):  # type: ignore[no-untyped-def]
+    """The first line of an item: what to point at."""
+    from qrlang.source import Span
+
+    span = item.span
+    text = span.text
+    end = len(text.split("\n", 1)[0].rstrip().removesuffix("{").rstrip())
+    return Span(span.source, span.start, span.start + max(end, 1))
+
+
+# --- parameters known at compile time ---
+
+PARAMETER_TYPES = ("int", "real", "bool", "string", "ansatz", "readout", "circuit", "hamiltonian",
+                   "activation", "layer")  # fmt: skip
+
+
+def fits_parameter(type_name: str, value: object) -> object:
+    """The value as this type of parameter takes it; None if it does not."""
+    match type_name:
+        case "int":
+            return value if isinstance(value, int) and not isinstance(value, bool) else None
+        case "real":
+            return float(value) if is_number(value) else None  # type: ignore[arg-type]
+        case "bool":
+            return value if isinstance(value, bool) else None
+        case "string":
+            return value if isinstance(value, str) else None
+        case "ansatz" | "readout" | "circuit":
+            return value if isinstance(value, Definition) and value.kind == type_name else None
+        case "hamiltonian":
+            return value if isinstance(value, Definition) and value.kind == "Hamiltonian" else None
+        case "activation":
+            return value if is_activation(value) else None
+        case "layer":
+            from qrlang.check.layers import LayerKind
+
+            return value if isinstance(value, (LayerSpec, LayerKind, Layer)) else None
+    return None
+
+
+def is_activation(value: object) -> bool:
+    return isinstance(value, Builtin) and value.name in POINTWISE and POINTWISE[value.name].args == 1
+
+
+def bind_params(
+    e: Elaborator,
+    params: tuple[ast.Parameter, ...],
+    d: Definition,
+    node: ast.Node,
+    args: Args | None,
+) -> dict[str, object] | None:
+    """Values of the compile-time parameters, defaults filled in; None if wrong."""
+    item = d.item
+    given: dict[str, tuple[ast.Node, object]] = {}
+    good = True
+    if args is not None:
+        if len(args.positional) > len(params):
+            extra = args.positional[len(params)][0]
+            e.error(
+                "E0301", extra, f"`{item.name}` takes {plural(len(params), 'parameter')}, "
+                f"found {len(args.positional)}",
+                notes=[_declared(d)],
+            )  # fmt: skip
+            good = False
+        for p, (at, value) in zip(params, args.positional, strict=False):
+            given[p.name] = (at, value)
+        for name, (arg, value) in args.named.items():
+            if name in given:
+                e.error("E0302", arg, f"`{name}` is given twice")
+                good = False
+            elif all(p.name != name for p in params):
+                e.error(
+                    "E0302", arg, f"`{item.name}` has no parameter `{name}`",
+                    help=did_you_mean(name, [p.name for p in params])
+                    or (f"it has {', '.join(p.name for p in params)}" if params else ""),
+                    notes=[_declared(d)],
+                )  # fmt: skip
+                good = False
+            else:
+                given[name] = (arg.value, value)
+    values: dict[str, object] = {}
+    outer = e.scope
+    inside = Scope(d.module)
+    for p in params:
+        if p.name in given:
+            at, value = given[p.name]
+            fitted = fits_parameter(p.type.name, value)
+            if isinstance(value, Poison):
+                good = False
+            elif fitted is None:
+                e.error(
+                    "E0312", at, f"`{p.name}` of `{item.name}` is {_article(p.type.name)}, "
+                    f"found {describe(value)}",
+                    notes=[Note(f"`{p.name}` is declared here", p.span)],
+                )  # fmt: skip
+                good = False
+            value = POISON if fitted is None else fitted
+        elif p.default is not None:
+            e.scope, region, e.region = inside, e.region, "const"
+            value = fits_parameter(p.type.name, e.eval(p.default))
+            e.scope, e.region = outer, region
+            if value is None:
+                value = POISON
+                good = False
+        else:
+            e.error(
+                "E0301", node, f"`{item.name}` needs `{p.name}`, {_article(p.type.name)}",
+                help=f"give it: `{item.name}({p.name}: …)`",
+                notes=[Note(f"`{p.name}` is declared here", p.span)],
+            )  # fmt: skip
+            good = False
+            value = POISON
+        values[p.name] = inside.names[p.name] = value
+    return values if good else None
+
+
+def _article(type_name: str) -> str:
+    return ("an " if type_name[0] in "aeio" else "a ") + type_name
+
+
+def default_params(e: Elaborator, d: Definition, node: ast.Node) -> dict[str, object] | None:
+    """The parameters given, or the defaults."""
+    if d.params is not None:
+        return dict(d.params)
+    return bind_params(e, d.item.params, d, node, None)
+
+
+# --- registers ---
+
+
+def bind_registers(
+    e: Elaborator, d: Definition, scope: Scope, operands: list[Qubits], node: ast.Node
+) -> bool:
+    """Registers of a definition stand for what is given; widths are bound or must agree."""
+    assert isinstance(d.item, (ast.Ansatz, ast.ReadoutDef, ast.Hamiltonian))
+    registers = d.item.registers
+    if len(registers) == 1 and len(operands) > 1:
+        joined = tuple(q for o in operands for q in o.qubits)
+        seen = tuple({id(r): r for o in operands for r in o.registers}.values())
+        operands = [Qubits(joined, seen)]
+    if len(operands) != len(registers):
+        names = ", ".join(r.name for r in registers)
+        e.error(
+            "E0503", node, f"`{d.item.name}` acts on {plural(len(registers), 'register')} ({names}), "
+            f"found {len(operands)}",
+            notes=[_declared(d)],
+        )  # fmt: skip
+        return False
+    every = [q for o in operands for q in o.qubits]
+    if len(set(every)) != len(every):
+        twice = next(q for q in every if every.count(q) > 1)
+        e.error(
+            "E0501", node, f"`{d.item.name}` is given {qubit_name(e, twice)} twice",
+            help="a qubit can't be copied: give each once",
+        )  # fmt: skip
+        return False
+    for r, given in zip(registers, operands, strict=True):
+        width = len(given.qubits)
+        size: object = 1
+        if isinstance(r.size, ast.Name) and r.size.id not in scope.names:
+            scope.names[r.size.id] = width
+            size = width
+        elif r.size is not None:
+            outer, e.scope = e.scope, scope
+            size = e.eval(r.size)
+            e.scope = outer
+            if isinstance(size, Poison):
+                return False
+        if size != width:
+            shown = r.size.span.text if r.size is not None else "1"
+            e.error(
+                "E0503", node, f"`{r.name}` of `{d.item.name}` has {size} qubits here"
+                + (f" ({shown})" if shown != str(size) else "") + f", found {width}",
+                notes=[Note(f"`{r.name}` is declared here", r.span)],
+            )  # fmt: skip
+            return False
+        scope.names[r.name] = given
+    return True
+
+
+def qubit_name(e: Elaborator, q: int) -> str:
+    """`memory[2]`, as the user knows it."""
+    if q < len(e.register_of):
+        r = e.registers[e.register_of[q]]
+        return f"`{r.name}[{q - r.start}]`"
+    return f"qubit {q}"
+
+
+# --- values given at run time ---
+
+
+def wanting(e: Elaborator, node: ast.Expr, count: int | None) -> object:
+    """The value of an expression of which so many numbers are needed."""
+    if isinstance(node, ast.Call) and count is not None:
+        outer, e.builder.span = e.builder.span, node.span
+        result = call(e, node, count)
+        e.builder.span = outer
+        return result
+    return e.eval(node)
+
+
+def bind_values(
+    e: Elaborator, d: Definition, scope: Scope, node: ast.Node, args: tuple[ast.Arg, ...]
+) -> bool:
+    """`with` values of an ansatz, arguments of a circuit: evaluated, matched and given their shape."""
+    item = d.item
+    assert isinstance(item, (ast.Ansatz, ast.Hamiltonian, ast.Circuit))
+    given = match_values(e, d, node, args)
+    if given is None:
+        return False
+    good = True
+    for p in item.values:
+        outer, e.scope = e.scope, scope
+        shape = declared(e, p.type, free=True)
+        e.scope = outer
+        if shape is None:
+            good = False
+            continue
+        arg = given[p.name]
+        thing = wanting(e, arg, shape.count)
+        good = bind_value(e, d, scope, p, shape, arg, thing) and good
+    return good
+
+
+def match_values(
+    e: Elaborator, d: Definition, node: ast.Node, args: tuple[ast.Arg, ...]
+) -> dict[str, ast.Expr] | None:
+    """Which argument is for which value."""
+    item = d.item
+    assert isinstance(item, (ast.Ansatz, ast.Hamiltonian, ast.Circuit))
+    names = [p.name for p in item.values]
+    given: dict[str, ast.Expr] = {}
+    for k, arg in enumerate(args):
+        name = arg.name or (names[k] if k < len(names) else None)
+        if name is None:
+            e.error(
+                "E0301", arg, f"`{item.name}` takes {plural(len(names), 'value')}"
+                + (f" ({', '.join(names)})" if names else "") + f", found {len(args)}",
+                notes=[_declared(d)],
+            )  # fmt: skip
+            return None
+        if name not in names:
+            e.error(
+                "E0302", arg, f"`{item.name}` has no value `{name}`",
+                help=did_you_mean(name, names) or f"it has {', '.join(names)}",
+                notes=[_declared(d)],
+            )  # fmt: skip
+            return None
+        if name in given:
+            e.error("E0302", arg, f"`{name}` is given twice")
+            return None
+        given[name] = arg.value
+    missing = [n for n in names if n not in given]
+    if missing:
+        e.error(
+            "E0301", node, f"`{item.name}` needs {', '.join(f'`{m}`' for m in missing)}",
+            help=f"give the values: `{item.name}({', '.join(names)})`",
+            notes=[_declared(d)],
+        )  # fmt: skip
+        return None
+    return given
+
+
+def bind_value(
+    e: Elaborator,
+    d: Definition,
+    scope: Scope,
+    p: ast.ValueParam,
+    shape: Declared,
+    at: ast.Node,
+    thing: object,
+) -> bool:
+    """Checks one value against its declaration and names it in the definition."""
+    name = d.item.name
+    declared_here = Note(f"`{p.name}` is declared here", p.span)
+    if isinstance(thing, Poison):
+        scope.names[p.name] = POISON
+        return False
+    if isinstance(thing, Pending):
+        if shape.count is not None:
+            want(e, thing, shape.dims(), at)
+        scope.names[p.name] = POISON
+        return False
+    t = as_tensor(e, thing, at, f"{p.type.name} values for `{p.name}`")
+    if not isinstance(t, Tensor):
+        return False
+    if shape.kind in ("token", "class", "state", "unitary"):
+        if t.type.kind != shape.kind or t.type.seq or (shape.size is not None and t.type.size != shape.size):
+            e.error(
+                "E0409", at, f"`{p.name}` of `{name}` is {shape}, found {t.type}", notes=[declared_here]
+            )
+            return False
+        scope.names[p.name] = t
+        return True
+    if not numeric(e, t, at):
+        return False
+    count = prod(t.type.shape)
+    dims = shape.solve(count)
+    if dims is None:
+        _wrong_count(e, d, p, shape, at, t, declared_here)
+        return False
+    for dim, size in zip(shape.shape, dims, strict=True):
+        if isinstance(dim, str):
+            scope.names[dim] = size
+    scope.names[p.name] = viewed(t, dims) if t.type.kind == "real" or t.type.shape != dims else t
+    return True
+
+
+def _wrong_count(
+    e: Elaborator, d: Definition, p: ast.ValueParam, shape: Declared, at: ast.Node, t: Tensor,
+    declared_here: Note,
+) -> None:  # fmt: skip
+    count = prod(t.type.shape)
+    expected = shape.count
+    name = d.item.name
+    written = p.type.span.text
+    if isinstance(d.item, ast.Circuit):
+        e.error(
+            "E0409", at, f"`{p.name}` of `{name}` is {shape}, found {t.type}",
+            help="a layer between them makes the width right: `layer f = linear(…)`",
+            notes=[declared_here],
+        )  # fmt: skip
+        return
+    help = ""
+    if expected is not None and count == 1 and d.item.params and t.value is None:
+        help = (
+            f"the last brackets hold the values; parameters come before: "
+            f"`{name}({at.span.text})(…)`"
+        )
+    e.error(
+        "E0403", at, f"`{name}` takes {expected if expected is not None else written} "
+        f"{'angle' if p.type.name == 'angle' else 'number'}{'' if expected == 1 else 's'} for "
+        f"`{p.name}`, found {count}",
+        label=f"{t.type}",
+        help=help or (f"a controller infers its width: `controller steer = mlp(64)`"
+                      if p.type.name == "angle" else ""),
+        notes=[Note(f"`{p.name}` is declared here as {written}"
+                    + (f" = {expected} numbers" if expected is not None else ""), p.span)],
+    )  # fmt: skip
+
+
+# --- readouts and Hamiltonians ---
+
+
+def observe(e: Elaborator, d: Definition, node: ast.Node, args: Args) -> object:
+    """A readout or a Hamiltonian on registers: an observable, or a list of them."""
+    params = default_params(e, d, node)
+    if params is None:
+        return POISON
+    operands = []
+    for at, value in args.positional:
+        if not isinstance(value, Qubits):
+            return e.error("E0208", at, f"expected a register, found {describe(value)}")
+        operands.append(value)
+    if args.named:
+        first = next(iter(args.named.values()))[0]
+        return e.error("E0302", first, "registers are given in order, without names")
+    return observed(e, d, params, operands, node)
+
+
+def observed(
+    e: Elaborator, d: Definition, params: dict[str, object], operands: list[Qubits], node: ast.Node
+) -> object:
+    item = d.item
+    assert isinstance(item, (ast.ReadoutDef, ast.Hamiltonian))
+    scope = Scope(d.module)
+    scope.names.update(params)
+    if not bind_registers(e, d, scope, operands, node):
+        return POISON
+    if isinstance(item, ast.Hamiltonian) and item.values:
+        if d.values is None:
+            return e.error(
+                "E0301", node, f"`{item.name}` needs its values: "
+                + ", ".join(f"`{p.name}`" for p in item.values),
+                notes=[_declared(d)],
+            )  # fmt: skip
+        if len(d.values) != len(item.values):
+            return e.error(
+                "E0301", node, f"`{item.name}` takes {plural(len(item.values), 'value')}, "
+                f"found {len(d.values)}",
+                notes=[_declared(d)],
+            )  # fmt: skip
+        outer, e.scope = e.scope, scope
+        shapes = [declared(e, p.type, free=True) for p in item.values]
+        e.scope = outer
+        for p, shape, value in zip(item.values, shapes, d.values, strict=True):
+            if shape is None or not bind_value(e, d, scope, p, shape, node, value):
+                return POISON
+    if not e.enter(node, d):
+        return POISON
+    frame = e.frame(node, item.name)
+    outer, region, e.scope, e.region = e.scope, e.region, scope, "readout"
+    e.report.frames.append(frame)
+    try:
+        result = e.eval(item.body)
+        if isinstance(result, Poison):
+            return result
+        return readable(e, result, item.body, hamiltonian=isinstance(item, ast.Hamiltonian))
+    finally:
+        e.report.frames.pop()
+        e.scope, e.region = outer, region
+        e.active.pop()
+
+
+def readable(e: Elaborator, thing: object, at: ast.Node, hamiltonian: bool = False) -> object:
+    """Something that can be read: an observable, a list of them (spliced), or a distribution."""
+    if isinstance(thing, Readout):
+        return thing.value
+    if isinstance(thing, Observable) or (isinstance(thing, Probs) and not hamiltonian):
+        return thing
+    if isinstance(thing, tuple) and not hamiltonian:
+        out: list[object] = []
+        for part in thing:
+            found = readable(e, part, at)
+            if isinstance(found, Poison):
+                return POISON
+            if isinstance(found, Probs):
+                return e.error("E0208", at, "a distribution can't be an element of a readout",
+                               help="read it on its own: `read probs(q)`")  # fmt: skip
+            out.extend(found) if isinstance(found, tuple) else out.append(found)
+        if not out:
+            return e.error("E0311", at, "an empty readout")
+        return tuple(out)
+    what = "an observable" if hamiltonian else "a readout"
+    help = "observables are made of `X(q[i])`, `Y(q[i])`, `Z(q[i])` and `I`"
+    if isinstance(thing, Qubits):
+        help = "a register is read through a readout: `read each_z(q)`, `read Z(q[0])`, `read probs(q)`"
+    elif isinstance(thing, Definition) and thing.kind in ("readout", "Hamiltonian"):
+        help = f"it needs a register: `{thing.item.name}(q)`"
+    elif isinstance(thing, (Tensor, Pending)):
+        help = "it is a value already: leave `read` out" if not hamiltonian else help
+    return e.error("E0208", at, f"expected {what}, found {describe(thing)}", help=help)

@@ -1,0 +1,247 @@
+"""Checking a whole file: names first, then each definition at its sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from qrlang.check import elaborate
+from qrlang.check.calls import fits_parameter
+from qrlang.check.core import Elaborator, Scope
+from qrlang.check.elaborate import Attempt, Setting
+from qrlang.check.library import Library, Module, Problem, problem_at
+from qrlang.check.model import Checked, CheckedModel, Fact, TrainBlock
+from qrlang.check.report import Reporter, TooManyErrors, did_you_mean
+from qrlang.check.resolve import Resolver, forgotten, head, name_span
+from qrlang.check.settings import (
+    TrainChecker,
+    bound_by_data,
+    check_data,
+    check_loss,
+    train_block,
+)
+from qrlang.check.values import Builtin, Poison, describe
+from qrlang.diagnostics import Diagnostic
+from qrlang.source import Span
+from qrlang.syntax import ast
+
+
+def check_file(
+    file: ast.File,
+    library: Library | None = None,
+    settings: Mapping[str, Setting] | None = None,
+    models: Collection[str] | None = None,
+) -> tuple[Checked, tuple[Diagnostic, ...]]:
+    """The models of a file, elaborated at `settings` (the defaults where it has none).
+
+    `models` restricts what is elaborated; names are checked in the whole file.
+    """
+    checker = _Checker(file, library or Library(), settings or {}, models)
+    try:
+        checker.run()
+    except TooManyErrors:
+        pass
+    except RecursionError:
+        checker.too_deep()
+    report = checker.report
+    found = [*checker.drawn_in(), *report.diagnostics]
+    source = file.source
+    found.sort(key=lambda d: (d.span.source is not source, d.span.source.name, d.span.start, d.code))
+    failed = report.failed or any(d.severity == "error" for d in found)
+    good = {} if failed and not checker.models else checker.models
+    return Checked(file, good, tuple(checker.trains)), tuple(found)
+
+
+class _Checker:
+    def __init__(
+        self,
+        file: ast.File,
+        library: Library,
+        settings: Mapping[str, Setting],
+        only: Collection[str] | None,
+    ) -> None:
+        self.file = file
+        self.library = library
+        self.settings = settings
+        self.only = only
+        self.report = Reporter(library.sources)
+        self.models: dict[str, CheckedModel] = {}
+        self.trains: list[TrainBlock] = []
+        self.used: set[int] = set()  # definitions that a model has inlined
+        self.current: ast.Node | None = None
+        self.module: Module = library.main(file)
+
+    def drawn_in(self) -> list[Diagnostic]:
+        return list(self.library.diagnostics)
+
+    def too_deep(self) -> None:
+        node = self.current
+        span = head(node) if node is not None else Span(self.file.source, 0, 0)
+        try:
+            self.report.error("E0307", span, "this is nested too deeply",
+                              help="give parts of it names")  # fmt: skip
+        except TooManyErrors:
+            pass
+
+    def run(self) -> None:
+        self.library.follow(self.module, self._broken_use)
+        resolver = Resolver(self.module, self.report)
+        resolver.run()
+        items = [i for i in self.file.items if isinstance(i, ast.Model)]
+        trains = [i for i in self.file.items if isinstance(i, ast.Train)]
+        by_name = {i.name: i for i in reversed(items)}
+        self._unknown_settings(items)
+        blocks: dict[str, list[tuple[ast.Train, dict[str, Setting], dict[str, object]]]] = {}
+        for train in trains:
+            self._train(train, by_name, blocks)
+        for item in items:
+            if by_name[item.name] is item and (self.only is None or item.name in self.only):
+                self.current = item
+                self._model(item, blocks.get(item.name, []))
+        if self.only is None:
+            for definition in self.file.items:
+                if id(definition) not in self.used and isinstance(
+                    definition, (ast.Ansatz, ast.ReadoutDef, ast.Hamiltonian, ast.Circuit)
+                ):
+                    self.current = definition
+                    elaborate.check_definition(self.library, self.module, definition, self.report)
+                elif isinstance(definition, (ast.Const, ast.AnsatzBinding)):
+                    self.current = definition
+                    e = self._elaborator()
+                    e.module_thing(self.module, definition.name)
+        if not self.report.failed and not any(d.severity == "error" for d in self.drawn_in()):
+            forgotten(resolver)
+
+    def _broken_use(self, use: ast.Use, name: ast.UseName, problem: Problem) -> None:
+        d = problem_at(use, name, problem)
+        self.report.error(d.code, d.span, d.message, help=d.help, notes=d.notes)
+
+    def _elaborator(self) -> Elaborator:
+        e = Elaborator(self.library, self.report, {})
+        e.scope = Scope(self.module)
+        return e
+
+    # --- settings from outside ---
+
+    def _unknown_settings(self, items: list[ast.Model]) -> None:
+        if self.only is not None:
+            items = [i for i in items if i.name in self.only]
+        names = {p.name for i in items for p in i.params}
+        for name in self.settings:
+            if name not in names and items:
+                self.report.error(
+                    "E0908", name_span(items[0], items[0].name), f"no model has a parameter `{name}`",
+                    help=did_you_mean(name, names)
+                    or ("parameters are " + ", ".join(sorted(names)) if names else ""),
+                )  # fmt: skip
+
+    def _given(self, item: ast.Model) -> dict[str, object] | None:
+        """What `--set` says about this model's parameters."""
+        found: dict[str, object] = {}
+        for p in item.params:
+            if p.name in self.settings:
+                value: object = self.settings[p.name]
+                if p.type.name == "activation" and isinstance(value, str):
+                    value = Builtin(value)
+                fitted = fits_parameter(p.type.name, value)
+                if fitted is None:
+                    self.report.error(
+                        "E0312", p.span, f"`{p.name}` is of type {p.type.name}, but is set to "
+                        f"{describe(value)}",
+                    )  # fmt: skip
+                    return None
+                found[p.name] = fitted
+        return found
+
+    # --- train blocks ---
+
+    def _train(
+        self,
+        item: ast.Train,
+        models: Mapping[str, ast.Model],
+        blocks: dict[str, list[tuple[ast.Train, dict[str, Setting], dict[str, object]]]],
+    ) -> None:
+        self.current = item
+        e = self._elaborator()
+        model = models.get(item.model)
+        if model is None:
+            e.error(
+                "E0201", name_span(item, item.model), f"there is no model `{item.model}` in this file",
+                help=did_you_mean(item.model, models),
+            )  # fmt: skip
+        args: dict[str, Setting] = {}
+        good = model is not None
+        for k, arg in enumerate(item.args):
+            value = e.eval(arg.value)
+            if model is None or isinstance(value, Poison):
+                good = False
+                continue
+            name = arg.name or (model.params[k].name if k < len(model.params) else "")
+            p = next((p for p in model.params if p.name == name), None)
+            if p is None:
+                e.error(
+                    "E0302", arg, f"`{item.model}` has no parameter `{name}`" if name
+                    else f"`{item.model}` takes {len(model.params)} parameters",
+                    help=did_you_mean(name, [p.name for p in model.params]),
+                )  # fmt: skip
+                good = False
+                continue
+            fitted = fits_parameter(p.type.name, value)
+            if fitted is None:
+                e.error("E0312", arg.value, f"`{name}` of `{item.model}` is of type {p.type.name}, "
+                        f"found {describe(value)}")  # fmt: skip
+                good = False
+                continue
+            args[name] = fitted  # type: ignore[assignment]
+        found = TrainChecker(e, item).settings()
+        if not good or found is None:
+            return
+        if "data" not in found:
+            e.error("E0901", head(item), "a train block needs `data`",
+                    help="`data = mnist_rows`, or a file of your own: `data = \"mine.csv\"`")  # fmt: skip
+            return
+        plain = {k: v for k, v in args.items() if isinstance(v, (int, float, bool, str))}
+        self.trains.append(train_block(item, plain, found))
+        blocks.setdefault(item.model, []).append((item, args, found))
+
+    # --- models ---
+
+    def _model(
+        self,
+        item: ast.Model,
+        blocks: list[tuple[ast.Train, dict[str, Setting], dict[str, object]]],
+    ) -> None:
+        given = self._given(item)
+        if given is None:
+            return
+        done: list[tuple[dict[str, object], Attempt]] = []
+        e = self._elaborator()
+        for train, args, settings in blocks or [(None, {}, {})]:
+            values: dict[str, object] = {**args, **given}
+            values = {**bound_by_data(item, settings, values), **values}
+            attempt = next((a for v, a in done if v == values), None)
+            if attempt is None:
+                attempt = elaborate.model(self.library, self.module, item, values, self.report)
+                done.append((values, attempt))
+                if attempt.elaborator is not None:
+                    self.used |= {id(d) for d in attempt.elaborator.inlined}
+            if train is None:
+                check_loss(e, attempt, None, None)
+                continue
+            if not self.report.failed or attempt.checked is not None:
+                check_data(e, train, settings, attempt)
+            loss = settings.get("loss")
+            node = next((s.value for s in train.settings if s.name == "loss"), None)
+            check_loss(
+                e, attempt, loss[0] if isinstance(loss, tuple) else None,
+                node.span if node is not None and isinstance(loss, tuple) else None,
+            )  # fmt: skip
+        checked = done[0][1].checked
+        if checked is not None:
+            assumed = done[0][1].assumed
+            facts = checked.facts
+            for p in item.params:
+                if p.name in assumed:
+                    value = dict(checked.program.settings).get(p.name)
+                    facts = (*facts, Fact(p.span, p.name, f"{value}, a stand-in: --set {p.name}=…"))
+            self.models[item.name] = replace(checked, facts=facts, assumed=assumed)

@@ -1,0 +1,451 @@
+"""Whole definitions: a model at its settings; a library's ansatz, readout or circuit at a size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+
+# The modules that say how each kind of expression and statement is elaborated.
+from qrlang.check import expressions, quantum, statements  # noqa: F401
+from qrlang.check.builder import finish
+from qrlang.check.calls import fits_parameter, header, observed
+from qrlang.check.core import MAX_QUBITS, Abort, Elaborator, Rejected, Scope
+from qrlang.check.library import Library, Module
+from qrlang.check.model import CheckedModel, Places
+from qrlang.check.quantum import inline, plain
+from qrlang.check.report import Reporter
+from qrlang.check.statements import finish_inits
+from qrlang.check.types import declared
+from qrlang.check.values import (
+    POISON,
+    Builtin,
+    Definition,
+    Observable,
+    Poison,
+    Probs,
+    Qubits,
+    Register,
+    Tensor,
+    describe,
+)
+from qrlang.diagnostics import Note
+from qrlang.ir import program as ir
+from qrlang.ir.types import Type, real
+from qrlang.syntax import ast
+
+Setting = int | float | bool | str
+ROUNDS = 6  # of inferring widths
+SAMPLES = (4, 2, 3, 5, 6, 8, 1, 7, 16)  # for a whole number that nobody gives
+WIDTHS = (2, 3, 4, 5, 6)  # of free registers
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One model elaborated, or what kept it from that."""
+
+    checked: CheckedModel | None
+    result: Tensor | None = None
+    result_span: object = None
+    inputs: tuple[tuple[ast.Input | ast.Target, Type], ...] = ()
+    elaborator: Elaborator | None = None
+    assumed: tuple[str, ...] = field(default=())
+
+
+def make_reporter(library: Library, limit: int = 50) -> Reporter:
+    return Reporter(library.sources, limit)
+
+
+def model(
+    library: Library,
+    module: Module,
+    item: ast.Model,
+    settings: Mapping[str, object],
+    report: Reporter,
+    bound: Mapping[str, object] | None = None,
+) -> Attempt:
+    """A model at given settings. What nobody gives is taken from `bound`, the defaults, or a
+    stand-in, the first at which every `require` holds."""
+    needed = [
+        p for p in item.params
+        if p.default is None and p.name not in settings and p.name not in (bound or {})
+    ]  # fmt: skip
+    candidates: list[dict[str, object]] = [{}]
+    if needed:
+        candidates = [{p.name: stand_in(p.type.name, k) for p in needed} for k in SAMPLES]
+    first: tuple[Reporter, Attempt] | None = None
+    for candidate in candidates:
+        trial = report.child()
+        attempt = _model_rounds(library, module, item, {**(bound or {}), **candidate, **settings}, trial)
+        attempt.assumed = tuple(candidate)
+        first = first or (trial, attempt)
+        if not trial.failed:
+            report.take(trial)
+            return attempt
+        if not any(d.code == "E0308" for d in trial.diagnostics):
+            break
+    else:
+        if first is None:
+            return Attempt(None)
+        trial, attempt = first
+    report.take(trial)
+    return attempt
+
+
+def stand_in(type_name: str, number: int) -> object:
+    match type_name:
+        case "int":
+            return number
+        case "real":
+            return 0.5
+        case "bool":
+            return True
+        case "string":
+            return ""
+        case "activation":
+            return Builtin("tanh")
+    return POISON
+
+
+def _model_rounds(
+    library: Library, module: Module, item: ast.Model, values: Mapping[str, object], report: Reporter
+) -> Attempt:
+    """Widths that a later line decides are known in the next round."""
+    hints: dict[str, tuple[int, ...]] = {}
+    for _ in range(ROUNDS):
+        trial = report.child()
+        e = Elaborator(library, trial, hints)
+        attempt = _model_once(e, module, item, values)
+        new = {k: shape for k, (shape, _) in e.wanted.items() if k not in hints}
+        if not new:
+            break
+        hints |= new
+    for key, (span, word) in e.open_widths.items():
+        if key not in hints and not trial.failed:
+            trial.failed = True
+            e.scope = Scope(module)
+            e.error(
+                "E0404", span, f"the width of `{key}` can't be inferred",
+                help=f"say it: `{word} {key.rpartition('.')[2]} = linear(8)`, `mlp(64, out: 8)`"
+                if word in ("layer", "controller", "attention")
+                else "write the number instead of `...`",
+                notes=[Note("a width follows from what uses it: the angles of an ansatz, the "
+                            "value of a circuit, the other side of a sum")],
+            )  # fmt: skip
+            attempt = Attempt(None)
+    report.take(trial)
+    return attempt
+
+
+def _model_once(
+    e: Elaborator, module: Module, item: ast.Model, values: Mapping[str, object]
+) -> Attempt:
+    scope = e.scope = Scope(module)
+    e.region = "model"
+    e.carries.append([])
+    e.active.append(item)
+    try:
+        settings = _parameters(e, item, values, scope)
+        if settings is None:
+            return Attempt(None)
+        e.block(item.body)
+        e.scope = scope
+        finish_inits(e)
+    except (Rejected, Abort):
+        return Attempt(None)
+    result, span = _result(e, item)
+    ports = []
+    known = {v.name: v.type for v in (*e.inputs, *e.targets)}
+    for s in item.body:
+        if isinstance(s, (ast.Input, ast.Target)) and s.name in known:
+            ports.append((s, known[s.name]))
+    if e.report.failed:
+        return Attempt(None, result, span, tuple(ports), e)
+    outputs: tuple[ir.Output, ...] = ()
+    if result is not None:
+        outputs = (ir.Output("", e.builder.whole(result)),)
+    program = program_of(e, item.name, settings, outputs)
+    return Attempt(checked_model(e, program, item), result, span, tuple(ports), e)
+
+
+def _parameters(
+    e: Elaborator, item: ast.Model, values: Mapping[str, object], scope: Scope
+) -> tuple[tuple[str, Setting], ...] | None:
+    """Names the model's parameters; None if one is missing or wrong."""
+    settings: list[tuple[str, Setting]] = []
+    for p in item.params:
+        if p.name in values:
+            value = fits_parameter(p.type.name, values[p.name])
+            if value is None:
+                e.error(
+                    "E0312", p, f"`{p.name}` of `{item.name}` is of type {p.type.name}, "
+                    f"found {describe(values[p.name])}",
+                )  # fmt: skip
+                return None
+        else:
+            assert p.default is not None
+            found = e.eval(p.default)
+            value = fits_parameter(p.type.name, found)
+            if value is None:
+                if not isinstance(found, Poison):
+                    e.error("E0312", p.default, f"`{p.name}` is of type {p.type.name}, found {describe(found)}")
+                value = POISON
+        scope.names[p.name] = value
+        if isinstance(value, (int, float, bool, str)):
+            settings.append((p.name, value))
+        elif isinstance(value, Builtin):
+            settings.append((p.name, value.name))
+        elif isinstance(value, Definition):
+            settings.append((p.name, value.item.name))
+    return tuple(settings)
+
+
+def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, object]:
+    if not e.outputs:
+        if not e.report.failed and not e.outputs_pending:
+            e.error(
+                "E0602", header(item), f"the model `{item.name}` hands nothing out",
+                help="`return` a value at the end, or `emit` one at each step",
+            )  # fmt: skip
+        return None, item.span
+    value, span = e.outputs[0]
+    if len(e.outputs) > 1:
+        other = e.outputs[1][1]
+        e.error(
+            "E0603", other, "the model hands out two results",
+            help="put them together, `concat(a, b)`, or name one: `emit keys = …`",
+            notes=[Note("the first is here", span)],
+        )  # fmt: skip
+    return (value if isinstance(value, Tensor) else None), span
+
+
+def program_of(
+    e: Elaborator, name: str, settings: tuple[tuple[str, Setting], ...], outputs: tuple[ir.Output, ...]
+) -> ir.Program:
+    return ir.Program(
+        name=name,
+        settings=settings,
+        inputs=tuple(e.inputs),
+        targets=tuple(e.targets),
+        weights=tuple(e.weights.tensors.values()),
+        externs=tuple(e.externs.values()),
+        registers=_registers(e),
+        body=finish(e.builder.blocks[0]),
+        outputs=outputs,
+    )
+
+
+def _registers(e: Elaborator) -> tuple[ir.Register, ...]:
+    """Registers that interact share a space; each call of a circuit has its own."""
+    shared: dict[int, int] = {}
+    out = []
+    for number, r in enumerate(e.registers):
+        root = number
+        while e.space_of[root] != root:
+            root = e.space_of[root]
+        if e.measures and number not in e.own_space and root not in e.own_space:
+            root = -1  # a measured bit may tie any two of them together
+        space = shared.setdefault(root, len(shared))
+        out.append(ir.Register(r.name, r.start, r.size, space))
+    return tuple(out)
+
+
+def checked_model(e: Elaborator, program: ir.Program, item: ast.Item) -> CheckedModel:
+    places = Places(tuple(e.places), e.builder.spans, e.names)
+    facts = tuple(e.facts[k] for k in sorted(e.facts))
+    return CheckedModel(program, places, facts, item)
+
+
+# --- definitions on their own ---
+
+
+def definition(
+    library: Library,
+    module: Module,
+    item: ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian | ast.Circuit,
+    widths: Mapping[str, int],
+    params: Mapping[str, object],
+    report: Reporter,
+) -> CheckedModel | None:
+    """An ansatz, readout, Hamiltonian or circuit as a program whose inputs are its values."""
+    e = Elaborator(library, report, {})
+    scope = e.scope = Scope(module)
+    e.region = "model"
+    e.carries.append([])
+    d = Definition(item, module)
+    try:
+        settings = _definition_params(e, item, params, scope)
+        if settings is None:
+            return None
+        operands: list[Qubits] = []
+        for r in getattr(item, "registers", ()):
+            size = _width(e, r, widths, scope)
+            if size is None:
+                return None
+            operands.append(_register(e, r.name, size, r))
+        values: list[Tensor] = []
+        for p in getattr(item, "values", ()):
+            shape = declared(e, p.type, free=True)
+            if shape is None:
+                return None
+            for dim in shape.shape:
+                if isinstance(dim, str):
+                    scope.names.setdefault(dim, widths.get(dim, 3))
+            shape = declared(e, p.type, free=True)
+            if shape is None or (not shape.known):
+                return None
+            type_ = shape.type if shape.size is not None or shape.kind in ("real", "bit") else Type(shape.kind, (), 3)
+            value = e.builder.value(type_, p.name, p.span)
+            e.inputs.append(value)
+            t = Tensor(type_, value)
+            values.append(t)
+            scope.names[p.name] = t
+        outputs: tuple[ir.Output, ...] = ()
+        if isinstance(item, ast.Ansatz):
+            for r, q in zip(item.registers, operands, strict=True):
+                scope.names[r.name] = q
+            outer = Scope(module)
+            e.scope = outer
+            inline(e, d, item, scope, item)
+        elif isinstance(item, ast.Circuit):
+            result = _circuit(e, d, item, scope, values)
+            if isinstance(result, Tensor) and not report.failed:
+                outputs = (ir.Output("", e.builder.whole(result)),)
+        else:
+            given = {p.name: scope.names[p.name] for p in item.params}
+            d = Definition(item, module, given, tuple(values) if values else None)
+            e.scope = Scope(module)
+            found = observed(e, d, given, operands, item)
+            outputs = _read_out(e, found)
+    except Rejected:
+        return None
+    except Abort:
+        return None
+    if report.failed:
+        return None
+    return checked_model(e, program_of(e, item.name, settings, outputs), item)
+
+
+def _definition_params(
+    e: Elaborator, item: ast.Item, params: Mapping[str, object], scope: Scope
+) -> tuple[tuple[str, Setting], ...] | None:
+    settings: list[tuple[str, Setting]] = []
+    for p in getattr(item, "params", ()):
+        value: object = params.get(p.name)
+        if value is None and p.default is not None:
+            value = e.eval(p.default)
+        if value is None:
+            value = stand_in(p.type.name, 2)
+        if isinstance(value, Poison):
+            return None
+        fitted = fits_parameter(p.type.name, value)
+        if fitted is None:
+            e.error("E0312", p, f"`{p.name}` is of type {p.type.name}, found {describe(value)}")
+            return None
+        scope.names[p.name] = fitted
+        if isinstance(fitted, (int, float, bool, str)):
+            settings.append((p.name, fitted))
+    return tuple(settings)
+
+
+def _width(
+    e: Elaborator, r: ast.RegisterParam, widths: Mapping[str, int], scope: Scope
+) -> int | None:
+    if r.size is None:
+        return 1
+    if isinstance(r.size, ast.Name) and r.size.id not in scope.names:
+        scope.names[r.size.id] = widths.get(r.size.id, 4)
+    size = e.eval(r.size)
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_QUBITS:
+        if not isinstance(size, Poison):
+            e.error("E0311", r.size, f"a register needs at least one qubit, found {describe(size)}")
+        return None
+    return size
+
+
+def _register(e: Elaborator, name: str, size: int, node: ast.Node) -> Qubits:
+    start = len(e.register_of)
+    register = Register(name, start, size, node.span)
+    e.space_of.append(0)
+    e.register_of.extend([len(e.registers)] * size)
+    e.registers.append(register)
+    e.names[name] = node.span
+    qubits = tuple(range(start, start + size))
+    e.builder.quantum(ir.Alloc(qubits))
+    e.fresh.update(qubits)
+    return Qubits(qubits, (register,))
+
+
+def _circuit(
+    e: Elaborator, d: Definition, item: ast.Circuit, scope: Scope, values: list[Tensor]
+) -> object:
+    from qrlang.check.circuits import run_circuit
+
+    params = {p.name: scope.names[p.name] for p in item.params}
+    e.scope = Scope(d.module)
+    given = [(p, t) for p, t in zip(item.values, values, strict=True)]
+    return run_circuit(e, Definition(item, d.module, params), item.name, False, item, given)
+
+
+def _read_out(e: Elaborator, found: object) -> tuple[ir.Output, ...]:
+    if isinstance(found, Probs):
+        out = e.builder.value(real(2 ** len(found.qubits.qubits)))
+        e.builder.quantum(ir.Probabilities(out, found.qubits.qubits))
+        return (ir.Output("", out),)
+    observables = (found,) if isinstance(found, Observable) else found
+    if not isinstance(observables, tuple):
+        return ()
+    fixed = tuple(
+        Observable(tuple((ir.Angle(1.0 if c.terms else c.constant), p) for c, p in o.terms))
+        for o in observables
+    )
+    out = e.builder.value(real(len(fixed)))
+    e.builder.quantum(ir.Expect(out, plain(fixed)))
+    return (ir.Output("", out),)
+
+
+def free_widths(item: ast.Item) -> list[str]:
+    """Names of register widths that the caller decides."""
+    params = {p.name for p in getattr(item, "params", ())}
+    found: dict[str, None] = {}
+    for r in getattr(item, "registers", ()):
+        if isinstance(r.size, ast.Name) and r.size.id not in params:
+            found[r.size.id] = None
+    return list(found)
+
+
+def check_definition(
+    library: Library,
+    module: Module,
+    item: ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian | ast.Circuit,
+    report: Reporter,
+) -> None:
+    """A definition that no model uses: elaborated at small sizes, the first mistake reported."""
+    free = free_widths(item)
+    sizes = list(product(WIDTHS, repeat=len(free)))
+    if len(free) > 1:
+        sizes = [s for s in sizes if sum(s) <= 8][:12]
+    needed = [p.name for p in item.params if p.default is None and p.type.name == "int"]
+    if any(
+        p.default is None and p.type.name not in ("int", "real", "bool", "string", "activation")
+        for p in item.params
+    ):
+        return  # it waits for a definition that only its user has
+    allowed = False
+    refused: Reporter | None = None
+    later = [tuple([k] * len(free)) for k in (1, 7, 8, 9, 10, 12, 16)]
+    for k in (1, 2, 3, 4, 8) if needed else (0,):
+        for size in (*sizes, *(() if allowed else later)):
+            trial = report.child()
+            widths = dict(zip(free, size, strict=True))
+            definition(library, module, item, widths, dict.fromkeys(needed, k), trial)
+            if trial.failed:
+                if any(d.code == "E0308" for d in trial.diagnostics):
+                    refused = refused or trial
+                    continue
+                report.take(trial)
+                return
+            allowed = True
+    if not allowed and refused is not None:
+        report.take(refused)
+

@@ -1,0 +1,641 @@
+"""The one table of functions that the language has built in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from qrlang.check.arithmetic import (
+    as_tensor,
+    combine,
+    constant,
+    numeric,
+    of_value,
+    pointwise,
+    viewed,
+    want,
+)
+from qrlang.check.arithmetic import binary as binary_operator
+from qrlang.check.calls import Args
+from qrlang.check.constants import Wrong, checked, is_number
+from qrlang.check.core import Elaborator
+from qrlang.check.observables import IDENTITY, pauli, sum_observables
+from qrlang.check.report import did_you_mean, plural
+from qrlang.check.values import (
+    POISON,
+    Builtin,
+    InitialValue,
+    Mixed,
+    Observable,
+    Pending,
+    Poison,
+    Probs,
+    Qubits,
+    Tensor,
+    describe,
+)
+from qrlang.ir import program as ir
+from qrlang.ir.functions import FUNCTIONS as POINTWISE
+from qrlang.ir.types import Type, real
+from qrlang.syntax import ast
+
+Handler = Callable[[Elaborator, ast.Call, Args], object]
+FUNCTIONS: dict[str, Handler] = {}
+DOCS: dict[str, str] = {}
+CONSTANTS: dict[str, object] = {
+    "pi": math.pi,
+    "tau": math.tau,
+    "I": IDENTITY,
+    "mixed": Mixed(),
+    "haar": InitialValue("haar", ()),
+}
+
+
+def builtin(name: str) -> object | None:
+    """What a name that nobody declared stands for."""
+    if name in FUNCTIONS:
+        return Builtin(name)
+    if name in CONSTANTS:
+        return CONSTANTS[name]
+    from qrlang.check.layers import LAYERS
+
+    return LAYERS.get(name)
+
+
+def builtin_names() -> list[str]:
+    from qrlang.check.layers import LAYERS
+
+    return [*FUNCTIONS, *CONSTANTS, *LAYERS]
+
+
+def _define(
+    name: str,
+    least: int,
+    most: int,
+    named: tuple[str, ...],
+    doc: str,
+    handler: Callable[[Elaborator, ast.Call, list[tuple[ast.Expr, object]]], object],
+) -> None:
+    """Adds a function of `least` to `most` arguments; those in `named` may be given by name, and
+    come after the others."""
+
+    def checked_handler(e: Elaborator, node: ast.Call, args: Args) -> object:
+        given = list(args.positional)
+        for key, (arg, value) in args.named.items():
+            if key not in named:
+                return e.error(
+                    "E0302", arg, f"`{name}` has no argument `{key}`",
+                    help=did_you_mean(key, named) or doc,
+                )  # fmt: skip
+            place = most - len(named) + named.index(key)
+            if len(given) != place:
+                return e.error("E0302", arg, f"`{key}` of `{name}` is out of order", help=doc)
+            given.append((arg.value, value))
+        if not least <= len(given) <= most:
+            expected = str(least) if least == most else f"{least} to {most}"
+            if most > 1000:
+                expected = f"at least {least}"
+            return e.error(
+                "E0301", node, f"`{name}` takes {expected} "
+                f"{'argument' if expected == '1' else 'arguments'}, found {len(given)}",
+                help=doc,
+            )  # fmt: skip
+        return handler(e, node, given)
+
+    FUNCTIONS[name] = checked_handler
+    DOCS[name] = doc
+
+
+def function(
+    name: str, least: int, most: int | None = None, named: tuple[str, ...] = (), *, doc: str
+) -> Callable[[Callable[..., object]], Callable[..., object]]:
+    def decorate(handler: Callable[..., object]) -> Callable[..., object]:
+        _define(name, least, least if most is None else most, named, doc, handler)
+        return handler
+
+    return decorate
+
+
+Given = list[tuple[ast.Expr, object]]
+MANY = 100_000
+
+
+def _tensor(e: Elaborator, given: tuple[ast.Expr, object]) -> Tensor | Pending | Poison:
+    at, thing = given
+    t = as_tensor(e, thing, at)
+    if isinstance(t, Tensor) and not numeric(e, t, at):
+        return POISON
+    return t
+
+
+# --- pointwise ---
+
+
+def _pointwise(name: str) -> Callable[..., object]:
+    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
+        at, x = given[0]
+        return pointwise(e, node, name, x, at)
+
+    return handler
+
+
+def _pair(name: str) -> Callable[..., object]:
+    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
+        (at_a, a), (at_b, b) = given
+        if is_number(a) and is_number(b):
+            return min(a, b) if name == "minimum" else max(a, b)  # type: ignore[type-var]
+        x, y = _tensor(e, given[0]), _tensor(e, given[1])
+        if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+            return POISON
+        return combine(e, node, name, x, y, (at_a, at_b))
+
+    return handler
+
+
+for _f in POINTWISE.values():
+    if _f.args == 1 and _f.name != "neg":
+        _define(_f.name, 1, 1, (), f"{_f.name}(x): {_f.doc}", _pointwise(_f.name))
+for _name in ("minimum", "maximum"):
+    _define(_name, 2, 2, (), f"{_name}(x, y): {POINTWISE[_name].doc}", _pair(_name))
+
+
+@function("where", 3, doc="where(x, y, z): y where x is above 0.5, else z")
+def _where(e: Elaborator, node: ast.Call, given: Given) -> object:
+    ts = [_tensor(e, g) for g in given]
+    tensors = [t for t in ts if isinstance(t, Tensor)]
+    if len(tensors) != 3:
+        return POISON
+    shapes = {t.type.shape for t in tensors if t.type.shape}
+    if len(shapes) > 1:
+        return e.error(
+            "E0401", node, "shapes don't match: " + ", ".join(str(t.type) for t in tensors),
+            help="a scalar goes with any shape; otherwise all need the same",
+        )  # fmt: skip
+    e.count_op(node)
+    return of_value(e.builder.pointwise("where", *[e.builder.real_whole(t) for t in tensors]))
+
+
+@function("clamp", 3, doc="clamp(x, lo, hi): x, kept between lo and hi")
+def _clamp(e: Elaborator, node: ast.Call, given: Given) -> object:
+    low = _pair("maximum")(e, node, given[:2])
+    return _pair("minimum")(e, node, [(node, low), given[2]])
+
+
+@function("glu", 1, doc="glu(x): the first half of x times the sigmoid of the second")
+def _glu(e: Elaborator, node: ast.Call, given: Given) -> object:
+    t = _tensor(e, given[0])
+    if not isinstance(t, Tensor):
+        return POISON
+    n = t.type.count
+    if n % 2:
+        return e.error("E0401", given[0][0], f"`glu` needs an even width, found {t.type}")
+    b = e.builder
+    x = b.real_whole(t)
+    first = b.gather(x, tuple(range(n // 2)), (n // 2,))
+    second = b.gather(x, tuple(range(n // 2, n)), (n // 2,))
+    return of_value(b.pointwise("mul", first, b.pointwise("sigmoid", second)))
+
+
+# --- whole numbers and lists, at compile time ---
+
+
+def _integral(name: str, f: Callable[[float], int]) -> None:
+    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
+        at, x = given[0]
+        if not is_number(x):
+            return e.error(
+                "E0303", at, f"`{name}` needs a number known at compile time, found {describe(x)}"
+            )
+        try:
+            return checked(f(x))  # type: ignore[arg-type]
+        except (Wrong, ValueError, OverflowError):
+            return e.error("E0309", node, f"`{name}` of {x} is not a number")
+
+    _define(name, 1, 1, (), f"{name}(x), at compile time", handler)
+
+
+_integral("floor", math.floor)
+_integral("ceil", math.ceil)
+_integral("round", round)
+_integral("log2", math.log2)  # type: ignore[arg-type]
+
+
+@function("len", 1, doc="len(x): how many elements, qubits or rows x has")
+def _len(e: Elaborator, node: ast.Call, given: Given) -> object:
+    at, x = given[0]
+    if isinstance(x, (tuple, range, str)):
+        return len(x)
+    if isinstance(x, Qubits):
+        return len(x.qubits)
+    if isinstance(x, Tensor) and x.type.shape and not x.type.seq:
+        return x.type.shape[0]
+    return e.error("E0310", at, f"{describe(x)} has no length")
+
+
+# --- reductions ---
+
+
+def _reduction(name: str) -> Callable[..., object]:
+    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
+        if len(given) > 1:
+            items = tuple(v for _, v in given)
+            at: ast.Node = node
+        else:
+            at, thing = given[0]
+            if isinstance(thing, Pending):
+                return constant(0.0)
+            if isinstance(thing, Tensor):
+                return _reduce(e, node, name, thing, at)
+            if not isinstance(thing, (tuple, range)):
+                return e.error(
+                    "E0310", at, f"`{name}` works on lists, tensors and sequences, found {describe(thing)}"
+                )
+            items = tuple(thing)
+        if not items:
+            return e.error("E0311", at, f"`{name}` of an empty list")
+        return _of_list(e, node, name, items, at)
+
+    return handler
+
+
+def _of_list(
+    e: Elaborator, node: ast.Call, name: str, items: tuple[object, ...], at: ast.Node
+) -> object:
+    if all(is_number(i) for i in items):
+        numbers = [i for i in items if isinstance(i, (int, float))]
+        try:
+            match name:
+                case "sum":
+                    return checked(sum(numbers))
+                case "mean":
+                    return checked(sum(numbers) / len(numbers))
+                case "prod":
+                    return checked(math.prod(numbers))
+                case "norm":
+                    return checked(math.hypot(*numbers))
+            return max(numbers) if name == "max" else min(numbers)
+        except (Wrong, OverflowError):
+            return e.error("E0309", node, "the result is too large")
+    if any(isinstance(i, Observable) for i in items):
+        observables = [i for i in items if isinstance(i, Observable)]
+        if name != "sum" or len(observables) != len(items):
+            return e.error("E0310", at, f"`{name}` can't take observables"
+                           + (" together with other things" if name == "sum" else ""))  # fmt: skip
+        return sum_observables(observables)
+    if name == "sum" and all(is_number(i) or isinstance(i, Tensor) for i in items):
+        # Scalars stay affine, so that a sum can be an angle; tensors are added one by one.
+        total = items[0]
+        for item in items[1:]:
+            total = binary_operator(e, ast.Binary("+", node, node, span=node.span), total, item)
+        return total
+    t = as_tensor(e, items, at)
+    if not isinstance(t, Tensor):
+        return t
+    return _reduce(e, node, name, t, at)
+
+
+def _reduce(e: Elaborator, node: ast.Call, name: str, t: Tensor, at: ast.Node) -> object:
+    if t.type.seq:
+        if name not in ("sum", "mean", "max"):
+            return e.error("E0406", at, f"`{name}` can't run over a sequence",
+                           help="`mean`, `sum` and `max` can")  # fmt: skip
+        if t.type.kind != "real":
+            numeric(e, Tensor(t.type.item, t.value), at)
+            return POISON
+        assert t.value is not None
+        out = e.builder.value(t.type.item)
+        if t.value.id in e.builder.readouts and name != "sum":
+            e.builder.readouts.add(out.id)
+        e.builder.classical(ir.Pool(out, name, t.value))
+        return of_value(out)
+    if not numeric(e, t, at):
+        return POISON
+    e.count_op(node)
+    return of_value(e.builder.reduce(name, e.builder.real_whole(t), False))
+
+
+for _name in ("sum", "mean", "max", "min", "norm", "prod"):
+    _define(_name, 1, MANY, (), f"{_name}(x): of a list, a tensor or a sequence", _reduction(_name))
+
+
+# --- tensors ---
+
+
+@function("softmax", 1, doc="softmax(x): over the last axis")
+def _softmax(e: Elaborator, node: ast.Call, given: Given) -> object:
+    t = _tensor(e, given[0])
+    if not isinstance(t, Tensor):
+        return t
+    if not t.type.shape:
+        return e.error("E0401", given[0][0], "`softmax` needs a vector, found a single number")
+    e.count_op(node)
+    return of_value(e.builder.softmax(e.builder.real_whole(t)))
+
+
+@function("normalize", 1, doc="normalize(x): x divided by its norm")
+def _normalize(e: Elaborator, node: ast.Call, given: Given) -> object:
+    t = _tensor(e, given[0])
+    if not isinstance(t, Tensor):
+        return t
+    x = e.builder.real_whole(t)
+    return of_value(e.builder.pointwise("div", x, e.builder.reduce("norm", x, False)))
+
+
+def _product(name: str, wanted_ranks: Callable[[int, int], bool]) -> Callable[..., object]:
+    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
+        x, y = _tensor(e, given[0]), _tensor(e, given[1])
+        for one, other in ((x, y), (y, x)):
+            if name == "dot" and isinstance(one, Pending) and isinstance(other, Tensor):
+                want(e, one, other.type.shape, node)
+        if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+            return POISON
+        a, b = x.type.shape, y.type.shape
+        if not wanted_ranks(len(a), len(b)) or a[-1] != b[0]:
+            return e.error(
+                "E0401", node, f"`{name}` can't take {x.type} and {y.type}",
+                help=DOCS[name],
+            )  # fmt: skip
+        if not e.fits((*a[:-1], *b[1:]), node):
+            return POISON
+        e.count_op(node)
+        return of_value(e.builder.matmul(e.builder.real_whole(x), e.builder.real_whole(y)))
+
+    return handler
+
+
+_define("dot", 2, 2, (), "dot(a, b): of two vectors of one width",
+        _product("dot", lambda a, b: a == b == 1))  # fmt: skip
+_define("matmul", 2, 2, (), "matmul(a, b): a matrix times a vector or a matrix",
+        _product("matmul", lambda a, b: a == 2 and b in (1, 2)))  # fmt: skip
+
+
+@function("outer", 2, doc="outer(a, b): the products of all pairs, real[n, m]")
+def _outer(e: Elaborator, node: ast.Call, given: Given) -> object:
+    x, y = _tensor(e, given[0]), _tensor(e, given[1])
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        return POISON
+    n, m = x.type.count, y.type.count
+    if not e.fits((n, m), node):
+        return POISON
+    b = e.builder
+    e.count_op(node)
+    column = b.reshape(b.real_whole(x), (n, 1))
+    return of_value(b.matmul(column, b.reshape(b.real_whole(y), (1, m))))
+
+
+@function("concat", 1, MANY, doc="concat(a, b, …): all numbers of all values, as one vector")
+def _concat(e: Elaborator, node: ast.Call, given: Given) -> object:
+    parts: list[Tensor] = []
+    for g in given:
+        t = _tensor(e, g)
+        if not isinstance(t, Tensor):
+            return POISON
+        parts.append(t)
+    if not e.fits((sum(t.type.count for t in parts),), node):
+        return POISON
+    e.count_op(node)
+    return of_value(e.builder.concat(tuple(e.builder.real_whole(t) for t in parts)))
+
+
+@function("flatten", 1, doc="flatten(x): the same numbers as one vector")
+def _flatten(e: Elaborator, node: ast.Call, given: Given) -> object:
+    t = _tensor(e, given[0])
+    return viewed(t, (t.type.count,)) if isinstance(t, Tensor) else t
+
+
+@function("reshape", 2, 10, doc="reshape(x, d, …): the same numbers in another shape")
+def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
+    t = _tensor(e, given[0])
+    if not isinstance(t, Tensor):
+        return POISON
+    dims: list[int] = []
+    for at, d in given[1:]:
+        if not isinstance(d, int) or isinstance(d, bool) or d < 1:
+            return e.error("E0311", at, f"a dimension is a whole number above 0, found {describe(d)}")
+        dims.append(d)
+    if math.prod(dims) != t.type.count:
+        shown = ", ".join(map(str, dims))
+        return e.error(
+            "E0401", node, f"{t.type} has {t.type.count} numbers, real[{shown}] has {math.prod(dims)}"
+        )
+    return viewed(t, tuple(dims)) if t.type.kind == "real" else of_value(
+        e.builder.reshape(e.builder.real_whole(t), tuple(dims))
+    )
+
+
+@function("transpose", 1, doc="transpose(x): of a matrix")
+def _transpose(e: Elaborator, node: ast.Call, given: Given) -> object:
+    t = _tensor(e, given[0])
+    if not isinstance(t, Tensor):
+        return t
+    if len(t.type.shape) != 2:
+        return e.error("E0401", given[0][0], f"`transpose` needs a matrix, found {t.type}")
+    n, m = t.type.shape
+    e.count_op(node)
+    order = tuple(i * m + j for j in range(m) for i in range(n))
+    return of_value(e.builder.gather(e.builder.real_whole(t), order, (m, n)))
+
+
+def _filled(name: str, number: float) -> None:
+    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
+        dims: list[int] = []
+        for at, d in given:
+            if not isinstance(d, int) or isinstance(d, bool) or d < 1:
+                return e.error("E0311", at, f"a dimension is a whole number above 0, found {describe(d)}")
+            dims.append(d)
+        count = math.prod(dims)
+        if count > MANY:
+            return e.error("E0307", node, f"a constant of more than {MANY} numbers")
+        return Tensor(real(*dims), None, (ir.Angle(number),) * count)
+
+    _define(name, 1, 10, (), f"{name}(d, …): a tensor of {name}", handler)
+
+
+_filled("zeros", 0.0)
+_filled("ones", 1.0)
+
+
+@function("push", 2, doc="push(window, v): the window without its oldest row, v as its newest")
+def _push(e: Elaborator, node: ast.Call, given: Given) -> object:
+    w, v = _tensor(e, given[0]), _tensor(e, given[1])
+    if isinstance(v, Pending) and isinstance(w, Tensor):
+        want(e, v, w.type.shape[1:], node)
+    if not isinstance(w, Tensor) or not isinstance(v, Tensor):
+        return POISON
+    shape = w.type.shape
+    if not shape or math.prod(shape[1:]) != v.type.count:
+        return e.error(
+            "E0401", node, f"a window of {w.type} takes rows of {math.prod(shape[1:])} numbers, "
+            f"found {v.type}" if shape else f"a window is a tensor real[k, m], found {w.type}",
+            help="`carry window: real[k, m] = 0`, then `window <- push(window, v)`",
+        )  # fmt: skip
+    b = e.builder
+    e.count_op(node)
+    row, whole = v.type.count, b.real_whole(w)
+    if shape[0] == 1:
+        return of_value(b.reshape(b.real_whole(v), shape))
+    kept = b.gather(whole, tuple(range(row, w.type.count)), (w.type.count - row,))
+    return of_value(b.reshape(b.concat((kept, b.real_whole(v))), shape))
+
+
+@function("one_hot", 1, doc="one_hot(t): a token or a class as a vector with a single 1")
+def _one_hot(e: Elaborator, node: ast.Call, given: Given) -> object:
+    at, x = given[0]
+    if not isinstance(x, Tensor) or x.type.kind not in ("token", "class") or x.type.seq:
+        return e.error("E0405", at, f"`one_hot` takes one token or class, found {describe(x)}")
+    from qrlang.check.layers import weight
+
+    size = x.type.size
+    table = weight(e, f"one_hot_{size}", (size, size), ir.Initial("identity"), True, node)
+    if table is None or x.value is None:
+        return POISON
+    out = e.builder.value(real(size))
+    e.builder.classical(ir.Embed(out, x.value, table))
+    return of_value(out)
+
+
+# --- sequences ---
+
+
+def _sequence(e: Elaborator, name: str, given: tuple[ast.Expr, object]) -> ir.Value | None:
+    at, x = given
+    if isinstance(x, Tensor) and x.type.seq:
+        assert x.value is not None
+        return x.value
+    if not isinstance(x, (Poison, Pending)):
+        e.error("E0406", at, f"`{name}` needs a sequence, found {describe(x)}")
+    return None
+
+
+@function("shifted", 1, 2, ("start",), doc="shifted(seq, start: 0): one moment later")
+def _shifted(e: Elaborator, node: ast.Call, given: Given) -> object:
+    x = _sequence(e, "shifted", given[0])
+    if x is None:
+        return POISON
+    start = 0
+    if len(given) > 1:
+        at, value = given[1]
+        if not isinstance(value, int) or isinstance(value, bool):
+            return e.error("E0312", at, f"`start` is a token's number, found {describe(value)}")
+        if value and x.type.kind not in ("token", "class"):
+            return e.error("E0312", at, "`start` is for tokens; a sequence of numbers starts with zeros")
+        if not 0 <= value < max(x.type.size, 1):
+            return e.error("E0306", at, f"token {value} is out of range: {x.type}")
+        start = value
+    out = e.builder.value(x.type)
+    e.builder.classical(ir.Shift(out, x, start))
+    return of_value(out)
+
+
+@function("reversed", 1, doc="reversed(seq): backwards in time")
+def _reversed(e: Elaborator, node: ast.Call, given: Given) -> object:
+    thing = given[0][1]
+    if isinstance(thing, (tuple, range)):
+        return tuple(reversed(thing))
+    x = _sequence(e, "reversed", given[0])
+    if x is None:
+        return POISON
+    out = e.builder.value(x.type)
+    if x.id in e.builder.readouts:
+        e.builder.readouts.add(out.id)
+    e.builder.classical(ir.Reverse(out, x))
+    return of_value(out)
+
+
+@function("last", 1, 2, doc="last(seq), last(seq, k): the last moment, or the last k as real[k, …]")
+def _last(e: Elaborator, node: ast.Call, given: Given) -> object:
+    x = _sequence(e, "last", given[0])
+    if x is None:
+        return POISON
+    count = 1
+    if len(given) > 1:
+        at, value = given[1]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            return e.error("E0312", at, f"`last` takes a number of moments, found {describe(value)}")
+        count = value
+    if x.type.kind not in ("real", "bit"):
+        return e.error("E0405", given[0][0], f"`last` of {x.type} would not be numbers",
+                       help="embed the tokens first, in a step")  # fmt: skip
+    found = last_of(e, x, count, node)
+    if found is None:
+        return POISON
+    shape = x.type.shape if len(given) == 1 else (count, *x.type.shape)
+    return viewed(of_value(found), shape)
+
+
+def last_of(e: Elaborator, x: ir.Value, count: int, node: ast.Node) -> ir.Value | None:
+    """The last moments of a sequence as real[count, …]."""
+    if not e.fits((count, *x.type.shape), node):
+        return None
+    out = e.builder.value(Type(x.type.kind, (count, *x.type.shape)))
+    if x.id in e.builder.readouts:
+        e.builder.readouts.add(out.id)
+    e.builder.classical(ir.Last(out, x, count))
+    return out
+
+
+# --- observables ---
+
+
+def _pauli(letter: str) -> Callable[..., object]:
+    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
+        at, q = given[0]
+        if not isinstance(q, Qubits):
+            return e.error("E0208", at, f"`{letter}` needs a qubit, found {describe(q)}")
+        if len(q.qubits) != 1:
+            return e.error(
+                "E0503", at, f"`{letter}` is of one qubit, found {len(q.qubits)}",
+                help=f"one for each: `[{letter}({at.span.text}[i]) for i in 0..{len(q.qubits)}]`",
+            )  # fmt: skip
+        return pauli(letter, q.qubits[0])
+
+    return handler
+
+
+for _name in "XYZ":
+    _define(_name, 1, 1, (), f"{_name}(q): the Pauli operator on a qubit", _pauli(_name))
+
+
+@function("probs", 1, MANY, doc="probs(q): the distribution over the basis states of a register")
+def _probs(e: Elaborator, node: ast.Call, given: Given) -> object:
+    qubits: list[int] = []
+    registers = []
+    for at, q in given:
+        if not isinstance(q, Qubits):
+            return e.error("E0208", at, f"`probs` needs qubits, found {describe(q)}")
+        qubits.extend(q.qubits)
+        registers.extend(q.registers)
+    if len(set(qubits)) != len(qubits):
+        return e.error("E0501", node, "`probs` is given the same qubit twice")
+    if len(qubits) > 24:
+        return e.error("E0307", node, f"a distribution over {plural(len(qubits), 'qubit')} has more "
+                       "than 2^24 numbers")  # fmt: skip
+    return Probs(Qubits(tuple(qubits), tuple(registers)))
+
+
+# --- how tensors begin ---
+
+
+def _initial(name: str, least: int, most: int, defaults: tuple[float, ...], doc: str) -> None:
+    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
+        numbers: list[float] = []
+        for at, x in given:
+            if not is_number(x):
+                return e.error(
+                    "E0303", at, f"`{name}` takes numbers known at compile time, found {describe(x)}"
+                )
+            numbers.append(float(x))  # type: ignore[arg-type]
+        numbers += defaults[len(numbers) :]
+        if name == "uniform" and numbers[0] > numbers[1]:
+            return e.error("E0311", node, f"`uniform` from {numbers[0]:g} down to {numbers[1]:g}")
+        if name == "normal" and numbers[1] < 0:
+            return e.error("E0311", node, "a standard deviation can't be negative")
+        return InitialValue(name, tuple(numbers))
+
+    _define(name, least, most, (), doc, handler)
+
+
+_initial("uniform", 2, 2, (), "uniform(lo, hi)")
+_initial("normal", 0, 2, (0.0, 1.0), "normal(mean, standard deviation)")
+_initial("constant", 1, 1, (), "constant(c)")
+_initial("orthogonal", 0, 1, (1.0,), "orthogonal(gain)")

@@ -1,0 +1,285 @@
+"""Files that a program draws on: its own neighbours, the standard library, packages of others.
+
+`use a.b.c` is item `c` of the file `a/b.qrl`, or of `a/b/c.qrl`. The root `std` is the standard
+library; another root is an entry point of the group `qrlang.library`, whose package is located but
+never imported; a path that starts with a dot begins beside the file it stands in. A path is made
+of names, so it can't climb; links that lead out of the root are refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from qrlang.diagnostics import Diagnostic, Note, has_errors
+from qrlang.source import Source
+from qrlang.syntax import ast
+
+MAX_FILE = 4_000_000
+MAX_FILES = 500
+
+
+@dataclass(eq=False, slots=True)
+class Module:
+    """A parsed file, and what its names stand for (filled as they are asked for)."""
+
+    file: ast.File
+    kind: Literal["user", "library"]
+    folder: Path | None  # where `use .x` begins; None: nowhere
+    root: Path | None  # what `use .x` must not leave
+    items: dict[str, ast.Item | ast.Stmt]
+    uses: dict[str, tuple[Module, str] | None] = field(default_factory=dict)  # None: broken
+    things: dict[str, object] = field(default_factory=dict)
+    busy: set[str] = field(default_factory=set)  # constants being worked out
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a `use` can't be followed."""
+
+    code: str
+    message: str
+    help: str = ""
+    candidates: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def items_of(file: ast.File) -> dict[str, ast.Item | ast.Stmt]:
+    """Named things at the top of a file; the first of each name."""
+    found: dict[str, ast.Item | ast.Stmt] = {}
+    for item in file.items:
+        if not isinstance(item, (ast.Use, ast.Train)):
+            name = getattr(item, "name", None)
+            if isinstance(name, str):
+                found.setdefault(name, item)
+    return found
+
+
+class Library:
+    """Finds and parses files, each once."""
+
+    def __init__(self, std: Path | None = None, *, packages: bool = True) -> None:
+        self._std = std
+        self._packages = packages
+        self._roots: dict[str, Path | None] = {}
+        self._files: dict[Path, Module | Problem] = {}
+        self._loading: list[Path] = []
+        self.sources: set[int] = set()  # ids of the sources that are not the user's
+        self.diagnostics: list[Diagnostic] = []  # of files that were drawn in
+        self._kept: list[Source] = []  # so that no id is used twice
+
+    # --- roots ---
+
+    def std(self) -> Path:
+        if self._std is None:
+            import qrlang.stdlib
+
+            self._std = Path(os.path.dirname(os.path.abspath(str(qrlang.stdlib.__file__))))
+        return self._std
+
+    def root(self, name: str) -> Path | None:
+        """The folder of `std` or of an installed library; None if there is none."""
+        if name == "std":
+            return self.std()
+        if name not in self._roots:
+            self._roots[name] = self._locate(name) if self._packages else None
+        return self._roots[name]
+
+    @staticmethod
+    def _locate(name: str) -> Path | None:
+        from importlib.metadata import entry_points
+        from importlib.util import find_spec
+
+        for entry in entry_points(group="qrlang.library", name=name):
+            top, *rest = entry.value.split(":")[0].strip().split(".")
+            try:
+                spec = find_spec(top)  # looks; a top-level package is not executed by this
+            except (ImportError, ValueError, AttributeError):
+                continue
+            for place in (spec and spec.submodule_search_locations) or ():
+                folder = Path(place, *rest)
+                if folder.is_dir():
+                    return folder
+        return None
+
+    def installed(self) -> list[str]:
+        """Names of the roots there are."""
+        names = ["std"]
+        if self._packages:
+            from importlib.metadata import entry_points
+
+            names += [e.name for e in entry_points(group="qrlang.library")]
+        return names
+
+    # --- files ---
+
+    def main(self, file: ast.File) -> Module:
+        """The module of the file being checked, its `use` lines not yet followed."""
+        name = file.source.name
+        folder = None
+        if name and not name.startswith("<"):
+            folder = Path(os.path.dirname(os.path.abspath(name)))
+            path = _real(Path(name))
+            if path is not None:
+                self._loading.append(path)
+        return Module(file, "user", folder, folder, items_of(file))
+
+    def follow(
+        self, module: Module, report: Callable[[ast.Use, ast.UseName, Problem], None]
+    ) -> None:
+        """Binds every name that a module draws in."""
+        for item in module.file.items:
+            if isinstance(item, ast.Use):
+                for use in item.names:
+                    found = self._find(module, item, use.name)
+                    local = use.alias or use.name
+                    if isinstance(found, Problem):
+                        report(item, use, found)
+                        module.uses.setdefault(local, None)
+                    else:
+                        module.uses.setdefault(local, found)
+
+    def _find(self, module: Module, use: ast.Use, name: str) -> tuple[Module, str] | Problem | None:
+        written = ("." if use.relative else "") + ".".join((*use.path, name))
+        kind: Literal["user", "library"] = "library"
+        if use.relative:
+            if module.folder is None:
+                return Problem(
+                    "E0204", f"`{written}` looks beside this file, which is not on disk",
+                    "save the file, or use the standard library: `use std.…`",
+                )  # fmt: skip
+            start, root, parts, kind = module.folder, module.root, use.path, module.kind
+        else:
+            found = self.root(use.path[0]) if use.path else None
+            if found is None:
+                first = use.path[0] if use.path else name
+                return Problem(
+                    "E0204", f"no library `{first}` is installed",
+                    f"a file of your own is named with a dot: `use .{written}`",
+                    tuple(self.installed()),
+                )  # fmt: skip
+            start = root = found
+            parts = use.path[1:]
+        assert root is not None
+        tried: list[Path] = []
+        holder: Module | None = None
+        for candidate in ([start.joinpath(*parts)] if parts else []) + [start.joinpath(*parts, name)]:
+            path = candidate.with_name(candidate.name + ".qrl")
+            tried.append(path)
+            if not path.is_file():
+                continue
+            loaded = self._load(path, root, kind)
+            if isinstance(loaded, Problem):
+                return loaded
+            holder = holder or loaded
+            if name in loaded.items:
+                item = loaded.items[name]
+                if isinstance(item, ast.Model):
+                    return Problem(
+                        "E0208", f"`{name}` is a model: only what models are made of can be used",
+                        "a model is checked and trained from its own file",
+                    )  # fmt: skip
+                return loaded, name
+            if name in loaded.uses and loaded.uses[name] is None:
+                return None
+        if holder is not None:
+            if has_errors(self.diagnostics) and any(
+                d.span.source is holder.file.source for d in self.diagnostics
+            ):
+                return None  # the file has mistakes of its own, reported
+            return Problem(
+                "E0205", f"`{holder.file.source.name}` has no `{name}`", "", tuple(holder.items)
+            )
+        shown = " or ".join(f"`{self._display(p, root, use)}`" for p in tried)
+        return Problem("E0204", f"there is no file for `{written}`", f"looked for {shown}")
+
+    def _display(self, path: Path, root: Path, use: ast.Use) -> str:
+        inside = path.relative_to(root).as_posix()
+        return inside if use.relative else f"{use.path[0]}/{inside}"
+
+    def _load(self, path: Path, root: Path, kind: Literal["user", "library"]) -> Module | Problem:
+        real, inside = _real(path), _real(root)
+        if real is None or inside is None or not real.is_relative_to(inside):
+            return Problem(
+                "E0207", f"`{path.name}` is a link that leads out of the project",
+                "put the file itself beside the one that uses it",
+            )  # fmt: skip
+        if real in self._loading:
+            ring = [p.name for p in self._loading[self._loading.index(real) :]] + [real.name]
+            return Problem(
+                "E0206", "files use each other in a circle: " + " -> ".join(ring),
+                "move what both need into a third file",
+            )  # fmt: skip
+        if real not in self._files:
+            if len(self._files) >= MAX_FILES:
+                return Problem("E0307", f"more than {MAX_FILES} files are drawn in")
+            self._loading.append(real)
+            self._files[real] = self._read(path, root, kind)
+            self._loading.pop()
+        return self._files[real]
+
+    def _read(self, path: Path, root: Path, kind: Literal["user", "library"]) -> Module | Problem:
+        from qrlang.syntax.parser import parse
+
+        try:
+            if path.stat().st_size > MAX_FILE:
+                return Problem("E0307", f"`{path.name}` is longer than {MAX_FILE} bytes")
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as e:
+            reason = "is not UTF-8" if isinstance(e, UnicodeDecodeError) else "can't be read"
+            return Problem("E0204", f"`{path.name}` {reason}")
+        name = str(path)
+        if kind == "library":
+            first = "std" if root == self._std else root.name
+            name = f"{first}/{path.relative_to(root).as_posix()}"
+        else:
+            here = os.getcwd() + os.sep
+            name = name.removeprefix(here)
+        source = Source(name, text)
+        file, diagnostics = parse(source)
+        self._kept.append(source)
+        if kind == "library":
+            self.sources.add(id(source))
+        self.diagnostics.extend(diagnostics)
+        module = Module(file, kind, path.parent, root, items_of(file))
+        self.follow(module, lambda use, name, p: self.diagnostics.append(problem_at(use, name, p)))
+        return module
+
+
+def problem_at(use: ast.Use, name: ast.UseName, problem: Problem) -> Diagnostic:
+    from qrlang.check.report import did_you_mean
+
+    written = use.path[0] if problem.code == "E0204" and use.path else name.name
+    help = did_you_mean(written, problem.candidates) or problem.help
+    return Diagnostic(problem.code, problem.message, name.span, "", help, problem.notes)
+
+
+def _real(path: Path) -> Path | None:
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+_STANDARD: dict[str, str] = {}
+
+
+def standard_items() -> dict[str, str]:
+    """Name -> path for `use`, of everything in the standard library. Reads only what it must."""
+    if not _STANDARD:
+        import re
+
+        root = Library(packages=False).std()
+        pattern = re.compile(r"^(?:ansatz|readout|hamiltonian|circuit) (\w+)", re.M)
+        for path in sorted(root.rglob("*.qrl")):
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                continue
+            parts = path.relative_to(root).with_suffix("").parts
+            for name in pattern.findall(text):
+                _STANDARD.setdefault(name, ".".join(("std", *parts, name)))
+    return _STANDARD

@@ -1,0 +1,158 @@
+"""Collecting what is wrong: one mistake once, at the place the user can change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from qrlang.diagnostics import Diagnostic, Fix, Note
+from qrlang.source import Source, Span
+
+LIMIT = 50
+
+
+class TooManyErrors(Exception):
+    """Enough has been said."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """A definition being inlined: the line that asked for it, and with which numbers."""
+
+    span: Span
+    name: str
+    numbers: Callable[[], str]
+
+
+class Reporter:
+    """Diagnostics in the order found. An unrolled line is reported once."""
+
+    def __init__(self, library_sources: set[int], limit: int = LIMIT) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self.frames: list[Frame] = []
+        self.failed = False
+        self.seen: set[tuple[str, int, int, int]] = set()
+        self.library_sources = library_sources
+        self.limit = limit
+        self.reported_names: set[tuple[int, int]] = set()  # told by the resolver
+
+    def child(self) -> Reporter:
+        """For a trial whose findings may be dropped."""
+        other = Reporter(self.library_sources, self.limit)
+        other.reported_names = self.reported_names
+        return other
+
+    def in_library(self, source: Source) -> bool:
+        return id(source) in self.library_sources
+
+    def error(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        *,
+        label: str = "",
+        help: str = "",
+        notes: Iterable[Note] = (),
+        fix: Fix | None = None,
+        numbers: Callable[[], str] | None = None,
+    ) -> None:
+        """`numbers` says which sizes and loop variables hold where the error is."""
+        self.failed = True
+        key = (code, id(span.source), span.start, span.end)
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        notes = list(notes)
+        inner = numbers() if numbers else ""
+        if self.frames and self.in_library(span.source):
+            # The library is right; what was asked of it is not.
+            frames = self.frames
+            at = next((f for f in reversed(frames) if not self.in_library(f.span.source)), None)
+            if at is not None:
+                where = f"in `{frames[-1].name}`" + (f", with {inner}" if inner else "")
+                notes.insert(0, Note(f"{where}: {label or message}", span))
+                span, label, fix = at.span, "", None
+                key = (code, id(span.source), span.start, span.end)
+                if key in self.seen:
+                    return
+                self.seen.add(key)
+        else:
+            for frame in reversed(self.frames):
+                notes.append(Note("asked for here" + (f", with {inner}" if inner else ""), frame.span))
+                inner = frame.numbers()
+            if not self.frames and inner:
+                notes.append(Note(f"with {inner}"))
+        self._add(Diagnostic(code, message, span, label, help, tuple(notes), fix))
+
+    def warning(
+        self, code: str, span: Span, message: str, *, label: str = "", help: str = "",
+        notes: Iterable[Note] = (),
+    ) -> None:  # fmt: skip
+        key = (code, id(span.source), span.start, span.end)
+        if key not in self.seen:
+            self.seen.add(key)
+            self._add(Diagnostic(code, message, span, label, help, tuple(notes)))
+
+    def take(self, other: Reporter) -> None:
+        """What another reporter found, without what is known already."""
+        self.failed = self.failed or other.failed
+        for d in other.diagnostics:
+            key = (d.code, id(d.span.source), d.span.start, d.span.end)
+            if key not in self.seen:
+                self.seen.add(key)
+                self._add(d)
+        self.seen |= other.seen
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        self.diagnostics.append(diagnostic)
+        if len(self.diagnostics) >= self.limit:
+            raise TooManyErrors
+
+
+def distance(a: str, b: str, limit: int) -> int:
+    """Edits (insert, delete, replace, swap neighbours) from one word to another, up to `limit`."""
+    if abs(len(a) - len(b)) > limit:
+        return limit + 1
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        new = [i]
+        for j, y in enumerate(b, 1):
+            cost = min(row[j] + 1, new[j - 1] + 1, row[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, before[j - 2] + 1)
+            new.append(cost)
+        if min(new) > limit:
+            return limit + 1
+        before, row = row, new
+    return row[-1]
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The word that was probably meant."""
+    limit = max(1, len(word) // 3)
+    best, best_distance = None, limit + 1
+    for other in sorted(words):
+        d = distance(word.lower(), other.lower(), limit)
+        if d < best_distance:
+            best, best_distance = other, d
+    return best
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """A help text, or nothing."""
+    other = nearest(word, words)
+    return f"did you mean `{other}`?" if other else ""
+
+
+def plural(count: int, word: str) -> str:
+    if count == 1:
+        return f"1 {word}"
+    return f"{count} {word[:-1]}ies" if word.endswith("ty") else f"{count} {word}s"
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a`, `b` and `c`."""
+    quoted = [f"`{w}`" for w in words]
+    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1]

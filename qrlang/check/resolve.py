@@ -1,0 +1,721 @@
+"""Names, before anything is evaluated: unknown, twice, too early, out of reach, unused.
+
+This looks at every line, those that no size ever runs too; what a name stands for, and whether it
+fits, is found while elaborating.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from qrlang.check.functions import builtin, builtin_names
+from qrlang.check.library import Module
+from qrlang.check.report import Reporter, did_you_mean
+from qrlang.check.values import POISON, Poison
+from qrlang.diagnostics import Note
+from qrlang.gates import CHANNELS, GATES, SUGAR
+from qrlang.source import Span
+from qrlang.syntax import ast
+
+if TYPE_CHECKING:
+    from qrlang.check.core import Elaborator
+
+
+@dataclass(slots=True)
+class Info:
+    """A declared name."""
+
+    word: str
+    span: Span
+    used: bool = False
+    members: dict[str, Info] | None = None  # of a recurrence
+
+
+@dataclass(slots=True)
+class Block:
+    names: dict[str, Info] = field(default_factory=dict)
+    later: dict[str, Span] = field(default_factory=dict)  # declared further down
+
+
+WORDS: dict[type, str] = {
+    ast.Let: "let", ast.Update: "<-", ast.Emit: "emit", ast.Return: "return", ast.Gate: "a gate",
+    ast.Apply: "apply", ast.Prepare: "prepare", ast.Reset: "reset", ast.Discard: "measure",
+    ast.Postselect: "postselect", ast.If: "if", ast.For: "for", ast.Require: "require",
+    ast.Input: "input", ast.Target: "target", ast.Qubits: "qubits", ast.Readout: "readout",
+    ast.AnsatzBinding: "ansatz", ast.Layer: "layer", ast.Param: "param", ast.Carry: "carry",
+    ast.Const: "const", ast.Init: "init", ast.Step: "step", ast.Recurrent: "recurrent",
+}  # fmt: skip
+
+_ACTIONS = {ast.Let, ast.Gate, ast.Apply, ast.Reset, ast.For, ast.If, ast.Require, ast.Const,
+            ast.Prepare, ast.Postselect, ast.Discard, ast.AnsatzBinding}  # fmt: skip
+_CIRCUIT = _ACTIONS | {ast.Qubits, ast.Readout, ast.Layer, ast.Param, ast.Init, ast.Return}
+_NESTED = _ACTIONS | {ast.Update, ast.Emit, ast.Readout}
+ALLOWED: dict[str, set[type]] = {
+    "an ansatz": _ACTIONS,
+    "a circuit": _CIRCUIT,
+    "a model": _CIRCUIT | {ast.Input, ast.Target, ast.Carry, ast.Step, ast.Recurrent},
+    "a recurrent block": (_CIRCUIT | {ast.Carry, ast.Step}) - {ast.Return},
+    "a step": _ACTIONS | {ast.Qubits, ast.Readout, ast.Update, ast.Emit},
+}
+_HELP: dict[type, str] = {
+    ast.Emit: "`emit` belongs in a step; `return` hands out a value at the end",
+    ast.Update: "a carry is updated in a step",
+    ast.Return: "`return` is the last line of a model or a circuit; `emit` hands out a value at "
+    "each step",
+    ast.Layer: "declare it in the model, before the step",
+    ast.Param: "declare it in the model or the circuit, before the step",
+    ast.Carry: "declare it in the model or the recurrent block, before the step",
+    ast.Input: "declare it in the model",
+    ast.Target: "declare it in the model",
+    ast.Qubits: "declare the register in the model, a recurrent block, a step or a circuit",
+    ast.Step: "a model or a recurrent block has a step",
+    ast.Recurrent: "a recurrent block stands in a model",
+    ast.Init: "write it where the layer is declared",
+    ast.Readout: "name it in the model; a definition of its own stands at the top of the file",
+}
+
+
+class Resolver:
+    def __init__(self, module: Module, report: Reporter) -> None:
+        self.module = module
+        self.report = report
+        self.blocks: list[Block] = []
+        self.ended: dict[str, tuple[str, Span]] = {}
+        self.used_imports: set[str] = set()
+        self.warnings: list[tuple[str, Span, str, str]] = []
+        self.region = ""
+        self.nested = False  # in a `for` or an `if`
+
+    # --- the file ---
+
+    def run(self) -> None:
+        seen: dict[str, Span] = {}
+        for item in self.module.file.items:
+            if isinstance(item, ast.Use):
+                for use in item.names:
+                    self._top(seen, use.alias or use.name, use.span)
+            elif not isinstance(item, ast.Train):
+                self._top(seen, item.name, name_span(item, item.name))
+        for item in self.module.file.items:
+            self._item(item)
+        for item in self.module.file.items:
+            if isinstance(item, ast.Train):
+                self._train(item)
+        for item in self.module.file.items:
+            if isinstance(item, ast.Use):
+                unused = [u for u in item.names if (u.alias or u.name) not in self.used_imports]
+                for use in unused:
+                    local = use.alias or use.name
+                    if self.module.uses.get(local) is not None:
+                        self.warnings.append(
+                            ("W0205", use.span, f"`{local}` is never used", "remove it")
+                        )
+
+    def _top(self, seen: dict[str, Span], name: str, span: Span) -> None:
+        if name in seen:
+            self.report.error(
+                "E0202", span, f"`{name}` is defined twice",
+                help="give one of them another name",
+                notes=[Note("the first is here", seen[name])],
+            )  # fmt: skip
+        else:
+            seen[name] = span
+
+    def _train(self, item: ast.Train) -> None:
+        # Settings have names of their own; a constant of the file may stand among them.
+        def note(e: ast.Expr) -> None:
+            if isinstance(e, ast.Name):
+                self._mark(e.id)
+            elif isinstance(e, ast.Call):
+                for a in e.args:
+                    note(a.value)
+            elif isinstance(e, ast.Binary):
+                note(e.left)
+                note(e.right)
+            elif isinstance(e, ast.Unary):
+                note(e.operand)
+
+        for a in item.args:
+            note(a.value)
+        for s in item.settings:
+            note(s.value)
+
+    def _item(self, item: ast.Item | ast.Stmt) -> None:
+        match item:
+            case ast.Const() | ast.AnsatzBinding():
+                self.expr(item.value)
+            case ast.Model():
+                self._definition(item, "a model")
+            case ast.Circuit():
+                self._definition(item, "a circuit")
+            case ast.Ansatz():
+                self._definition(item, "an ansatz")
+            case ast.ReadoutDef() | ast.Hamiltonian():
+                self._definition(item, "")
+            case ast.Extern():
+                self.blocks.append(Block())
+                self._params(item.params)
+                for t in (*item.values, item.result):
+                    self.type(t)
+                self.blocks.pop()
+
+    def _params(self, params: tuple[ast.Parameter, ...]) -> None:
+        for p in params:
+            if p.type.name not in PARAMETER_TYPES:
+                self._error(
+                    "E0213", p.type.span, f"`{p.type.name}` is not the type of a parameter",
+                    did_you_mean(p.type.name, PARAMETER_TYPES)
+                    or "parameters are " + ", ".join(PARAMETER_TYPES),
+                )  # fmt: skip
+            if p.default is not None:
+                self.expr(p.default)
+            self.declare(p.name, "parameter", p.span)
+
+    def _definition(
+        self, item: ast.Model | ast.Circuit | ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian, region: str
+    ) -> None:
+        self.region, self.nested, self.ended = region, False, {}
+        self.blocks.append(Block())
+        self._params(item.params)
+        for r in getattr(item, "registers", ()):
+            if isinstance(r.size, ast.Name):
+                if self._find(r.size.id) is None or r.size.id not in self.blocks[-1].names:
+                    self.blocks[-1].names.setdefault(r.size.id, Info("width", r.size.span, True))
+            elif r.size is not None:
+                self.expr(r.size)
+            self.declare(r.name, "register", r.span)
+        for p in getattr(item, "values", ()):
+            self.type(p.type, free=True)
+            self.declare(p.name, "value", p.span)
+        if isinstance(item, (ast.ReadoutDef, ast.Hamiltonian)):
+            self.expr(item.body)
+        else:
+            # Parameters and body share one block: a line can't declare a parameter again.
+            self._statements(item.body)
+            if isinstance(item, ast.Circuit) and not any(isinstance(s, ast.Return) for s in item.body):
+                from qrlang.check.calls import header
+
+                self._error(
+                    "E0605", header(item), f"the circuit `{item.name}` returns nothing",
+                    "end it with `return read …`",
+                )  # fmt: skip
+        block = self.blocks.pop()
+        if isinstance(item, ast.Model):
+            for name, info in block.names.items():
+                if info.word == "parameter" and not info.used and not name.startswith("_"):
+                    self.warnings.append(
+                        ("W0204", info.span, f"the parameter `{name}` is never used", "remove it")
+                    )
+        self._unused(block)
+
+    # --- names ---
+
+    def _error(
+        self, code: str, span: Span, message: str, help: str = "", notes: Iterable[Note] = ()
+    ) -> None:
+        self.report.error(code, span, message, help=help, notes=notes)
+
+    def declare(self, name: str, word: str, span: Span) -> None:
+        names = self.blocks[-1].names
+        if name in names:
+            self._error(
+                "E0202", span, f"`{name}` is declared twice", "give one of them another name",
+                [Note("the first is here", names[name].span)],
+            )  # fmt: skip
+            return
+        names[name] = Info(word, span)
+        self.blocks[-1].later.pop(name, None)
+
+    def _find(self, name: str) -> Info | None:
+        for block in reversed(self.blocks):
+            found = block.names.get(name)
+            if found is not None:
+                return found
+        return None
+
+    def _mark(self, name: str) -> bool:
+        found = self._find(name)
+        if found is not None:
+            found.used = True
+            return True
+        if name in self.module.items:
+            return True
+        if name in self.module.uses:
+            self.used_imports.add(name)
+            return True
+        return builtin(name) is not None
+
+    def use(self, node: ast.Name) -> None:
+        name = node.id
+        if self._mark(name):
+            return
+        self.report.reported_names.add((id(node.span.source), node.span.start))
+        for block in reversed(self.blocks):
+            if name in block.later:
+                self._error(
+                    "E0203", node.span, f"`{name}` is used before it is declared",
+                    "move its declaration up", [Note(f"`{name}` is declared here", block.later[name])],
+                )  # fmt: skip
+                return
+        if name in self.ended:
+            where, span = self.ended[name]
+            self._error(
+                "E0504", node.span, f"`{name}` lives only inside {where}",
+                "declare it outside, or hand its value out: a carry, or `emit name = …`",
+                [Note(f"`{name}` is declared here", span)],
+            )  # fmt: skip
+            return
+        self._error("E0201", node.span, f"unknown name `{name}`", self._suggest(name))
+
+    def _suggest(self, name: str) -> str:
+        words = {n for block in self.blocks for n in block.names}
+        words |= set(self.module.items) | set(self.module.uses) | set(builtin_names())
+        help = did_you_mean(name, words)
+        return help or library_hint(name) or "declare it, or `use` it from the library"
+
+    def _unused(self, block: Block) -> None:
+        for name, info in block.names.items():
+            if info.used or name.startswith("_"):
+                continue
+            if info.word == "let":
+                self.warnings.append(
+                    ("W0201", info.span, f"`{name}` is never used",
+                     "remove it, or begin its name with `_`")
+                )  # fmt: skip
+            elif info.word in DECLARED:
+                word = DECLARED[info.word]
+                self.warnings.append(
+                    ("W0203" if info.word == "input" else "W0202", info.span,
+                     f"the {word} `{name}` is never " + ("read" if word in ("carry", "input") else "used"),
+                     "remove it, or begin its name with `_`")
+                )  # fmt: skip
+
+    # --- statements ---
+
+    def block(self, statements: tuple[ast.Stmt, ...]) -> Block:
+        self.blocks.append(Block())
+        self._statements(statements)
+        return self.blocks.pop()
+
+    def _statements(self, statements: tuple[ast.Stmt, ...]) -> None:
+        here = self.blocks[-1]
+        for s in statements:
+            for name, span in declared_names(s):
+                here.later.setdefault(name, span)
+        returned: ast.Stmt | None = None
+        step: ast.Stmt | None = None
+        for s in statements:
+            allowed = ALLOWED[self.region]
+            if type(s) not in allowed or (self.nested and type(s) not in _NESTED):
+                self._misplaced(s)
+            if returned is not None and not isinstance(s, ast.Init):
+                self._error(
+                    "E0606", s.span, "nothing can follow `return`", "move `return` to the end",
+                    [Note("the return is here", returned.span)],
+                )  # fmt: skip
+                returned = None
+            if isinstance(s, ast.Return):
+                returned = s
+            if isinstance(s, ast.Step):
+                if step is not None:
+                    self._error(
+                        "E0604", head(s), "a block has one step",
+                        "give each its own block: `recurrent first over xs { … step x { … } }`",
+                        [Note("the first step is here", head(step))],
+                    )  # fmt: skip
+                step = step or s
+            STATEMENTS[type(s)](self, s)
+
+    def _misplaced(self, s: ast.Stmt) -> None:
+        word = WORDS[type(s)]
+        shown = word if word.startswith("a ") else f"`{word}`"
+        where = "a `for` or an `if`" if self.nested and type(s) in ALLOWED[self.region] else self.region
+        self._error("E0601", head(s), f"{shown} can't stand in {where}", _HELP.get(type(s), ""))
+
+    def nest(self, bodies: Iterable[tuple[ast.Stmt, ...]], names: Iterable[tuple[str, Span]] = ()) -> None:
+        outer, self.nested = self.nested, True
+        for body in bodies:
+            self.blocks.append(Block())
+            for name, span in names:
+                self.declare(name, "loop", span)
+            self._statements(body)
+            self._unused(self.blocks.pop())
+        self.nested = outer
+
+    # --- expressions and types ---
+
+    def expr(self, node: ast.Expr) -> None:
+        while isinstance(node, ast.Binary):
+            self.expr(node.right)
+            node = node.left
+        handler = EXPRESSIONS.get(type(node))
+        if handler is not None:
+            handler(self, node)
+
+    def type(self, node: ast.TypeExpr, free: bool = False) -> None:
+        if node.element is not None:
+            self.type(node.element, free)
+        for d in node.dims:
+            if isinstance(d, ast.Hole):
+                continue
+            if free and isinstance(d, ast.Name) and not self._mark(d.id):
+                self.blocks[-1].names[d.id] = Info("width", d.span, True)
+                continue
+            self.expr(d)
+
+
+PARAMETER_TYPES = ("int", "real", "bool", "string", "ansatz", "readout", "circuit", "hamiltonian",
+                   "activation", "layer")  # fmt: skip
+DECLARED = {
+    "layer": "layer", "controller": "controller", "attention": "attention", "ansatz": "ansatz",
+    "readout": "readout", "param": "param", "frozen": "frozen tensor", "carry": "carry",
+    "qubits": "register", "input": "input", "recurrent": "recurrence",
+}  # fmt: skip
+
+
+def unknown(e: Elaborator, node: ast.Name) -> Poison:
+    """The elaborator met a name that stands for nothing."""
+    if (id(node.span.source), node.span.start) in e.report.reported_names:
+        e.report.failed = True
+        return POISON
+    words: set[str] = set(builtin_names()) | set(e.scope.module.items) | set(e.scope.module.uses)
+    scope = e.scope
+    while scope is not None:
+        words |= set(scope.names)
+        scope = scope.parent  # type: ignore[assignment]
+    return e.error(
+        "E0201", node, f"unknown name `{node.id}`",
+        help=did_you_mean(node.id, words) or library_hint(node.id),
+    )  # fmt: skip
+
+
+def library_hint(name: str) -> str:
+    """Where the standard library has an item of this name."""
+    from qrlang.check.library import standard_items
+
+    where = standard_items().get(name)
+    return f"it is in the library: `use {where}`" if where else ""
+
+
+def head(node: ast.Node) -> Span:
+    """The line that a statement begins with."""
+    from qrlang.check.calls import header
+
+    return header(node)  # type: ignore[no-any-return]
+
+
+def name_span(node: ast.Node, name: str) -> Span:
+    """Where a declaration says its name."""
+    text = node.span.source.text
+    start = node.span.start
+    at = start
+    while True:
+        at = text.find(name, at, node.span.end)
+        if at < 0:
+            return head(node)
+        before = text[at - 1] if at > 0 else " "
+        after = text[at + len(name)] if at + len(name) < len(text) else " "
+        if not (before.isalnum() or before == "_" or after.isalnum() or after == "_"):
+            return Span(node.span.source, at, at + len(name))
+        at += 1
+
+
+def declared_names(s: ast.Stmt) -> list[tuple[str, Span]]:
+    match s:
+        case ast.Qubits():
+            return [(r.name, r.span) for r in s.registers]
+        case (
+            ast.Let() | ast.Const() | ast.Readout() | ast.AnsatzBinding() | ast.Layer() | ast.Param()
+            | ast.Carry() | ast.Input() | ast.Target() | ast.Recurrent()
+        ):  # fmt: skip
+            return [(s.name, s.span)]
+    return []
+
+
+def _simple(word: str) -> Callable[[Resolver, ast.Stmt], None]:
+    def handler(r: Resolver, s: ast.Stmt) -> None:
+        if isinstance(s, (ast.Input, ast.Target, ast.Param, ast.Carry)):
+            r.type(s.type)
+        for name in ("initial", "value", "shots", "weak"):
+            part = getattr(s, name, None)
+            if part is not None:
+                r.expr(part)
+        r.declare(s.name, getattr(s, "kind", word), name_span(s, s.name))  # type: ignore[attr-defined]
+
+    return handler
+
+
+def _values(r: Resolver, s: ast.Stmt) -> None:
+    for name in ("value", "target", "outcome", "condition"):
+        part = getattr(s, name, None)
+        if part is not None:
+            r.expr(part)
+    for operand in getattr(s, "operands", ()):
+        r.expr(operand)
+
+
+def _update(r: Resolver, s: ast.Update) -> None:
+    r.expr(s.value)
+    if r._find(s.name) is None:
+        # The name, not the whole line.
+        r.use(ast.Name(s.name, span=name_span(s, s.name)))
+        r.report.reported_names.add((id(s.span.source), s.span.start))
+
+
+def _emit(r: Resolver, s: ast.Emit) -> None:
+    r.expr(s.value)
+
+
+def _gate(r: Resolver, s: ast.Gate) -> None:
+    for m in s.modifiers:
+        if m.arg is not None:
+            r.expr(m.arg)
+    for a in s.args:
+        r.expr(a.value)
+    for o in s.operands:
+        r.expr(o)
+    base, controls = SUGAR.get(s.name, (s.name, 0))
+    if base in GATES:
+        spec = GATES[base]
+        angles, qubits = spec.angles, spec.qubits + controls
+    elif s.name in CHANNELS:
+        angles, qubits = CHANNELS[s.name].args, CHANNELS[s.name].qubits
+    else:
+        r.report.reported_names.add((id(s.span.source), s.span.start))
+        _unknown_gate(r, s)
+        return
+    from qrlang.check.quantum import gate_takes, operand_count
+
+    if len(s.args) != angles:
+        r._error(
+            "E0301", s.span, f"{gate_takes(s.name, angles)}, found {len(s.args)}",
+            f"`{s.name}({', '.join('abcd'[:angles])}) …`" if angles else f"`{s.name} …`",
+        )  # fmt: skip
+    for m in s.modifiers:
+        if m.kind in ("ctrl", "negctrl"):
+            if m.arg is not None and not isinstance(m.arg, ast.Int):
+                return
+            qubits += 1 if m.arg is None else m.arg.value  # type: ignore[attr-defined]
+    if len(s.operands) != qubits:
+        r._error("E0502", s.span, operand_count(s, qubits), "")
+
+
+def _unknown_gate(r: Resolver, s: ast.Gate) -> None:
+    item = r.module.items.get(s.name)
+    source = r.module.uses.get(s.name)
+    if source is not None:
+        r.used_imports.add(s.name)
+        item = source[0].items.get(source[1])
+    operands = ", ".join(o.span.text for o in s.operands)
+    found = r._find(s.name)
+    if isinstance(item, (ast.Ansatz, ast.AnsatzBinding)) or (found and found.word == "ansatz"):
+        if found:
+            found.used = True
+        r._error("E0208", s.span, f"`{s.name}` is an ansatz, not a gate",
+                 f"write `apply {s.name}(…) to {operands}`")  # fmt: skip
+        return
+    help = did_you_mean(s.name, [*GATES, *SUGAR, *CHANNELS])
+    r._error("E0209", name_span(s, s.name), f"there is no gate `{s.name}`",
+             help or "gates are " + ", ".join(["h", "x", "rx", "ry", "rz", "cx", "cz", "swap"]) + ", …")  # fmt: skip
+
+
+def _apply(r: Resolver, s: ast.Apply) -> None:
+    r.expr(s.callee)
+    for m in s.modifiers:
+        if m.arg is not None:
+            r.expr(m.arg)
+    for part in (s.time, s.trotter):
+        if part is not None:
+            r.expr(part)
+    for o in s.operands:
+        r.expr(o)
+
+
+def _if(r: Resolver, s: ast.If) -> None:
+    r.expr(s.condition)
+    r.nest((s.then, s.orelse))
+
+
+def _for(r: Resolver, s: ast.For) -> None:
+    r.expr(s.range)
+    r.nest((s.body,), [(s.var, s.span)])
+
+
+def _qubits(r: Resolver, s: ast.Qubits) -> None:
+    if s.initial is not None:
+        r.expr(s.initial)
+    for register in s.registers:
+        r.expr(register.size)
+        r.declare(register.name, "qubits", register.span)
+
+
+def _param(r: Resolver, s: ast.Param) -> None:
+    r.type(s.type)
+    if s.initial is not None:
+        r.expr(s.initial)
+    r.declare(s.name, "frozen" if s.frozen else "param", name_span(s, s.name))
+
+
+def _init(r: Resolver, s: ast.Init) -> None:
+    r.expr(s.value)
+    target = s.target
+    base = target.base if isinstance(target, ast.Field) else target
+    if isinstance(base, ast.Name) and r._find(base.id) is None:
+        r.use(base)
+
+
+def _step(r: Resolver, s: ast.Step) -> None:
+    for e in s.sequences:
+        r.expr(e)
+    if s.extra is not None:
+        r.expr(s.extra)
+    outer, r.region = r.region, "a step"
+    r.blocks.append(Block())
+    for name in s.items:
+        r.declare(name, "item", head(s))
+    if s.flag is not None:
+        r.declare(s.flag, "item", head(s))
+    r._statements(s.body)
+    block = r.blocks.pop()
+    r._unused(block)
+    r.region = outer
+    for name, info in block.names.items():
+        r.ended[name] = ("the step", info.span)
+    # What a step of the model emits has a name after it.
+    for name, span in emits_of(s.body):
+        if outer == "a model" and name not in r.blocks[-1].names:
+            r.blocks[-1].names[name] = Info("emit", span, True)
+
+
+def emits_of(body: Iterable[ast.Stmt]) -> Iterable[tuple[str, Span]]:
+    for s in body:
+        if isinstance(s, ast.Emit) and s.name:
+            yield s.name, s.span
+        elif isinstance(s, ast.For):
+            yield from emits_of(s.body)
+        elif isinstance(s, ast.If):
+            yield from emits_of((*s.then, *s.orelse))
+
+
+def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
+    for e in s.sequences:
+        r.expr(e)
+    steps = [x for x in s.body if isinstance(x, ast.Step)]
+    if not steps:
+        r._error(
+            "E0604", head(s), f"the recurrence `{s.name}` has no step",
+            "say what happens at each moment: `step x { … }`",
+        )  # fmt: skip
+    outer, r.region = r.region, "a recurrent block"
+    ended = dict(r.ended)
+    block = r.block(s.body)
+    r.region, r.ended = outer, ended
+    r.declare(s.name, "recurrent", head(s))
+    found = r.blocks[-1].names[s.name]
+    found.members = block.names
+    # Its registers and carries may still be used from outside; told at the end of the model.
+    r.blocks[-1].names.update(
+        {f"{s.name}.{k}": v for k, v in block.names.items()}
+    )
+    for name, info in block.names.items():
+        r.ended[name] = (f"the recurrence `{s.name}`", info.span)
+
+
+STATEMENTS: dict[type, Callable[[Resolver, ast.Stmt], None]] = {
+    ast.Let: _simple("let"),
+    ast.Const: _simple("const"),
+    ast.Readout: _simple("readout"),
+    ast.AnsatzBinding: _simple("ansatz"),
+    ast.Layer: _simple("layer"),
+    ast.Input: _simple("input"),
+    ast.Target: _simple("target"),
+    ast.Carry: _simple("carry"),
+    ast.Param: _param,  # type: ignore[dict-item]
+    ast.Qubits: _qubits,  # type: ignore[dict-item]
+    ast.Update: _update,  # type: ignore[dict-item]
+    ast.Emit: _emit,  # type: ignore[dict-item]
+    ast.Return: _values,
+    ast.Gate: _gate,  # type: ignore[dict-item]
+    ast.Apply: _apply,  # type: ignore[dict-item]
+    ast.Prepare: _values,
+    ast.Reset: _values,
+    ast.Discard: _values,
+    ast.Postselect: _values,
+    ast.Require: _values,
+    ast.If: _if,  # type: ignore[dict-item]
+    ast.For: _for,  # type: ignore[dict-item]
+    ast.Init: _init,  # type: ignore[dict-item]
+    ast.Step: _step,  # type: ignore[dict-item]
+    ast.Recurrent: _recurrent,  # type: ignore[dict-item]
+}
+
+
+def _call(r: Resolver, e: ast.Call) -> None:
+    r.expr(e.func)
+    for a in e.args:
+        r.expr(a.value)
+
+
+def _index(r: Resolver, e: ast.Index) -> None:
+    r.expr(e.base)
+    for i in e.items:
+        r.expr(i)
+
+
+def _range(r: Resolver, e: ast.Range) -> None:
+    for part in (e.lo, e.hi, e.by):
+        if part is not None:
+            r.expr(part)
+
+
+def _field(r: Resolver, e: ast.Field) -> None:
+    r.expr(e.base)
+    if isinstance(e.base, ast.Name):
+        found = r._find(e.base.id)
+        if found is not None and found.members is not None and e.name in found.members:
+            found.members[e.name].used = True
+
+
+def _list(r: Resolver, e: ast.List) -> None:
+    for item in e.items:
+        r.expr(item)
+
+
+def _comprehension(r: Resolver, e: ast.Comprehension) -> None:
+    for clause in e.clauses:
+        r.expr(clause.range)
+        r.blocks.append(Block())
+        r.declare(clause.var, "loop", clause.span)
+        if clause.condition is not None:
+            r.expr(clause.condition)
+    r.expr(e.element)
+    del r.blocks[-len(e.clauses) :]
+
+
+def _read(r: Resolver, e: ast.Read) -> None:
+    r.expr(e.target)
+    if e.last is not None:
+        r.expr(e.last)
+
+
+EXPRESSIONS: dict[type, Callable[[Resolver, ast.Expr], None]] = {
+    ast.Name: lambda r, e: r.use(e),  # type: ignore[arg-type]
+    ast.Unary: lambda r, e: r.expr(e.operand),  # type: ignore[attr-defined]
+    ast.Call: _call,  # type: ignore[dict-item]
+    ast.Index: _index,  # type: ignore[dict-item]
+    ast.Range: _range,  # type: ignore[dict-item]
+    ast.Field: _field,  # type: ignore[dict-item]
+    ast.List: _list,  # type: ignore[dict-item]
+    ast.Comprehension: _comprehension,  # type: ignore[dict-item]
+    ast.Read: _read,  # type: ignore[dict-item]
+    ast.Measure: lambda r, e: r.expr(e.target),  # type: ignore[attr-defined]
+}
+
+
+def forgotten(r: Resolver) -> None:
+    """The warnings, once it is known that nothing is wrong."""
+    for code, span, message, help in r.warnings:
+        r.report.warning(code, span, message, help=help)
+
