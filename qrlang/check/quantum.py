@@ -670,7 +670,7 @@ def read(e: Elaborator, node: ast.Read) -> object:
     if node.last is not None:
         return _read_last(e, node, what, shots, weak)
     if isinstance(what, Probs):
-        return _read_probs(e, what, shots)
+        return _read_probs(e, node, what, shots)
     e.count_op(node)
     if isinstance(what, Observable):
         return _read_sum(e, node, what, shots, weak)
@@ -678,9 +678,17 @@ def read(e: Elaborator, node: ast.Read) -> object:
     if any(c.terms for o in what for c, _ in o.terms):
         parts = [_read_sum(e, node, o, shots, weak) for o in what]
         return as_tensor(e, tuple(parts), node)
-    out = e.builder.value(real(len(what)))
+    out = e.builder.value(real(len(what)), _said(node))
     _expect(e, out, what, shots, weak)
     return of_value(out)
+
+
+def _said(node: ast.Node) -> str:
+    """What a reader calls this readout: `z`, or `each_z` of `each_z(memory)`."""
+    target = node.target if isinstance(node, ast.Read) else node
+    while isinstance(target, ast.Call):
+        target = target.func
+    return target.id if isinstance(target, ast.Name) else ""
 
 
 def _expect(
@@ -700,9 +708,9 @@ def plain(observables: tuple[Observable, ...]) -> tuple[ir.Observable, ...]:
     return tuple(tuple((c.constant, p) for c, p in o.terms) for o in observables)
 
 
-def _read_probs(e: Elaborator, what: Probs, shots: int) -> Tensor:
+def _read_probs(e: Elaborator, node: ast.Read, what: Probs, shots: int) -> Tensor:
     qubits = what.qubits.qubits
-    out = e.builder.value(real(2 ** len(qubits)))
+    out = e.builder.value(real(2 ** len(qubits)), _said(node))
     e.builder.readouts.add(out.id)
     e.builder.quantum(ir.Probabilities(out, qubits, shots))
     for q in qubits[1:]:
@@ -714,12 +722,12 @@ def _read_sum(e: Elaborator, node: ast.Node, o: Observable, shots: int, weak: fl
     """One number; coefficients that are values are multiplied in afterwards."""
     b = e.builder
     if not any(c.terms for c, _ in o.terms):
-        out = b.value(real(1))
+        out = b.value(real(1), _said(node))
         _expect(e, out, (o,), shots, weak)
         return scalar(ir.Angle(0.0, (ir.Term(1.0, out, 0),)))
     coefficients = Tensor(real(len(o.terms)), None, tuple(c for c, _ in o.terms))
     c = b.real_whole(coefficients)
-    out = b.value(real(len(o.terms)))
+    out = b.value(real(len(o.terms)), _said(node))
     _expect(e, out, tuple(Observable(((ir.Angle(1.0), p),)) for _, p in o.terms), shots, weak)
     return of_value(b.matmul(c, out))
 
@@ -749,7 +757,7 @@ def _read_last(e: Elaborator, node: ast.Read, what: object, shots: int, weak: fl
         width = len(observables)
     emitted = loop.reads.get(key)
     if emitted is None:
-        value = e.builder.value(real(width))
+        value = e.builder.value(real(width), _said(node))
         e.builder.readouts.add(value.id)
         loop.body.flush()
         if isinstance(what, Probs):
