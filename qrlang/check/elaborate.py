@@ -13,7 +13,7 @@ from qrlang.check.calls import fits_parameter, header, observed
 from qrlang.check.core import MAX_QUBITS, Abort, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
-from qrlang.check.quantum import inline, plain
+from qrlang.check.quantum import inline, leading_requires, plain
 from qrlang.check.report import Reporter
 from qrlang.check.statements import finish_inits
 from qrlang.check.types import declared
@@ -283,6 +283,11 @@ def definition(
             if size is None:
                 return None
             operands.append(_register(e, r.name, size, r))
+        if isinstance(item, ast.Ansatz):
+            for r, q in zip(item.registers, operands, strict=True):
+                scope.names[r.name] = q
+            if not inline(e, d, item, scope, item, leading_requires(item)):
+                return None
         values: list[Tensor] = []
         for p in getattr(item, "values", ()):
             shape = declared(e, p.type, free=True)
@@ -302,10 +307,7 @@ def definition(
             scope.names[p.name] = t
         outputs: tuple[ir.Output, ...] = ()
         if isinstance(item, ast.Ansatz):
-            for r, q in zip(item.registers, operands, strict=True):
-                scope.names[r.name] = q
-            outer = Scope(module)
-            e.scope = outer
+            e.scope = Scope(module)
             inline(e, d, item, scope, item)
         elif isinstance(item, ast.Circuit):
             result = _circuit(e, d, item, scope, values)
@@ -425,22 +427,27 @@ def check_definition(
     sizes = list(product(WIDTHS, repeat=len(free)))
     if len(free) > 1:
         sizes = [s for s in sizes if sum(s) <= 8][:12]
+    usual = set(sizes)
     needed = [p.name for p in item.params if p.default is None and p.type.name == "int"]
     if any(
         p.default is None and p.type.name not in ("int", "real", "bool", "string", "activation")
         for p in item.params
     ):
         return  # it waits for a definition that only its user has
+    # A readout and a Hamiltonian can't say `require`: they are too narrow where nothing is left.
+    too_small = {"E0308"} if isinstance(item, (ast.Ansatz, ast.Circuit)) else {"E0308", "E0311"}
     allowed = False
     refused: Reporter | None = None
-    later = [tuple([k] * len(free)) for k in (1, 7, 8, 9, 10, 12, 16)]
+    sizes += [tuple([k] * len(free)) for k in (1, 7, 8, 9, 10, 12, 16)]
     for k in (1, 2, 3, 4, 8) if needed else (0,):
-        for size in (*sizes, *(() if allowed else later)):
+        for size in sizes:
+            if allowed and size not in usual:
+                break
             trial = report.child()
             widths = dict(zip(free, size, strict=True))
             definition(library, module, item, widths, dict.fromkeys(needed, k), trial)
             if trial.failed:
-                if any(d.code == "E0308" for d in trial.diagnostics):
+                if any(d.code in too_small for d in trial.diagnostics):
                     refused = refused or trial
                     continue
                 report.take(trial)

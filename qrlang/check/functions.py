@@ -278,6 +278,13 @@ def _of_list(
             return e.error("E0309", node, "the result is too large")
     if any(isinstance(i, Observable) for i in items):
         observables = [i for i in items if isinstance(i, Observable)]
+        if name == "prod":
+            product = items[0]
+            for item in items[1:]:
+                product = binary_operator(
+                    e, ast.Binary("*", node, node, span=node.span), product, item
+                )
+            return product
         if name != "sum" or len(observables) != len(items):
             return e.error("E0310", at, f"`{name}` can't take observables"
                            + (" together with other things" if name == "sum" else ""))  # fmt: skip
@@ -406,13 +413,15 @@ def _flatten(e: Elaborator, node: ast.Call, given: Given) -> object:
 @function("reshape", 2, 10, doc="reshape(x, d, …): the same numbers in another shape")
 def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
     t = _tensor(e, given[0])
-    if not isinstance(t, Tensor):
-        return POISON
     dims: list[int] = []
     for at, d in given[1:]:
         if not isinstance(d, int) or isinstance(d, bool) or d < 1:
             return e.error("E0311", at, f"a dimension is a whole number above 0, found {describe(d)}")
         dims.append(d)
+    if isinstance(t, Pending):
+        want(e, t, tuple(dims), node)
+    if not isinstance(t, Tensor):
+        return POISON
     if math.prod(dims) != t.type.count:
         shown = ", ".join(map(str, dims))
         return e.error(

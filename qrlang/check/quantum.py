@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from qrlang.check.arithmetic import as_tensor, numeric, of_value, scalar, want
 from qrlang.check.builder import scale_angle
@@ -535,30 +536,47 @@ def _ansatz(
             for arg in values:
                 e.eval(arg.value)
         return
-    if values is not None and not bind_values(e, d, scope, node.callee, values):
-        return
     item = d.item
     assert isinstance(item, ast.Ansatz)
+    if not inline(e, d, item, scope, node, leading_requires(item)):
+        return
+    if values is not None and not bind_values(e, d, scope, node.callee, values):
+        return
     inline(e, d, item, scope, node)
 
 
-def inline(e: Elaborator, d: Definition, item: ast.Ansatz, scope: Scope, node: ast.Node) -> None:
-    """Writes an ansatz's gates here."""
+def leading_requires(item: ast.Ansatz) -> tuple[ast.Stmt, ...]:
+    """They hold before the shapes of the angles are looked at, which may make no sense without."""
+    return tuple(takewhile(lambda s: isinstance(s, ast.Require), item.body))
+
+
+def inline(
+    e: Elaborator,
+    d: Definition,
+    item: ast.Ansatz,
+    scope: Scope,
+    node: ast.Node,
+    body: tuple[ast.Stmt, ...] | None = None,
+) -> bool:
+    """Writes an ansatz's gates (or only some of its statements) here; False if it is refused."""
+    if body == ():
+        return True
     if not e.enter(node, d):
-        return
+        return False
     frame = e.frame(node, item.name)
     saved = (e.scope, e.region, e.place, e.in_for, e.in_if)
     e.place = e.place_of(node)
     e.scope, e.region, e.in_for, e.in_if = scope, "ansatz", 0, 0
     e.report.frames.append(frame)
     try:
-        e.block(item.body)
+        e.block(item.body if body is None else body)
     except Rejected:
-        pass
+        return False
     finally:
         e.report.frames.pop()
         e.scope, e.region, e.place, e.in_for, e.in_if = saved
         e.active.pop()
+    return True
 
 
 def _matrix(e: Elaborator, node: ast.Apply, t: Tensor, operands: list[Qubits]) -> None:

@@ -599,6 +599,16 @@ def emits_of(body: Iterable[ast.Stmt]) -> Iterable[tuple[str, Span]]:
             yield from emits_of((*s.then, *s.orelse))
 
 
+def _gives_the_result(body: tuple[ast.Stmt, ...]) -> bool:
+    """Whether something is emitted without a name: what the model gives at each step."""
+    return any(
+        (isinstance(s, ast.Emit) and not s.name)
+        or (isinstance(s, ast.For) and _gives_the_result(s.body))
+        or (isinstance(s, ast.If) and _gives_the_result((*s.then, *s.orelse)))
+        for s in body
+    )
+
+
 def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     for e in s.sequences:
         r.expr(e)
@@ -615,6 +625,7 @@ def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     r.declare(s.name, "recurrent", head(s))
     found = r.blocks[-1].names[s.name]
     found.members = block.names
+    found.used = any(_gives_the_result(step.body) for step in steps)
     # Its registers and carries may still be used from outside; told at the end of the model.
     r.blocks[-1].names.update(
         {f"{s.name}.{k}": v for k, v in block.names.items()}
