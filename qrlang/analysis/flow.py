@@ -61,7 +61,9 @@ def weights_of(op: Op) -> tuple[str, ...]:
         name = getattr(op, field, None)
         if isinstance(name, str):
             names.append(name)
-    names.extend(getattr(op, "weights", ()))
+    weights = getattr(op, "weights", ())  # of attention; those of a weighted sum are a value
+    if isinstance(weights, tuple):
+        names.extend(weights)
     return tuple(names)
 
 
