@@ -75,7 +75,7 @@ class Backward:
                     self._element(element, seen)
             case Expect():
                 if self.counts(op):
-                    words = [word for observable in op.observables for _, word in observable]
+                    words = [word for observable in op.observables for c, word in observable if c]
                     for word in words:  # a weak one only damps words, which stay what they are
                         seen.add(word)
             case Probabilities():

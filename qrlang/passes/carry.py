@@ -174,10 +174,11 @@ class _Mover:
 
 def _with(diagonal: Diagonal, phases: Iterable[_Phase], vector: Value) -> Diagonal:
     """The diagonal and the carried phases."""
-    terms = dict(diagonal.terms)
-    for phase in phases:
-        mask = tuple(sorted(phase.mask))
-        angle = Angle(0.0, (Term(phase.sign, vector, phase.index),))
+    carried = (
+        (tuple(sorted(p.mask)), Angle(0.0, (Term(p.sign, vector, p.index),))) for p in phases
+    )
+    terms: dict[tuple[int, ...], Angle] = {}
+    for mask, angle in (*diagonal.terms, *carried):
         terms[mask] = add(terms[mask], angle) if mask in terms else angle
     return Diagonal(tuple(sorted(terms.items(), key=lambda term: (len(term[0]), term[0]))))
 

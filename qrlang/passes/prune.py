@@ -55,7 +55,7 @@ class Prune:
             program = self._behind(program)
             if program == before:
                 break
-        return program
+        return join(program)
 
     def _ahead(self, program: Program) -> Program:
         """By what is read later."""
