@@ -19,7 +19,7 @@ class Column:
     kind: str  # real, token, class, bit, state, unitary
     shape: tuple[int, ...] | None = ()
     size: int | None = None
-    seq: bool = False
+    seq: bool | None = False  # None: one at each moment, or one at the end
 
     def __str__(self) -> str:
         if self.kind in ("real", "bit"):
@@ -27,6 +27,8 @@ class Column:
         else:
             dims = "" if self.size is None else str(self.size)
         text = self.kind + (f"[{dims}]" if dims else "")
+        if self.seq is None:
+            return f"{text} or seq[{text}]"
         return f"seq[{text}]" if self.seq else text
 
 
@@ -74,7 +76,7 @@ _MNIST_ROWS = _fixed(_rows(28), _classes(10))
 _MNIST_PIXELS = _fixed(_rows(1), _classes(10))
 _NEXT = _fixed(_TOKENS, _TOKENS)
 _REVIEWS = _fixed(_TOKENS, _classes(2))
-_FORECAST = _fixed(_SERIES, _SERIES)
+_FORECAST = _fixed(_SERIES, Column("real", (1,), seq=None))
 
 
 def _symbols(arguments: Mapping[str, Number]) -> tuple[Column, ...]:
@@ -83,7 +85,7 @@ def _symbols(arguments: Mapping[str, Number]) -> tuple[Column, ...]:
 
 
 def _windows(arguments: Mapping[str, Number]) -> tuple[Column, ...]:
-    return (_SERIES, _VALUE)
+    return (_SERIES, Column("real", (1,), seq=None))
 
 
 _VOCABULARY = Argument("vocabulary", "int", 10_000, 2)
@@ -130,7 +132,7 @@ DATA_SETS: dict[str, DataSet] = {
                 (Argument("tau", "int", 17, 1), _LENGTH)),
         DataSet("narma", "a nonlinear moving average of noise", _FORECAST,
                 (Argument("order", "int", 10, 1), _LENGTH)),
-        DataSet("lorenz", "the Lorenz system, one step ahead", _fixed(_rows(3), _rows(3)),
+        DataSet("lorenz", "the Lorenz system, one step ahead", _fixed(_rows(3), Column("real", (3,), seq=None)),
                 (_LENGTH,)),
         DataSet("csv", "columns of a CSV file of your own", _any, (Argument("path", "string"),)),
         DataSet("npz", "arrays of a NumPy file of your own", _any, (Argument("path", "string"),)),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from qrlang.check.builder import add_angles, scale_angle
 from qrlang.check.constants import MAX_LIST, Wrong, arithmetic, function, is_number
 from qrlang.check.core import Elaborator
-from qrlang.check.observables import add_observables, multiply_observables, scale_observable
+from qrlang.check.observables import IDENTITY, add_observables, multiply_observables, scale_observable
 from qrlang.check.values import POISON, Observable, Pending, Poison, Probs, Readout, Tensor, describe
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
@@ -273,6 +273,16 @@ def bit_type(count: int) -> Type:
     return Type("bit", (count,))
 
 
+def _identity_times(e: Elaborator, x: object, at: ast.Node) -> Observable | None:
+    if isinstance(x, Observable):
+        return x
+    if is_number(x):
+        return scale_observable(IDENTITY, float(x))  # type: ignore[arg-type]
+    if isinstance(x, Tensor) and not x.type.shape and not x.type.seq and x.type.kind == "real":
+        return Observable(((e.builder.angle(x), ()),))
+    return None
+
+
 def _observables(e: Elaborator, node: ast.Binary, a: object, b: object) -> object:
     op = node.op
     if isinstance(a, Observable) and isinstance(b, Observable):
@@ -300,12 +310,11 @@ def _observables(e: Elaborator, node: ast.Binary, a: object, b: object) -> objec
                     return Observable(
                         tuple((scale_angle(angle, c.constant), p) for c, p in obs.terms)
                     )
-    elif op in ("+", "-") and (is_number(a) or is_number(b)):
-        word = "`I`"
-        return e.error(
-            "E0310", node, "an observable and a number can't be added",
-            help=f"write the number times the identity: `0.5 * {word[1:-1]}`",
-        )  # fmt: skip
+    elif op in ("+", "-"):
+        # A number among observables is that many times the identity.
+        both = [_identity_times(e, x, side) for x, side in ((a, node.left), (b, node.right))]
+        if both[0] is not None and both[1] is not None:
+            return add_observables(both[0], both[1], 1.0 if op == "+" else -1.0)
     return e.error(
         "E0310", node, f"{describe(a)} and {describe(b)} can't be {NAME_OF.get(op, 'combined')}",
         help="observables are multiplied by numbers and each other, and added",

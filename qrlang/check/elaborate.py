@@ -436,23 +436,24 @@ def check_definition(
         return  # it waits for a definition that only its user has
     # A readout and a Hamiltonian can't say `require`: they are too narrow where nothing is left.
     too_small = {"E0308"} if isinstance(item, (ast.Ansatz, ast.Circuit)) else {"E0308", "E0311"}
-    allowed = False
+    usual = [(k, s) for k in ((1, 2, 3, 4, 8) if needed else (0,)) for s in sizes]
+    # Only for those that refuse every usual size:
+    rare = [(k, (w,) * len(free)) for k, _ in usual[:: len(sizes)] for w in (1, 7, 8, 9, 10, 12, 16)]
     refused: Reporter | None = None
-    sizes += [tuple([k] * len(free)) for k in (1, 7, 8, 9, 10, 12, 16)]
-    for k in (1, 2, 3, 4, 8) if needed else (0,):
-        for size in sizes:
-            if allowed and size not in usual:
-                break
+    for candidates in (usual, rare if free else []):
+        allowed = False
+        for k, size in candidates:
             trial = report.child()
             widths = dict(zip(free, size, strict=True))
             definition(library, module, item, widths, dict.fromkeys(needed, k), trial)
-            if trial.failed:
-                if any(d.code in too_small for d in trial.diagnostics):
-                    refused = refused or trial
-                    continue
+            if not trial.failed:
+                allowed = True
+            elif any(d.code == "E0308" for d in trial.diagnostics):
+                refused = refused or trial
+            else:
                 report.take(trial)
                 return
-            allowed = True
-    if not allowed and refused is not None:
+        if allowed:
+            return
+    if refused is not None:
         report.take(refused)
-

@@ -252,6 +252,8 @@ def _reduction(name: str) -> Callable[..., object]:
                 )
             items = tuple(thing)
         if not items:
+            if name in ("sum", "prod"):
+                return 0 if name == "sum" else 1
             return e.error("E0311", at, f"`{name}` of an empty list")
         return _of_list(e, node, name, items, at)
 
@@ -285,10 +287,16 @@ def _of_list(
                     e, ast.Binary("*", node, node, span=node.span), product, item
                 )
             return product
-        if name != "sum" or len(observables) != len(items):
-            return e.error("E0310", at, f"`{name}` can't take observables"
-                           + (" together with other things" if name == "sum" else ""))  # fmt: skip
-        return sum_observables(observables)
+        if name not in ("sum", "prod"):
+            return e.error("E0310", at, f"`{name}` can't take observables",
+                           help="`sum` and `prod` can")  # fmt: skip
+        if name == "sum" and len(observables) == len(items):
+            return sum_observables(observables)
+        result: object = items[0]
+        link = ast.Binary("+" if name == "sum" else "*", node, node, span=node.span)
+        for item in items[1:]:
+            result = binary_operator(e, link, result, item)
+        return result
     if name == "sum" and all(is_number(i) or isinstance(i, Tensor) for i in items):
         # Scalars stay affine, so that a sum can be an angle; tensors are added one by one.
         total = items[0]

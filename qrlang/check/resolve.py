@@ -589,14 +589,14 @@ def _step(r: Resolver, s: ast.Step) -> None:
             r.blocks[-1].names[name] = Info("emit", span, True)
 
 
-def emits_of(body: Iterable[ast.Stmt]) -> Iterable[tuple[str, Span]]:
+def emits_of(body: Iterable[ast.Stmt], named: bool = True) -> Iterable[tuple[str, Span]]:
     for s in body:
-        if isinstance(s, ast.Emit) and s.name:
-            yield s.name, s.span
+        if isinstance(s, ast.Emit) and bool(s.name) == named:
+            yield s.name or "", s.span
         elif isinstance(s, ast.For):
-            yield from emits_of(s.body)
+            yield from emits_of(s.body, named)
         elif isinstance(s, ast.If):
-            yield from emits_of((*s.then, *s.orelse))
+            yield from emits_of((*s.then, *s.orelse), named)
 
 
 def _gives_the_result(body: tuple[ast.Stmt, ...]) -> bool:
@@ -625,6 +625,8 @@ def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     r.declare(s.name, "recurrent", head(s))
     found = r.blocks[-1].names[s.name]
     found.members = block.names
+    # What its step emits without a name is the result of the model.
+    found.used = any(not name for step in steps for name, _ in emits_of(step.body, named=False))
     found.used = any(_gives_the_result(step.body) for step in steps)
     # Its registers and carries may still be used from outside; told at the end of the model.
     r.blocks[-1].names.update(

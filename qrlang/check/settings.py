@@ -318,7 +318,7 @@ def _open(column: Column) -> str:
 
 
 def fits_column(type_: Type, column: Column) -> bool:
-    if type_.kind != column.kind or type_.seq != column.seq:
+    if type_.kind != column.kind or column.seq not in (None, type_.seq):
         return False
     if column.kind in ("real", "bit"):
         return column.shape is None or type_.shape == column.shape

@@ -1,0 +1,194 @@
+"""Warnings that only the analysis of a whole model can give, with their places in its text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from qrlang.analysis.findings import Finding, findings
+from qrlang.check.model import CheckedModel
+from qrlang.diagnostics import Diagnostic, Note
+from qrlang.ir.program import Diagonal, Evolve, Expect, Gate, Program, Run, Unitary
+from qrlang.ir.walk import walk
+from qrlang.source import Span
+
+
+def warnings_of(model: CheckedModel) -> tuple[Diagnostic, ...]:
+    """Each thing once, however often its line was unrolled, in the order of places."""
+    found = findings(model.program)
+    out = [
+        *_dead_angles(model, [f for f in found if f.kind == "dead-angle"]),
+        *_unused(model, [f for f in found if f.kind in ("unused-weight", "unused-layer")]),
+    ]
+    for finding in found:
+        match finding.kind:
+            case "product":
+                out.append(_product(model, finding))
+            case "constant-readout":
+                out.append(_constant(model, finding))
+            case "memory-unread":
+                out.append(_unread(model, finding))
+            case "memory-unwritten":
+                out.append(_unwritten(model, finding))
+    return tuple(sorted(out, key=lambda d: (d.span.source.name, d.span.start, d.code)))
+
+
+def _places(model: CheckedModel, place: int) -> tuple[Span, Span]:
+    """The user's own line, and the innermost line (in a library, perhaps)."""
+    outer = model.places.outermost(place) or model.declaration.span
+    inner = model.places.gates[place].span if 0 <= place < len(model.places.gates) else outer
+    return outer, inner
+
+
+# --- angles ---
+
+
+def _dead_angles(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnostic]:
+    """One for each line; it says so if only some of the gates that the line makes are meant."""
+    if not found:
+        return
+    all_of = Counter(_places(model, place) for place in _turned(model.program))
+    groups: dict[tuple[Span, Span], list[Finding]] = {}
+    for finding in found:
+        groups.setdefault(_places(model, finding.places[0]), []).append(finding)
+    for (outer, inner), group in groups.items():
+        first = group[0].detail
+        gate = "evolution" if first["gate"] == "evolve" else f"`{first['gate']}`"
+        every = all_of[outer, inner]
+        if len(group) < every:
+            said = f"{len(group)} of the {every} angles that this line makes cannot change any readout"
+        elif every > 1:
+            said = "the angles that this line makes cannot change any readout"
+        else:
+            said = "this angle cannot change any readout"
+        ahead = first["why"] == "ahead"
+        reason = (
+            "nothing that is read later notices it" if ahead
+            else "on the state at this point it is only a phase"
+        )  # fmt: skip
+        notes = [] if inner == outer else [Note(f"the {gate} is here", inner)]
+        yield Diagnostic(
+            "W0801",
+            f"{said}: {reason}",
+            outer,
+            label=f"the gradient of this {gate} is always zero",
+            help="leave it out, or put it before a gate that does not commute with it, or read in "
+            "another basis" if ahead else "leave it out, or put something before it that makes a "
+            "superposition",
+            notes=tuple(notes),
+        )  # fmt: skip
+
+
+def _turned(program: Program) -> Iterator[int]:
+    """The place of every angle that is not constant."""
+    for op in walk(program.body):
+        if isinstance(op, Evolve):
+            yield from (op.place for angle, word in op.terms if word and angle.terms)
+        elif isinstance(op, Unitary):
+            for element in op.elements:
+                match element:
+                    case Gate():
+                        yield from (element.place for a in element.angles if a.terms)
+                    case Run():
+                        yield from (g.place for g in element.gates for a in g.angles if a.terms)
+                    case Diagonal():
+                        yield from (-1 for _, a in element.terms if a.terms)
+
+
+# --- structure ---
+
+
+def _named(model: CheckedModel, *names: str) -> Span:
+    for name in names:
+        if name in model.places.names:
+            return model.places.names[name]
+    return model.declaration.span
+
+
+def _product(model: CheckedModel, finding: Finding) -> Diagnostic:
+    parts = finding.detail["parts"]
+    shown = "; ".join(_qubits(part) for part in parts[:4]) + ("; …" if len(parts) > 4 else "")
+    return Diagnostic(
+        "W0802",
+        f"these qubits can never be entangled: the model is a product of {len(parts)} smaller ones",
+        _named(model, *finding.names),
+        label=shown,
+        help="let a gate on two qubits join them, or make them models of their own",
+    )
+
+
+def _qubits(part: tuple[tuple[str, int], ...]) -> str:
+    names: dict[str, list[int]] = {}
+    for name, i in part:
+        names.setdefault(name, []).append(i)
+    return ", ".join(f"{name}[{', '.join(map(str, ii))}]" for name, ii in names.items())
+
+
+def _constant(model: CheckedModel, finding: Finding) -> Diagnostic:
+    indices, constants = finding.detail["indices"], finding.detail["constants"]
+    values = sorted({f"{c:g}" for c in constants})
+    size = _size(model.program, finding.values[0])
+    if size == len(indices):
+        said = "this readout is constant" if size == 1 else "these readouts are constant"
+    else:
+        which = ", ".join(map(str, indices[:6])) + (", …" if len(indices) > 6 else "")
+        said = f"{len(indices)} of these {size} readouts are constant (those at {which})"
+    return Diagnostic(
+        "W0803",
+        f"{said}: always {' or '.join(values[:3])}",
+        model.places.values.get(finding.values[0], model.declaration.span),
+        label="does not depend on any input or angle",
+        help="read another observable, or read after gates that change it",
+    )
+
+
+def _size(program: Program, value: int) -> int:
+    sizes = (op.out.type.count for op in walk(program.body)
+             if isinstance(op, Expect) and op.out.id == value)  # fmt: skip
+    return next(sizes, 0)
+
+
+def _unused(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnostic]:
+    """Once for a layer, however many tensors it has."""
+    groups: dict[Span, str] = {}
+    for finding in found:
+        [name] = finding.names
+        layer = name.rsplit(".", 1)[0]
+        groups.setdefault(_named(model, name, layer), name if "." not in name else layer)
+    for span, name in groups.items():
+        yield Diagnostic(
+            "W0804",
+            f"`{name}` reaches no output",
+            span,
+            label="nothing that leaves the model depends on it",
+            help="use it on the way to the output, or remove it",
+        )
+
+
+# --- memory ---
+
+
+def _unread(model: CheckedModel, finding: Finding) -> Diagnostic:
+    loop, *what = finding.names
+    carries = finding.detail.get("carries", ())
+    named = ", ".join(f"`{n}`" for n in what)
+    return Diagnostic(
+        "W0805",
+        f"the memory of `{loop}` is never read: nothing from an earlier step reaches an output",
+        _named(model, *(f"{loop}.{n}" for n in what), *what, loop),
+        label=f"what {named} keep{'s' if len(what) == 1 else ''} from step to step is lost",
+        help="let a later step or the output depend on it"
+        if carries else "read it in the step, or after the last one",
+    )  # fmt: skip
+
+
+def _unwritten(model: CheckedModel, finding: Finding) -> Diagnostic:
+    loop, *what = finding.names
+    named = ", ".join(f"`{n}`" for n in what)
+    return Diagnostic(
+        "W0806",
+        f"the input of `{loop}` never gets into its memory",
+        _named(model, *(f"{loop}.{n}" for n in what), *what, loop),
+        label=f"nothing that depends on the input changes {named}",
+        help="let an angle (or the next value of a carry) depend on the input",
+    )
