@@ -433,25 +433,26 @@ def li_block(qc: QuantumCircuit, a: Angles) -> None:
         qc.cx(i, (i + 1) % n)
 
 
-def neuron(qc: QuantumCircuit, a: Angles) -> None:
-    """Inputs first, then the ancilla, then the output qubit."""
-    n = qc.num_qubits - 2
-    theta = [next(a) for _ in range(n + 1)]
-    qc.ry(theta[n], n)
-    for i in range(n):
-        qc.cry(theta[i], i, n)
-    qc.cry(pi, n, n + 1)
-    for i in reversed(range(n)):
-        qc.cry(-theta[i], i, n)
-    qc.ry(-theta[n], n)
+def neuron(qc: QuantumCircuit, a: Angles, lane: int) -> None:
+    """The ancilla is the last qubit."""
+    n = qc.num_qubits
+    theta = [next(a) for _ in range(n - 1)]
+    fed = [i for i in range(n - 1) if i != lane]
+    qc.ry(theta[-1], n - 1)
+    for angle, i in zip(theta, fed, strict=False):
+        qc.cry(angle, i, n - 1)
+    qc.cry(pi, n - 1, lane)
+    for angle, i in reversed(list(zip(theta, fed, strict=False))):
+        qc.cry(-angle, i, n - 1)
+    qc.ry(-theta[-1], n - 1)
 
 
-def sum_angle(qc: QuantumCircuit, a: Angles) -> None:
-    n = qc.num_qubits - 1
-    theta = [next(a) for _ in range(n + 1)]
-    qc.ry(theta[n], n)
-    for i in range(n):
-        qc.cry(theta[i], i, n)
+def feed(qc: QuantumCircuit, a: Angles, lane: int) -> None:
+    n = qc.num_qubits
+    theta = [next(a) for _ in range(n - 1)]
+    qc.ry(theta.pop(), n - 1)
+    for i in [i for i in range(n - 1) if i != lane]:
+        qc.cry(theta.pop(0), i, n - 1)
 
 
 def rx_rz_rx(qc: QuantumCircuit, a: Angles) -> None:

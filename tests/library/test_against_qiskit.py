@@ -104,8 +104,8 @@ CASES = [
     Case("transform.roll", oracle.roll),
     Case("qcnn.convolution", oracle.convolution),
     Case("cell.li_block", oracle.li_block, least=3),
-    Case("cell.neuron", oracle.neuron, registers={"q": 0, "ancilla": -1, "out": -1}, least=1),
-    Case("cell.sum_angle", oracle.sum_angle, registers={"q": 0, "total": -1}, least=1),
+    Case("cell.neuron", oracle.neuron, least=3, settings=({"lane": 0}, {"lane": 1})),
+    Case("cell.feed", oracle.feed, least=3, settings=({"lane": 0}, {"lane": 1})),
     Case("cell.emcz_ladder", oracle.emcz_ladder(2), {"e": -2, "m": 0}, 1, LAYERS),
     Case("cell.emcz_cross", oracle.emcz_cross(2), {"e": -2, "m": 0}, 1, LAYERS),
 ]  # fmt: skip
@@ -232,13 +232,13 @@ def test_swap_test_reads_the_overlap() -> None:
 
 
 def test_neuron_rotates_by_a_steep_function() -> None:
-    """Post-selected, it turns |0⟩ of the output by 2 atan(tan² φ): Cao et al., arXiv 1711.11240."""
+    """Post-selected, it turns |0⟩ by 2 atan(tan² φ/2): Cao et al., arXiv 1711.11240."""
     theta = np.array([0.7, -0.4, 0.9])
-    program = elaborate("cell.neuron", {"q": 2, "anc": 1, "out": 1}, [3]).program
+    program = elaborate("cell.neuron", {"q": 4}, [3], "lane: 2").program
     u = matrix(program, [theta])
     for bits in range(4):
-        column = u[:, bits << 2].reshape(4, 2, 2)[bits]
-        kept = column[0] / np.linalg.norm(column[0])
+        column = u[:, bits << 2].reshape(4, 2, 2)[bits]  # lane, ancilla
+        kept = column[:, 0] / np.linalg.norm(column[:, 0])
         angle = theta[2] + theta[0] * (bits >> 1) + theta[1] * (bits & 1)
-        q = 2 * np.arctan(np.tan(angle / 2) ** 2)
-        assert np.allclose(abs(kept), [abs(np.cos(q / 2)), abs(np.sin(q / 2))])
+        q = np.arctan(np.tan(angle / 2) ** 2)
+        assert np.allclose(abs(kept), [abs(np.cos(q)), abs(np.sin(q))])
