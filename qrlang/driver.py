@@ -116,10 +116,14 @@ class Compilation:
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Everything that the front end has to say."""
         found = (*self.syntax, *self._checked[1])
-        return found if has_errors(found) else (*found, *self.warnings)
+        return found if self.failed else (*found, *self.warnings)
+
+    @property
+    def failed(self) -> bool:
+        return has_errors((*self.syntax, *self._checked[1]))
 
     def models(self) -> list[CheckedModel]:
-        if has_errors((*self.syntax, *self._checked[1])):
+        if self.failed:
             raise CompileError
         return list(self.checked.models.values())
 

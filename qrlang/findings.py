@@ -6,11 +6,26 @@ from collections import Counter
 from collections.abc import Iterator
 
 from qrlang.analysis.findings import Finding, findings
+from qrlang.analysis.flow import Flow, weights_of
+from qrlang.analysis.purity import per_shot
 from qrlang.check.model import CheckedModel
 from qrlang.diagnostics import Diagnostic, Note
-from qrlang.ir.program import Diagonal, Evolve, Expect, Gate, Program, Run, Unitary
-from qrlang.ir.walk import walk
+from qrlang.ir.program import (
+    CallExtern,
+    Channel,
+    Diagonal,
+    Evolve,
+    Expect,
+    Gate,
+    If,
+    Program,
+    Run,
+    Unitary,
+)
+from qrlang.ir.walk import uses, walk
 from qrlang.source import Span
+
+QUANTUM = (Unitary, Evolve, Channel)
 
 
 def warnings_of(model: CheckedModel) -> tuple[Diagnostic, ...]:
@@ -18,11 +33,11 @@ def warnings_of(model: CheckedModel) -> tuple[Diagnostic, ...]:
     found = findings(model.program)
     out = [
         *_dead_angles(model, [f for f in found if f.kind == "dead-angle"]),
-        *_unused(model, [f for f in found if f.kind in ("unused-weight", "unused-layer")]),
+        *_unused(model, found),
     ]
     for finding in found:
         match finding.kind:
-            case "product":
+            case "product" if not _fed_forward(model.program):
                 out.append(_product(model, finding))
             case "constant-readout":
                 out.append(_constant(model, finding))
@@ -44,39 +59,49 @@ def _places(model: CheckedModel, place: int) -> tuple[Span, Span]:
 
 
 def _dead_angles(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnostic]:
-    """One for each line; it says so if only some of the gates that the line makes are meant."""
+    """One for each line of the user's; it says so if only some of its angles are meant."""
     if not found:
         return
-    all_of = Counter(_places(model, place) for place in _turned(model.program))
-    groups: dict[tuple[Span, Span], list[Finding]] = {}
+    all_of = Counter(_places(model, place)[0] for place in _turned(model.program))
+    groups: dict[Span, list[Finding]] = {}
     for finding in found:
-        groups.setdefault(_places(model, finding.places[0]), []).append(finding)
-    for (outer, inner), group in groups.items():
-        first = group[0].detail
-        gate = "evolution" if first["gate"] == "evolve" else f"`{first['gate']}`"
-        every = all_of[outer, inner]
+        groups.setdefault(_places(model, finding.places[0])[0], []).append(finding)
+    for outer, group in groups.items():
+        every, ahead = all_of[outer], group[0].detail["why"] == "ahead"
         if len(group) < every:
-            said = f"{len(group)} of the {every} angles that this line makes cannot change any readout"
-        elif every > 1:
-            said = "the angles that this line makes cannot change any readout"
+            said = f"{len(group)} of the {every} angles that this line makes cannot"
         else:
-            said = "this angle cannot change any readout"
-        ahead = first["why"] == "ahead"
+            said = "the angles that this line makes cannot" if every > 1 else "this angle cannot"
         reason = (
-            "nothing that is read later notices it" if ahead
-            else "on the state at this point it is only a phase"
-        )  # fmt: skip
-        notes = [] if inner == outer else [Note(f"the {gate} is here", inner)]
+            "nothing that is read later notices them"
+            if ahead
+            else "on the state at this point they are only phases"
+        )
+        help = (
+            "leave them out, or let a gate follow that does not commute with them, or read in "
+            "another basis"
+            if ahead
+            else "leave them out, or put something before them that makes a superposition"
+        )
+        if every == 1:
+            reason, help = reason.replace("them", "it"), help.replace("them", "it")
+            reason = reason.replace("they are only phases", "it is only a phase")
+        gates = dict.fromkeys(_places(model, f.places[0])[1] for f in group)
+        notes = [Note("made here", span) for span in gates if span != outer][:3]
+        names = ", ".join(dict.fromkeys(_gate(f) for f in group))
         yield Diagnostic(
             "W0801",
-            f"{said}: {reason}",
+            f"{said} change any readout: {reason}",
             outer,
-            label=f"the gradient of this {gate} is always zero",
-            help="leave it out, or put it before a gate that does not commute with it, or read in "
-            "another basis" if ahead else "leave it out, or put something before it that makes a "
-            "superposition",
+            label=f"the gradient of {'these' if every > 1 else 'this'} {names} is always zero",
+            help=help,
             notes=tuple(notes),
-        )  # fmt: skip
+        )
+
+
+def _gate(finding: Finding) -> str:
+    gate = finding.detail["gate"]
+    return "evolution" if gate == "evolve" else f"`{gate}`"
 
 
 def _turned(program: Program) -> Iterator[int]:
@@ -103,6 +128,15 @@ def _named(model: CheckedModel, *names: str) -> Span:
         if name in model.places.names:
             return model.places.names[name]
     return model.declaration.span
+
+
+def _fed_forward(program: Program) -> bool:
+    """A measured bit steers gates: it ties qubits together that no gate joins."""
+    tied = per_shot(program)
+    return any(
+        isinstance(op, If) or (isinstance(op, QUANTUM) and any(v.id in tied for v in uses(op)))
+        for op in walk(program.body)
+    )
 
 
 def _product(model: CheckedModel, finding: Finding) -> Diagnostic:
@@ -149,12 +183,16 @@ def _size(program: Program, value: int) -> int:
 
 
 def _unused(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnostic]:
-    """Once for a layer, however many tensors it has."""
+    """Once for a layer, however many tensors it has; not if a dead angle is the reason."""
+    dead = {f.places[0] for f in found if f.kind == "dead-angle"}
+    explained = _behind(model.program, dead) if dead else set()
     groups: dict[Span, str] = {}
     for finding in found:
-        [name] = finding.names
-        layer = name.rsplit(".", 1)[0]
-        groups.setdefault(_named(model, name, layer), name if "." not in name else layer)
+        if finding.kind in ("unused-weight", "unused-layer"):
+            [name] = finding.names
+            layer = name.rsplit(".", 1)[0]
+            if name not in explained:
+                groups.setdefault(_named(model, name, layer), name if "." not in name else layer)
     for span, name in groups.items():
         yield Diagnostic(
             "W0804",
@@ -163,6 +201,35 @@ def _unused(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnostic]:
             label="nothing that leaves the model depends on it",
             help="use it on the way to the output, or remove it",
         )
+
+
+def _behind(program: Program, places: set[int]) -> set[str]:
+    """Names of the weights and extern layers that angles at these places are made of."""
+    made = Flow(program)
+    waiting = []
+    for op in walk(program.body):
+        if isinstance(op, Evolve) and op.place in places:
+            waiting += uses(op)
+        if isinstance(op, Unitary):
+            for element in op.elements:
+                gates = element.gates if isinstance(element, Run) else (element,)
+                for gate in gates:
+                    if isinstance(gate, Gate) and gate.place in places:
+                        waiting += [t.value for a in gate.angles for t in a.terms]
+    seen: set[int] = set()
+    names: set[str] = set()
+    while waiting:
+        value = waiting.pop()
+        if value.id in seen:
+            continue
+        seen.add(value.id)
+        op = made.maker.get(value.id)
+        if op is not None:
+            names.update(weights_of(op))
+            if isinstance(op, CallExtern):
+                names.add(op.layer)
+        waiting += made.sources(value)
+    return names
 
 
 # --- memory ---

@@ -36,14 +36,5 @@ def command(
         report.print_json({"ok": not wrong, "diagnostics": report.as_data(found)})
     else:
         report.show(found, color)
-        _summary(found)
     if wrong:
         raise Wrong
-
-
-def _summary(found: list[Diagnostic]) -> None:
-    errors = sum(d.severity == "error" for d in found)
-    counts = [(errors, "error"), (len(found) - errors, "warning")]
-    parts = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n]
-    if parts:
-        click.echo(", ".join(parts), err=True)
