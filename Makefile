@@ -16,7 +16,7 @@ HERE := $(shell printf '%s' '$(CURDIR)' | cksum | cut -d ' ' -f 1)
 DEPS := pyproject.toml setup.py constraints.txt
 # --no-build-isolation: the pinned setuptools in .venv builds, so nothing is fetched twice.
 INSTALL := $(PIP) install --quiet --no-build-isolation -c constraints.txt
-EXAMPLE := examples/qrnn.qrl
+EXAMPLE := examples/qrnn/rows.qrl
 
 .PHONY: demo test lint types clean
 .NOTPARALLEL:
