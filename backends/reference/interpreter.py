@@ -265,10 +265,10 @@ class _Machine:
     def _step_ends(self, op: Loop, branches: list[Branch]) -> list[Branch]:
         for b in branches:
             kept = [b.values[carry.next.id] for carry in op.carries]
+            for emit in op.emits:  # before the carries: what is emitted may be one of them
+                b.values[emit.out.id] = (*b.values[emit.out.id], b.values[emit.value.id])
             for carry, value in zip(op.carries, kept, strict=True):
                 b.values[carry.arg.id] = value
-            for emit in op.emits:
-                b.values[emit.out.id] = (*b.values[emit.out.id], b.values[emit.value.id])
         if len(branches) < 2:
             return branches
         return self._merge(branches, self.liveness.between_steps(op))
