@@ -1,0 +1,69 @@
+"""Every ```qrl block of the README and of docs/ is compiled; generated tables are up to date.
+
+The word after `qrl` says what is expected: nothing means that the block checks without an error,
+a code (`E0302`) that it gives exactly that error.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from qrlang.check import check_file
+from qrlang.check.library import Library
+from qrlang.source import Source
+from qrlang.syntax.parser import parse
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"^```qrl *(?P<want>\S*)[^\n]*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks() -> list[object]:
+    found: list[object] = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            where = f"{page.relative_to(ROOT)}:{line}"
+            found.append(pytest.param(where, match["text"], match["want"], id=where))
+    return found
+
+
+@pytest.mark.parametrize(("where", "text", "want"), blocks())
+def test_block_compiles(where: str, text: str, want: str) -> None:
+    tree, syntax = parse(Source(where, text))
+    _, checked = check_file(tree, Library())
+    errors = [d.code for d in (*syntax, *checked) if d.severity == "error"]
+    assert errors == ([want] if want else []), [d.message for d in (*syntax, *checked)]
+
+
+def test_pages_have_blocks() -> None:
+    assert len(blocks()) > 15
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_generated_tables_are_up_to_date(page: Path) -> None:
+    spec = importlib.util.spec_from_file_location("build", ROOT / "docs" / "build.py")
+    assert spec and spec.loader
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    text = page.read_text(encoding="utf-8")
+    assert text == build.built(text), f"{page.name} is stale: run python docs/build.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    heads = {
+        re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-")
+        for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in heads, target
+        elif "://" not in target:
+            assert (page.parent / target.split("#")[0]).exists(), target
