@@ -19,7 +19,7 @@ from qrlang.source import Span
 GROUP = "qrlang.backends"
 
 # What the wheel's metadata says too; here for a checkout that is not installed.
-_FIRST_PARTY = {
+FIRST_PARTY = {
     "reference": "qrlang.backends.reference:target",
     "qasm": "qrlang.backends.qasm:target",
 }
@@ -158,7 +158,7 @@ def available() -> dict[str, Callable[[], object]]:
     """Every target by name, as a function that loads it."""
     from importlib.metadata import EntryPoint, entry_points
 
-    points = [EntryPoint(name, path, GROUP) for name, path in _FIRST_PARTY.items()]
+    points = [EntryPoint(name, path, GROUP) for name, path in FIRST_PARTY.items()]
     points += entry_points(group=GROUP)
     return {point.name: point.load for point in points}
 

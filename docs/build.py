@@ -1,0 +1,174 @@
+"""Writes the tables of the documentation from the compiler's own: `python docs/build.py`.
+
+A page has `<!-- generated: NAME -->` … `<!-- end -->`; what lies between is replaced. A test proves
+that the pages are up to date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qrlang.data_schemas import Argument
+    from qrlang.targets import Support
+
+DOCS = Path(__file__).resolve().parent
+BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *[[c.replace("|", "\\|") for c in r] for r in rows]]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def keywords() -> str:
+    from qrlang.grammar.keywords import KEYWORDS
+
+    return ", ".join(f"`{k.word}`" for k in sorted(KEYWORDS, key=lambda k: k.word) if k.reserved) + ".\n"
+
+
+def gates() -> str:
+    from qrlang.gates import GATES
+
+    return table(
+        ("gate", "qubits", "angles", "what it does", "controlled", "inverse"),
+        (
+            (
+                f"`{g.name}`",
+                str(g.qubits),
+                str(g.angles),
+                g.doc,
+                ", ".join(f"`{c}`" for c in g.controlled),
+                f"`{g.inverse}`" if g.inverse else ("negated angle" if g.angles else "itself"),
+            )
+            for g in GATES.values()
+        ),
+    )
+
+
+def channels() -> str:
+    from qrlang.gates import CHANNELS
+
+    return table(
+        ("channel", "qubits", "numbers", "what it does"),
+        ((f"`{c.name}`", str(c.qubits), str(c.args), c.doc) for c in CHANNELS.values()),
+    )
+
+
+def layers() -> str:
+    from qrlang.check.layers import LAYERS
+
+    return table(
+        ("layer", "declared as", "settings", "what it is"),
+        (
+            (
+                f"`{k.name}`",
+                ", ".join(k.words),
+                ", ".join(f"`{s.name}`" for s in k.settings),
+                k.doc,
+            )
+            for k in LAYERS.values()
+        ),
+    )
+
+
+def functions() -> str:
+    from qrlang.check.functions import DOCS as docs
+
+    rows = []
+    for name, doc in sorted(docs.items()):
+        # "push(window, v): the window …", or only "uniform(lo, hi)".
+        call, _, what = doc.rpartition("): ")
+        rows.append((f"`{call})`", what) if what else (f"`{name}`", doc))
+    return table(("function", "what it is"), rows)
+
+
+def codes() -> str:
+    from qrlang.diagnostics.catalogue import codes, title
+
+    return table(("code", "what is wrong"), ((f"`{c}`", title(c)) for c in codes()))
+
+
+def _call(name: str, arguments: Iterable[Argument]) -> str:
+    """`adam(lr: 0.005, …)`: a choice with its arguments and their defaults."""
+    given = [a.name if a.default is None else f"{a.name}: {a.default:g}" for a in arguments]
+    return f"`{name}({', '.join(given)})`" if given else f"`{name}`"
+
+
+def training() -> str:
+    from qrlang.check.settings import SETTINGS
+    from qrlang.data_schemas import DATA_SETS
+
+    def takes(kind: str, choices: Mapping[str, tuple[Argument, ...]] | None) -> str:
+        if choices:
+            return ", ".join(_call(name, arguments) for name, arguments in choices.items())
+        return {
+            "data": "a data set, below",
+            "int": "a whole number",
+            "real": "a number",
+            "names": "names of layers and parameters",
+            "string": "a text",
+        }[kind]
+
+    settings = table(
+        ("setting", "takes"),
+        ((f"`{name}`", takes(spec.kind, spec.choices)) for name, spec in SETTINGS.items()),
+    )
+    data = table(
+        ("data set", "what it is"),
+        (
+            (_call(d.name, [a for a in d.arguments if not isinstance(a.default, (bool, str))]), d.doc)
+            for d in DATA_SETS.values()
+        ),
+    )
+    return settings + "\n" + data
+
+
+def targets() -> str:
+    from qrlang.features import FEATURES
+    from qrlang.targets import FIRST_PARTY, load, no, variants
+
+    columns = [
+        (name, target.features(options))
+        for target in map(load, FIRST_PARTY)
+        for name, options in variants(target)
+    ]
+
+    def cell(has: Mapping[str, Support], feature: str) -> str:
+        support = has.get(feature, no(""))
+        return ("yes" if support.yes else "no") + (f": {support.note}" if support.note else "")
+
+    return table(
+        ("feature", *(name for name, _ in columns), "refused with"),
+        (
+            (f.words, *(cell(has, f.name) for _, has in columns), f"`{f.code}`")
+            for f in FEATURES.values()
+        ),
+    )
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    f.__name__: f for f in (keywords, gates, channels, layers, functions, training, codes, targets)
+}
+
+
+def built(text: str) -> str:
+    """The text of a page with every generated block made anew."""
+    return BLOCK.sub(lambda m: m[1] + GENERATED[m[2]]() + m[4], text)
+
+
+def main() -> int:
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(built(text), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(DOCS.parent))
+    sys.exit(main())
