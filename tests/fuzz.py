@@ -163,9 +163,9 @@ def trouble(command: tuple[str, ...], data: bytes) -> str:
     """What is wrong with how the command took this; empty if nothing is."""
     from cli_tools import qrlc
 
-    start = time.perf_counter()
+    start = time.process_time()
     done = qrlc(*command, stdin=data)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     if done.code not in (0, 1):
         return f"exit code {done.code}: {done.err[:600]}"
     if seconds > SECONDS:

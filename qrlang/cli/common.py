@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from qrlang.cli.exits import Wrong
 from qrlang.driver import Compilation, Setting
 
 if TYPE_CHECKING:
@@ -163,11 +164,17 @@ def known_settings(settings: Iterable[str], params: Iterable[str], what: str) ->
 
 
 def chosen(made: Compilation) -> list[CheckedModel]:
-    """The models that are asked for; a file without any is wrong use."""
+    """The models that are asked for."""
     models = made.models()
     if not models:
-        raise usage(f"{made.source.name} has no model")
+        raise nothing(made, "model")
     return models
+
+
+def nothing(made: Compilation, what: str) -> Wrong:
+    """The file lacks what it is asked for."""
+    click.echo(f"error: {made.source.name} has no {what}", err=True)
+    return Wrong()
 
 
 def write(path: str, text: str) -> None:

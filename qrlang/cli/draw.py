@@ -80,7 +80,7 @@ def _programs(
     if name is None and not any(isinstance(i, ast.Model) for i in found.values()):
         name = next(iter(found), None)
     if name is None and not found:
-        raise common.usage(f"{plain.source.name} has nothing to draw")
+        raise common.nothing(plain, "model and no circuit to draw")
     if name is not None and name not in found:
         from qrlang.targets import did_you_mean
 

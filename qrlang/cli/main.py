@@ -45,9 +45,13 @@ def run(args: Sequence[str]) -> int:
     try:
         with contextlib.ExitStack() as stack:
             _utf8(stack)
-            code = qrlc.main(list(args), prog_name="qrlc", standalone_mode=False)
+            if "_QRLC_COMPLETE" in os.environ:
+                qrlc.main(list(args), prog_name="qrlc")  # a shell asks for completions
+            # Not `main`, which has exit codes of its own for a broken pipe.
+            with qrlc.make_context("qrlc", list(args)) as context:
+                qrlc.invoke(context)
             sys.stdout.flush()
-        return code if isinstance(code, int) else FINE
+        return FINE
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
