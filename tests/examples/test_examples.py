@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,19 @@ def test_runs(name: str) -> None:
     size = wanted.size if wanted.kind in ("token", "class") else wanted.count
     assert kind.count == size, "one number for each class, token or target"
     assert kind.seq == wanted.seq
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - {"noise/noisy.qrl"}))
+def test_is_the_same_after_all_passes(name: str) -> None:
+    """(Shots are drawn in another order after the passes, so the noisy example is left out.)"""
+    program = program_of(name)
+    rng = np.random.default_rng(7)
+    externs = {e.name: tensor_train for e in program.externs}
+    inputs = {v.name: numbers(v.type, rng, STEPS) for v in program.inputs}
+    targets = {v.name: numbers(v.type, rng, STEPS) for v in program.targets}
+    optimised = replace(compiled(name), verify=True).optimised(program)
+    before, after = (run(p, inputs, targets, externs=externs) for p in (program, optimised))
+    assert np.allclose(before.outputs[""], after.outputs[""], atol=1e-10)
 
 
 def test_every_folder_says_what_it_is() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from cli_tools import qrlc
 from library_tools import STD, check, report, std_files, std_items
 
 from qrlang.check import check_file
@@ -45,6 +46,13 @@ def test_documented(name: str) -> None:
         assert len(re.findall(r"^Angles: .+\.$", doc, re.MULTILINE)) == 1
     for wrong in re.findall(r"(?i)arxiv[ :]*(\S+)", doc):
         assert re.fullmatch(r"\d{4}\.\d{4,5}[.,;:)]*", wrong), f"not an arXiv number: {wrong}"
+
+
+@pytest.mark.parametrize("name", ITEMS)
+def test_can_be_shown_with_its_drawing(name: str) -> None:
+    done = qrlc("stdlib", name.rsplit(".", 1)[1])
+    assert done.code == 0, done.err
+    assert ITEMS[name].doc.split("\n")[0] in done.out
 
 
 def test_names_are_unique() -> None:
