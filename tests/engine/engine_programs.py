@@ -48,7 +48,7 @@ def angle(value, index, factor=1.0, constant=0.0):
 
 
 def qrnn(n=6, layers=2, width=8, features=3, activation="tanh", ansatz=None, readout=None, hidden=None,
-         classes=3, extra=0, observables=None):
+         classes=3, extra=0, observables=None, gain=2.0):
     """Z of all qubits -> controller -> rotations and a ring of CNOTs, read at the end."""
     b = Build()
     x = b.seq(features)
@@ -83,8 +83,32 @@ def qrnn(n=6, layers=2, width=8, features=3, activation="tanh", ansatz=None, rea
     loop = ir.Loop("step", (ir.LoopItem(x, item),), (), tuple(body), (), extra, flag)
     final = b.real(len(observables))
     ops = [ir.Alloc(qubits), loop, ir.Expect(final, observables)]
-    y = b.linear(ops, final, classes, "head", gain=2.0)
+    y = b.linear(ops, final, classes, "head", gain=gain)
     return ir.Program(
         "m", (), (x,), (), tuple(b.weights.values()), (),
         (ir.Register("m", 0, n),), tuple(ops), (ir.Output("", y),),
+    )
+
+
+def gate_program(gates, n, angles, observables=None, prelude=True):
+    """One recurrence whose step is a few gates steered by a linear layer of what was read."""
+
+    def ansatz(linear, qubits):
+        theta = linear(angles + 2 * n)
+        elements = []
+        if prelude:
+            for q in qubits:
+                elements += [ir.Gate("ry", (q,), (angle(theta, angles + q),)), ir.Gate("rz", (q,), (angle(theta, angles + n + q),))]
+        return elements + list(gates(theta))
+
+    return qrnn(n, ansatz=ansatz, observables=observables)
+
+
+def mixed_observables(n):
+    return (
+        ((1.0, ((0, "X"),)),),
+        ((0.5, ((0, "Y"), (1, "Z"))), (-0.25, ()), (1.5, ((n - 1, "Z"),))),
+        ((1.0, tuple((q, "XYZ"[q % 3]) for q in range(n))),),
+        ((1.0, ((1, "Z"),)),),
+        ((1.0, ((0, "X"), (1, "X"))), (1.0, ((0, "Y"), (1, "Y"))), (1.0, ((0, "Z"), (1, "Z")))),
     )

@@ -51,7 +51,7 @@ def compare(program, batch=3, steps=4, dtype="float32", lengths=None, seed=0, ve
         return float((mine - true).norm() / true.norm().clamp(min=1e-12)) if true.numel() else 0.0
 
     e_out = max(error(y, t) for y, t in zip(out, truth, strict=True))
-    norm = max(float(w.grad.norm()) for w in weights.values() if w.grad is not None)
+    norm = max((float(w.grad.norm()) for w in weights.values() if w.grad is not None), default=1.0)
     e_w = 0.0
     for w, d in zip(p.weights, dw, strict=True):
         true = weights[w.name].grad
