@@ -67,9 +67,12 @@ def circuits(program: Program, readouts: bool = False) -> tuple[Circuit, ...]:
             mine = {q for r in registers for q in range(r.start, r.start + r.size)}
             kept = _only(ops, mine)
             if any(not isinstance(op, idle) for op in walk(kept)):
-                part = registers[0].name if len(groups) > 1 else ""
-                full = ".".join(x for x in (name, part) if x)
-                found.append(Circuit(full, loop, registers, kept))
+                made = Circuit(name, loop, registers, kept)
+                if made.fresh and (loop or len(groups) > 1):  # a layer: its own name is enough
+                    made = replace(made, name=registers[0].name.rsplit(".", 1)[0])
+                elif len(groups) > 1:
+                    made = replace(made, name=".".join(x for x in (name, registers[0].name) if x))
+                found.append(made)
     return tuple(_unique(found))
 
 

@@ -6,6 +6,7 @@ it, counts the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
@@ -36,9 +37,14 @@ BATCH, STEPS = 64, 32  # of the training step that is reckoned, unless said othe
 
 
 def inspect(
-    model: CheckedModel, optimised: Program, batch: int = BATCH, steps: int = STEPS
+    model: CheckedModel,
+    optimised: Program,
+    simulated: Program,
+    batch: int = BATCH,
+    steps: int = STEPS,
 ) -> Data:
-    """Everything that `qrlc inspect` says, ready for JSON."""
+    """Everything that `qrlc inspect` says, ready for JSON. `optimised` holds plain gates, as a
+    device gets them; `simulated` is what a simulator runs."""
     program = model.program
     before, after = cost(program), cost(optimised)
     return {
@@ -56,8 +62,8 @@ def inspect(
             "weights": [_weight(w, _given(model.declaration)) for w in program.weights],
         },
         "circuits": _circuits(program, optimised, before, after),
-        "state": _state(model, optimised),
-        "training_step": _training(after, batch, steps),
+        "state": _state(model, simulated),
+        "training_step": _training(cost(simulated), batch, steps),
         "defaults": _defaults(model),
     }
 
@@ -81,7 +87,12 @@ def initial(how: Initial) -> str:
         return how.kind
     if len(how.args) > 4:
         return f"{how.kind}({len(how.args)} numbers)"
-    return f"{how.kind}({', '.join(f'{a:.4g}' for a in how.args)})"
+    return f"{how.kind}({', '.join(map(_number, how.args))})"
+
+
+def _number(x: float) -> str:
+    sign = "-" if x < 0 else ""
+    return f"{sign}π" if abs(abs(x) - math.pi) < 1e-12 else f"{x:.4g}"
 
 
 def _given(declaration: ast.Item) -> set[str]:
@@ -127,9 +138,11 @@ def _defaults(model: CheckedModel) -> list[str]:
             if layer not in stated and line not in said:
                 said.append(line)
     given = _given(model.declaration)
-    for weight in model.program.weights:
-        if weight.name not in given and weight.trained:
-            said.append(f"{weight.name} begins {initial(weight.initial)}")
+    open_ = [w.name for w in model.program.weights if w.trained and w.name not in given]
+    if open_ and len(open_) == sum(w.trained for w in model.program.weights):
+        said.append("all initial values, as listed above")
+    elif open_:
+        said.append(f"the initial values of {', '.join(open_)}")
     return said
 
 
@@ -196,11 +209,10 @@ def qubit_names(registers: Iterable[Register]) -> dict[int, str]:
 # --- the state, and a training step ---
 
 
-def _state(model: CheckedModel, optimised: Program) -> list[Data]:
+def _state(model: CheckedModel, program: Program) -> list[Data]:
     """One entry for each set of qubits that is simulated by itself."""
     from qrlang.targets import span_of_place
 
-    program = optimised
     pure, real = purity(program), real_spaces(program)
     spaces: dict[int, dict[str, int]] = {}
     for r in program.registers:
@@ -237,8 +249,8 @@ _MIXES = {
 }
 
 
-def _training(after: Cost, batch: int, steps: int) -> Data:
-    t = after.training(batch, steps)
+def _training(of: Cost, batch: int, steps: int) -> Data:
+    t = of.training(batch, steps)
     return {
         "batch": batch,
         "steps": steps,
@@ -259,8 +271,8 @@ def page(data: Mapping[str, Any]) -> str:
     """Dense, but every number with its name."""
     lines = _head(data)
     lines += _parameters(data["parameters"])
-    for circuit in data["circuits"]:
-        lines += _circuit(circuit)
+    for group in _alike(data["circuits"]):
+        lines += _circuit(group[0], [c["name"] for c in group])
     lines += _states(data["state"])
     lines += _step(data["training_step"])
     if data["defaults"]:
@@ -295,31 +307,56 @@ def _parameters(data: Mapping[str, Any]) -> list[str]:
     return lines + table(rows, right={2})
 
 
-def _circuit(data: Mapping[str, Any]) -> list[str]:
+def _circuit(data: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     before, after = data["before"], data["after"]
     registers = ", ".join(f"{name}[{size}]" for name, size in data["registers"].items())
-    if data["recurrence"] is None:
-        what = f"Circuit {data['name']}"
-    elif data["called"]:
-        what = f"Layer {data['name']}, at every call"
+    if data["called"]:
+        layers = "Layer " if len(names) == 1 else "Layers "
+        what = f"{layers}{', '.join(names)}: {data['qubits']} fresh qubits at every call"
     else:
-        what = f"Step of {data['recurrence']}"
-        if data["name"] != data["recurrence"]:
-            what += f", {data['name']}"
-    lines = ["", f"{what}  on {data['qubits']} qubits: {registers}"]
+        what = f"{_moment(data)}: {data['qubits']} qubits, {registers}"
+    lines = ["", what]
     rows = [("", "written", "after passes", "")]
     for word in ("gates", "two_qubit", "depth", "angles"):
-        roles = after["angles_by_role"] if word == "angles" else {}
-        note = ", ".join(f"{n:,} {_ROLES[role]}" for role, n in roles.items())
+        note = ""
         if word == "gates":
             note = ", ".join(f"{n:,} {name}" for name, n in list(after["by_name"].items())[:6])
-            if len(after["by_name"]) > 6:
-                note += ", …"
+            note += ", …" if len(after["by_name"]) > 6 else ""
+        elif word == "angles":
+            note = ", ".join(f"{n:,} {_ROLES[r]}" for r, n in after["angles_by_role"].items())
         rows.append((word.replace("_", "-"), f"{before[word]:,}", f"{after[word]:,}", note))
     lines += table(rows, right={1, 2})
-    for r in data["readouts"]:
-        lines.append(f"  {_reads(r)}")
+    for r in dict.fromkeys(map(_reads, data["readouts"])):
+        times = sum(_reads(other) == r for other in data["readouts"])
+        lines.append(f"  {r}" + (f"; {times} times" if times > 1 else ""))
     return lines
+
+
+def _moment(data: Mapping[str, Any]) -> str:
+    name, loop = data["name"], data["recurrence"]
+    if loop is None:
+        return f"Circuit {name}"
+    step = "Step" if loop == "step" else f"Step of {loop}"
+    return step if name == loop else f"{step}, {name.removeprefix(loop + '.')}"
+
+
+def _likeness(c: Data) -> object:
+    return c["called"], c["qubits"], c["before"], c["after"], [_reads(r) for r in c["readouts"]]
+
+
+def _alike(circuits: Iterable[Data]) -> list[list[Data]]:
+    """Layers that differ in nothing but their names, together."""
+    groups: list[list[Data]] = []
+    for c in circuits:
+        for group in groups:
+            if c["called"] and all(
+                c[k] == group[0][k] for k in c if k not in ("name", "registers")
+            ):
+                group.append(c)
+                break
+        else:
+            groups.append([c])
+    return groups
 
 
 _ROLES = {

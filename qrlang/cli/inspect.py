@@ -44,7 +44,7 @@ def command(
     made = common.compilation(path, settings, model)
     report.require(made, form, color)
     found = [
-        inspect(m, made.for_target(m).program, batch=batch, steps=steps)
+        inspect(m, made.for_target(m).program, made.optimised(m.program), batch, steps)
         for m in common.chosen(made)
     ]
     if form == "json":

@@ -144,7 +144,7 @@ class _Flow:
             name = op.layer
         else:
             weights = op.weights if isinstance(op, Attend) else (op.weight,)
-            name = weights[0].split(".")[0] if weights else "attention"
+            name = weights[0].rsplit(".", 1)[0] if weights else "attention"
         node = self.flow.nodes.setdefault(name, Node(name))
         names = [n for n in self.flow.from_(uses(op)) if n != name]
         node.inputs.update(dict.fromkeys(names))
@@ -183,8 +183,11 @@ def legend(flow: Flow, letters: Mapping[int, str], values: Mapping[int, Value]) 
         value = values[key]
         names = flow.from_([value])
         source = ", ".join(name_of(flow, n) for n in names) or "constants"
-        own = f"{value.name} " if value.name and value.name not in names else ""
-        lines.append(f"{letter} = {own}{value.type} from {source}".replace("  ", " "))
+        if len(names) == 1 and value.name in (names[0], names[0].rsplit(".", 1)[-1]):
+            lines.append(f"{letter} = {source}  {value.type}")
+        else:
+            own = f"{value.name}  " if value.name else ""
+            lines.append(f"{letter} = {own}{value.type} from {source}")
     return lines
 
 
