@@ -160,7 +160,7 @@ def test_whole_sequences():
     s = b.seq()
     flat = b.seq(1)
     ops.append(ir.Linear(flat, later, b.weight("s.w", 1, 4)))
-    ops.append(ir.Reduce(s, "sum", flat))
+    ops.append(ir.Reduce(s, "sum", flat, True))
     weights = b.seq()
     ops.append(ir.SoftmaxOver(weights, s))
     outs = [b.real(4)]

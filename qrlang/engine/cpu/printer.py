@@ -478,6 +478,10 @@ class Printer:
             active = self._active()
             for slot in body_slots(node):
                 rows.zero(fn, rows.adjoint, slot)
+            for inner in node.body:
+                for _, q in inner.emits if isinstance(inner, nodes.Loop) else ():
+                    where = fn.at(rows.work, self.words[f"off_dseq{q}"])
+                    self._memory(where, None, self.words[f"size_dseq{q}"])
             for c in node.carries:
                 out = fn.at(rows.adjoint, rows.row(c.out))
                 after = fn.at(rows.adjoint, rows.row(c.next))
