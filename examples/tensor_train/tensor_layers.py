@@ -1,4 +1,4 @@
-"""A tensor-train layer: a big matrix as a chain of small tensors. Runs where the model is trained."""
+"""A tensor-train layer: a big matrix as a chain of small tensors. Runs where the model trains."""
 
 import torch
 
