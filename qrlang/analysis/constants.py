@@ -90,6 +90,7 @@ class _Walker:
         self.forward = forward
         self.qubits = qubit_count(program)
         self.steps = _STEPS
+        self.touched: dict[int, set[int]] = {}  # by loop
 
     def value(self, word: PauliString, around: _Around) -> float | None:
         row = Stabilisers(self.qubits)  # one row: the word with its sign
@@ -103,7 +104,9 @@ class _Walker:
         ops, index, parent, outer = around
         for op in reversed(ops[:index]):
             if isinstance(op, Loop):
-                if row.touches(touched(op.body)):
+                if id(op) not in self.touched:
+                    self.touched[id(op)] = touched(op.body)
+                if row.touches(self.touched[id(op)]):
                     return self._end(row, self.forward.tails[id(op)])
             elif not self._back(op, row):
                 return 0.0

@@ -3,8 +3,8 @@
 Kinds, and what a finding of each holds (`places` lead to gates, `values` are value numbers):
 
 dead-angle        an angle that cannot change any readout. detail: gate, qubits, angle (index),
-                  why: "ahead" (nothing that is read later notices it) or "behind" (on the state
-                  at that point it is only a phase)
+                  why: "behind" (on the state at that point it is only a phase) or "ahead" (nothing
+                  that is read later notices it)
 product           qubits of a space that can never be entangled with the rest. names: registers;
                   detail: parts, a tuple of parts, each a tuple of (register, index)
 constant-readout  observables whose value is the same always. values: the readout; detail:
@@ -55,7 +55,7 @@ def findings(program: Program) -> list[Finding]:
     """All of them, in the order of the program within each kind."""
     found: list[Finding] = []
     forward = Forward(program)
-    found.extend(_dead_angles(program, Backward(program), forward))
+    found.extend(_dead_angles(program, Backward(program, known=forward.known), forward))
     found.extend(_products(program))
     found.extend(_constants(program, forward))
     if program.outputs:
@@ -75,13 +75,13 @@ def _dead_angles(program: Program, backward: Backward, forward: Forward) -> list
     found: list[Finding] = []
 
     def report(key: tuple[int, int], gate: str, qubits: tuple[int, ...], place: int) -> None:
-        ahead = key not in backward.alive
-        if ahead or key not in forward.alive:
+        behind = key not in forward.alive
+        if behind or key not in backward.alive:
             detail = {
                 "gate": gate,
                 "qubits": qubits,
                 "angle": key[1],
-                "why": "ahead" if ahead else "behind",
+                "why": "behind" if behind else "ahead",
             }
             found.append(Finding("dead-angle", (place,), detail=detail))
 

@@ -9,9 +9,9 @@ Joint statistics of measured bits are products of words, so the group holds them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from qrlang.analysis.span import Span
+from qrlang.analysis.span import Span, reduced
 from qrlang.analysis.turns import Block, Turn, actions
 from qrlang.gates import CHANNELS
 from qrlang.ir.program import (
@@ -49,12 +49,19 @@ def qubit_count(program: Program) -> int:
 
 
 class Backward:
-    """One run over a program. Afterwards `alive` holds (id of an element or op, index of the angle
+    """One run over a program. `known`: for rotations, words that leave the state there as it is
+    (`Forward.known`): what then averages to zero anyway does not matter. Afterwards `alive` holds (id of an element or op, index of the angle
     or term) for whatever can change a readout, and `acts` the ids of elements and ops that do.
     `heads` has, for each loop, whether a readout sees a qubit as it was when a step began."""
 
-    def __init__(self, program: Program, counts: Callable[[Op], bool] = lambda op: True) -> None:
+    def __init__(
+        self,
+        program: Program,
+        counts: Callable[[Op], bool] = lambda op: True,
+        known: Mapping[tuple[int, int], list[PauliString]] | None = None,
+    ) -> None:
         self.counts = counts  # readouts that matter
+        self.known = known or {}
         self.alive: set[tuple[int, int]] = set()
         self.acts: set[int] = set()
         self.heads: dict[int, Span] = {}
@@ -163,6 +170,9 @@ class Backward:
             mask = seen.against(step.word)
             if not mask or step.quarters == 0:
                 continue
+            if step.quarters is None and (key, position) in self.known:
+                if _vanishes(step.word, mask, self.known[key, position], seen):
+                    continue
             self.acts.add(key)
             index = position if by_term else step.angle
             if index >= 0:
@@ -197,3 +207,30 @@ def _add_all(qubits: Iterable[int], letters: str, seen: Span) -> None:
     for q in qubits:
         for letter in letters:
             seen.add(((q, letter),))
+
+
+def _vanishes(word: PauliString, against: int, known: list[PauliString], seen: Span) -> bool:
+    """Whether a rotation turns only words that average to zero into words that do.
+
+    A word does if it anticommutes with one that is known. So: is there a product O of rows that
+    anticommutes with the rotation, while O, or O times the rotation's word, commutes with all
+    that is known? Two systems of linear equations over bits, solved together.
+    """
+    rows = seen.rows
+    mine = dict(word)
+    equations = [against | 3 << rows]
+    for other in known:
+        clash = sum(mine.get(q, letter) != letter for q, letter in other) & 1
+        equations.append(seen.against(other) | clash << rows + 1)
+    pivots, open_systems = 0, 3
+    basis: dict[int, int] = {}
+    unknowns = (1 << rows) - 1
+    for equation in equations:
+        equation = reduced(equation, pivots, basis)
+        if equation & unknowns:
+            low = equation & -equation
+            pivots |= low
+            basis[low] = equation
+        else:
+            open_systems &= ~(equation >> rows)
+    return not open_systems

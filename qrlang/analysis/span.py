@@ -59,16 +59,28 @@ class Span:
         return any(self.x[q] or self.z[q] for q in qubits)
 
     def reduce(self) -> int:
-        """Drops rows that are products of others; the rank."""
+        """The same group from as few rows as there can be; their number.
+
+        The matrix is R T with R the independent columns that the elimination finds and T how every
+        column is a sum of those: T's rows span what the matrix's rows do.
+        """
         pivots = 0
-        basis: dict[int, int] = {}
-        for column in (*self.x, *self.z):
-            column = _reduced(column, pivots, basis)
-            if column:
-                low = column & -column
-                pivots |= low
-                basis[low] = column
-        self._keep(pivots)
+        basis: dict[int, tuple[int, int]] = {}  # by its lowest bit: a column of R, its number
+        for side in (self.x, self.z):
+            for q, column in enumerate(side):
+                parts = 0
+                while hits := column & pivots:
+                    other, part = basis[hits & -hits]
+                    column ^= other
+                    parts ^= part
+                if column:
+                    low = column & -column
+                    part = 1 << len(basis)
+                    pivots |= low
+                    basis[low] = column, part
+                    parts ^= part
+                side[q] = parts
+        self.rows = len(basis)
         return self.rows
 
     def clear(self, q: int, letters: str) -> None:
@@ -90,16 +102,8 @@ class Span:
                         side[i] = column ^ mask
             # The row itself was in the mask, so it is empty now: harmless, and dropped in time.
 
-    def _keep(self, mask: int) -> None:
-        if mask == (1 << self.rows) - 1:
-            return
-        kept = [r for r in range(self.rows) if mask >> r & 1]
-        self.x = [_pick(column, kept) for column in self.x]
-        self.z = [_pick(column, kept) for column in self.z]
-        self.rows = len(kept)
 
-
-def _reduced(column: int, pivots: int, basis: dict[int, int]) -> int:
+def reduced(column: int, pivots: int, basis: dict[int, int]) -> int:
     hits = column & pivots
     while hits:
         column ^= basis[hits & -hits]
@@ -107,17 +111,25 @@ def _reduced(column: int, pivots: int, basis: dict[int, int]) -> int:
     return column
 
 
-def _pick(column: int, rows: list[int]) -> int:
-    if not column:
-        return 0
+def _pick(column: int, position: dict[int, int]) -> int:
+    """The bits of a column that have a new position (by their old one as a bit), there."""
     out = 0
-    for i, r in enumerate(rows):
-        if column >> r & 1:
-            out |= 1 << i
+    while column:
+        low = column & -column
+        column ^= low
+        new = position.get(low)
+        if new is not None:
+            out |= 1 << new
     return out
 
 
-_NEXT = {"X": "Y", "Y": "Z", "Z": "X"}
+def _positions(mask: int) -> dict[int, int]:
+    found: dict[int, int] = {}
+    while mask:
+        low = mask & -mask
+        mask ^= low
+        found[low] = len(found)
+    return found
 
 
 class Stabilisers(Span):
@@ -152,9 +164,13 @@ class Stabilisers(Span):
         self._keep(mask)
 
     def _keep(self, mask: int) -> None:
-        kept = [r for r in range(self.rows) if mask >> r & 1]
-        self.signs = _pick(self.signs, kept)
-        super()._keep(mask)
+        if mask == (1 << self.rows) - 1:
+            return
+        position = _positions(mask)
+        self.x = [_pick(column, position) for column in self.x]
+        self.z = [_pick(column, position) for column in self.z]
+        self.signs = _pick(self.signs, position)
+        self.rows = len(position)
 
     def phases(self, word: PauliString) -> tuple[int, int]:
         """`word * row = i^k * (another word)`: the two bits of k for every row, as (low, high)."""
@@ -228,6 +244,18 @@ class Stabilisers(Span):
                 out.append((q, "Z"))
         return tuple(out)
 
+    def words(self) -> list[PauliString]:
+        """Every row that is not empty."""
+        found: list[list[tuple[int, str]]] = [[] for _ in range(self.rows)]
+        for q, (x, z) in enumerate(zip(self.x, self.z, strict=True)):
+            rest = x | z
+            while rest:
+                low = rest & -rest
+                rest ^= low
+                letter = ("Y" if z & low else "X") if x & low else "Z"
+                found[low.bit_length() - 1].append((q, letter))
+        return [tuple(word) for word in found if word]
+
     def solve(self, word: PauliString) -> int | None:
         """The rows whose product is a word (up to sign), as a mask; None if there are none."""
         if not word:
@@ -242,7 +270,7 @@ class Stabilisers(Span):
                 return None
             for column, bit in ((x, letter in ("X", "Y")), (z, letter in ("Z", "Y"))):
                 column |= top if bit else 0
-                column = _reduced(column, pivots, basis)
+                column = reduced(column, pivots, basis)
                 if column == top:
                     return None
                 if column:

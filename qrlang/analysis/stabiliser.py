@@ -36,6 +36,8 @@ from qrlang.ir.walk import qubits_of, walk
 _ROUNDS = 6
 # Linear systems solved a program: each costs up to (2 x qubits) steps; beyond, nothing is known.
 _WORK = 400_000
+# Words remembered at rotations, likewise.
+_SNAPSHOTS = 60_000
 
 # Words that commute with every error of a channel stay known through it.
 ERRORS = {
@@ -56,11 +58,15 @@ class Forward:
     def __init__(self, program: Program) -> None:
         self.heads: dict[int, Stabilisers] = {}  # known at the head of each loop
         self.tails: dict[int, Stabilisers] = {}  # … and after it
+        # For rotations at any angle: what is known where they stand.
+        self.known: dict[tuple[int, int], list[PauliString]] = {}
         self.qubits = qubit_count(program)
+        self._shared = _shared_elements(program)
         self.alive: set[tuple[int, int]] = set()
         self.acts: set[int] = set()
         self.words: dict[int, list[list[float | None]]] = {}
         self._work = _WORK
+        self._snapshots = _SNAPSHOTS
         self._actions: dict[int, list[Turn | Block]] = {}
         self._ops(program.body, Stabilisers(self.qubits))
 
@@ -178,11 +184,22 @@ class Forward:
             if step.quarters == 0:
                 continue
             index = position if by_term else step.angle
+            if step.quarters is None:
+                self._remember(key, position, known)
             if known.against(step.word) or not self._phase(step.word, known):
                 self.acts.add(key)
                 if index >= 0:
                     self.alive.add((key, index))
                 known.turn(step.word, step.quarters)
+
+    def _remember(self, key: int, position: int, known: Stabilisers) -> None:
+        """The last visit counts: in a loop, that is when nothing changes any more."""
+        self.known.pop((key, position), None)
+        if not known.rows or key in self._shared:
+            return
+        self._snapshots -= self.qubits + known.rows
+        if self._snapshots > 0:
+            self.known[key, position] = known.words()
 
     def _solvable(self) -> bool:
         self._work -= 2 * self.qubits
@@ -202,3 +219,17 @@ class Forward:
             return 0.0
         sign = known.sign(word) if known.rows and self._solvable() else None
         return None if sign is None else 1.0 - 2.0 * sign
+
+
+def _shared_elements(program: Program) -> set[int]:
+    """Elements that stand at more than one place: what is known differs from place to place."""
+    seen: set[int] = set()
+    shared: set[int] = set()
+    for op in walk(program.body):
+        if isinstance(op, Unitary):
+            for element in op.elements:
+                for one in element.gates if isinstance(element, Run) else (element,):
+                    if id(one) in seen:
+                        shared.add(id(one))
+                    seen.add(id(one))
+    return shared

@@ -100,6 +100,16 @@ def join(program: Program) -> Program:
     return map_ops(program, ops)
 
 
+def rewrite(program: Program, change: Callable[[Elements], Elements]) -> Program:
+    """Segments joined and changed, until that leaves the program as it is: a gate that is gone may
+    let a segment wait for the next one."""
+    while True:
+        before = join(program)
+        program = map_segments(before, change)
+        if program == before:
+            return program
+
+
 # --- the measure of a pass ----------------------------------------------------------------------
 
 # Ops that move numbers without computing any.

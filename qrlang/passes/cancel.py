@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from qrlang.ir.program import Element, Gate, Program
 from qrlang.ir.walk import qubits_of
-from qrlang.passes.base import Elements, join, map_segments
+from qrlang.passes.base import Elements, rewrite
 from qrlang.passes.families import combine, letters, simplified
 
 _ROUNDS = 20
@@ -24,7 +24,7 @@ class Cancel:
     )
 
     def run(self, program: Program) -> Program:
-        return map_segments(join(program), self._segment)
+        return rewrite(program, self._segment)
 
     def _segment(self, elements: Elements) -> Elements:
         for _ in range(_ROUNDS):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from qrlang.ir.program import Element, Gate, Program, Run
 from qrlang.ir.walk import qubits_of
-from qrlang.passes.base import Elements, join, map_segments
+from qrlang.passes.base import Elements, rewrite
 from qrlang.passes.layers import is_phase, layered
 
 
@@ -19,7 +19,7 @@ class Fuse:
     )
 
     def run(self, program: Program) -> Program:
-        return map_segments(join(program), lambda e: runs(layered(e, is_phase)))
+        return rewrite(program, lambda e: runs(layered(e, is_phase)))
 
 
 def runs(elements: list[Element]) -> Elements:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qrlang.ir.program import Element, Program
-from qrlang.passes.base import join, map_segments
+from qrlang.passes.base import rewrite
 from qrlang.passes.layers import is_map, is_phase, layered
 
 
@@ -18,7 +18,7 @@ class Permute:
     )
 
     def run(self, program: Program) -> Program:
-        return map_segments(join(program), lambda e: tuple(layered(e, _flows)))
+        return rewrite(program, lambda e: tuple(layered(e, _flows)))
 
 
 def _flows(element: Element) -> bool:
