@@ -98,12 +98,15 @@ def _first(doc: str) -> str:
 def _show(
     key: str, made: Compilation, item: Item, settings: dict[str, Setting], fold: bool
 ) -> dict[str, Any]:
+    from qrlang.check import angle_count_formula
+
     data: dict[str, Any] = {
         "name": key,
         "kind": _KINDS[type(item)],
         "doc": item.doc,
         "use": f"use {key}",
         "source": _source(item),
+        "formula": angle_count_formula(item) if isinstance(item, ast.Ansatz) else None,
         "angles": [
             {"name": v.name, "shape": f"{v.type.span.text}"} for v in getattr(item, "values", ())
         ],
@@ -148,7 +151,8 @@ def _drawn(key: str, item: Item, settings: dict[str, Setting], fold: bool) -> di
 
 
 def _page(data: dict[str, Any]) -> str:
-    sizes = [f"{data['numbers']} angles"] if data["angles"] else []
+    formula = f" = {data['formula']}" if data["formula"] else ""
+    sizes = [f"{data['numbers']}{formula} angles"] if data["angles"] else []
     if data["gates"]:
         sizes.append(f"{data['gates']} gates, depth {data['depth']}")
     lines = [f"{data['name']}  ({data['kind']})", "", data["source"], data["drawing"]]

@@ -1,0 +1,343 @@
+"""Each command at work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from cli_tools import qrlc
+
+from qrlang.cli.lazy import COMMANDS
+from qrlang.driver import EMIT
+from qrlang.passes import GATES, PASSES
+
+ROOT = Path(__file__).parents[2]
+QRNN = ROOT / "tests/cli/golden/qrnn.qrl"
+DEFINITIONS = """\
+use std.readout.each_z
+
+/// Turns.
+ansatz turn(k: int = 2) on q: qubit[n] with w: angle[k, n] {
+  for j in 0..k {
+    for i in 0..n { ry(w[j, i]) q[i] }
+    for i in 0..n - 1 { cx q[i], q[i + 1] }
+  }
+}
+
+/// A layer.
+circuit layer(n: int)(v: real[n]) -> real[n] {
+  qubits q[n]
+  for i in 0..n { rx(v[i]) q[i] }
+  return read each_z(q)
+}
+"""
+
+
+def golden(name: str, got: str) -> None:
+    """Compares with a file; QRL_UPDATE=1 writes it."""
+    path = Path(__file__).parent / "golden" / name
+    if os.environ.get("QRL_UPDATE"):
+        path.write_text(got, encoding="utf-8")
+    assert got == path.read_text(encoding="utf-8")
+
+
+# --- what people see ---
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("inspect.txt", ("inspect",)),
+        ("inspect.json", ("inspect", "--format", "json")),
+        ("draw.txt", ("draw", "--width", "100")),
+        ("draw-14.txt", ("draw", "--width", "100", "--fold", "--set", "n=14", "--set", "layers=4")),
+        ("draw-ascii.txt", ("draw", "--width", "72", "--ascii")),
+        ("draw.svg", ("draw", "--svg", "-")),
+        ("ir.txt", ("compile", "--emit", "ir")),
+        ("opt.txt", ("compile", "--emit", "opt")),
+        ("typed.txt", ("compile", "--emit", "typed")),
+    ],
+)
+def test_golden(name: str, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(QRNN.parent)
+    done = qrlc(args[0], QRNN.name, *args[1:])
+    assert done.code == 0, done.err
+    assert done.err == ""
+    golden(name, done.out)
+
+
+@pytest.mark.parametrize("dialect", ["qiskit", "braket"])
+def test_golden_qasm(dialect: str, tmp_path: Path) -> None:
+    done = qrlc("compile", QRNN, "--target", "qasm", "--dialect", dialect, "-o", tmp_path)
+    assert done.code == 0, done.err
+    [file] = tmp_path.iterdir()
+    assert done.out == f"{file}\n"
+    golden(f"{dialect}.qasm", file.read_text())
+
+
+def test_every_command_has_a_help() -> None:
+    whole = qrlc("--help").out
+    for name, what in COMMANDS.items():
+        done = qrlc(name, "--help")
+        assert done.code == 0
+        assert name in whole
+        assert what.split()[0] in done.out
+
+
+# --- compile ---
+
+
+@pytest.mark.parametrize("phase", EMIT)
+def test_emit(phase: str) -> None:
+    done = qrlc("compile", QRNN, "--emit", phase)
+    assert done.code == 0, done.err
+    assert done.out.strip()
+    as_json = qrlc("compile", QRNN, "--emit", phase, "--format", "json").data()
+    assert as_json == {"phase": phase, "text": done.out}
+
+
+@pytest.mark.parametrize("phase", ["tokens", "ast"])
+def test_a_wrong_text_still_has_tokens_and_a_tree(phase: str) -> None:
+    done = qrlc("compile", "-", "--emit", phase, stdin="const a = \n")
+    assert done.code == 1
+    assert ("File" if phase == "ast" else "CONST") in done.out
+    assert "error" in done.err
+
+
+def test_passes() -> None:
+    nothing = qrlc("compile", QRNN, "--passes", "").out
+    assert nothing == qrlc("compile", QRNN, "--emit", "ir").out
+    for name in PASSES:
+        done = qrlc("compile", QRNN, "--passes", name, "--verify")
+        assert done.code == 0, done.err
+    listed = qrlc("compile", QRNN, "--passes", "help").out
+    assert all(name in listed for name in PASSES)
+    first = qrlc("compile", QRNN, "--print-after", GATES[0]).out
+    assert first == qrlc("compile", QRNN, "--passes", GATES[0]).out
+    assert qrlc("compile", QRNN, "--passes", "fold", "--print-after", "fuse").code == 2
+
+
+def test_a_target_that_cannot(tmp_path: Path) -> None:
+    path = ROOT / "tests/cross/features/noise.qrl"
+    done = qrlc("compile", path, "--target", "qasm", "-o", tmp_path)
+    assert done.code == 1
+    assert "E0704" in done.err
+    assert "--dialect braket" in done.err
+    assert not list(tmp_path.iterdir())
+    assert (
+        qrlc("compile", path, "--target", "qasm", "--dialect", "braket", "-o", tmp_path).code == 0
+    )
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = qrlc("compile", QRNN, "--target", "qasm", "-o", tmp_path / "file")
+    assert done.code == 2
+    assert "cannot write" in done.err
+
+
+# --- draw ---
+
+
+def test_draw_definitions() -> None:
+    done = qrlc("draw", "-", "turn", "--set", "n=3", stdin=DEFINITIONS)
+    assert done.code == 0, done.err
+    assert done.out.count("┤Ry ") == 6
+    assert "┤Rx " in qrlc("draw", "-", "layer", stdin=DEFINITIONS).out
+    assert qrlc("draw", "-", stdin=DEFINITIONS).out.count("┤Ry ") == 8  # the first, on four qubits
+    assert qrlc("draw", "-", "turn", "--set", "m=3", stdin=DEFINITIONS).code == 2
+
+
+def test_draw_svg(tmp_path: Path) -> None:
+    done = qrlc("draw", QRNN, "--svg", tmp_path / "deep" / "a.svg")
+    assert done.code == 0, done.err
+    assert ET.fromstring((tmp_path / "deep" / "a.svg").read_text())
+
+
+def test_draw_after_the_passes() -> None:
+    done = qrlc("draw", "-", "--optimised", stdin=DEFINITIONS + """
+model M {
+  input  x: real[2]
+  target y: real[2]
+  qubits q[2]
+  for i in 0..2 { ry(x[i]) q[i] }
+  h q[0]
+  h q[0]
+  cx q[0], q[1]
+  return read each_z(q)
+}
+""")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "┤H├" not in done.out
+
+
+# --- stdlib ---
+
+
+def test_stdlib_lists_everything() -> None:
+    listed = qrlc("stdlib").out
+    names = [entry["name"] for entry in qrlc("stdlib", "--format", "json").data()]
+    assert "std.ansatz.su2_ring" in names
+    assert all(name.rsplit(".", 1)[1] in listed for name in names)
+
+
+@pytest.mark.parametrize(
+    "name", [e["name"] for e in qrlc("stdlib", "--format", "json").data()], ids=str
+)
+def test_stdlib_shows_everything(name: str) -> None:
+    done = qrlc("stdlib", name)
+    assert done.code == 0, done.err
+    data = qrlc("stdlib", name, "--format", "json").data()
+    assert data["doc"].split("\n")[0] in done.out
+    assert data["drawing"].strip()
+    assert f"{data['kind']} {name.rsplit('.', 1)[1]}" in data["source"]
+
+
+def test_stdlib_counts() -> None:
+    data = qrlc(
+        "stdlib", "su2_ring", "--set", "n=5", "--set", "layers=3", "--format", "json"
+    ).data()
+    assert data["numbers"] == 45
+    assert data["gates"] == 60
+    assert data["formula"] == "3*n*layers"
+
+
+# --- explain, targets, new, completion ---
+
+
+def test_explain() -> None:
+    listed = qrlc("explain").out
+    codes = [line.split()[0] for line in listed.splitlines()]
+    assert "E0101" in codes and "W0801" in codes
+    for code in codes:
+        assert qrlc("explain", code).out.startswith(f"# {code}: ")
+    assert qrlc("explain", "e0101").code == 0
+    assert qrlc("explain", "E0101", "--format", "json").data()["code"] == "E0101"
+
+
+def test_targets() -> None:
+    listed = qrlc("targets").out
+    assert "reference" in listed and "qasm" in listed
+    assert [t["name"] for t in qrlc("targets", "--format", "json").data()][:2] == [
+        "reference",
+        "qasm",
+    ]
+    assert "noise channels" in qrlc("targets", "qasm").out
+    data = qrlc("targets", "qasm", "--format", "json").data()
+    assert data["features"]["qasm (braket)"]["noise"]["yes"]
+    assert not data["features"]["qasm (qiskit)"]["noise"]["yes"]
+
+
+def test_new_is_a_model_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert qrlc("new", "my-model").code == 0
+    file = tmp_path / "my-model" / "my_model.qrl"
+    assert "model MyModel" in file.read_text()
+    for command in ("check", "inspect", "draw", "compile"):
+        done = qrlc(command, file)
+        assert done.code == 0
+        assert done.err == ""  # not even a warning
+    assert qrlc("fmt", "--check", file).code == 0
+    readme = (tmp_path / "my-model" / "README.md").read_text()
+    commands = [
+        line.split("#")[0].split()[1:] for line in readme.splitlines() if line.startswith("qrlc")
+    ]
+    monkeypatch.chdir(tmp_path / "my-model")
+    for args in commands:
+        assert qrlc(*args).code == 0, args
+    assert qrlc("new", tmp_path / "my-model").code == 2  # never over something
+
+
+def test_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "a b.qrl"
+    assert qrlc("new", path).code == 0
+    assert "model AB(" in path.read_text()
+    assert qrlc("check", path).code == 0
+    assert qrlc("new", path).code == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    assert "_QRLC_COMPLETE" in qrlc("completion", shell).out
+
+
+def test_completion_knows_the_commands() -> None:
+    code = "import sys; from qrlang.cli import main; sys.argv[0] = 'qrlc'; main()"
+    env = {
+        **os.environ,
+        "_QRLC_COMPLETE": "bash_complete",
+        "COMP_WORDS": "qrlc ch",
+        "COMP_CWORD": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False
+    )
+    assert "check" in done.stdout
+
+
+# --- fmt ---
+
+
+def test_fmt(tmp_path: Path) -> None:
+    path = tmp_path / "a.qrl"
+    path.write_text("const  a=1\n")
+    path.chmod(0o640)
+    assert qrlc("fmt", "--check", path).code == 1
+    assert path.read_text() == "const  a=1\n"
+    shown = qrlc("fmt", "--diff", path)
+    assert shown.code == 0
+    assert "+const a = 1" in shown.out
+    assert path.read_text() == "const  a=1\n"
+    done = qrlc("fmt", path)
+    assert done.code == 0
+    assert "changed" in done.err
+    assert path.read_text() == "const a = 1\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+    again = qrlc("fmt", path)
+    assert (again.code, again.out, again.err) == (0, "", "")
+    assert qrlc("fmt", "--check", tmp_path).code == 0
+
+
+def test_fmt_leaves_a_broken_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.qrl"
+    path.write_text("const  a=\n")
+    done = qrlc("fmt", path)
+    assert done.code == 1
+    assert path.read_text() == "const  a=\n"
+
+
+def test_fmt_stdin() -> None:
+    done = qrlc("fmt", "-", stdin="const  a=1\n")
+    assert (done.code, done.out) == (0, "const a = 1\n")
+    assert qrlc("fmt", "--check", "-", stdin="const  a=1\n").code == 1
+    data = qrlc("fmt", "--check", "-", "--format", "json", stdin="const  a=1\n")
+    assert json.loads(data.out)["changed"] == ["<stdin>"]
+
+
+# --- check ---
+
+
+def test_strict() -> None:
+    text = (
+        DEFINITIONS
+        + """
+model M {
+  input  x: real[2]
+  target y: real[2]
+  qubits q[2]
+  for i in 0..2 { ry(x[i]) q[i] }
+  cx q[0], q[1]
+  for i in 0..2 { rz(x[i]) q[i] }
+  return read each_z(q)
+}
+"""
+    )
+    done = qrlc("check", "-", stdin=text)
+    assert done.code == 0
+    assert "W0801" in done.err
+    assert qrlc("check", "-", "--strict", stdin=text).code == 1
