@@ -2,7 +2,8 @@
 
 Kinds, and what a finding of each holds (`places` lead to gates, `values` are value numbers):
 
-dead-angle        an angle that cannot change any readout. detail: gate, qubits, angle (index),
+dead-angle        an angle that cannot change any readout, here or at another gate that shares
+                  its number. detail: gate, qubits, angle (index),
                   why: "behind" (on the state at that point it is only a phase) or "ahead" (nothing
                   that is read later notices it)
 product           qubits of a space that can never be entangled with the rest. names: registers;
@@ -28,6 +29,7 @@ from qrlang.analysis.heisenberg import Backward
 from qrlang.analysis.stabiliser import Forward
 from qrlang.ir.program import (
     Alloc,
+    Angle,
     Diagonal,
     Element,
     Evolve,
@@ -72,9 +74,12 @@ def _dead_angles(program: Program, backward: Backward, forward: Forward) -> list
     ops = list(walk(program.body))
     if not any(isinstance(op, READOUTS) for op in ops):
         return []  # nothing is read at all: every angle would be dead
-    found: list[Finding] = []
+    dead: list[tuple[Angle, Finding]] = []
+    used: set[tuple[int, int]] = set()  # elements of values that some other angle makes felt
 
-    def report(key: tuple[int, int], gate: str, qubits: tuple[int, ...], place: int) -> None:
+    def report(
+        key: tuple[int, int], angle: Angle, gate: str, qubits: tuple[int, ...], place: int
+    ) -> None:
         behind = key not in forward.alive
         if behind or key not in backward.alive:
             detail = {
@@ -83,31 +88,38 @@ def _dead_angles(program: Program, backward: Backward, forward: Forward) -> list
                 "angle": key[1],
                 "why": "behind" if behind else "ahead",
             }
-            found.append(Finding("dead-angle", (place,), detail=detail))
+            dead.append((angle, Finding("dead-angle", (place,), detail=detail)))
+        else:
+            used.update((t.value.id, t.index) for t in angle.terms)
 
     for op in ops:
         if isinstance(op, Evolve):
             for i, (angle, word) in enumerate(op.terms):
                 if word and angle.terms:
-                    report((id(op), i), "evolve", tuple(q for q, _ in word), op.place)
+                    report((id(op), i), angle, "evolve", tuple(q for q, _ in word), op.place)
         elif isinstance(op, Unitary):
             for element in op.elements:
                 _dead_in(element, report)
-    return found
+    # A number that drives several gates is felt if one of them is: its gradient is not zero.
+    return [
+        finding
+        for angle, finding in dead
+        if any((t.value.id, t.index) not in used for t in angle.terms)
+    ]
 
 
 def _dead_in(element: Element, report: Any) -> None:
     if isinstance(element, Gate):
         for i, angle in enumerate(element.angles):
             if angle.terms:
-                report((id(element), i), element.name, element.all_qubits, element.place)
+                report((id(element), i), angle, element.name, element.all_qubits, element.place)
     elif isinstance(element, Run):
         for gate in element.gates:
             _dead_in(gate, report)
     elif isinstance(element, Diagonal):
         for i, (mask, angle) in enumerate(element.terms):
             if angle.terms:
-                report((id(element), i), "diagonal", mask, -1)
+                report((id(element), i), angle, "diagonal", mask, -1)
 
 
 # --- structure ----------------------------------------------------------------------------------

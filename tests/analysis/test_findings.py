@@ -128,6 +128,16 @@ def test_nothing_is_dead_when_x_is_read() -> None:
     assert dead(circuit(1, gates, [((0, "Z"),)])) == {1}
 
 
+def test_a_number_that_another_gate_makes_felt_is_not_dead() -> None:
+    """A trained angle that two gates share has a gradient if one of them changes a readout."""
+    gates: list[Element] = [
+        Gate("ry", (0,), (angle(0),), place=0),
+        Gate("rz", (0,), (angle(0),), place=1),
+        Gate("rz", (0,), (angle(1),), place=2),
+    ]
+    assert dead(circuit(1, gates, [((0, "Z"),)])) == {2}
+
+
 def test_controls_and_phases() -> None:
     gates: list[Element] = [
         Gate("h", (0,)),
