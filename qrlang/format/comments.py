@@ -28,6 +28,13 @@ def tidy(comment: Comment) -> str:
     return "\n".join(line.rstrip() for line in comment.text.replace("\r", "").split("\n"))
 
 
+def moved(comment: Comment) -> str:
+    """The text where the comment can't stay in its place: there `///` documents nothing, and must
+    not come to document what it is put before."""
+    text = tidy(comment)
+    return "//" + text.lstrip("/") if text.startswith("///") else text
+
+
 def is_line(comment: Comment) -> bool:
     """Whether it takes the rest of its line."""
     return comment.text.startswith(("//", "#")) or "\n" in comment.text

@@ -89,7 +89,7 @@ class Expressions:
                     self.show(lo) if lo is not None else "",
                     "..",
                     self.show(hi) if hi is not None else "",
-                    *((" by " if hi is not None else "by ", self.show(by)) if by else ()),
+                    *((" by ", self.show(by)) if by is not None else ()),
                 )
             case ast.Read(target, last):
                 over = (" over last ", self.show(last, _POSTFIX)) if last is not None else ()
@@ -101,7 +101,9 @@ class Expressions:
     def _binary(self, expr: ast.Binary, indented: bool = True) -> Layout:
         strength = _BINARY[expr.op]
         if expr.op == "**":
-            return concat(self.show(expr.left, _PREFIX), " ** ", self.show(expr.right, _MINUS))
+            # `read z ** 2` would be right, and read wrongly.
+            least = _POSTFIX if isinstance(expr.left, (ast.Read, ast.Measure)) else _PREFIX
+            return concat(self.show(expr.left, least), " ** ", self.show(expr.right, _MINUS))
         if strength == 4:
             left, right = self.show(expr.left, _SUM), self.show(expr.right, _SUM)
             return Group(concat(left, Indent(concat(SPACE, expr.op, " ", right))))
@@ -214,10 +216,14 @@ class Expressions:
                 broken |= is_line(comment)
                 inside += [tidy(comment), HARD if is_line(comment) else " "]
             inside.append(item)
+            while (
+                after and not is_line(after[0]) and "," not in text[span.end : after[0].span.start]
+            ):
+                inside += [" ", tidy(after.pop(0))]
             inside.append(comma if i < len(items) - 1 else IfBroken(comma if trailing else ""))
             for comment in after:
                 broken |= is_line(comment)
-                inside += ["  " if is_line(comment) else " ", tidy(comment)]
+                inside += ["   " if is_line(comment) else " ", tidy(comment)]
             at = stop if line_end < 0 else line_end
         last = self.comments.take(at, around.end)
         for comment in last:
@@ -233,6 +239,8 @@ def _strength(expr: ast.Expr) -> int:
             return _BINARY[op]
         case ast.Unary(op):
             return _NOT if op == "not" else _MINUS
+        case ast.Read(_, last) if last is not None:
+            return 0  # `read z over last 4 * 2` is not for human eyes
         case ast.Read() | ast.Measure():
             return _PREFIX
         case ast.Call() | ast.Index() | ast.Field():

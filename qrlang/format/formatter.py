@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from qrlang.diagnostics.diagnostic import Diagnostic, has_errors
-from qrlang.format.comments import tidy
+from qrlang.format.comments import moved
 from qrlang.format.statements import Printer
 from qrlang.source import Source, Span
 from qrlang.syntax import ast
@@ -41,7 +41,7 @@ def _proof(file: ast.File, text: str) -> str:
         return f"the result does not parse: {diagnostics[0].message}"
     if again.items != file.items:
         return "the result has another tree"
-    if Counter(map(tidy, again.comments)) != Counter(map(tidy, file.comments)):
+    if Counter(map(moved, again.comments)) != Counter(map(moved, file.comments)):
         return "a comment was lost"
     if layout(again) != text:
         return "formatting again gives another text"

@@ -31,6 +31,7 @@ class Lines:
 
     lines: list[str]
     comment: str = ""
+    apart: bool = False  # wants an empty line before it and after it
 
 
 @dataclass(slots=True)
@@ -70,6 +71,24 @@ def to_lines(entries: Sequence[Entry], indent: int) -> list[str]:
             else:
                 out += [margin + lines[0], *lines[1:]]
     return [line.rstrip() for line in out]
+
+
+def spread(entries: Sequence[Entry]) -> list[Entry]:
+    """With the empty lines that some entries want around themselves and the comments on them."""
+    out: list[Entry] = []
+    after = False
+    for entry in entries:
+        if after and not isinstance(entry, Blank):
+            out.append(Blank())
+        after = isinstance(entry, Lines) and entry.apart
+        if after:
+            start = len(out)
+            while start and isinstance(out[start - 1], Remark):
+                start -= 1
+            if start and not isinstance(out[start - 1], Blank):
+                out.insert(start, Blank())
+        out.append(entry)
+    return out
 
 
 def _aligned(entries: Sequence[Entry], width: int) -> dict[int, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qrlang.format.comments import Comments, is_line, tidy
+from qrlang.format.comments import Comments, is_line, moved, tidy
 from qrlang.format.doc import SPACE, Concat, Group, Indent, Layout, concat, flat, render
 from qrlang.format.expressions import Expressions, quote
-from qrlang.format.rows import WIDTH, Blank, Entry, Lines, Remark, Row, to_lines
+from qrlang.format.rows import WIDTH, Blank, Entry, Lines, Remark, Row, spread, to_lines
 from qrlang.source import Source, Span
 from qrlang.syntax import ast
 
@@ -23,6 +23,7 @@ class Printer:
     def __init__(self, source: Source, comments: tuple[ast.Comment, ...]) -> None:
         self.text = source.text
         self.comments = Comments(comments)
+        self._ansaetze: dict[int, tuple[Layout, list[Layout]]] = {}
         self._flat: dict[int, str | None] = {}  # of statements, by identity
         self.expressions = Expressions(self.comments)
         self.show = self.expressions.show
@@ -31,7 +32,7 @@ class Printer:
 
     def file(self, items: Sequence[_Node]) -> str:
         start = 1 if self.text.startswith("\ufeff") else 0
-        entries = self.body(items, start, len(self.text) + 1, 0)
+        entries = spread(self.body(items, start, len(self.text) + 1, 0))
         lines = to_lines(entries, 0)
         return "\n".join(lines) + "\n" if lines else ""
 
@@ -45,24 +46,23 @@ class Printer:
         for node in nodes:
             at = self._before(out, at, node.span.start)
             joined = last_line >= 0 and isinstance(out[-1], Row) and not out[-1].comment
-            inner = self._statement(node, indent)
-            hoisted = self.comments.take(node.span.start, node.span.end)
-            for comment in hoisted:
-                inner.insert(0, _remark(comment))
+            *above, here = self._statement(node, indent)
+            # Comments that stand inside, where no line of their own can be.
+            above += [_moved(c) for c in self.comments.take(node.span.start, node.span.end)]
             line = self._line(node.span.start) if isinstance(node, _SHORT) else -1
             before = out[-1] if out else None
-            here = inner[0]
             if (
                 joined
                 and line == last_line
+                and not above
                 and isinstance(before, Row)
                 and isinstance(here, Row)
                 and indent + len(before.text) + 2 + len(here.text) <= WIDTH
             ):
                 before.cells = [f"{before.text}  {here.text}"]
             else:
-                out += inner
-            last_line = line if isinstance(here, Row) and not hoisted else -1
+                out += [*above, *_docs(node), here]
+            last_line = line if isinstance(here, Row) and not above else -1
             at = node.span.end
         self._before(out, at, end, last=True)
         return out
@@ -97,22 +97,19 @@ class Printer:
     # --- statements -----------------------------------------------------------------------------
 
     def _statement(self, node: _Node, indent: int) -> list[Entry]:
-        docs: list[Entry] = [
-            Remark([f"/// {line}".rstrip()])
-            for line in (getattr(node, "doc", "").split("\n") if getattr(node, "doc", "") else ())
-        ]
+        """The statement, and before it the comments that stood in its header."""
         if isinstance(node, _Block):
-            return [*docs, *self._block(node, indent)]
+            return self._block(node, indent)
+        if isinstance(node, (ast.ReadoutDef, ast.Hamiltonian)):
+            return [self._definition(node, indent)]
         family, form, cells = self._cells(node)
         texts = [flat(cell) for cell in cells]
         if all(text is not None for text in texts):
             row = Row([text for text in texts if text is not None], family, form)
             if indent + len(row.text) <= WIDTH:
-                return [*docs, row]
-        if isinstance(node, (ast.ReadoutDef, ast.Hamiltonian)):
-            return [*docs, Lines(self._definition(node, indent))]
+                return [row]
         spaced = [part for cell in cells for part in (" ", cell)][1:]
-        return [*docs, Lines(render(Concat(tuple(spaced)), WIDTH, indent))]
+        return [Lines(render(Concat(tuple(spaced)), WIDTH, indent))]
 
     def _cells(self, node: _Node) -> tuple[str, str, list[Layout]]:
         """The family of a statement, its form, and its cells."""
@@ -158,10 +155,6 @@ class Printer:
                 return "emit", "", [f"emit {name}", given("=", value)]
             case ast.Setting(name, value):
                 return "setting", "", [name, given("=", value)]
-            case ast.ReadoutDef() | ast.Hamiltonian():
-                cells: list[Layout] = [self._name(node), *self._clauses(node)]
-                family = "readout_def" if isinstance(node, ast.ReadoutDef) else "hamiltonian"
-                return family, "", [*cells, given("=", node.body)]
         return "", "", [self._plain(node)]
 
     def _typed(self, name: str, type_: ast.TypeExpr, initial: ast.Expr | None) -> list[Layout]:
@@ -175,7 +168,8 @@ class Printer:
             case ast.Gate(name, args, operands, modifiers):
                 head: Layout = name
                 if args:
-                    head = concat(name, self._args(args))
+                    after = modifiers[-1].span.end if modifiers else node.span.start
+                    head = concat(name, self._args(args, after))
                 return concat(*self._modifiers(modifiers), head, " ", commas(operands))
             case ast.Apply(callee, operands, modifiers, time, trotter):
                 parts: list[Layout] = ["apply ", *self._modifiers(modifiers), show(callee, 10)]
@@ -208,7 +202,7 @@ class Printer:
                 types[-1:] = [" "] if types else []
                 return concat(
                     f"extern layer {name}",
-                    self._params(params),
+                    self._params(params, node.span.start),
                     ": ",
                     *types,
                     "-> ",
@@ -225,9 +219,18 @@ class Printer:
             out += [modifier.kind, *arg, " @ "]
         return out
 
-    def _args(self, args: Sequence[ast.Arg]) -> Layout:
+    def _args(self, args: Sequence[ast.Arg], after: int) -> Layout:
         shown = [(self.expressions.arg(arg), arg.span) for arg in args]
-        return self.expressions.bracketed("(", shown, ")", _over(shown))
+        return self._listed("(", shown, ")", after)
+
+    def _listed(
+        self, opening: str, items: Sequence[tuple[Layout, Span]], closing: str, after: int
+    ) -> Layout:
+        """Items in the next brackets behind an offset."""
+        source = items[0][1].source
+        end = self._find(closing, items[-1][1].end) + 1
+        around = Span(source, self._find(opening, after), end)
+        return self.expressions.bracketed(opening, items, closing, around)
 
     def _use(
         self, node: ast.Use, path: Sequence[str], names: Sequence[ast.UseName], relative: bool
@@ -241,22 +244,23 @@ class Printer:
         parts: list[tuple[Layout, Span]] = [
             (text, name.span) for text, name in zip(shown, names, strict=True)
         ]
-        return concat(f"use {where}", self.expressions.bracketed("{", parts, "}", _over(parts)))
+        return concat(f"use {where}", self._listed("{", parts, "}", node.span.start))
 
     # --- headers --------------------------------------------------------------------------------
 
-    def _params(self, params: Sequence[ast.Parameter]) -> Layout:
+    def _params(self, params: Sequence[ast.Parameter], after: int) -> Layout:
         if not params:
             return ""
         shown: list[tuple[Layout, Span]] = []
         for p in params:
             default = (" = ", self.show(p.default)) if p.default is not None else ()
             shown.append((concat(f"{p.name}: ", self.type(p.type), *default), p.span))
-        return self.expressions.bracketed("(", shown, ")", _over(shown))
+        return self._listed("(", shown, ")", after)
 
     def _name(self, node: ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian) -> Layout:
         word = {"Ansatz": "ansatz", "ReadoutDef": "readout", "Hamiltonian": "hamiltonian"}
-        return concat(f"{word[type(node).__name__]} {node.name}", self._params(node.params))
+        params = self._params(node.params, node.span.start)
+        return concat(f"{word[type(node).__name__]} {node.name}", params)
 
     def _clauses(self, node: ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian) -> list[Layout]:
         """`on …` and `with …`."""
@@ -264,43 +268,53 @@ class Printer:
         for r in node.registers:
             size = ("[", self.show(r.size), "]") if r.size is not None else ()
             registers.append(concat(f"{r.name}: qubit", *size))
-        clauses = [_listed("on ", registers)]
+        clauses = [_clause("on ", registers)]
         if not isinstance(node, ast.ReadoutDef) and node.values:
             values: list[Layout] = [concat(f"{v.name}: ", self.type(v.type)) for v in node.values]
-            clauses.append(_listed("with ", values))
+            clauses.append(_clause("with ", values))
         return clauses
 
-    def _broken_header(
-        self, node: ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian, indent: int
-    ) -> list[str]:
+    def _ansatz(self, node: ast.Ansatz) -> tuple[Layout, list[Layout]]:
+        """The name and the clauses; made once, since that takes the comments in them."""
+        if id(node) not in self._ansaetze:
+            self._ansaetze[id(node)] = self._name(node), self._clauses(node)
+        return self._ansaetze[id(node)]
+
+    def _broken_header(self, name: Layout, clauses: Sequence[Layout], indent: int) -> list[str]:
         """A header that does not fit on a line: each clause on its own, if need be."""
-        name, clauses = self._name(node), self._clauses(node)
         first = flat(concat(name, " ", clauses[0]))
         if first is not None and indent + len(first) <= WIDTH:
             lines, rest = [first], clauses[1:]
         else:
             lines, rest = render(name, WIDTH, indent), clauses
-            tail = flat(concat(*(part for clause in clauses for part in (" ", clause))))
-            if len(lines) > 1 and tail is not None and len(lines[-1] + tail) + 2 <= WIDTH:
-                return [*lines[:-1], lines[-1] + tail]
+            tail = flat(_joined(clauses))
+            if len(lines) > 1 and tail is not None and len(lines[-1] + tail) + 3 <= WIDTH:
+                return [*lines[:-1], f"{lines[-1]} {tail}"]
         margin = " " * (indent + 2)
         for clause in rest:
             inner = render(clause, WIDTH, indent + 2)
             lines += [margin + inner[0], *inner[1:]]
         return lines
 
-    def _definition(self, node: ast.ReadoutDef | ast.Hamiltonian, indent: int) -> list[str]:
-        """A readout or a hamiltonian on several lines."""
-        head = flat(concat(self._name(node), *(p for c in self._clauses(node) for p in (" ", c))))
+    def _definition(self, node: ast.ReadoutDef | ast.Hamiltonian, indent: int) -> Entry:
+        """A readout or a hamiltonian."""
+        name, clauses = self._name(node), self._clauses(node)
         body = self.expressions.alone(node.body)
+        cells = [flat(part) for part in (name, _joined(clauses), concat("= ", body))]
+        if None not in cells:
+            row = Row([cell for cell in cells if cell is not None], type(node).__name__)
+            if indent + len(row.text) <= WIDTH:
+                return row
+        head = flat(concat(name, " ", _joined(clauses)))
         if head is not None and indent + len(head) + 4 <= WIDTH:
             if isinstance(node.body, (ast.List, ast.Comprehension)):
-                return render(concat(head, " = ", body), WIDTH, indent)
-            inner = render(body, WIDTH, indent + 2)
-            return [head + " =", " " * (indent + 2) + inner[0], *inner[1:]]
-        lines = self._broken_header(node, indent)
-        inner = render(concat("= ", body), WIDTH, indent + 2)
-        return [*lines, " " * (indent + 2) + inner[0], *inner[1:]]
+                return Lines(render(concat(head, " = ", body), WIDTH, indent))
+            lines = [head + " ="]
+        else:
+            lines = self._broken_header(name, clauses, indent)
+            body = concat("= ", body)
+        inner = render(body, WIDTH, indent + 2)
+        return Lines([*lines, " " * (indent + 2) + inner[0], *inner[1:]])
 
     def _header(self, node: _Block) -> tuple[Layout, int]:
         """What stands before `{`, and an offset behind which the `{` is the next one."""
@@ -309,20 +323,21 @@ class Printer:
         match node:
             case ast.Model(name, params):
                 end = params[-1].span.end if params else at
-                return concat(f"model {name}", self._params(params)), end
+                return concat(f"model {name}", self._params(params, at)), end
             case ast.Circuit(name, params, values, result):
                 shown: list[tuple[Layout, Span]] = [
                     (concat(f"{v.name}: ", self.type(v.type)), v.span) for v in values
                 ]
-                args = self.expressions.bracketed("(", shown, ")", _over(shown)) if shown else "()"
+                behind = self._find(")", params[-1].span.end) if params else at
+                args = self._listed("(", shown, ")", behind) if shown else "()"
                 arrow = (" -> ", self.type(result)) if result is not None else ()
                 ends = [at, *(p.span.end for p in (*params, *values)), *_ends(result)]
-                head = concat(f"circuit {name}", self._params(params), args, *arrow)
+                head = concat(f"circuit {name}", self._params(params, at), args, *arrow)
                 return head, max(ends)
             case ast.Ansatz():
-                clauses = [p for clause in self._clauses(node) for p in (" ", clause)]
                 ends = [p.span.end for p in (*node.registers, *node.values)]
-                return concat(self._name(node), *clauses), max(ends)
+                name_, clauses = self._ansatz(node)
+                return concat(name_, " ", _joined(clauses)), max(ends)
             case ast.Recurrent(name, sequences):
                 over = self.expressions.commas(sequences)
                 return concat(f"recurrent {name} over ", over), sequences[-1].span.end
@@ -341,13 +356,17 @@ class Printer:
             case ast.If(condition):
                 return concat("if ", show(condition)), condition.span.end
             case ast.Train(model, args):
-                call = self._args(args) if args else ""
+                call = self._args(args, at) if args else ""
                 return concat(f"train {model}", call), args[-1].span.end if args else at
         raise TypeError(type(node).__name__)
 
     # --- blocks ---------------------------------------------------------------------------------
 
     def _block(self, node: _Block, indent: int) -> list[Entry]:
+        # First, since making the header takes the comments in it.
+        one_line = self._one_line(node)
+        if one_line is not None and indent + len(one_line) <= WIDTH:
+            return [Row([one_line])]
         header, after = self._header(node)
         opening = self._find("{", after)
         body: Sequence[_Node]
@@ -355,15 +374,12 @@ class Printer:
             body = node.settings
         else:
             body = node.then if isinstance(node, ast.If) else node.body
-        one_line = self._one_line(node)
-        if one_line is not None and indent + len(one_line) <= WIDTH:
-            return [Row([one_line])]
         hoisted = self.comments.take(node.span.start, opening)
         first = flat(header)
         if first is not None and indent + len(first) + 2 <= WIDTH:
             lines = [first + " {"]
         elif isinstance(node, ast.Ansatz):
-            lines = self._broken_header(node, indent)
+            lines = self._broken_header(*self._ansatz(node), indent)
             if lines[-1].lstrip().startswith(")"):
                 lines[-1] += " {"
             else:
@@ -373,16 +389,23 @@ class Printer:
         after = self._inside(lines, body, opening, indent)
         if isinstance(node, ast.If):
             self._else(lines, node, after, indent)
-        return [*(_remark(c) for c in hoisted), Lines(lines)]
+        return [*(_moved(c) for c in hoisted), Lines(lines, apart=not indent)]
 
-    def _inside(self, lines: list[str], body: Sequence[_Node], opening: int, indent: int) -> int:
+    def _inside(
+        self,
+        lines: list[str],
+        body: Sequence[_Node],
+        opening: int,
+        indent: int,
+        above: Sequence[ast.Comment] = (),
+    ) -> int:
         """Adds a body and its closing brace to the lines; the offset behind the brace."""
         end = body[-1].span.end if body else opening + 1
         closing = self._find("}", end)
-        first: list[Entry] = []
+        first: list[Entry] = [_moved(comment) for comment in above]
         comments = self.comments.take(opening, self._end_of_line(opening, closing, body))
         for comment in comments:
-            if is_line(comment) and comment is comments[-1] and not first:
+            if is_line(comment) and comment is comments[0]:
                 lines[-1] += "   " + tidy(comment)
             else:
                 first.append(_remark(comment))
@@ -413,13 +436,14 @@ class Printer:
             else:
                 header = concat("} else {")
                 opening = self._find("{", after)
-            lines.pop()
+            last = lines.pop()
+            if last.endswith("{}"):
+                lines.append(last[:-1])
             rendered = render(header, WIDTH, indent)
             lines += [" " * indent + rendered[0], *rendered[1:]]
-            for comment in self.comments.take(after, opening):
-                lines += [" " * (indent + 2) + line for line in tidy(comment).split("\n")]
+            above = self.comments.take(after, opening)
             body = node.orelse if chain is None else chain.then
-            after = self._inside(lines, body, opening, indent)
+            after = self._inside(lines, body, opening, indent, above)
             if chain is None:
                 return
             node = chain
@@ -492,11 +516,20 @@ class Printer:
         return len(text)
 
 
+def _joined(clauses: Sequence[Layout]) -> Layout:
+    return Concat(tuple(part for clause in clauses for part in (" ", clause))[1:])
+
+
+def _docs(node: _Node) -> list[Entry]:
+    doc = getattr(node, "doc", "")
+    return [Remark([f"/// {line}".rstrip()]) for line in doc.split("\n")] if doc else []
+
+
 def _binding(word: str, name: str, value: Layout) -> tuple[str, str, list[Layout]]:
     return "declaration", "binding", [word, name, value]
 
 
-def _listed(word: str, items: Sequence[Layout]) -> Layout:
+def _clause(word: str, items: Sequence[Layout]) -> Layout:
     parts: list[Layout] = []
     for i, item in enumerate(items):
         parts += [concat(",", SPACE), item] if i else [item]
@@ -507,10 +540,9 @@ def _remark(comment: ast.Comment) -> Remark:
     return Remark(tidy(comment).split("\n"))
 
 
+def _moved(comment: ast.Comment) -> Remark:
+    return Remark(moved(comment).split("\n"))
+
+
 def _ends(node: ast.Node | None) -> tuple[int, ...]:
     return (node.span.end,) if node is not None else ()
-
-
-def _over(items: Sequence[tuple[Layout, Span]]) -> Span:
-    """From the first item to the last."""
-    return items[0][1].to(items[-1][1])
