@@ -169,6 +169,7 @@ class _Builder:
         self.weights: list[Weight] = []
         self.registers: list[Register] = []
         self.reals: list[Value] = []  # visible, of one moment
+        self.bits: list[Value] = []  # visible, measured
         self.most = qubits
 
     def some(self, strategy: st.SearchStrategy[Any]) -> Any:
@@ -299,12 +300,22 @@ class _Builder:
                 bit = self.some(st.integers(0, 1))
                 return [noise, Postselect(self.value(real()), (qubit,), (bit,))]
         bit = self.value(Type("bit"), "b")
+        self.bits.append(bit)
+        condition = self.some(st.sampled_from(self.bits))  # this one, or an older one
         then: list[Op] = [self.segment(qubits, 3)]
+        if self.chance(3):
+            then.insert(0, self.nested(qubits))
         orelse: list[Op] = [self.segment(qubits, 2)] if self.chance() else []
-        ops: list[Op] = [Measure(bit, (qubit,)), If(bit, 0, tuple(then), tuple(orelse))]
+        ops: list[Op] = [Measure(bit, (qubit,)), If(condition, 0, tuple(then), tuple(orelse))]
         if self.chance(3):  # the bit as a number
             ops.append(Pointwise(self.value(real(), "s"), "neg", (bit,)))
         return ops
+
+    def nested(self, qubits: tuple[int, ...]) -> Op:
+        """What may stand in a branch besides gates."""
+        if self.chance():
+            return Reset((self.some(st.sampled_from(qubits)),))
+        return If(self.some(st.sampled_from(self.bits)), 0, (self.segment(qubits, 2),))
 
     def noise(self, qubits: tuple[int, ...]) -> Channel:
         spec = CHANNELS[
@@ -316,7 +327,7 @@ class _Builder:
 
     def loop(self, memory: tuple[int, ...], sequences: list[Value], mixed: bool) -> list[Op]:
         """A recurrence over some of the sequences, and what goes on with what it emits."""
-        before = list(self.reals)
+        before, bits = list(self.reals), list(self.bits)
         ops: list[Op] = []
         items = []
         for sequence in sequences:
@@ -353,7 +364,7 @@ class _Builder:
             start, arg = carry
             new = self.value(arg.type)
             body.append(Linear(new, emitted, self.weight(new.type.count, emitted.type.count)))
-        self.reals = before
+        self.reals, self.bits = before, bits
         if carry is not None:
             carries = (LoopCarry(start, arg, new, self.value(arg.type, "last")),)
         out = self.value(seq(emitted.type), "seen")

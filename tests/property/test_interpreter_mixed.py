@@ -244,7 +244,7 @@ program teleport {
         if letter != "Z":
             circuit.h(2)
         circuit.measure(2, out)
-        shots = 40_000
+        shots = 20_000
         counts = AerSimulator(seed_simulator=7).run(circuit, shots=shots).result().get_counts()
         mean = sum(n * (1 - 2 * int(key.split()[0])) for key, n in counts.items()) / shots
         assert abs(mean - exact[""][k]) < 5 / math.sqrt(shots)
@@ -336,6 +336,49 @@ program keeps {
     assert np.isclose(result.outputs[""], 0.5 * (1 - 0.5**6) / 0.5)
     with pytest.raises(RunError, match="4096 different outcomes"):
         run(program, {"x": [0.5] * 14})
+
+
+def test_a_bit_from_before_a_loop_steers_every_step() -> None:
+    """It is needed again only in the next step, or deep in a body: it has to be kept."""
+    program = parse_program("""
+program p {
+  input %x.0 : seq[real]
+  qubits q[2] at q0
+  alloc q0, q1
+  unitary { h q0 }
+  %b.1 : bit = measure q0
+  %c.2 : bit = measure q0
+  reset q0
+  loop step (%x.3 : real in %x.0) {
+    if %b.1 { unitary { ry(%x.3) q1 } }
+    unitary { h q0 }
+    %d.4 : bit = measure q0
+    reset q0
+    if %d.4 { if %d.4 { unitary { ry(%c.2) q1 } } }
+  }
+  %z.5 : real[1] = expect [Z1]
+  return %z.5
+}""")
+    x = [0.4, 0.9]
+    flips = [(0, 0.25), (1, 0.5), (2, 0.25)]  # how often d was 1 in two steps
+    expected = 0.5 + 0.5 * sum(p * math.cos(sum(x) + k) for k, p in flips)
+    assert np.isclose(run(program, {"x": x}).outputs[""][0], expected)
+
+
+def test_a_bit_that_only_an_output_needs_still_feels_a_later_selection() -> None:
+    program = parse_program("""
+program p {
+  qubits q[2] at q0
+  alloc q0, q1
+  unitary { h q0  cx q0, q1 }
+  %b.0 : bit = measure q0
+  reset q0
+  %p.1 : real = postselect q1 = 1
+  return b = %b.0
+  return p = %p.1
+}""")
+    outputs = run(program).outputs
+    assert outputs["b"] == 1 and np.isclose(outputs["p"], 0.5)
 
 
 def test_correlation_through_bits_between_two_spaces() -> None:
