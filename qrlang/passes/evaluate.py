@@ -18,7 +18,7 @@ def _clamped(x: float) -> float:
     return min(1.0, max(-1.0, x))
 
 
-_FUNCTIONS: dict[str, Callable[..., float]] = {
+FUNCTIONS: dict[str, Callable[..., float]] = {
     "neg": lambda x: -x,
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
@@ -76,8 +76,8 @@ def evaluate(op: Op, args: Sequence[Data], out: Type) -> Data | None:
 
 def _evaluate(op: Op, args: Sequence[Data], out: Type) -> Data | None:
     match op:
-        case Pointwise() if op.fn in _FUNCTIONS:
-            function = _FUNCTIONS[op.fn]
+        case Pointwise() if op.fn in FUNCTIONS:
+            function = FUNCTIONS[op.fn]
             wide = [arg * out.count if len(arg) == 1 else arg for arg in args]
             return tuple(float(function(*parts)) for parts in zip(*wide, strict=True))
         case Concat():

@@ -504,6 +504,6 @@ def test_a_long_program_is_quick() -> None:
     gates = su2_ring(n, layers)
     program = recurrence((Unitary(tuple(gates)),), n, each("Z", n))
     assert len(gates) > 9_800
-    start = time.perf_counter()
+    start = time.process_time()
     findings(program)
-    assert time.perf_counter() - start < 5.0  # 0.4 s alone; room for a busy machine
+    assert time.process_time() - start < 2.0  # 0.4 s alone; room for a busy machine
