@@ -158,7 +158,7 @@ def main():
     print(f"multiply-adds {peak / 1e9:.2f} G vectors/s")
     for name in args.cases or CASES:
         n, layers, steps, batch = CASES[name]
-        program = qrnn(n, layers, WIDTH, FEATURES, classes=CLASSES)
+        program = qrnn(n, layers, WIDTH, FEATURES, classes=CLASSES, gain=1.0)
         p = plan(program)
         begun = time.process_time()
         k = kernel(p, "float32", 1, args.vectors)
@@ -201,7 +201,7 @@ def main():
                 if fused:
                     net.load_state_dict(hand.state_dict())
                     a, b = Native.apply(k, x, *[own[s] for s in shapes]), hand(x)
-                    line += f"  differ {float((a - b).norm() / b.norm()):.1e}"
+                    line += f"  differ {float((a - b).detach().norm() / b.detach().norm()):.1e}"
                 other = median(lambda: step(lambda: net(x), opt), 2.0, 2)
                 line += f"  {'fused' if fused else 'gates'} {other:9.1f} ms = {other / mine:6.1f}x"
         print(line, flush=True)

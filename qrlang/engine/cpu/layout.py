@@ -113,6 +113,9 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
     for s in range(len(plan.spaces)):
         out.place(f"scale{s}", row)
         out.place(f"back{s}", row)
+        out.place(f"turn{s}", row)
+        most = max((len(c.masks) for c in circuits if c.space == s), default=0)
+        out.place(f"seeds{s}", max(1, most) * row)
     for n in loops:
         out.place(f"length{n.id}", row)
         out.place(f"place{n.id}", fmt.lanes * 8)
@@ -133,6 +136,7 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
             tables = max(tables, sweeps.table_bytes(c.masks, n))
     out.place("vectors", vectors * fmt.lanes * row)
     out.place("tables", tables)
+    out.place("seed_tables", tables)
     out.place("w", fmt.size << widest)
     out.place("scratch", 2 * sweeps.plane(widest))
     out.place("scratch_lam", 2 * sweeps.plane(widest))

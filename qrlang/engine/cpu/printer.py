@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from qrlang.engine import nodes
 from qrlang.engine.cpu import functions
 from qrlang.engine.cpu.asm import Fn, Format, Module, V
+from qrlang.engine.cpu.gather import Gather
 from qrlang.engine.cpu.layout import body_slots, loop_rows, make, walk_nodes
 from qrlang.engine.cpu.rows import RowPrinter
 from qrlang.engine.cpu.sweeps import Shape, Sweeps, Tables
+from qrlang.engine.gf2 import Affine as IndexMap
 from qrlang.engine.nodes import Plan
 
 NEVER = -(1 << 24)  # the length of a lane without a sequence
@@ -29,6 +32,7 @@ class Printer:
         self.depth = 0
         self.time: V = V("-1", "i64")
         self.words: dict[str, V] = {}
+        self.waiting: list[Waiting] = []
 
     def print(self) -> str:
         self._main("forward")
@@ -169,6 +173,7 @@ class Printer:
                 else:
                     at = fn.at(self.rows.adjoint, self.rows.row(out.slot))
                     self._take(i, out.rows, at, None)
+        self.waiting = [Waiting() for _ in self.plan.spaces]
         self.locals_run(self.plan.body)
         for node in reversed(self.plan.body):
             self._node_back(node)
@@ -473,6 +478,7 @@ class Printer:
         fn, rows = self.fn, self.rows
         _, steps = self._lengths(node)
         zero = fn.const(0.0)
+        self._enter_loop_back(node)
         with fn.down(steps) as t, self._inside(t):
             within = self._step_begin(node, t)
             active = self._active()
@@ -508,6 +514,9 @@ class Printer:
             self.locals_run(node.body)
             for inner in reversed(node.body):
                 self._node_back(inner)
+            for s in self._spaces_in(node):
+                if self._left_by(node.body, s) is None:
+                    self._settle(s)
             for c in node.carries:
                 arg = fn.at(rows.adjoint, rows.row(c.arg))
                 out = fn.at(rows.adjoint, rows.row(c.out))
@@ -671,14 +680,112 @@ class Printer:
                     self._memory(self._costate(node.space), None, size)
 
     def _circuit_back(self, node: nodes.Circuit) -> None:
+        s = node.space
+        if node.layers:
+            self._layers_back(node)
+        elif node.masks:
+            if self.waiting[s].seeds:
+                self._settle(s)
+            self._take_seeds(node)
+        if node.reset >= 0:
+            # What was before is not this state's.
+            self.waiting[s] = Waiting()
+            fn = self.fn
+            if not self.plan.local[s]:
+                size = fn.imul(self.words["width"], self._state_bytes(s))
+                self._memory(self._costate(s), None, size)
+
+    def _take_seeds(self, node: nodes.Circuit) -> None:
+        """Keeps the readouts' weights for whoever walks over the costate next."""
+        fn = self.fn
+        given = fn.at(self.rows.adjoint, self.rows.row(node.out))
+        kept = self._work(f"seeds{node.space}")
+        self.rows.each(fn, len(node.masks), lambda o: fn.store(fn.load(given, o), kept, o))
+        self.waiting[node.space].seeds = node.masks
+
+    def _seed_tables(self, s: int, seeds: tuple[int, ...], lane: V) -> None:
+        fn = self.fn
+        if seeds:
+            here = fn.at(self._work(f"seeds{s}"), fn.imul(lane, self.fmt.size))
+            name = self.sweeps.seed(self.layout.qubits(s), seeds)
+            fn.call(name, "void", here, self._work("seed_tables"))
+
+    def _lane_word(self, base: V, offset: int) -> V:
+        fn = self.fn
+        word = fn.load(base, offset, fn.i)
+        return fn.cast("zext", word, "i64")
+
+    def _turn(self, s: int, lane: V) -> V:
+        here = self.fn.at(self._work(f"turn{s}"), self.fn.imul(lane, self.fmt.size))
+        return self._lane_word(here, 0)
+
+    def _settle(self, s: int, gather: Gather | None = None) -> None:
+        """Does what waits for a space by itself; or an index map on its own."""
+        fn = self.fn
+        waiting = self.waiting[s]
+        if gather is None:
+            gather = waiting.gather
+        seeds = waiting.seeds
+        self.waiting[s] = Waiting()
+        if (gather is None or gather.plain) and not seeds:
+            return
+        n = self.layout.qubits(s)
+        with self._each_active() as lane:
+            self._seed_tables(s, seeds, lane)
+            fn.call(
+                self.sweeps.settle(n, gather, seeds), "void",
+                self._state(self._psi(s, False), s, lane), self._state(self._costate(s), s, lane),
+                self._work("scratch"), self._work("scratch_lam"), self._turn(s, lane),
+                self._work("seed_tables"),
+            )  # fmt: skip
+
+    def _left_by(self, body: tuple[nodes.Node, ...], s: int) -> Waiting | None:
+        """What waits for a space when a body has been walked back; None if it has no layers."""
+        found: Waiting | None = None
+        for node in reversed(body):
+            if isinstance(node, nodes.Circuit) and node.space == s:
+                if node.layers:
+                    shape = Shape.of(node.layers[0], self.layout.qubits(s))
+                    found = Waiting(self.sweeps.gather_back(shape))
+                elif found is not None and node.masks:
+                    # A second readout settles what waits before it.
+                    found = Waiting(None if found.seeds else found.gather, node.masks)
+        return found
+
+    @staticmethod
+    def _spaces_in(node: nodes.Loop) -> list[int]:
+        return sorted({n.space for n in node.body if isinstance(n, nodes.Circuit)})
+
+    def _enter_loop_back(self, node: nodes.Loop) -> None:
+        """Brings states to the form in which each step of the loop leaves them."""
+        fn = self.fn
+        for s in self._spaces_in(node):
+            if self.plan.local[s]:
+                continue
+            form = self._left_by(node.body, s)
+            self._settle(s)
+            if form is None:
+                continue
+            fn.store(fn.iconst(0), self._work(f"turn{s}"))
+            if form.gather is not None and not form.gather.plain:
+                inverse = IndexMap(form.gather.map.cols).inverse()
+                self._settle(s, self.sweeps.linear(inverse))
+            zero = fn.const(0.0)
+            kept = self._work(f"seeds{s}")
+            self.rows.each(fn, len(form.seeds), lambda o, k=kept: fn.store(zero, k, o))  # type: ignore[misc]
+            self.waiting[s] = form
+
+    def _layers_back(self, node: nodes.Circuit) -> None:
         fn, row, size = self.fn, self.fmt.row, self.fmt.size
         s = node.space
         n = self.layout.qubits(s)
-        if not node.layers and not node.masks:
-            return
+        if node.masks:
+            if self.waiting[s].seeds:
+                self._settle(s)
+            self._take_seeds(node)
         ones = self._work("ones")
         scales = [ones] * len(node.layers)
-        if node.renormalise and not self.plan.local[s]:
+        if node.renormalise:
             scales[-1] = self._work(f"back{s}")
         self._prepare(node, scales, False)
         vectors = self._work("vectors")
@@ -688,32 +795,30 @@ class Printer:
         for shape in shapes:
             starts.append(at)
             at += (len(shape.terms) + len(shape.bits) + 1) * stride
+        waiting = self.waiting[s]
         with self._each_active() as lane:
             psi = self._state(self._psi(s, False), s, lane)
             lam = self._state(self._costate(s), s, lane)
-            if node.masks:
-                given = fn.at(self.rows.adjoint, self.rows.row(node.out))
-                here = fn.at(given, fn.imul(lane, size))
-                name = self.sweeps.seed(n, node.masks)
-                fn.call(name, "void", psi, lam, here, self._work("tables"))
+            self._seed_tables(s, waiting.seeds, lane)
+            pending, g, seeds = waiting.gather, self._turn(s, lane), waiting.seeds
             for index in reversed(range(len(shapes))):
                 prm = fn.at(self._parameters(node, index), fn.imul(lane, size))
-                pending = None
-                g = fn.i64(0)
-                if index + 1 < len(shapes):
-                    pending = self.sweeps.gather_back(shapes[index + 1])
-                    later = fn.at(self._parameters(node, index + 1), fn.imul(lane, size))
-                    word = fn.load(later, shapes[index + 1].row_back * row, fn.i)
-                    g = fn.cast("zext", word, "i64") if fn.i == "i32" else word
-                last = index == 0 and node.reset < 0
                 name = self.sweeps.backward(
-                    shapes[index], pending, last, index == 0 and node.renormalise
+                    shapes[index], pending, seeds, index == 0 and node.renormalise
                 )
                 out = fn.at(fn.at(vectors, starts[index]), fn.imul(lane, row))
                 fn.call(
-                    name, "void", psi, lam, self._work("scratch"), self._work("scratch_lam"), prm, g,
-                    self._work("tables"), self._work("w"), out,
+                    name, "void", psi, lam, self._work("scratch"), self._work("scratch_lam"),
+                    prm, g, self._work("tables"), self._work("w"), out,
+                    self._work("seed_tables"),
                 )  # fmt: skip
+                pending, seeds = self.sweeps.gather_back(shapes[index]), ()
+                g = self._lane_word(prm, shapes[index].row_back * row)
+        mask = self._active()
+        back = fn.load(self._parameters(node, 0), shapes[0].row_back * row, fn.vi)
+        turn = self._work(f"turn{s}")
+        fn.store(fn.select(mask, back, fn.load(turn, 0, fn.vi)), turn)
+        self.waiting[s] = Waiting(self.sweeps.gather_back(shapes[0]))
         active = self._work(f"active{self.depth}")
         for index, (shape, layer) in enumerate(zip(shapes, node.layers, strict=True)):
             rows = [r for _, r in (*layer.terms, *layer.rotations)]
@@ -726,6 +831,14 @@ class Printer:
             norm = fn.call(self.sweeps.lane_sums(), fn.vf, fn.at(vectors, where))
             norm = fn.select(self._active(), norm, fn.const(1.0))
             fn.store(fn.div(fn.const(1.0), functions.sqrt(fn, norm)), self._work(f"back{s}"))
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What walking back has left undone on a space: an index map, then weights of readouts."""
+
+    gather: Gather | None = None
+    seeds: tuple[int, ...] = ()
 
 
 def _true(n: int) -> str:

@@ -123,7 +123,7 @@ class Sweeps:
 
     def back_passes(self, n: int) -> list[tuple[int, int]]:
         high = n - self.fmt.lane_bits
-        first, more = (3, 3) if self.fmt.machine.registers >= 32 else (2, 2)
+        first, more = (2, 3) if self.fmt.machine.registers >= 32 else (1, 2)
         if high <= first:
             return [(0, high)]
         rest = high - first
@@ -151,6 +151,10 @@ class Sweeps:
     def gather_back(self, shape: Shape) -> Gather:
         flips = bool(shape.bits) or shape.map.shift != 0
         return self._gather(Affine(shape.map.cols), flips)
+
+    def linear(self, linear: Affine) -> Gather:
+        """A map by itself, nothing flipped."""
+        return self._gather(linear, False)
 
     def _gather(self, linear: Affine, flips: bool) -> Gather:
         return Gather(linear, self.fmt.lane_bits, flips, self.fmt.machine.permute)
@@ -479,23 +483,23 @@ class Sweeps:
 
     # --- backward
 
-    def backward(self, shape: Shape, pending: Gather | None, last: bool, norm: bool) -> str:
+    def backward(
+        self, shape: Shape, pending: Gather | None, seeds: tuple[int, ...], norm: bool
+    ) -> str:
         """Undoes a layer on state and costate: (psi, lam, scratch psi, scratch lam, parameters,
-        g of the pending gather, tables, w, gradient vectors).
+        g of the pending gather, tables, w, gradient vectors, tables of the seeds).
 
-        `pending`: the map of the layer after it, still to be undone. `last`: nothing comes before
-        it in the circuit, so its own map is undone too."""
-        own = self.gather_back(shape) if last else None
-        if own is not None and own.plain:
-            own = None
-        key = (shape, pending.key if pending else None, last, norm)
+        `pending`: the map of what came after the layer, still to be undone. `seeds`: parities that
+        were read after it, whose weights go into the costate first. The layer's own map is left
+        to whoever comes next."""
+        key = (shape, pending.key if pending else None, seeds, norm)
         name, known = self._name("backward", key)
         if known:
             return name
         fn = Fn(
             self.mod, name,
             [("psi", "ptr"), ("lam", "ptr"), ("spsi", "ptr"), ("slam", "ptr"), ("prm", "ptr"),
-             ("g", "i64"), ("tab", "ptr"), ("w", "ptr"), ("out", "ptr")],
+             ("g", "i64"), ("tab", "ptr"), ("w", "ptr"), ("out", "ptr"), ("seeds", "ptr")],
         )  # fmt: skip
         n, row = shape.n, self.fmt.row
         plane = self.plane(n)
@@ -504,7 +508,6 @@ class Sweeps:
         fn.call(self.phases(shape), "void", prm, tab)
         split = Split(shape.masks, n, self.fmt.lane_bits)
         parts = self.back_passes(n)
-        single = len(parts) == 1
         stride = row * self.fmt.lanes
         terms = len(shape.terms)
 
@@ -514,6 +517,13 @@ class Sweeps:
         homes = both(a["psi"], a["lam"])
         scratches = both(a["spsi"], a["slam"])
         zero = fn.const(0.0)
+
+        def enter(source: list[V], h: V | None, k: int, lo: int) -> tuple[list[V], list[V]]:
+            loaded = self._load(fn, pending, source, h, k, lo, a["g"], n)
+            x, y = [v[0] for v in loaded], [v[1] for v in loaded]
+            if seeds:
+                y = self._seeded(fn, seeds, n, a["seeds"], h, lo, x, y)
+            return x, y
 
         def undo(
             x: list[V],
@@ -547,84 +557,175 @@ class Sweeps:
                     s = fn.neg(signed_float(fn, s, 1 << shape.bits[i]))
                 fn.store(s, out, (terms + i) * stride)
 
-        for index in range(len(parts) - 1, 0, -1):
+        def further(index: int, chunk: tuple[V, int] | None, start: list[V]) -> list[V]:
             lo, k = parts[index]
             pairs = self._tangents(fn, shape, prm, lo, k)
             entry = index == len(parts) - 1
             numbers = [i for _, _, i in pairs]
-            with self._summing(fn, n, lo, k, [zero] * len(numbers)) as (h, values, result):
+            with self._summing(fn, n, lo, k, start, chunk) as (h, values, result):
                 sums = dict(zip(numbers, values, strict=True))
                 for source, dest in zip(homes if entry else scratches, scratches, strict=True):
-                    loaded = self._load(fn, pending if entry else None, source, h, k, lo, a["g"], n)
-                    x, y = [v[0] for v in loaded], [v[1] for v in loaded]
+                    if entry:
+                        x, y = enter(source, h, k, lo)
+                    else:
+                        loaded = self._load(fn, None, source, h, k, lo, a["g"], n)
+                        x, y = [v[0] for v in loaded], [v[1] for v in loaded]
                     undo(x, y, pairs, [], sums)
                     for values_, where in zip((x, y), dest, strict=True):
                         for j, v in enumerate(values_):
                             fn.store(v, where, self._offset(fn, h, j, lo))
                 result.extend(sums[i] for i in numbers)
-            keep(dict(zip(numbers, result, strict=True)), [])
+            return result
 
-        lo, k = parts[0]
-        pairs = self._tangents(fn, shape, prm, 0, k)
         lanes = self._lane_tangents(fn, shape, prm)
-        numbers = [i for _, _, i in pairs + lanes]
-        target = scratches if (not single and own is not None) else homes
-        extra = [zero] if norm else []
-        with self._summing(fn, n, 0, k, [zero] * len(numbers) + extra) as (h, values, result):
-            sums = dict(zip(numbers, values, strict=False))
-            done = []
-            for source in homes if single else scratches:
-                loaded = self._load(fn, pending if single else None, source, h, k, 0, a["g"], n)
-                x, y = [v[0] for v in loaded], [v[1] for v in loaded]
-                undo(x, y, pairs, lanes, sums)
-                done.append((x, y))
-            (xr, yr), (xi, yi) = done
-            choice = self._choice(fn, split, h)
-            size = values[-1] if norm else zero
-            for j in range(1 << k):
-                at = self._offset(fn, h, j, 0)
-                if terms:
-                    w = fn.fma(yr[j], xi[j], fn.neg(fn.mul(yi[j], xr[j])))
-                    fn.store(w, a["w"], at)
-                c, s = self._diagonal(fn, split, tab, h, choice, j)
-                for re, im, where in ((xr, xi, 0), (yr, yi, 1)):
-                    # times the conjugate
-                    r = fn.fma(re[j], c, fn.mul(im[j], s))
-                    i = fn.fma(im[j], c, fn.neg(fn.mul(re[j], s)))
-                    fn.store(r, target[0][where], at)
-                    fn.store(i, target[1][where], at)
-                    if norm and where == 0:
-                        size = fn.fma(r, r, fn.fma(i, i, size))
-            result.extend(sums[i] for i in numbers)
-            if norm:
-                result.append(size)
-        keep(dict(zip(numbers, result, strict=False)), [i for _, _, i in lanes])
+
+        def first(chunk: tuple[V, int] | None, start: list[V]) -> list[V]:
+            _, k = parts[0]
+            pairs = self._tangents(fn, shape, prm, 0, k)
+            numbers = [i for _, _, i in pairs + lanes]
+            with self._summing(fn, n, 0, k, start, chunk) as (h, values, result):
+                sums = dict(zip(numbers, values, strict=False))
+                done = []
+                for source in homes if len(parts) == 1 else scratches:
+                    if len(parts) == 1:
+                        x, y = enter(source, h, k, 0)
+                    else:
+                        loaded = self._load(fn, None, source, h, k, 0, a["g"], n)
+                        x, y = [v[0] for v in loaded], [v[1] for v in loaded]
+                    undo(x, y, pairs, lanes, sums)
+                    done.append((x, y))
+                (xr, yr), (xi, yi) = done
+                choice = self._choice(fn, split, h)
+                size = values[-1] if norm else zero
+                for j in range(1 << k):
+                    at = self._offset(fn, h, j, 0)
+                    if terms:
+                        w = fn.fma(yr[j], xi[j], fn.neg(fn.mul(yi[j], xr[j])))
+                        fn.store(w, a["w"], at)
+                    c, s = self._diagonal(fn, split, tab, h, choice, j)
+                    for re, im, where in ((xr, xi, 0), (yr, yi, 1)):
+                        # times the conjugate
+                        r = fn.fma(re[j], c, fn.mul(im[j], s))
+                        i = fn.fma(im[j], c, fn.neg(fn.mul(re[j], s)))
+                        fn.store(r, homes[0][where], at)
+                        fn.store(i, homes[1][where], at)
+                        if norm and where == 0:
+                            size = fn.fma(r, r, fn.fma(i, i, size))
+                result.extend(sums[i] for i in numbers)
+                if norm:
+                    result.append(size)
+            return result
+
+        def rotated(index: int) -> list[int]:
+            lo, k = parts[index]
+            return [i for _, _, i in self._tangents(fn, shape, prm, lo, k)]
+
+        in_first = [i for _, _, i in self._tangents(fn, shape, prm, 0, parts[0][1]) + lanes]
+        many = len(in_first) + norm
+        inner = [p for p in parts if p[0] + p[1] <= CHUNK_BITS]
+        outer = range(len(parts) - 1, max(len(inner), 1) - 1, -1)
+        for index in outer:
+            numbers = rotated(index)
+            result = further(index, None, [zero] * len(numbers))
+            keep(dict(zip(numbers, result, strict=True)), [])
+        if len(inner) > 1 and len(outer):
+            # The lower passes together on a piece that stays in the nearest cache.
+            bits = inner[-1][0] + inner[-1][1]
+            numbers = [i for index in range(len(inner) - 1, 0, -1) for i in rotated(index)]
+            start = [zero] * (len(numbers) + many)
+            with fn.loop(0, 1 << (n - self.fmt.lane_bits - bits), 1, start) as loop:
+                at, kept = 0, []
+                for index in range(len(inner) - 1, 0, -1):
+                    count = len(rotated(index))
+                    kept += further(index, (loop.i, bits), loop.values[at : at + count])
+                    at += count
+                loop.next = kept + first((loop.i, bits), loop.values[at:])
+            keep(dict(zip(numbers, loop.values, strict=False)), [])
+            result = loop.values[len(numbers) :]
+        else:
+            for index in range(len(inner) - 1, 0, -1) if not len(outer) else ():
+                numbers = rotated(index)
+                result = further(index, None, [zero] * len(numbers))
+                keep(dict(zip(numbers, result, strict=True)), [])
+            result = first(None, [zero] * many)
+        keep(dict(zip(in_first, result, strict=False)), [i for _, _, i in lanes])
         if norm:
             fn.store(result[-1], out, (terms + len(shape.bits)) * stride)
         if terms:
             wanted = [(m, i * stride) for i, m in enumerate(shape.terms)]
             fold(fn, wanted, n, lambda o: fn.load(a["w"], o), a["w"], out)
-        if own is not None:
-            g = fn.cast("zext" if self.fmt.size == 4 else "bitcast",
-                        fn.load(prm, shape.row_back * row, self.fmt.i), "i64")  # fmt: skip
-            with self._groups(fn, n, 0, k, None) as h:
-                # All loads of a group before its stores: a single group is done in place.
-                for source, dest in zip(target, homes, strict=True):
-                    loaded = self._load(fn, own, source, h, k, 0, g, n)
-                    for j, vs in enumerate(loaded):
-                        for v, where in zip(vs, dest, strict=True):
-                            fn.store(v, where, self._offset(fn, h, j, 0))
+        fn.done()
+        return name
+
+    def _seeded(
+        self,
+        fn: Fn,
+        masks: tuple[int, ...],
+        n: int,
+        tab: V,
+        h: V | None,
+        lo: int,
+        x: list[V],
+        y: list[V],
+    ) -> list[V]:
+        """λ + Σ weight_m Z_m ψ for the vectors of a group."""
+        row, size = self.fmt.row, self.fmt.size
+        split = Split(masks, n, self.fmt.lane_bits)
+        choice = self._choice(fn, split, h)
+        high = fn.at(tab, 2 * split.vectors * row)
+        out = []
+        for j, (p, q) in enumerate(zip(x, y, strict=True)):
+            if split.full:
+                weight = fn.load(tab, self._offset(fn, h, j, lo))
+            else:
+                mine = split.choice(j << lo) * row
+                offset: V | int = mine if choice is None else fn.bit("xor", choice, mine)
+                at = (j << lo) * size if h is None else fn.iadd(fn.imul(h, size), (j << lo) * size)
+                weight = fn.add(fn.load(tab, offset), fn.broadcast(high, at))
+            out.append(fn.fma(weight, p, q))
+        return out
+
+    def settle(self, n: int, pending: Gather | None, seeds: tuple[int, ...]) -> str:
+        """(psi, lam, scratch psi, scratch lam, g, tables of the seeds): a pending map and seeds by
+        themselves, where no layer takes them along."""
+        name, known = self._name("settle", (n, pending.key if pending else None, seeds))
+        if known:
+            return name
+        fn = Fn(
+            self.mod, name,
+            [("psi", "ptr"), ("lam", "ptr"), ("spsi", "ptr"), ("slam", "ptr"), ("g", "i64"),
+             ("seeds", "ptr")],
+        )  # fmt: skip
+        a = fn.args
+        plane = self.plane(n)
+        k = min(2, n - self.fmt.lane_bits)
+        moves = pending is not None and not pending.plain
+        out = (a["spsi"], a["slam"]) if moves else (a["psi"], a["lam"])
+        with self._groups(fn, n, 0, k, None) as h:
+            for p in (0, plane):
+                source = [fn.at(a["psi"], p), fn.at(a["lam"], p)]
+                loaded = self._load(fn, pending, source, h, k, 0, a["g"], n)
+                x, y = [v[0] for v in loaded], [v[1] for v in loaded]
+                if seeds:
+                    y = self._seeded(fn, seeds, n, a["seeds"], h, 0, x, y)
+                for values, where in zip((x, y), out, strict=True):
+                    for j, v in enumerate(values):
+                        fn.store(v, fn.at(where, p), self._offset(fn, h, j, 0))
+        if moves:
+            for to, source_ in ((a["psi"], a["spsi"]), (a["lam"], a["slam"])):
+                with fn.loop(0, 2 * plane, self.fmt.row) as loop:
+                    fn.store(fn.load(source_, loop.i), to, loop.i)
         fn.done()
         return name
 
     @contextmanager
     def _summing(
-        self, fn: Fn, n: int, lo: int, k: int, start: list[V]
+        self, fn: Fn, n: int, lo: int, k: int, start: list[V], chunk: tuple[V, int] | None
     ) -> Iterator[tuple[V | None, list[V], list[V]]]:
         """Groups with values carried from one to the next; `result` is filled with the last."""
         result: list[V] = []
-        bits = n - self.fmt.lane_bits
-        if bits == k:
+        bits = chunk[1] if chunk else n - self.fmt.lane_bits
+        if bits == k and chunk is None:
             yield None, start, result
             return
         with fn.loop(0, 1 << (bits - k), 1, start) as loop:
@@ -635,6 +736,8 @@ class Sweeps:
             )
             if lo:
                 h = fn.bit("or", h, fn.bit("and", loop.i, (1 << lo) - 1))
+            if chunk:
+                h = fn.bit("or", h, fn.bit("shl", chunk[0], bits))
             yield h, list(loop.values), result
             loop.next = list(result)
         result[:] = loop.values
@@ -660,34 +763,14 @@ class Sweeps:
         return name
 
     def seed(self, n: int, masks: tuple[int, ...]) -> str:
-        """(state, costate, weights at the lane, tables): λ += Σ weight_m Z_m ψ."""
+        """(weights at the lane, tables): Σ weight_m Z_m as tables."""
         name, known = self._name("seed", (n, masks))
         if known:
             return name
-        args = [("psi", "ptr"), ("lam", "ptr"), ("weights", "ptr"), ("tab", "ptr")]
-        fn = Fn(self.mod, name, args)
-        row, size = self.fmt.row, self.fmt.size
+        fn = Fn(self.mod, name, [("weights", "ptr"), ("tab", "ptr")])
         split = Split(masks, n, self.fmt.lane_bits)
-        tab, psi, lam = fn.args["tab"], fn.args["psi"], fn.args["lam"]
-        values = [fn.broadcast(fn.args["weights"], i * row) for i in range(len(masks))]
-        self._spread(fn, Numbers(fn, False), split, values, tab)
-        high = fn.at(tab, 2 * split.vectors * row)
-        plane = self.plane(n)
-        k = min(2, n - self.fmt.lane_bits)
-        with self._groups(fn, n, 0, k, None) as h:
-            choice = self._choice(fn, split, h)
-            for j in range(1 << k):
-                at = self._offset(fn, h, j, 0)
-                if split.full:
-                    weight = fn.load(tab, at)
-                else:
-                    mine = split.choice(j) * row
-                    offset = mine if choice is None else fn.bit("xor", choice, mine)
-                    at2 = j * size if h is None else fn.iadd(fn.imul(h, size), j * size)
-                    weight = fn.add(fn.load(tab, offset), fn.broadcast(high, at2))
-                for p in (0, plane):
-                    total = fn.fma(weight, fn.load(fn.at(psi, p), at), fn.load(fn.at(lam, p), at))
-                    fn.store(total, fn.at(lam, p), at)
+        values = [fn.broadcast(fn.args["weights"], i * self.fmt.row) for i in range(len(masks))]
+        self._spread(fn, Numbers(fn, False), split, values, fn.args["tab"])
         fn.done()
         return name
 
