@@ -18,6 +18,9 @@ FUNCTION_OF = {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow"}
 NAME_OF = {"+": "added", "-": "subtracted", "*": "multiplied", "/": "divided", "**": "raised"}
 
 
+MANY_TERMS = 64  # an affine sum of more is worked out by an op
+
+
 def scalar(angle: ir.Angle) -> Tensor:
     return Tensor(real(), None, (angle,))
 
@@ -220,6 +223,8 @@ def element(value: ir.Value, index: int, lifted: bool) -> Tensor:
 
 
 def _affine(fn: str, a: ir.Angle, b: ir.Angle) -> ir.Angle | None:
+    if fn in ("add", "sub") and len(a.terms) + len(b.terms) > MANY_TERMS:
+        return None
     if fn == "add":
         return add_angles(a, b)
     if fn == "sub":

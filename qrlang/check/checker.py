@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from qrlang.check import elaborate
 from qrlang.check.calls import fits_parameter
-from qrlang.check.core import Elaborator, Scope
+from qrlang.check.core import Budget, Elaborator, Scope
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, TrainBlock
@@ -99,12 +99,15 @@ class _Checker:
                 self.current = item
                 self._model(item, blocks.get(item.name, []))
         if self.only is None:
+            budget = Budget()
             for definition in self.file.items:
                 if id(definition) not in self.used and isinstance(
                     definition, (ast.Ansatz, ast.ReadoutDef, ast.Hamiltonian, ast.Circuit)
                 ):
                     self.current = definition
-                    elaborate.check_definition(self.library, self.module, definition, self.report)
+                    elaborate.check_definition(
+                        self.library, self.module, definition, self.report, budget
+                    )
                 elif isinstance(definition, (ast.Const, ast.AnsatzBinding)):
                     self.current = definition
                     e = self._elaborator()
@@ -228,7 +231,7 @@ class _Checker:
             if train is None:
                 check_loss(e, attempt, None, None)
                 continue
-            if not self.report.failed or attempt.checked is not None:
+            if attempt.inputs:
                 check_data(e, train, settings, attempt)
             loss = settings.get("loss")
             node = next((s.value for s in train.settings if s.name == "loss"), None)

@@ -69,6 +69,18 @@ class Weights:
     inits: dict[str, tuple[ir.Initial, Span]] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Budget:
+    """What may be spent on trying definitions that no model uses, in gates and iterations."""
+
+    left: int = 100_000
+
+    def spend(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise Abort
+
+
 class Elaborator:
     def __init__(
         self, library: Library, reporter: Reporter, hints: Mapping[str, tuple[int, ...]]
@@ -89,6 +101,7 @@ class Elaborator:
         self.active: list[object] = []  # definitions being inlined
         self.inlined: list[object] = []  # those that have been
         self.iterations = 0
+        self.budget: Budget | None = None
         self.gates = 0
         self.ops = 0
         self.registers: list[Register] = []
@@ -146,15 +159,19 @@ class Elaborator:
 
     def tick(self, at: ast.Node, count: int = 1) -> None:
         self.iterations += count
+        if self.budget is not None:
+            self.budget.spend(count)
         if self.iterations > MAX_ITERATIONS:
             self.error(
-                "E0307", at, f"loops unroll to more than {MAX_ITERATIONS} iterations",
+                "E0307", at, f"loops and definitions unroll to more than {MAX_ITERATIONS} steps",
                 help="make the range smaller: loops run at compile time",
             )  # fmt: skip
             raise Abort
 
     def count_gates(self, at: ast.Node, count: int) -> None:
         self.gates += count
+        if self.budget is not None:
+            self.budget.spend(count)
         if self.gates > MAX_GATES:
             self.error(
                 "E0307", at, f"the program has more than {MAX_GATES} gates",
@@ -269,8 +286,10 @@ class Elaborator:
     def enter(self, node: ast.Node, definition: Definition) -> bool:
         """Starts inlining a definition, unless it is in itself already."""
         name = definition.item.name
-        if definition.item in self.active:
-            ring = [getattr(a, "name", "") for a in self.active] + [name]
+        self.tick(node, 10)
+        if any(item is definition.item for item in self.active):
+            names = [getattr(item, "name", "") for item in self.active]
+            ring = [*names[names.index(name) :], name]
             self.error(
                 "E0210", node, f"`{name}` contains itself: " + " -> ".join(ring),
                 help="definitions are inlined, so they can't be recursive; use a `for` loop",

@@ -10,7 +10,7 @@ from itertools import product
 from qrlang.check import expressions, quantum, statements  # noqa: F401
 from qrlang.check.builder import finish
 from qrlang.check.calls import fits_parameter, header, observed
-from qrlang.check.core import MAX_QUBITS, Abort, Elaborator, Rejected, Scope
+from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
 from qrlang.check.quantum import inline, leading_requires, plain
@@ -152,7 +152,7 @@ def _model_once(
         e.scope = scope
         finish_inits(e)
     except (Rejected, Abort):
-        return Attempt(None)
+        return Attempt(None, elaborator=e)
     result, span = _result(e, item)
     ports = []
     known = {v.name: v.type for v in (*e.inputs, *e.targets)}
@@ -266,9 +266,11 @@ def definition(
     widths: Mapping[str, int],
     params: Mapping[str, object],
     report: Reporter,
+    budget: Budget | None = None,
 ) -> CheckedModel | None:
     """An ansatz, readout, Hamiltonian or circuit as a program whose inputs are its values."""
     e = Elaborator(library, report, {})
+    e.budget = budget
     scope = e.scope = Scope(module)
     e.region = "model"
     e.carries.append([])
@@ -421,6 +423,7 @@ def check_definition(
     module: Module,
     item: ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian | ast.Circuit,
     report: Reporter,
+    budget: Budget,
 ) -> None:
     """A definition that no model uses: elaborated at small sizes, the first mistake reported."""
     free = free_widths(item)
@@ -445,7 +448,9 @@ def check_definition(
         for k, size in candidates:
             trial = report.child()
             widths = dict(zip(free, size, strict=True))
-            definition(library, module, item, widths, dict.fromkeys(needed, k), trial)
+            definition(library, module, item, widths, dict.fromkeys(needed, k), trial, budget)
+            if budget.left < 0:
+                return
             if not trial.failed:
                 allowed = True
             elif any(d.code == "E0308" for d in trial.diagnostics):

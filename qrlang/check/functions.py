@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from qrlang.check.arithmetic import (
+    MANY_TERMS,
     as_tensor,
     combine,
     constant,
@@ -297,7 +298,10 @@ def _of_list(
         for item in items[1:]:
             result = binary_operator(e, link, result, item)
         return result
-    if name == "sum" and all(is_number(i) or isinstance(i, Tensor) for i in items):
+    e.tick(node, len(items))
+    if name == "sum" and len(items) <= MANY_TERMS and all(
+        is_number(i) or isinstance(i, Tensor) for i in items
+    ):
         # Scalars stay affine, so that a sum can be an angle; tensors are added one by one.
         total = items[0]
         for item in items[1:]:
