@@ -16,6 +16,7 @@ from qrlang.ir.program import Angle, Diagonal, Element, Gate, PauliString, Permu
 
 Numbers = Callable[[Angle], float]
 
+DENSE = 8  # qubits up to which an evolution is one matrix
 _FARTHEST = 1e5  # sum of |coefficient * time| of an exact evolution
 
 
@@ -79,28 +80,41 @@ def _sources(p: Permutation) -> Array:
 
 # --- time evolution -----------------------------------------------------------------------------
 
-Hamiltonian = Sequence[tuple[float, PauliString]]
+Terms = tuple[tuple[float, PauliString], ...]
 
 
-def evolve(state: State, terms: Hamiltonian, time: float, trotter: int) -> State:
+def evolve(state: State, terms: Terms, time: float, trotter: int) -> State:
     """`exp(-i time H)`: exact, or `trotter` equal steps."""
+    size = sum(abs(c * time) for c, _ in terms)
+    if size > _FARTHEST:
+        raise RunError(f"an evolution over {size:g} (sum of |coefficient * time|) is too long")
+    qubits = sorted({q for _, string in terms for q, _ in string})
+    if not trotter and len(qubits) <= DENSE:
+        at = {q: i for i, q in enumerate(qubits)}
+        on_axes = tuple((c, tuple((at[q], p) for q, p in string)) for c, string in terms)
+        return state.apply(_exponential(on_axes, len(qubits), time), qubits)
     at = {q: i for i, q in enumerate(state.qubits)}
-    on_axes = [(c, [(at[q], letter) for q, letter in string]) for c, string in terms]
+    on_axes = tuple((c, tuple((at[q], p) for q, p in string)) for c, string in terms)
     array = _evolve_array(state.array, on_axes, time, trotter)
     if not state.pure:
         # The columns evolve by conj(U): the conjugate of U on the conjugate.
         n = len(state.qubits)
-        shifted = [(c, [(axis + n, letter) for axis, letter in string]) for c, string in on_axes]
+        shifted = tuple((c, tuple((axis + n, p) for axis, p in string)) for c, string in on_axes)
         array = _evolve_array(array.conj(), shifted, time, trotter).conj()
     return State(state.qubits, array, state.pure)
 
 
-def _evolve_array(
-    array: Array,
-    terms: Sequence[tuple[float, Sequence[tuple[int, str]]]],
-    time: float,
-    trotter: int,
-) -> Array:
+@lru_cache(maxsize=64)
+def _exponential(terms: Terms, k: int, time: float) -> Array:
+    """The whole matrix, by the eigenvalues of H."""
+    columns = np.eye(1 << k, dtype=complex).reshape((2,) * k + (1 << k,))
+    parts = [c * act_pauli(columns, string) for c, string in terms]
+    values, vectors = np.linalg.eigh(np.sum(parts, axis=0).reshape((1 << k, 1 << k)))
+    return (vectors * np.exp(-1j * time * values)) @ vectors.conj().T
+
+
+def _evolve_array(array: Array, terms: Terms, time: float, trotter: int) -> Array:
+    """Without a matrix: each step of it acts on the state."""
     if trotter:
         for _ in range(trotter):
             for c, string in terms:
@@ -108,18 +122,13 @@ def _evolve_array(
                 rotated = -1j * math.sin(angle) * act_pauli(array, string)
                 array = math.cos(angle) * array + rotated
         return array
-    # Exact: the power series in pieces short enough (norm at most 1) that it loses no digits.
-    size = sum(abs(c * time) for c, _ in terms)
-    if size > _FARTHEST:
-        raise RunError(f"an evolution over {size:g} (sum of |coefficient * time|) is too long")
-    pieces = max(1, math.ceil(size))
+    # The power series in pieces short enough (norm at most 1) that it loses no digits.
+    pieces = max(1, math.ceil(sum(abs(c * time) for c, _ in terms)))
     for _ in range(pieces):
         power = array
         for order in range(1, 25):
-            power = sum(
-                ((-1j * time / pieces / order * c) * act_pauli(power, s) for c, s in terms),
-                start=np.zeros_like(array),
-            )
+            parts = [(-1j * time / pieces / order * c) * act_pauli(power, s) for c, s in terms]
+            power = np.sum(parts, axis=0)
             array = array + power
     return array
 

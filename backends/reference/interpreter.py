@@ -22,8 +22,9 @@ shots" are those that are left. Its value is the share that was left of those th
 **Outputs** that are per-shot are given as their average over all shots left at the end.
 
 **Noise** channels, maximally mixed qubits and amplitudes are what their tables say; numbers of a
-channel have to be probabilities. `Evolve` is `exp(-i t H)` exactly (a power series in short
-pieces), or the given number of equal Trotter steps, each the exponentials of the terms in order.
+channel have to be probabilities. `Evolve` is `exp(-i t H)` exactly (by eigenvalues up to 8 qubits,
+beyond by a power series in short pieces), or the given number of equal Trotter steps, each the
+exponentials of the terms in order.
 
 **Qubits** are big-endian: the lowest number is the most significant bit. Each space has a state
 of its own, a vector as long as that is exact and else a density matrix. Different spaces can be
@@ -418,7 +419,7 @@ class _Machine:
 
     def _evolve(self, op: Evolve, b: Branch) -> None:
         time = _number(op.time, b)
-        terms = [(_number(angle, b), string) for angle, string in op.terms]
+        terms = tuple((_number(angle, b), string) for angle, string in op.terms)
         qubits = [q for _, string in terms for q, _ in string]
         if qubits:
             space = self.space_of[qubits[0]]
