@@ -29,7 +29,10 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def keywords() -> str:
     from qrlang.grammar.keywords import KEYWORDS
 
-    return ", ".join(f"`{k.word}`" for k in sorted(KEYWORDS, key=lambda k: k.word) if k.reserved) + ".\n"
+    return (
+        ", ".join(f"`{k.word}`" for k in sorted(KEYWORDS, key=lambda k: k.word) if k.reserved)
+        + ".\n"
+    )
 
 
 def gates() -> str:
@@ -122,7 +125,10 @@ def training() -> str:
     data = table(
         ("data set", "what it is"),
         (
-            (_call(d.name, [a for a in d.arguments if not isinstance(a.default, (bool, str))]), d.doc)
+            (
+                _call(d.name, [a for a in d.arguments if not isinstance(a.default, (bool, str))]),
+                d.doc,
+            )
             for d in DATA_SETS.values()
         ),
     )

@@ -52,7 +52,9 @@ def _fixed(matrix: Matrix) -> Callable[..., Matrix]:
 
 
 def _diag(*phases: complex) -> Matrix:
-    return tuple(tuple(p if i == j else 0 for j in range(len(phases))) for i, p in enumerate(phases))
+    return tuple(
+        tuple(p if i == j else 0 for j in range(len(phases))) for i, p in enumerate(phases)
+    )
 
 
 def _u(theta: float, phi: float, lam: float) -> Matrix:
@@ -213,9 +215,7 @@ def _depolarizing(p: float) -> tuple[Matrix, ...]:
 
 def _depolarizing2(p: float) -> tuple[Matrix, ...]:
     words = [a + b for a in "IXYZ" for b in "IXYZ"]
-    return tuple(
-        _scaled(pauli_matrix(w), math.sqrt(1 - p if w == "II" else p / 15)) for w in words
-    )
+    return tuple(_scaled(pauli_matrix(w), math.sqrt(1 - p if w == "II" else p / 15)) for w in words)
 
 
 def _amplitude_damping(g: float) -> tuple[Matrix, ...]:

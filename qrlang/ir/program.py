@@ -82,7 +82,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Diagonal:
-    """The product of `exp(-i angle/2 Z…Z)` over the given sets of qubits: one pass over the state."""
+    """The product of `exp(-i angle/2 Z…Z)` over given sets of qubits: one pass over the state."""
 
     terms: tuple[tuple[tuple[int, ...], Angle], ...]
 
@@ -334,7 +334,8 @@ class Unitary(Op):
 class Evolve(Op):
     """`exp(-i time H)`, H the sum of coefficient * Pauli string.
 
-    trotter 0: exact. trotter k: k equal steps, each the product of the terms' exponentials in order.
+    trotter 0: exact. trotter k: k equal steps, each the product of the terms' exponentials in
+    order.
     """
 
     terms: tuple[tuple[Angle, PauliString], ...]
@@ -404,7 +405,7 @@ class Reset(Op):
 
 @dataclass(frozen=True, slots=True)
 class Postselect(Op):
-    """Keeps the branch where the qubits have these bits, renormalised; `out` is its probability."""
+    """Keeps the branch where the qubits have these bits, renormalised; `out`: its probability."""
 
     out: Value
     qubits: tuple[int, ...]
@@ -443,7 +444,7 @@ class LoopItem:
 
 @dataclass(frozen=True, slots=True)
 class LoopCarry:
-    """A value kept from step to step: `arg` in the body, `next` computed there, `out` afterwards."""
+    """Kept from step to step: `arg` in the body, `next` computed there, `out` afterwards."""
 
     initial: Value
     arg: Value
