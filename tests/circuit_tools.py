@@ -87,7 +87,9 @@ def braket_run(source: str, inputs: Mapping[str, float], shots: int = 0, device:
 
     logging.getLogger("braket").setLevel(logging.ERROR)
     simulator = LocalSimulator(device or "default")
-    return simulator.run(Program(source=source, inputs=dict(inputs)), shots=shots).result()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that another simulator would be faster
+        return simulator.run(Program(source=source, inputs=dict(inputs)), shots=shots).result()
 
 
 def braket_state(text: Text, values: Mapping[int, np.ndarray]) -> np.ndarray:

@@ -26,6 +26,7 @@ class Dialect:
     definitions: dict[str, str] = field(default_factory=dict)
     noise: dict[str, str] = field(default_factory=dict)
     drops_idle_qubits: bool = False  # qubits that nothing touches are left out of its results
+    resets_wrongly: str = ""  # what to say about simulating a reset
     has_negctrl: bool = True
     controls_definitions: bool = True  # `ctrl @` before a gate that is defined in the text
     # Gates written as another between two gates on the last operand, which need no controls.
@@ -112,6 +113,7 @@ def _braket() -> Dialect:
             "phase_damping": "phase_damping",
         },
         drops_idle_qubits=True,
+        resets_wrongly="`braket_dm`: `braket_sv` resets an entangled qubit wrongly, in silence",
         has_negctrl=False,
         controls_definitions=False,
         conjugated={"rzx": ("h", "rzz")},

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from qrlang.backends.qasm.dialects import DIALECTS, Dialect, Written
@@ -26,6 +26,7 @@ from qrlang.ir.program import (
     Op,
     Probabilities,
     Reset,
+    Term,
     Unitary,
     Value,
 )
@@ -213,6 +214,7 @@ def emit(
     dialect: Dialect,
     title: str,
     head: list[str],
+    names: Mapping[int, str],
     basis: tuple[tuple[int, str], ...] | None = None,
 ) -> Text:
     """The text of a circuit. With `basis`, all qubits are measured at the end, those named in it
@@ -238,8 +240,8 @@ def emit(
     if p.inputs:
         out.append("//")
         out.append("// The host computes these angles before each run:")
-        for angle, name in p.inputs.items():
-            out += comment(f"  {name} = {describe(angle)}", hang="        ")
+        for line in mapping(p.inputs, names):
+            out += comment(f"  {line}", hang="        ")
     out += ["OPENQASM 3.0;", *dialect.includes]
     out += [f"input {dialect.input_type} {name};" for name in p.inputs.values()]
     out += [dialect.definitions[name] for name in p.needs]
@@ -285,14 +287,42 @@ def _named(value: Value) -> str:
     return f" {value.name}" if value.name else ""
 
 
-def describe(angle: AnyAngle) -> str:
+def mapping(inputs: Mapping[AnyAngle, str], names: Mapping[int, str]) -> Iterator[str]:
+    """`theta_0 = w[0]`; inputs that are elements of one value in a row share a line."""
+    rows = list(inputs.items())
+    start = 0
+    while start < len(rows):
+        end = start + 1
+        while end < len(rows) and _follows(rows[end - 1][0], rows[end][0]):
+            end += 1
+        first, last = rows[start], rows[end - 1]
+        if end - start > 2:
+            yield (
+                f"{first[1]} … {last[1]} = {describe(first[0], names)} … "
+                f"{describe(last[0], names)}, in order"
+            )
+            start = end
+        else:
+            yield f"{first[1]} = {describe(first[0], names)}"
+            start += 1
+
+
+def _follows(a: AnyAngle, b: AnyAngle) -> bool:
+    """Whether b is the element after a."""
+    if isinstance(a, Product) or isinstance(b, Product) or len(a.terms) != 1:
+        return False
+    [term] = a.terms
+    return b == Angle(a.constant, (Term(term.coefficient, term.value, term.index + 1),))
+
+
+def describe(angle: AnyAngle, names: Mapping[int, str]) -> str:
     """An angle in words of the model: `0.5*steer[3] + 1.2`."""
     if isinstance(angle, Product):
         factor = "" if angle.factor == 1 else f"{angle.factor:.12g} * "
-        return f"{factor}({describe(angle.a)}) * ({describe(angle.b)})"
+        return f"{factor}({describe(angle.a, names)}) * ({describe(angle.b, names)})"
     parts = []
     for term in angle.terms:
-        source = term.value.name or f"%{term.value.id}"
+        source = names.get(term.value.id, f"%{term.value.id}")
         if term.value.type.shape:
             source += f"[{', '.join(map(str, unravel(term.index, term.value.type.shape)))}]"
         parts.append(source if term.coefficient == 1 else f"{term.coefficient:.12g}*{source}")

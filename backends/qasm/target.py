@@ -12,8 +12,9 @@ from qrlang.backends.qasm.dialects import DIALECTS, Dialect
 from qrlang.backends.qasm.printer import Text, emit
 from qrlang.check.model import CheckedModel
 from qrlang.circuits import Circuit, circuits
-from qrlang.ir.program import Expect, Measure, Op, Probabilities, Program
+from qrlang.ir.program import Expect, Measure, Op, Probabilities, Program, Reset
 from qrlang.ir.walk import walk
+from qrlang.names import value_names
 from qrlang.targets import Option, Options, Support, Target, no, yes
 
 _HOST = yes("computed by the host")
@@ -62,7 +63,11 @@ class Qasm(Target):
 
     def features(self, options: Options) -> Mapping[str, Support]:
         if options["dialect"] == "braket":
-            return {**_FEATURES, "noise": yes("as a pragma; runs on Braket's `braket_dm`")}
+            return {
+                **_FEATURES,
+                "noise": yes("as a pragma; runs on Braket's `braket_dm`"),
+                "reset": yes("simulate it with `braket_dm`: `braket_sv` resets wrongly"),
+            }
         return _FEATURES
 
     def emit(self, model: CheckedModel, options: Options) -> Mapping[str, str | bytes]:
@@ -77,9 +82,14 @@ target = Qasm()
 
 def texts(program: Program, dialect: Dialect) -> dict[str, Text]:
     """The text of each circuit, by file name."""
+    names = value_names(program)
     return {
         _path(program, circuit.name): emit(
-            circuit, dialect, _title(program, circuit, dialect), _head(program, circuit)
+            circuit,
+            dialect,
+            _title(program, circuit, dialect),
+            _head(program, circuit, dialect),
+            names,
         )
         for circuit in circuits(program)
     }
@@ -88,6 +98,7 @@ def texts(program: Program, dialect: Dialect) -> dict[str, Text]:
 def measured(program: Program, dialect: Dialect) -> dict[str, Text]:
     """For each readout and each of its settings, the circuit up to it and its measurements."""
     out: dict[str, Text] = {}
+    names = value_names(program)
     for circuit in circuits(program):
         seen: dict[str, int] = {}
         for prefix, readout in _readouts(circuit.ops):
@@ -104,12 +115,12 @@ def measured(program: Program, dialect: Dialect) -> dict[str, Text]:
             for k, basis in enumerate(bases, start=1):
                 name = ".".join(x for x in (circuit.name, label, str(k)) if x)
                 head = [
-                    *_head(program, circuit),
+                    *_head(program, circuit, dialect),
                     f"Setting {k} of {len(bases)} of the readout {label}: the last "
                     f"{len(circuit.qubits)} of `bits`, in the order of the qubits.",
                 ]
                 title = _title(program, circuit, dialect)
-                out[_path(program, name)] = emit(part, dialect, title, head, basis)
+                out[_path(program, name)] = emit(part, dialect, title, head, names, basis)
     return out
 
 
@@ -136,7 +147,7 @@ def _title(program: Program, circuit: Circuit, dialect: Dialect) -> str:
     )
 
 
-def _head(program: Program, circuit: Circuit) -> list[str]:
+def _head(program: Program, circuit: Circuit, dialect: Dialect) -> list[str]:
     settings = ", ".join(f"{k} = {str(v).lower()}" for k, v in program.settings)
     head = [f"Settings: {settings}."] if settings else []
     if circuit.fresh or not circuit.loop:
@@ -145,4 +156,6 @@ def _head(program: Program, circuit: Circuit) -> list[str]:
         head.append("The qubits hold what the step before left in them; before the first, |0⟩.")
     if any(isinstance(op, Measure) for op in walk(circuit.ops)):
         head.append("Measured bits, in order, are in `bits`.")
+    if dialect.resets_wrongly and any(isinstance(op, Reset) for op in walk(circuit.ops)):
+        head.append(f"Simulate with {dialect.resets_wrongly}")
     return head

@@ -330,6 +330,7 @@ model M {
   input  x: real[2]
   target y: real[2]
   qubits q[2]
+  param  w: angle[2]
   for i in 0..2 { ry(x[i]) q[i] }
   cx q[0], q[1]
   for i in 0..2 { rz(x[i]) q[i] }

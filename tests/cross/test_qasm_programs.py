@@ -110,7 +110,9 @@ def qiskit_sample(text: Text, values: dict[int, np.ndarray]) -> np.ndarray:
     return means(np.array(rows)[:, -3:])  # the last three bits are the readout's
 
 
-def braket_sample(text: Text, values: dict[int, np.ndarray], device: str = "") -> np.ndarray:
+def braket_sample(text: Text, values: dict[int, np.ndarray]) -> np.ndarray:
+    # Braket's state-vector simulator resets a qubit wrongly if it is entangled.
+    device = "braket_dm" if "reset " in text.source else "braket_sv"
     result = braket_run(text.source, bound(text, values), SHOTS, device)
     return means(np.asarray(result.measurements)[:, -3:])
 

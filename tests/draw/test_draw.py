@@ -11,11 +11,11 @@ import pytest
 import strategies
 from hypothesis import given, settings
 
+from qrlang.circuits import circuits
 from qrlang.draw import svg, text
 from qrlang.draw.labels import Labels, number
 from qrlang.draw.picture import picture
 from qrlang.draw.scene import Frame, Item, columns, scene
-from qrlang.circuits import circuits
 from qrlang.ir.program import (
     Angle,
     ApplyMatrix,

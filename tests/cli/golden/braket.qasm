@@ -3,30 +3,7 @@
 // The qubits hold what the step before left in them; before the first, |0⟩.
 //
 // The host computes these angles before each run:
-//   theta_0 = %7[0]
-//   theta_1 = %7[1]
-//   theta_2 = %7[2]
-//   theta_3 = %7[3]
-//   theta_4 = %7[4]
-//   theta_5 = %7[5]
-//   theta_6 = %7[6]
-//   theta_7 = %7[7]
-//   theta_8 = %7[8]
-//   theta_9 = %7[9]
-//   theta_10 = %7[10]
-//   theta_11 = %7[11]
-//   theta_12 = %7[12]
-//   theta_13 = %7[13]
-//   theta_14 = %7[14]
-//   theta_15 = %7[15]
-//   theta_16 = %7[16]
-//   theta_17 = %7[17]
-//   theta_18 = %7[18]
-//   theta_19 = %7[19]
-//   theta_20 = %7[20]
-//   theta_21 = %7[21]
-//   theta_22 = %7[22]
-//   theta_23 = %7[23]
+//   theta_0 … theta_23 = steer[0] … steer[23], in order
 OPENQASM 3.0;
 input float theta_0;
 input float theta_1;

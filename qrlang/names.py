@@ -1,0 +1,54 @@
+"""What a value is called in reports and emitted files: its own name, or how it was made."""
+
+from __future__ import annotations
+
+from qrlang.ir.program import (
+    Attend,
+    CallExtern,
+    Embed,
+    LayerNorm,
+    Linear,
+    Loop,
+    Op,
+    Pointwise,
+    Program,
+    Reduce,
+    UseWeight,
+    Value,
+)
+from qrlang.ir.walk import defs, walk
+
+_LONGEST = 60
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+
+
+def value_names(program: Program) -> dict[int, str]:
+    """By `Value.id`; a layer's result has the layer's name."""
+    names: dict[int, str] = {v.id: v.name or f"%{v.id}" for v in program.inputs}
+    for op in walk(program.body):
+        for value in defs(op):
+            made = "" if isinstance(op, Loop) else _made(op, names)
+            names[value.id] = value.name or (made if 0 < len(made) <= _LONGEST else f"%{value.id}")
+    return names
+
+
+def _made(op: Op, names: dict[int, str]) -> str:
+    def of(*values: Value) -> str:
+        return ", ".join(names.get(v.id, f"%{v.id}") for v in values)
+
+    match op:
+        case UseWeight():
+            return op.weight
+        case Linear() | Embed() | LayerNorm():
+            return op.weight.rsplit(".", 1)[0]
+        case Attend() if op.weights:
+            return op.weights[0].rsplit(".", 1)[0]
+        case CallExtern():
+            return op.layer
+        case Pointwise() if op.fn in _SIGNS and len(op.args) == 2:
+            return f"({of(op.args[0])} {_SIGNS[op.fn]} {of(op.args[1])})"
+        case Pointwise():
+            return f"{op.fn}({of(*op.args)})"
+        case Reduce():
+            return f"{op.fn}({of(op.x)})"
+    return ""
