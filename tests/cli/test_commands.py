@@ -333,7 +333,7 @@ model M {
   param  w: angle[2]
   for i in 0..2 { ry(x[i]) q[i] }
   cx q[0], q[1]
-  for i in 0..2 { rz(x[i]) q[i] }
+  for i in 0..2 { rz(w[i]) q[i] }
   return read each_z(q)
 }
 """
