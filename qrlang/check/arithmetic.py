@@ -9,7 +9,19 @@ from qrlang.check.builder import add_angles, scale_angle
 from qrlang.check.constants import MAX_LIST, Wrong, arithmetic, function, is_number
 from qrlang.check.core import Elaborator
 from qrlang.check.observables import IDENTITY, add_observables, multiply_observables, scale_observable
-from qrlang.check.values import POISON, Observable, Pending, Poison, Probs, Readout, Tensor, describe
+from qrlang.check.values import (
+    POISON,
+    Builtin,
+    Definition,
+    Observable,
+    Pending,
+    Poison,
+    Probs,
+    Qubits,
+    Readout,
+    Tensor,
+    describe,
+)
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.syntax import ast
@@ -65,7 +77,7 @@ def as_tensor(e: Elaborator, thing: object, at: ast.Node, what: str = "") -> Ten
     if isinstance(thing, (Observable, Probs, Readout)):
         return e.error(
             "E0208", at, f"{describe(thing)} is not a number until it is read",
-            help="write `read` before it",
+            help="`read` takes what follows closely: `read Z(q[0])`, `read (Z(q[0]) * Z(q[1]))`",
         )  # fmt: skip
     return e.error("E0208", at, f"expected {what or 'a number or a tensor'}, found {describe(thing)}")
 
@@ -141,12 +153,17 @@ def binary(e: Elaborator, node: ast.Binary, a: object, b: object) -> object:
         if len(a) + len(b) > MAX_LIST:
             return e.error("E0307", node, f"a list of more than {MAX_LIST} elements")
         return a + b
-    if op not in FUNCTION_OF:
+    if op not in FUNCTION_OF and not isinstance(a, str) and not isinstance(b, str):
         for side, x in ((node.left, a), (node.right, b)):
             if not is_number(x):
                 return e.error(
                     "E0303", side, f"`{op}` needs numbers known at compile time, found {describe(x)}"
                 )
+    for thing in (a, b):
+        if isinstance(thing, (bool, str, range, Definition, Builtin, Qubits)):
+            return e.error(
+                "E0310", node, f"{describe(a)} and {describe(b)} can't be {NAME_OF.get(op, 'combined')}"
+            )
     if isinstance(a, Pending) or isinstance(b, Pending):
         return _pending(e, node, a, b)
     x = as_tensor(e, a, node.left)
