@@ -223,11 +223,11 @@ def _behind(program: Program, places: set[int]) -> set[str]:
         if value.id in seen:
             continue
         seen.add(value.id)
-        op = made.maker.get(value.id)
-        if op is not None:
-            names.update(weights_of(op))
-            if isinstance(op, CallExtern):
-                names.add(op.layer)
+        maker = made.maker.get(value.id)
+        if maker is not None:
+            names.update(weights_of(maker))
+            if isinstance(maker, CallExtern):
+                names.add(maker.layer)
         waiting += made.sources(value)
     return names
 

@@ -128,7 +128,9 @@ class _Flow:
         qubits = qubits_of(op)
         if qubits and (name := self.layer_of.get(qubits[0])):
             node = self.flow.nodes.setdefault(name, Node(name, "circuit"))
-            node.inputs.update(dict.fromkeys(self.flow.from_(uses(op))))
+            own = f"{name}."  # its weights go without saying
+            given = [n for n in self.flow.from_(uses(op)) if not n.startswith(own)]
+            node.inputs.update(dict.fromkeys(given))
 
     def readout(self, op: Expect | Probabilities | Measure | Postselect) -> None:
         qubits = qubits_of(op)

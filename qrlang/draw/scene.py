@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from qrlang.circuits import Circuit, FlatGate, flat_element, pauli_rotation, product
@@ -316,4 +316,44 @@ def columns(parts: list[Part], rows: int) -> list[Column]:
     return out
 
 
-__all__ = ["Column", "Frame", "Item", "Labels", "Mark", "Scene", "columns", "number", "scene"]
+def panels(
+    cols: list[Column], widths: Sequence[float], gap: float, room: float
+) -> list[tuple[int, int]]:
+    """Ranges of columns that fit beside one another; as few as can be, and about equally wide."""
+    found = _filled(cols, widths, gap, room)
+    low, high = room / 2, room
+    if len(found) > 1:
+        for _ in range(8):  # the least room that takes no more panels
+            middle = (low + high) / 2
+            if len(_filled(cols, widths, gap, middle)) > len(found):
+                low = middle
+            else:
+                high = middle
+    return _filled(cols, widths, gap, high)
+
+
+def _filled(
+    cols: list[Column], widths: Sequence[float], gap: float, room: float
+) -> list[tuple[int, int]]:
+    found, low, used = [], 0, 0.0
+    for i, w in enumerate(widths):
+        if i > low and used + w + gap > room:
+            cut = i - 1 if cols[i - 1].opens and i - 1 > low else i  # no frame around nothing
+            found.append((low, cut))
+            low, used = cut, sum(widths[cut:i]) + gap * (i - cut)
+        used += w + gap
+    return [*found, (low, len(widths))]
+
+
+__all__ = [
+    "Column",
+    "Frame",
+    "Item",
+    "Labels",
+    "Mark",
+    "Scene",
+    "columns",
+    "number",
+    "panels",
+    "scene",
+]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
 from qrlang.draw.picture import Block, Picture
-from qrlang.draw.scene import Column, Item, Mark, Scene, columns
+from qrlang.draw.scene import Column, Item, Mark, Scene, columns, panels
 
 _ROW = 34  # between wires
 _GAP = 14  # more between registers
@@ -134,17 +134,6 @@ def _make_room(cols: list[Column], widths: list[float]) -> None:
             widths[i] += max(0, len(cols[first].opens) * _CHAR + 20 - inside)
 
 
-def _panels(cols: list[Column], widths: list[float], room: float) -> list[tuple[int, int]]:
-    panels, low, used = [], 0, 0.0
-    for i, w in enumerate(widths):
-        if i > low and used + w + 8 > room:
-            cut = i - 1 if cols[i - 1].opens and i - 1 > low else i  # no frame around nothing
-            panels.append((low, cut))
-            low, used = cut, sum(widths[cut:i]) + 8 * (i - cut)
-        used += w + 8
-    return [*panels, (low, len(widths))]
-
-
 def _circuit(page: _Page, scene: Scene, y: float, width: float) -> float:
     """Draws from `y` downwards; returns where it ends."""
     cols = columns(scene.parts, len(scene.wires))
@@ -152,14 +141,14 @@ def _circuit(page: _Page, scene: Scene, y: float, width: float) -> float:
     _make_room(cols, widths)
     names = max(map(len, scene.wires), default=0) * _CHAR
     left = _PAD + 14 + names + 34
-    panels = _panels(cols, widths, width - left - 60)
-    right = left + max(sum(widths[a:b]) + 8 * (b - a) for a, b in panels) + 14
+    parts = panels(cols, widths, 8, width - left - 60)
+    right = left + max(sum(widths[a:b]) + 8 * (b - a) for a, b in parts) + 14
     right = max(right, _PAD + len(scene.caption) * _CHAR + (250 if scene.repeats else 40))
     top = y
     y += 34 if scene.caption else 10
     open_frames: list[tuple[str, int]] = []
-    for k, (low, high) in enumerate(panels):
-        ends = (k == 0, k == len(panels) - 1)
+    for k, (low, high) in enumerate(parts):
+        ends = (k == 0, k == len(parts) - 1)
         y = _panel(page, scene, cols[low:high], widths[low:high], left, right, y, ends, open_frames)
         y += 12
     if scene.caption:
@@ -298,60 +287,92 @@ def _kinds(picture: Picture) -> dict[str, str]:
 
 
 def _blocks(page: _Page, blocks: list[Block], y: float, kinds: dict[str, str]) -> float:
-    """Values on the left, layers by depth, what they make on the right."""
-    by_name = {b.name: b for b in blocks}
-    depth: dict[str, int] = {}
-
-    def level(name: str, above: tuple[str, ...] = ()) -> int:
-        if name not in by_name or name in above:
-            return 0
-        if name not in depth:
-            inputs = by_name[name].inputs
-            depth[name] = 1 + max((level(i, (*above, name)) for i in inputs), default=0)
-        return depth[name]
-
-    for block in blocks:
-        level(block.name)
-    sources = list(dict.fromkeys(i for b in blocks for i in b.inputs if i not in by_name))
-    sinks = [(b.name, o) for b in blocks for o in b.outputs if o not in by_name]
-    grid: list[list[tuple[str, str, str]]] = [[(s, s, "") for s in sources]]
-    for k in range(1, max(depth.values(), default=0) + 1):
-        grid.append([(b.name, b.name, b.detail) for b in blocks if depth[b.name] == k])
-    grid.append([(f"{name}→{out}", out, "") for name, out in sinks])
-
+    """Values, layers and what they make, from left to right; no line passes over a box."""
+    cells, edges = _graph(blocks, kinds)
+    depth = _depths(cells, edges)
+    grid: list[list[_Cell]] = [[] for _ in range(1 + max(depth.values(), default=0))]
+    for cell in cells.values():
+        grid[depth[cell.key]].append(cell)
+    rank: dict[str, float] = {}
+    for column in grid:  # next to what they come from, so that fewer lines cross
+        before = {c.key: [rank[a] for a, b in edges if b == c.key and a in rank] for c in column}
+        column.sort(key=lambda c: sum(before[c.key]) / len(before[c.key]) if before[c.key] else 0)
+        for i, cell in enumerate(column):
+            rank[cell.key] = (i + 0.5) / len(column)
+    tallest = max((sum(c.height + 14 for c in column) for column in grid), default=0.0)
     place: dict[str, tuple[float, float, float]] = {}  # left, right, middle
-    tallest = max((sum(_height(c) + 14 for c in column) for column in grid), default=0.0)
+    boxes: list[tuple[_Cell, float, float]] = []
     x = float(_PAD + 14)
-    for k, column in enumerate(grid):
-        w = max((_cell_width(c) for c in column), default=0.0)
-        line = y + (tallest - sum(_height(c) + 14 for c in column)) / 2
+    for column in grid:
+        w = max((c.width for c in column), default=0.0)
+        line = y + (tallest - sum(c.height + 14 for c in column)) / 2
         for cell in column:
-            key, name, detail = cell
-            h = _height(cell)
-            own = _cell_width(cell)
-            kind = "layer" if 0 < k < len(grid) - 1 else kinds.get(name.split(" ")[0], "value")
-            at = x + w - own if k == 0 else x if k == len(grid) - 1 else x + (w - own) / 2
-            page.box(at, line, own, h, kind, 6 if kind == "layer" else h / 2)
-            page.text(at + own / 2, line + (17 if detail else h / 2 + 4), name, "inside")
-            if detail:
-                page.text(at + own / 2, line + 32, detail, "small")
-            place[key] = (at, at + own, line + h / 2)
-            line += h + 14
+            at = x + (w - cell.width) / 2
+            place[cell.key] = (at, at + cell.width, line + cell.height / 2)
+            boxes.append((cell, at, line))
+            line += cell.height + 14
         x += w + 70
-    for block in blocks:
-        for name in block.inputs:
-            _edge(page, place[name], place[block.name])
-    for name, out in sinks:
-        _edge(page, place[name], place[f"{name}→{out}"])
+    for a, b in edges:
+        _edge(page, place[a], place[b])
+    for cell, at, line in boxes:
+        round_ = 6 if cell.kind == "layer" else cell.height / 2
+        page.box(at, line, cell.width, cell.height, cell.kind, round_)
+        middle = at + cell.width / 2
+        page.text(middle, line + (17 if cell.detail else cell.height / 2 + 4), cell.name, "inside")
+        if cell.detail:
+            page.text(middle, line + 32, cell.detail, "small")
     return y + tallest
 
 
-def _height(cell: tuple[str, str, str]) -> float:
-    return 42 if cell[2] else 26
+@dataclass(frozen=True)
+class _Cell:
+    key: str
+    name: str
+    detail: str
+    kind: str
+
+    @property
+    def height(self) -> float:
+        return 42 if self.detail else 26
+
+    @property
+    def width(self) -> float:
+        return max(len(self.name) * _CHAR + 20, len(self.detail) * 6.5 + 18, 40)
 
 
-def _cell_width(cell: tuple[str, str, str]) -> float:
-    return max(len(cell[1]) * _CHAR + 20, len(cell[2]) * 6.5 + 18, 40)
+def _graph(
+    blocks: list[Block], kinds: dict[str, str]
+) -> tuple[dict[str, _Cell], list[tuple[str, str]]]:
+    """Boxes by key, and the lines between them."""
+    names = {b.name for b in blocks}
+    cells: dict[str, _Cell] = {}
+    edges: dict[tuple[str, str], None] = {}
+
+    def value(key: str, name: str) -> str:
+        cells.setdefault(key, _Cell(key, name, "", kinds.get(name.partition(" ")[0], "value")))
+        return key
+
+    for block in blocks:
+        for name in block.inputs:
+            edges[name if name in names else value(f"in {name}", name), block.name] = None
+        cells[block.name] = _Cell(block.name, block.name, block.detail, "layer")
+        for name in block.outputs:
+            edges[block.name, name if name in names else value(f"out {name}", name)] = None
+    return cells, list(edges)
+
+
+def _depths(cells: dict[str, _Cell], edges: list[tuple[str, str]]) -> dict[str, int]:
+    """A column for each box: after all that it comes from; a value right before its first use."""
+    depth = dict.fromkeys(cells, 0)
+    for _ in cells:  # so often is enough; if there is a circle it ends all the same
+        for a, b in edges:
+            depth[b] = min(max(depth[b], depth[a] + 1), len(cells))
+    for key in cells:
+        users = [depth[b] for a, b in edges if a == key]
+        if key.startswith("in ") and users:
+            depth[key] = max(0, min(users) - 1)
+    used = sorted(set(depth.values()))
+    return {key: used.index(d) for key, d in depth.items()}
 
 
 def _edge(page: _Page, a: tuple[float, float, float], b: tuple[float, float, float]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qrlang.draw.picture import Block, Picture
-from qrlang.draw.scene import Column, Item, Mark, Scene, columns
+from qrlang.draw.scene import Column, Item, Mark, Scene, columns, panels
 
 _SIGNS = {"control": "●", "open": "○", "target": "⊕", "cross": "×"}
 
@@ -80,11 +80,11 @@ def _circuit(scene: Scene, width: int) -> list[str]:
     _make_room(cols, widths)
     names = max(map(len, scene.wires), default=0)
     start = names + 2 + (4 if scene.begins else 2)
-    panels = _panels(cols, widths, max(width - start - 4, 20))
+    parts = panels(cols, widths, 1, max(width - start - 4, 20))
     out: list[str] = []
     open_frames: list[str] = []
-    for k, (low, high) in enumerate(panels):
-        last = k == len(panels) - 1
+    for k, (low, high) in enumerate(parts):
+        last = k == len(parts) - 1
         out += _panel(scene, cols[low:high], widths[low:high], start, k == 0, last, open_frames)
     if not scene.caption:
         return out
@@ -104,18 +104,6 @@ def _make_room(cols: list[Column], widths: list[int]) -> None:
             first = stack.pop()
             inside = sum(widths[first:i]) + i - first
             widths[i] += max(0, len(cols[first].opens) + 5 - inside)
-
-
-def _panels(cols: list[Column], widths: list[int], room: int) -> list[tuple[int, int]]:
-    """Ranges of columns that fit beside one another."""
-    panels, low, used = [], 0, 0
-    for i, w in enumerate(widths):
-        if i > low and used + w + 1 > room:
-            cut = i - 1 if cols[i - 1].opens and i - 1 > low else i  # no frame around nothing
-            panels.append((low, cut))
-            low, used = cut, sum(widths[cut:i]) + i - cut
-        used += w + 1
-    return [*panels, (low, len(widths))]
 
 
 def _panel(
