@@ -23,6 +23,7 @@ from qrlang.engine.cpu.printer import ANGLE, Printer
 from qrlang.engine.nodes import Plan
 
 Array = NDArray[Any]
+CACHE = 2400 << 10
 
 
 class NotFinite(ValueError):
@@ -140,7 +141,7 @@ class Kernel:
     def _lay_out(self, words: dict[str, int], batch: int) -> tuple[int, int, int]:
         """Fills in the offsets that depend on B and T: (blocks, saved bytes a block, work bytes)."""
         plan, row, lanes = self.plan, self.fmt.row, self.fmt.lanes
-        width = max(1, min(lanes, -(-batch // self.threads)))
+        width = max(1, min(lanes, -(-batch // self.threads), self._fit()))
         blocks = -(-batch // width)
         words["B"], words["width"] = batch, width
         at = rounded(sum(plan.slots[: plan.outer]) * row)
@@ -165,6 +166,12 @@ class Kernel:
             work += rounded(size)
         words["saved_stride"] = at
         return blocks, at, work
+
+    def _fit(self) -> int:
+        """How many sequences go through a step together: as many as keep their states and
+        costates in the second cache."""
+        sizes = [4 * self.sweeps.plane(self.layout.qubits(s)) for s in range(len(self.plan.spaces))]
+        return max(1, CACHE // max(1, sum(sizes)))
 
     def _call(
         self, words: dict[str, int], blocks: int, function: Any, gradients: list[Memory]

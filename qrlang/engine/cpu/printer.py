@@ -650,11 +650,15 @@ class Printer:
             if node.reset >= 0:
                 self._memory(psi, None, self._state_bytes(s))
                 fn.store(fn.num(1.0), psi, node.reset * size)
+            here, there = psi, self._work("scratch")
+            ways = self.sweeps.ways(n, len(node.layers))
             for index, layer in enumerate(node.layers):
                 shape = Shape.of(layer, n)
                 prm = fn.at(self._parameters(node, index), fn.imul(lane, size))
-                name = self.sweeps.forward(shape)
-                fn.call(name, "void", psi, self._work("scratch"), prm, self._work("tables"))
+                name = self.sweeps.forward(shape, ways[index])
+                fn.call(name, "void", here, there, prm, self._work("tables"))
+                if ways[index]:
+                    here, there = there, here
             if reads:
                 out = fn.at(vectors, fn.imul(lane, row))
                 fn.call(self.sweeps.read(n, node.masks), "void", psi, self._work("w"), out)
@@ -801,17 +805,21 @@ class Printer:
             lam = self._state(self._costate(s), s, lane)
             self._seed_tables(s, waiting.seeds, lane)
             pending, g, seeds = waiting.gather, self._turn(s, lane), waiting.seeds
+            here = (psi, lam)
+            there = (self._work("scratch"), self._work("scratch_lam"))
+            ways = self.sweeps.ways(n, len(shapes))
             for index in reversed(range(len(shapes))):
                 prm = fn.at(self._parameters(node, index), fn.imul(lane, size))
                 name = self.sweeps.backward(
-                    shapes[index], pending, seeds, index == 0 and node.renormalise
+                    shapes[index], pending, seeds, index == 0 and node.renormalise, ways[index]
                 )
                 out = fn.at(fn.at(vectors, starts[index]), fn.imul(lane, row))
                 fn.call(
-                    name, "void", psi, lam, self._work("scratch"), self._work("scratch_lam"),
-                    prm, g, self._work("tables"), self._work("w"), out,
-                    self._work("seed_tables"),
+                    name, "void", *here, *there, prm, g, self._work("tables"), self._work("w"),
+                    out, self._work("seed_tables"),
                 )  # fmt: skip
+                if ways[index]:
+                    here, there = there, here
                 pending, seeds = self.sweeps.gather_back(shapes[index]), ()
                 g = self._lane_word(prm, shapes[index].row_back * row)
         mask = self._active()

@@ -9,7 +9,7 @@ from qrlang.engine.cpu import functions
 from qrlang.engine.cpu.asm import Fn, V
 from qrlang.engine.cpu.layout import Layout
 
-BLOCK = 8
+BLOCK = 12
 
 
 class RowPrinter:

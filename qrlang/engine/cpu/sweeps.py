@@ -391,9 +391,15 @@ class Sweeps:
 
     # --- forward
 
-    def forward(self, shape: Shape) -> str:
-        """(home, scratch, parameters at the lane, tables)."""
-        name, known = self._name("forward", shape)
+    def ways(self, n: int, layers: int) -> list[bool]:
+        """For each of so many layers in a row: does its result stay in the other buffer. With an
+        even number of those the state ends where it began; states of one pass never leave."""
+        moves = n - self.fmt.lane_bits > max(self.passes(n)[0][1], self.back_passes(n)[0][1])
+        return [moves and (layers % 2 == 0 or i > 0) for i in range(layers)]
+
+    def forward(self, shape: Shape, stay: bool) -> str:
+        """(home, scratch, parameters at the lane, tables). `stay`: the result is in scratch."""
+        name, known = self._name("forward", (shape, stay))
         if known:
             return name
         fn = Fn(
@@ -436,7 +442,7 @@ class Sweeps:
         def further(index: int, chunk: tuple[V, int] | None) -> None:
             lo, k = parts[index]
             pairs = [(b, t) for b, t, _ in self._tangents(fn, shape, prm, lo, k)]
-            out = home if index == len(parts) - 1 else scratch
+            out = home if index == len(parts) - 1 and not stay else scratch
             with self._groups(fn, n, lo, k, chunk) as h:
                 for src, dst in zip(planes(scratch), planes(out), strict=True):
                     x = [fn.load(src, self._offset(fn, h, j, lo)) for j in range(1 << k)]
@@ -484,7 +490,12 @@ class Sweeps:
     # --- backward
 
     def backward(
-        self, shape: Shape, pending: Gather | None, seeds: tuple[int, ...], norm: bool
+        self,
+        shape: Shape,
+        pending: Gather | None,
+        seeds: tuple[int, ...],
+        norm: bool,
+        stay: bool,
     ) -> str:
         """Undoes a layer on state and costate: (psi, lam, scratch psi, scratch lam, parameters,
         g of the pending gather, tables, w, gradient vectors, tables of the seeds).
@@ -492,7 +503,7 @@ class Sweeps:
         `pending`: the map of what came after the layer, still to be undone. `seeds`: parities that
         were read after it, whose weights go into the costate first. The layer's own map is left
         to whoever comes next."""
-        key = (shape, pending.key if pending else None, seeds, norm)
+        key = (shape, pending.key if pending else None, seeds, norm, stay)
         name, known = self._name("backward", key)
         if known:
             return name
@@ -516,6 +527,7 @@ class Sweeps:
 
         homes = both(a["psi"], a["lam"])
         scratches = both(a["spsi"], a["slam"])
+        ends = scratches if stay else homes
         zero = fn.const(0.0)
 
         def enter(source: list[V], h: V | None, k: int, lo: int) -> tuple[list[V], list[V]]:
@@ -607,8 +619,8 @@ class Sweeps:
                         # times the conjugate
                         r = fn.fma(re[j], c, fn.mul(im[j], s))
                         i = fn.fma(im[j], c, fn.neg(fn.mul(re[j], s)))
-                        fn.store(r, homes[0][where], at)
-                        fn.store(i, homes[1][where], at)
+                        fn.store(r, ends[0][where], at)
+                        fn.store(i, ends[1][where], at)
                         if norm and where == 0:
                             size = fn.fma(r, r, fn.fma(i, i, size))
                 result.extend(sums[i] for i in numbers)
