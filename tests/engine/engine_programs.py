@@ -47,8 +47,20 @@ def angle(value, index, factor=1.0, constant=0.0):
     return ir.Angle(constant, (ir.Term(factor, value, index),))
 
 
-def qrnn(n=6, layers=2, width=8, features=3, activation="tanh", ansatz=None, readout=None, hidden=None,
-         classes=3, extra=0, observables=None, gain=2.0):
+def qrnn(
+    n=6,
+    layers=2,
+    width=8,
+    features=3,
+    activation="tanh",
+    ansatz=None,
+    readout=None,
+    hidden=None,
+    classes=3,
+    extra=0,
+    observables=None,
+    gain=2.0,
+):
     """Z of all qubits -> controller -> rotations and a ring of CNOTs, read at the end."""
     b = Build()
     x = b.seq(features)
@@ -71,11 +83,16 @@ def qrnn(n=6, layers=2, width=8, features=3, activation="tanh", ansatz=None, rea
         for l in range(layers):
             for q in qubits:
                 k = 3 * (l * n + q)
-                elements.append(ir.Run(q, (
-                    ir.Gate("rz", (q,), (angle(theta, k),)),
-                    ir.Gate("ry", (q,), (angle(theta, k + 1),)),
-                    ir.Gate("rz", (q,), (angle(theta, k + 2),)),
-                )))
+                elements.append(
+                    ir.Run(
+                        q,
+                        (
+                            ir.Gate("rz", (q,), (angle(theta, k),)),
+                            ir.Gate("ry", (q,), (angle(theta, k + 1),)),
+                            ir.Gate("rz", (q,), (angle(theta, k + 2),)),
+                        ),
+                    )
+                )
             elements += [ir.Gate("x", ((q + 1) % n,), (), (q,)) for q in qubits]
     else:
         elements = ansatz(lambda count: b.linear(body, h, count, "c2"), qubits)
@@ -85,8 +102,15 @@ def qrnn(n=6, layers=2, width=8, features=3, activation="tanh", ansatz=None, rea
     ops = [ir.Alloc(qubits), loop, ir.Expect(final, observables)]
     y = b.linear(ops, final, classes, "head", gain=gain)
     return ir.Program(
-        "m", (), (x,), (), tuple(b.weights.values()), (),
-        (ir.Register("m", 0, n),), tuple(ops), (ir.Output("", y),),
+        "m",
+        (),
+        (x,),
+        (),
+        tuple(b.weights.values()),
+        (),
+        (ir.Register("m", 0, n),),
+        tuple(ops),
+        (ir.Output("", y),),
     )
 
 
@@ -98,7 +122,10 @@ def gate_program(gates, n, angles, observables=None, prelude=True):
         elements = []
         if prelude:
             for q in qubits:
-                elements += [ir.Gate("ry", (q,), (angle(theta, angles + q),)), ir.Gate("rz", (q,), (angle(theta, angles + n + q),))]
+                elements += [
+                    ir.Gate("ry", (q,), (angle(theta, angles + q),)),
+                    ir.Gate("rz", (q,), (angle(theta, angles + n + q),)),
+                ]
         return elements + list(gates(theta))
 
     return qrnn(n, ansatz=ansatz, observables=observables)

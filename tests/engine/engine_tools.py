@@ -14,18 +14,37 @@ def draw(program, batch, steps, seed=0, scale=1.0):
     weights = {}
     for w in program.weights:
         r = max(map(abs, w.initial.args)) if w.initial.args else 1.0
-        weights[w.name] = ((torch.rand(w.shape, generator=g, dtype=torch.float64) * 2 - 1) * r * scale).float().double()
+        weights[w.name] = (
+            ((torch.rand(w.shape, generator=g, dtype=torch.float64) * 2 - 1) * r * scale)
+            .float()
+            .double()
+        )
     inputs = []
     for v in program.inputs:
         lead = (batch, steps) if v.type.seq else (batch,)
         if v.type.kind == "token":
             inputs.append(torch.randint(0, v.type.size, lead, generator=g))
         else:
-            inputs.append((torch.rand((*lead, *v.type.shape), generator=g, dtype=torch.float64) * 2 - 1).float().double())
+            inputs.append(
+                (torch.rand((*lead, *v.type.shape), generator=g, dtype=torch.float64) * 2 - 1)
+                .float()
+                .double()
+            )
     return weights, inputs
 
 
-def compare(program, batch=3, steps=4, dtype="float32", lengths=None, seed=0, vectors="", threads=1, scale=1.0, want_kernel=False):
+def compare(
+    program,
+    batch=3,
+    steps=4,
+    dtype="float32",
+    lengths=None,
+    seed=0,
+    vectors="",
+    threads=1,
+    scale=1.0,
+    want_kernel=False,
+):
     """Worst relative errors: of the outputs, of weight gradients, of input gradients."""
     p = plan(program)
     assert isinstance(p, Plan), p.reason
@@ -59,7 +78,14 @@ def compare(program, batch=3, steps=4, dtype="float32", lengths=None, seed=0, ve
             true = torch.zeros(w.shape, dtype=torch.float64)
         diff = float((torch.from_numpy(d).double().reshape(true.shape) - true).norm())
         e_w = max(e_w, diff / max(float(true.norm()), 1e-3 * norm))
-    e_x = max((error(d, x.grad) for x, d in zip(inputs, dx, strict=True) if d is not None and x.grad is not None), default=0.0)
+    e_x = max(
+        (
+            error(d, x.grad)
+            for x, d in zip(inputs, dx, strict=True)
+            if d is not None and x.grad is not None
+        ),
+        default=0.0,
+    )
     if want_kernel:
         return e_out, e_w, e_x, k
     return e_out, e_w, e_x

@@ -16,7 +16,13 @@ N = 5
 
 def gate(name, qubits, theta, first=0, controls=(), zeros=()):
     count = GATES[name].angles
-    return ir.Gate(name, qubits, tuple(angle(theta, first + i, 0.7, 0.3) for i in range(count)), controls, zeros)
+    return ir.Gate(
+        name,
+        qubits,
+        tuple(angle(theta, first + i, 0.7, 0.3) for i in range(count)),
+        controls,
+        zeros,
+    )
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -45,9 +51,18 @@ def test_single_precision():
 
 def test_elements_of_passes():
     def gates(theta):
-        yield ir.Diagonal((((0,), angle(theta, 0)), ((0, 2), angle(theta, 1)), ((1, 3, 4), angle(theta, 2)), ((4,), angle(theta, 3))))
+        yield ir.Diagonal(
+            (
+                ((0,), angle(theta, 0)),
+                ((0, 2), angle(theta, 1)),
+                ((1, 3, 4), angle(theta, 2)),
+                ((4,), angle(theta, 3)),
+            )
+        )
         yield ir.Permutation((0, 1, 2, 3), (0b0011, 0b0110, 0b1100, 0b1000), 0b0101)
-        yield ir.Run(2, (gate("ry", (2,), theta, 4), gate("rx", (2,), theta, 5), gate("h", (2,), theta)))
+        yield ir.Run(
+            2, (gate("ry", (2,), theta, 4), gate("rx", (2,), theta, 5), gate("h", (2,), theta))
+        )
 
     assert max(compare(gate_program(gates, N, 12), dtype="float64")) < 1e-10
 

@@ -28,7 +28,17 @@ def layer(theta, qubits, first=0):
 
 
 def program(b, inputs, ops, outputs, registers):
-    return ir.Program("m", (), tuple(inputs), (), tuple(b.weights.values()), (), registers, tuple(ops), tuple(ir.Output("", o) for o in outputs))
+    return ir.Program(
+        "m",
+        (),
+        tuple(inputs),
+        (),
+        tuple(b.weights.values()),
+        (),
+        registers,
+        tuple(ops),
+        tuple(ir.Output("", o) for o in outputs),
+    )
 
 
 def recurrent(n=5, extra=0):
@@ -46,13 +56,25 @@ def recurrent(n=5, extra=0):
     theta = b.linear(body, both, 2 * n, "steer")
     body.append(ir.Unitary(tuple(layer(theta, range(n)))))
     after = b.real(2)
-    body.append(ir.Expect(after, (((1.0, ((0, "X"), (1, "Z"))),), ((0.5, ((2, "Y"),)), (0.5, ((3, "Z"),))))))
+    body.append(
+        ir.Expect(after, (((1.0, ((0, "X"), (1, "Z"))),), ((0.5, ((2, "Y"),)), (0.5, ((3, "Z"),)))))
+    )
     both2 = b.real(9)
     body.append(ir.Concat(both2, (after, item, arg)))
     kept = b.point(body, "tanh", b.linear(body, both2, 4, "keep"))
     seen = b.linear(body, after, 2, "emit")
     y = b.seq(2)
-    ops.append(ir.Loop("r", (ir.LoopItem(x, item),), (ir.LoopCarry(start, arg, kept, out),), tuple(body), (ir.LoopEmit("y", seen, y),), extra, flag))
+    ops.append(
+        ir.Loop(
+            "r",
+            (ir.LoopItem(x, item),),
+            (ir.LoopCarry(start, arg, kept, out),),
+            tuple(body),
+            (ir.LoopEmit("y", seen, y),),
+            extra,
+            flag,
+        )
+    )
     final = b.real(n)
     ops.append(ir.Expect(final, z(range(n))))
     return b, x, ops, y, out, final
@@ -82,7 +104,12 @@ def test_encoder_and_decoder_with_attention(score):
     query = b.linear(body, arg, 2, "query")
     names = {
         "bilinear": lambda: (b.weight("look.w", 2, 2),),
-        "additive": lambda: (b.weight("look.a", 3, 2), b.weight("look.b", 3, 2), b.weight("look.bias", 3), b.weight("look.v", 3)),
+        "additive": lambda: (
+            b.weight("look.a", 3, 2),
+            b.weight("look.b", 3, 2),
+            b.weight("look.bias", 3),
+            b.weight("look.v", 3),
+        ),
     }.get(score, lambda: ())()
     context = b.real(2)
     body.append(ir.Attend(context, score, query, y, y, names))
@@ -95,7 +122,15 @@ def test_encoder_and_decoder_with_attention(score):
     kept = b.point(body, "sigmoid", b.linear(body, read, 4, "keep2"))
     said = b.linear(body, read, 3, "say")
     z2 = b.seq(3)
-    ops.append(ir.Loop("d", (ir.LoopItem(shifted, item),), (ir.LoopCarry(carried, arg, kept, out),), tuple(body), (ir.LoopEmit("z", said, z2),)))
+    ops.append(
+        ir.Loop(
+            "d",
+            (ir.LoopItem(shifted, item),),
+            (ir.LoopCarry(carried, arg, kept, out),),
+            tuple(body),
+            (ir.LoopEmit("z", said, z2),),
+        )
+    )
     p = program(b, [x, token], ops, [z2, out], (ir.Register("m", 0, n + 1),))
     assert max(compare(p, 4, 5, "float64")) < 1e-10
     assert max(compare(p, 4, 5, "float64", LENGTHS)) < 1e-10
@@ -138,7 +173,13 @@ def test_no_loop_and_inputs_that_are_not_sequences():
     ops.append(ir.Unitary((*layer(theta, range(3)), ir.Gate("rx", (0,), (angle(angles, 2),)))))
     coupling = b.real(3)
     ops.append(ir.UseWeight(coupling, b.weight("j", 3)))
-    ops.append(ir.Evolve(((angle(coupling, 0), ((0, "X"), (1, "X"))), (angle(coupling, 1), ((2, "Y"),))), angle(angles, 0), 3))
+    ops.append(
+        ir.Evolve(
+            ((angle(coupling, 0), ((0, "X"), (1, "X"))), (angle(coupling, 1), ((2, "Y"),))),
+            angle(angles, 0),
+            3,
+        )
+    )
     out = b.real(3)
     ops.append(ir.Expect(out, z(range(3))))
     p = program(b, [x, angles], ops, [out], (ir.Register("m", 0, 3),))
@@ -199,7 +240,10 @@ def test_classical_ops():
             ops.append(ir.Reduce(out, fn, x, last))
             outs.append(out)
     soft, norm = b.real(3, 4), b.real(3, 4)
-    ops += [ir.Softmax(soft, x), ir.LayerNorm(norm, x, b.weight("n.scale", 4), b.weight("n.shift", 4))]
+    ops += [
+        ir.Softmax(soft, x),
+        ir.LayerNorm(norm, x, b.weight("n.scale", 4), b.weight("n.shift", 4)),
+    ]
     turned = b.real(4, 3)
     ops.append(ir.Gather(turned, soft, tuple(4 * i + j for j in range(4) for i in range(3))))
     product, vector = b.real(3, 3), b.real(3)

@@ -15,7 +15,15 @@ C = torch.complex128
 
 
 def pauli(letter):
-    return torch.tensor({"I": [[1, 0], [0, 1]], "X": [[0, 1], [1, 0]], "Y": [[0, -1j], [1j, 0]], "Z": [[1, 0], [0, -1]]}[letter], dtype=C)
+    return torch.tensor(
+        {
+            "I": [[1, 0], [0, 1]],
+            "X": [[0, 1], [1, 0]],
+            "Y": [[0, -1j], [1j, 0]],
+            "Z": [[1, 0], [0, -1]],
+        }[letter],
+        dtype=C,
+    )
 
 
 def word(letters):
@@ -43,15 +51,30 @@ def matrix(name, a):
     if name == "u":
         t, f, l = a
         c, s = torch.cos(t / 2).to(C), torch.sin(t / 2).to(C)
-        return torch.stack([torch.stack([c, -torch.exp(1j * l) * s], -1), torch.stack([torch.exp(1j * f) * s, torch.exp(1j * (f + l)) * c], -1)], -2)
+        return torch.stack(
+            [
+                torch.stack([c, -torch.exp(1j * l) * s], -1),
+                torch.stack([torch.exp(1j * f) * s, torch.exp(1j * (f + l)) * c], -1),
+            ],
+            -2,
+        )
     if name == "r":
         t, f = a
         c, s = torch.cos(t / 2).to(C), torch.sin(t / 2).to(C)
-        return torch.stack([torch.stack([c, -1j * torch.exp(-1j * f) * s], -1), torch.stack([-1j * torch.exp(1j * f) * s, c], -1)], -2)
+        return torch.stack(
+            [
+                torch.stack([c, -1j * torch.exp(-1j * f) * s], -1),
+                torch.stack([-1j * torch.exp(1j * f) * s, c], -1),
+            ],
+            -2,
+        )
     if name == "xx_plus_yy":
         c, s = torch.cos(a[0] / 2).to(C), -1j * torch.sin(a[0] / 2).to(C)
         o, z = torch.ones_like(c), torch.zeros_like(c)
-        return torch.stack([torch.stack(r, -1) for r in ([o, z, z, z], [z, c, s, z], [z, s, c, z], [z, z, z, o])], -2)
+        return torch.stack(
+            [torch.stack(r, -1) for r in ([o, z, z, z], [z, c, s, z], [z, s, c, z], [z, z, z, o])],
+            -2,
+        )
     return torch.tensor(spec.matrix(), dtype=C)[None]
 
 
@@ -71,7 +94,9 @@ class Meaning:
         for value, x in zip(self.program.inputs, inputs, strict=True):
             self.env[value.id] = x
             if value.type.seq:
-                self.lengths[value.id] = torch.full((self.b,), x.shape[1]) if lengths is None else lengths
+                self.lengths[value.id] = (
+                    torch.full((self.b,), x.shape[1]) if lengths is None else lengths
+                )
         self.body(self.program.body)
         return [self.env[o.value.id] for o in self.program.outputs]
 
@@ -111,7 +136,10 @@ class Meaning:
             m = torch.zeros(1 << k, 1 << k, dtype=C)
             for x in range(1 << k):
                 bits = [x >> (k - 1 - i) & 1 for i in range(k)]
-                new = [(sum(bits[j] for j in range(k) if e.rows[i] >> j & 1) + (e.flips >> i & 1)) % 2 for i in range(k)]
+                new = [
+                    (sum(bits[j] for j in range(k) if e.rows[i] >> j & 1) + (e.flips >> i & 1)) % 2
+                    for i in range(k)
+                ]
                 m[sum(v << (k - 1 - i) for i, v in enumerate(new)), x] = 1
             self.apply(m[None], e.qubits)
         else:
@@ -154,7 +182,10 @@ class Meaning:
                     for coefficient, string in op.terms:
                         p = word("".join(x for _, x in string))
                         a = self.angle(coefficient) * self.angle(op.time) / max(1, op.trotter)
-                        m = torch.cos(a).to(C)[:, None, None] * torch.eye(len(p), dtype=C) - 1j * torch.sin(a).to(C)[:, None, None] * p
+                        m = (
+                            torch.cos(a).to(C)[:, None, None] * torch.eye(len(p), dtype=C)
+                            - 1j * torch.sin(a).to(C)[:, None, None] * p
+                        )
                         self.apply(m, tuple(q for q, _ in string))
             case ir.Expect():
                 columns = [sum(f * self.expectation(s) for f, s in o) for o in op.observables]
@@ -167,7 +198,11 @@ class Meaning:
                 p = torch.movedim(p, axes, list(range(1, len(axes) + 1)))
                 env[op.out.id] = p.reshape(b, 1 << len(axes), -1).sum(-1)
             case ir.Const():
-                env[op.out.id] = torch.tensor(op.data, dtype=torch.float64).repeat(b, 1).reshape(b, *op.out.type.shape)
+                env[op.out.id] = (
+                    torch.tensor(op.data, dtype=torch.float64)
+                    .repeat(b, 1)
+                    .reshape(b, *op.out.type.shape)
+                )
             case ir.UseWeight():
                 w = self.weights[op.weight]
                 env[op.out.id] = w.expand(b, *w.shape)
@@ -179,7 +214,9 @@ class Meaning:
                 y = op.gain * (x.reshape(*lead, -1) @ self.weights[op.weight].T)
                 env[op.out.id] = y if op.bias is None else y + self.weights[op.bias]
             case ir.Embed():
-                env[op.out.id] = self.weights[op.weight][get(op.token).reshape(get(op.token).shape).long()]
+                env[op.out.id] = self.weights[op.weight][
+                    get(op.token).reshape(get(op.token).shape).long()
+                ]
             case ir.Concat():
                 env[op.out.id] = torch.cat([flat(a) for a in op.args], 1)
             case ir.Gather():
@@ -188,7 +225,14 @@ class Meaning:
                 env[op.out.id] = get(op.x).reshape(b, *op.out.type.shape)
             case ir.Reduce():
                 x = get(op.x) if op.last_axis else flat(op.x)
-                env[op.out.id] = {"sum": lambda: x.sum(-1), "mean": lambda: x.mean(-1), "max": lambda: x.amax(-1), "min": lambda: x.amin(-1), "norm": lambda: x.norm(dim=-1), "prod": lambda: x.prod(-1)}[op.fn]()
+                env[op.out.id] = {
+                    "sum": lambda: x.sum(-1),
+                    "mean": lambda: x.mean(-1),
+                    "max": lambda: x.amax(-1),
+                    "min": lambda: x.amin(-1),
+                    "norm": lambda: x.norm(dim=-1),
+                    "prod": lambda: x.prod(-1),
+                }[op.fn]()
             case ir.Matmul():
                 p, q = get(op.a), get(op.b)
                 left = p if p.dim() == 3 else p[:, None]
@@ -198,7 +242,9 @@ class Meaning:
                 env[op.out.id] = torch.softmax(get(op.x), -1)
             case ir.LayerNorm():
                 x = get(op.x)
-                env[op.out.id] = torch.nn.functional.layer_norm(x, x.shape[-1:], self.weights[op.weight], self.weights[op.bias], 1e-5)
+                env[op.out.id] = torch.nn.functional.layer_norm(
+                    x, x.shape[-1:], self.weights[op.weight], self.weights[op.bias], 1e-5
+                )
             case ir.Shift():
                 x = get(op.x)
                 start = torch.full_like(x[:, :1], op.start)
@@ -216,16 +262,24 @@ class Meaning:
                 for k in range(op.count):
                     t = n - op.count + k
                     row = x[torch.arange(b), t.clamp(min=0)]
-                    rows.append(torch.where((t >= 0).reshape(b, *[1] * (row.dim() - 1)), row, torch.zeros_like(row)))
+                    rows.append(
+                        torch.where(
+                            (t >= 0).reshape(b, *[1] * (row.dim() - 1)), row, torch.zeros_like(row)
+                        )
+                    )
                 env[op.out.id] = torch.stack(rows, 1).reshape(b, *op.out.type.shape)
             case ir.Pool():
                 x, n = get(op.x), self.lengths[op.x.id]
-                on = (torch.arange(x.shape[1])[None] < n[:, None]).reshape(b, -1, *[1] * (x.dim() - 2))
+                on = (torch.arange(x.shape[1])[None] < n[:, None]).reshape(
+                    b, -1, *[1] * (x.dim() - 2)
+                )
                 if op.fn == "max":
                     env[op.out.id] = torch.where(on, x, torch.full_like(x, -1e30)).amax(1)
                 else:
                     total = torch.where(on, x, torch.zeros_like(x)).sum(1)
-                    env[op.out.id] = total if op.fn == "sum" else total / n.reshape(b, *[1] * (total.dim() - 1))
+                    env[op.out.id] = (
+                        total if op.fn == "sum" else total / n.reshape(b, *[1] * (total.dim() - 1))
+                    )
             case ir.SoftmaxOver():
                 env[op.out.id] = self.softmax_over(get(op.x), self.lengths[op.x.id])
                 self.lengths[op.out.id] = self.lengths[op.x.id]
@@ -250,7 +304,11 @@ class Meaning:
                 raise AssertionError(op)
         out = getattr(op, "out", None)
         if out is not None and out.type.seq and out.id not in self.lengths:
-            source = next(getattr(op, f) for f in ("x", "token") if hasattr(op, f)) if not hasattr(op, "args") else next(a for a in op.args if a.type.seq)
+            source = (
+                next(getattr(op, f) for f in ("x", "token") if hasattr(op, f))
+                if not hasattr(op, "args")
+                else next(a for a in op.args if a.type.seq)
+            )
             self.lengths[out.id] = self.lengths[source.id]
 
     def softmax_over(self, x, n):
@@ -265,15 +323,34 @@ class Meaning:
             x = a[0]
         f = torch.nn.functional
         return {
-            "neg": lambda: -x, "add": lambda: x + a[1], "sub": lambda: x - a[1], "mul": lambda: x * a[1],
-            "div": lambda: x / a[1], "pow": lambda: x ** a[1], "minimum": lambda: torch.minimum(x, a[1]),
-            "maximum": lambda: torch.maximum(x, a[1]), "where": lambda: torch.where(x > 0.5, a[1], a[2]),
-            "sin": lambda: x.sin(), "cos": lambda: x.cos(), "tan": lambda: x.tan(),
-            "asin": lambda: x.clamp(-1, 1).asin(), "acos": lambda: x.clamp(-1, 1).acos(), "atan": lambda: x.atan(),
-            "exp": lambda: x.exp(), "log": lambda: x.log(), "sqrt": lambda: x.sqrt(), "abs": lambda: x.abs(),
-            "sign": lambda: x.sign(), "tanh": lambda: x.tanh(), "sigmoid": lambda: x.sigmoid(),
-            "relu": lambda: x.relu(), "leaky_relu": lambda: f.leaky_relu(x), "elu": lambda: f.elu(x),
-            "silu": lambda: f.silu(x), "gelu": lambda: f.gelu(x), "softplus": lambda: f.softplus(x, threshold=1e9),
+            "neg": lambda: -x,
+            "add": lambda: x + a[1],
+            "sub": lambda: x - a[1],
+            "mul": lambda: x * a[1],
+            "div": lambda: x / a[1],
+            "pow": lambda: x ** a[1],
+            "minimum": lambda: torch.minimum(x, a[1]),
+            "maximum": lambda: torch.maximum(x, a[1]),
+            "where": lambda: torch.where(x > 0.5, a[1], a[2]),
+            "sin": lambda: x.sin(),
+            "cos": lambda: x.cos(),
+            "tan": lambda: x.tan(),
+            "asin": lambda: x.clamp(-1, 1).asin(),
+            "acos": lambda: x.clamp(-1, 1).acos(),
+            "atan": lambda: x.atan(),
+            "exp": lambda: x.exp(),
+            "log": lambda: x.log(),
+            "sqrt": lambda: x.sqrt(),
+            "abs": lambda: x.abs(),
+            "sign": lambda: x.sign(),
+            "tanh": lambda: x.tanh(),
+            "sigmoid": lambda: x.sigmoid(),
+            "relu": lambda: x.relu(),
+            "leaky_relu": lambda: f.leaky_relu(x),
+            "elu": lambda: f.elu(x),
+            "silu": lambda: f.silu(x),
+            "gelu": lambda: f.gelu(x),
+            "softplus": lambda: f.softplus(x, threshold=1e9),
             "identity": lambda: x,
         }[fn]()
 
@@ -301,7 +378,10 @@ class Meaning:
             for s, psi in self.state.items():
                 if s in before:
                     self.state[s] = keep(active, psi, before[s])
-            carried = [keep(active, self.env[c.next.id], v) for c, v in zip(op.carries, carried, strict=True)]
+            carried = [
+                keep(active, self.env[c.next.id], v)
+                for c, v in zip(op.carries, carried, strict=True)
+            ]
             for e, out in zip(op.emits, emitted, strict=True):
                 v = self.env[e.value.id]
                 out.append(keep(active, v, torch.zeros_like(v)))

@@ -8,11 +8,8 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import qrlang
 from qrlang.engine import nodes
@@ -22,7 +19,11 @@ from qrlang.engine.cpu.layout import loop_rows, rounded, walk_nodes
 from qrlang.engine.cpu.printer import ANGLE, Printer
 from qrlang.engine.nodes import Plan
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
 CACHE = 2400 << 10
 
 
@@ -44,6 +45,8 @@ class Memory:
         self.address = (start + huge - 1) // huge * huge if size >= huge else start
 
     def array(self, dtype: Any, count: int, offset: int = 0) -> Array:
+        import numpy as np
+
         size = np.dtype(dtype).itemsize * count
         raw = (ctypes.c_char * size).from_address(self.address + offset)
         out = np.frombuffer(raw, dtype)
@@ -79,7 +82,6 @@ class Saved:
     batch: int
     blocks: int
     pool: Pool
-    shapes: list[tuple[int, ...]] = field(default_factory=list)
 
     def __del__(self) -> None:
         self.pool.give(self.memory)
@@ -107,6 +109,8 @@ class Kernel:
     once; it uses `threads` of its own."""
 
     def __init__(self, plan: Plan, size: int, host: Machine, threads: int = 0) -> None:
+        import numpy as np
+
         self.plan = plan
         self.fmt = Format(host, size)
         self.threads = threads or default_threads()
@@ -176,6 +180,8 @@ class Kernel:
     def _call(
         self, words: dict[str, int], blocks: int, function: Any, gradients: list[Memory]
     ) -> None:
+        import numpy as np
+
         ctx = np.array([words[name] for name in self.layout.words], np.int64)
         parts = min(self.threads, blocks)
         errors = np.zeros((parts, 8), np.int64)
@@ -221,6 +227,8 @@ class Kernel:
     ) -> tuple[list[Array], Saved]:
         """Inputs [B, T, …] or [B, …] in the plan's order; tokens int64. Arrays that are already
         contiguous and of the kernel's type are used where they are."""
+        import numpy as np
+
         plan = self.plan
         words: dict[str, int] = {}
         arrays: list[Array] = []
@@ -295,6 +303,8 @@ class Kernel:
         self, saved: Saved, grads: Sequence[Array | None], inputs: bool = False
     ) -> tuple[list[Array], list[Array | None]]:
         """Gradients of the weights, and of the inputs that are real numbers if asked for."""
+        import numpy as np
+
         plan = self.plan
         words = dict(saved.words)
         alive = []
@@ -325,6 +335,8 @@ class Kernel:
 
     def _gather(self, gradients: list[Memory]) -> list[Array]:
         """Adds what the threads have, always in the same order."""
+        import numpy as np
+
         out = [np.zeros(w.shape, self.dtype) for w in self.plan.weights]
         lanes = self.fmt.lanes
         for name, (offset, count) in self.layout.gradients.items():
