@@ -1,6 +1,7 @@
 """qrlang: a language and compiler for recurrent quantum models."""
 
 import os as _os
+from typing import Any as _Any
 
 if __name__ != "qrlang":  # the fall-back below would also offer a second copy, qrlang.qrlang
     raise ImportError(f"import this package as 'qrlang', not as {__name__!r}")
@@ -12,3 +13,22 @@ __version__ = "0.1.0"
 _here = _os.path.dirname(_os.path.abspath(__file__))
 if not _os.path.isfile(_os.path.join(_here, "stdlib", "__init__.py")):
     __path__.append(_os.path.dirname(_here))
+
+
+def load(
+    path: str | _os.PathLike[str],
+    *,
+    model: str | None = None,
+    road: str | int | None = None,
+    dtype: _Any = None,
+    device: _Any = None,
+    **settings: int | float | bool | str,
+) -> _Any:
+    """A model of a `.qrl` file as a `torch.nn.Module`: the module that `--target torch` writes.
+
+    `load("qrnn.qrl", n=10)`: keywords are the model's settings. `model` names one of several in
+    the file. `road` is "native", "stepwise" or "plain" (None: the fastest that fits).
+    """
+    from qrlang.backends.torch.load import load as load_module
+
+    return load_module(path, model=model, road=road, dtype=dtype, device=device, **settings)

@@ -22,6 +22,7 @@ GROUP = "qrlang.backends"
 FIRST_PARTY = {
     "reference": "qrlang.backends.reference:target",
     "qasm": "qrlang.backends.qasm:target",
+    "torch": "qrlang.backends.torch:target",
 }
 
 

@@ -1,0 +1,270 @@
+"""A circuit as the emitted module holds it: text, read once, and the passes it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qrlang.backends.torch import text as gate_text
+from qrlang.backends.torch.fuse import (
+    Block,
+    ControlledBlock,
+    DiagonalBlock,
+    Fused,
+    MatrixBlock,
+    PermutationBlock,
+    Placed,
+    fuse,
+    subspace,
+)
+from qrlang.backends.torch.matrices import Constants, complex_of, gate_matrices
+from qrlang.gates import GATES
+from qrlang.ir.walk import qubits_of
+
+
+class Circuit:
+    """Gates on `n` qubits. `angles(theta=…)` turns vectors into all its angles, `matrix(…)` gives
+    the matrix of one of its blocks; the states in `state.py` and `reversible.py` apply them."""
+
+    def __init__(self, n: int, text: str) -> None:
+        self.n = n
+        self.text = text
+        self.elements, values = gate_text.parse(text)
+        self.names = tuple(v.name for v in values)
+        self.fused: Fused = fuse(n, self.elements)
+        self.blocks: list[Block] = self.fused.blocks
+        self._angles = _AngleTable(self.names, self.fused)
+        self._singles = _Singles(self.blocks)
+        self._constants = Constants()
+
+    def __repr__(self) -> str:
+        return f"circuit({self.n}, {self.text!r})"
+
+    @property
+    def touches(self) -> dict[int, int]:
+        """How many gates touch each qubit."""
+        out: dict[int, int] = {}
+        for element in self.elements:
+            for q in qubits_of(element):
+                out[q] = out.get(q, 0) + 1
+        return out
+
+    @property
+    def count(self) -> int:
+        """How many angles it has."""
+        return len(self.fused.angles)
+
+    def angles(self, given: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        """All angles, [..., count]. `given[name]` is [..., size]; `like` says dtype and device."""
+        if set(given) != set(self.names):
+            raise TypeError(
+                f"the circuit's angles come from {', '.join(self.names) or 'no vectors'}; "
+                f"given: {', '.join(given) or 'none'}"
+            )
+        return self._angles(given, like)
+
+    def singles(self, angles: Tensor) -> Tensor:
+        """The products of the one-qubit gates, run by run: [..., runs, 2, 2]."""
+        return self._singles(angles, self._constants)
+
+    def matrix(self, block: MatrixBlock, angles: Tensor, singles: Tensor) -> Tensor:
+        """The matrix of a block, [..., 2^k, 2^k]."""
+        out: Tensor | None = None
+        for item in self._singles.plan[id(block)]:
+            if isinstance(item, dict):
+                step = self._kron(block, item, singles)
+            else:
+                step = self._embedded(block, item, angles)
+            out = step if out is None else step @ out
+        assert out is not None
+        return out
+
+    def _kron(self, block: MatrixBlock, runs: dict[int, int], singles: Tensor) -> Tensor:
+        out: Tensor | None = None
+        for q in block.qubits:
+            if q in runs:
+                one = singles[..., runs[q], :, :]
+            else:
+                one = self._constants.get("I", torch.eye(2), singles)
+            if out is None:
+                out = one
+                continue
+            size = 2 * out.shape[-1]
+            out = out[..., :, None, :, None] * one[..., None, :, None, :]
+            out = out.reshape(*out.shape[:-4], size, size)
+        assert out is not None
+        return out
+
+    def _embedded(self, block: MatrixBlock, placed: Placed, angles: Tensor) -> Tensor:
+        """One gate as a matrix on all qubits of its block."""
+        gate, k = placed.gate, len(block.qubits)
+        at = {q: i for i, q in enumerate(block.qubits)}
+        rows = subspace(
+            k,
+            tuple(at[q] for q in gate.qubits),
+            tuple(at[q] for q in gate.controls),
+            tuple(at[q] for q in gate.zeros),
+        )
+        inner = np.full(2**k, -1)
+        rest = np.full(2**k, -1)
+        for j, row in enumerate(rows):
+            inner[row] = j
+            rest[row] = np.arange(len(row))
+        here = (inner >= 0) & (inner[:, None] >= 0) & (rest == rest[:, None])
+        key = (id(placed), "embed")
+        like = complex_of(angles.dtype)
+        small = self.gate_matrix(placed, angles)
+        pick = self._constants.get((*key, 0), np.maximum(inner, 0), angles, torch.int64)
+        mask = self._constants.get((*key, 1), here, angles, like)
+        other = self._constants.get((*key, 2), np.diag(inner < 0), angles, like)
+        return small[..., pick[:, None], pick[None, :]] * mask + other
+
+    def gate_matrix(self, placed: Placed, angles: Tensor) -> Tensor:
+        """One gate on its own qubits, [..., d, d]."""
+        own = angles[..., list(placed.angles)].unsqueeze(-2)
+        return gate_matrices(placed.gate.name, own)[..., 0, :, :]
+
+    def phases(self, block: DiagonalBlock, angles: Tensor) -> Tensor:
+        """The diagonal, [..., 2^n]."""
+        constant = self._constants.get((id(block), 0), block.constant, angles)
+        phase = constant
+        if block.index:
+            slopes = self._constants.get((id(block), 1), np.stack(block.slopes), angles)
+            phase = angles[..., block.index] @ slopes + constant
+        return torch.complex(torch.cos(phase), torch.sin(phase))
+
+    def source(self, block: PermutationBlock, like: Tensor, inverse: bool = False) -> Tensor:
+        index = np.argsort(block.source) if inverse else block.source
+        return self._constants.get((id(block), inverse), index, like, torch.int64)
+
+    def rows(self, block: ControlledBlock, like: Tensor) -> Tensor:
+        return self._constants.get((id(block), "rows"), block.rows, like, torch.int64)
+
+
+class _AngleTable:
+    """All angles of a circuit from its vectors, in a few operations."""
+
+    def __init__(self, names: tuple[str, ...], fused: Fused) -> None:
+        self.names = names
+        self.angles = fused.angles
+        self.constant = np.array([a.constant for a in fused.angles])
+        self.simple = all(len(a.terms) == 1 for a in fused.angles)
+        self._constants = Constants()
+
+    def __call__(self, given: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        constant = self._constants.get("constant", self.constant, like)
+        if not self.names:
+            return constant
+        vectors = [given[name] for name in self.names]
+        if any(v.dtype != like.dtype for v in vectors):
+            vectors = [v.to(like.dtype) for v in vectors]
+        sizes = [v.shape[-1] for v in vectors]
+        start = dict(zip(self.names, np.cumsum([0, *sizes]), strict=False))
+        if len(vectors) > 1:
+            lead = torch.broadcast_shapes(*(v.shape[:-1] for v in vectors))
+            vectors = [v.expand(*lead, v.shape[-1]) for v in vectors]
+        everything = torch.cat(vectors, -1) if len(vectors) > 1 else vectors[0]
+        key = tuple(sizes)
+        if self.simple:
+            where = [start[a.terms[0].value.name] + a.terms[0].index for a in self.angles]
+            factor = np.array([a.terms[0].coefficient for a in self.angles])
+            out = everything
+            if where != list(range(sum(sizes))):
+                index = self._constants.get(("index", key), np.array(where), like, torch.int64)
+                out = everything.index_select(-1, index)
+            if not (factor == 1).all():
+                out = out * self._constants.get("factor", factor, like)
+            return out + constant if self.constant.any() else out
+        weights = np.zeros((sum(sizes), len(self.angles)))
+        for j, angle in enumerate(self.angles):
+            for term in angle.terms:
+                weights[start[term.value.name] + term.index, j] += term.coefficient
+        return everything @ self._constants.get(("weights", key), weights, like) + constant
+
+
+class _Singles:
+    """Products of one-qubit gates, all runs of equal length at once.
+
+    `plan[id(block)]` lists what to multiply, in order: {qubit: number of a run}, or a gate on
+    several qubits.
+    """
+
+    def __init__(self, blocks: list[Block]) -> None:
+        self.gates: list[Placed] = []
+        self.runs: list[list[int]] = []  # each: positions in `gates`
+        self.plan: dict[int, list[dict[int, int] | Placed]] = {}
+        for block in blocks:
+            if isinstance(block, MatrixBlock):
+                self.plan[id(block)] = self._split(block)
+        order = sorted(range(len(self.gates)), key=lambda i: self.gates[i].gate.name)
+        self.position = {old: new for new, old in enumerate(order)}
+        self.groups: list[tuple[str, list[tuple[int, ...]]]] = []
+        for i in order:
+            placed = self.gates[i]
+            if not self.groups or self.groups[-1][0] != placed.gate.name:
+                self.groups.append((placed.gate.name, []))
+            self.groups[-1][1].append(placed.angles)
+        self.lengths = sorted({len(run) for run in self.runs})
+        by_length = sorted(range(len(self.runs)), key=lambda r: len(self.runs[r]))
+        self.order = {run: place for place, run in enumerate(by_length)}
+        for items in self.plan.values():
+            for item in items:
+                if isinstance(item, dict):
+                    for q in item:
+                        item[q] = self.order[item[q]]
+
+    def _split(self, block: MatrixBlock) -> list[dict[int, int] | Placed]:
+        items: list[dict[int, int] | Placed] = []
+        open_runs: dict[int, int] = {}
+        for placed in block.gates:
+            if len(placed.gate.all_qubits) > 1:
+                if open_runs:
+                    items.append(open_runs)
+                    open_runs = {}
+                items.append(placed)
+                continue
+            (qubit,) = placed.gate.qubits
+            if qubit not in open_runs:
+                open_runs[qubit] = len(self.runs)
+                self.runs.append([])
+            self.runs[open_runs[qubit]].append(len(self.gates))
+            self.gates.append(placed)
+        if open_runs:
+            items.append(open_runs)
+        return items
+
+    def __call__(self, angles: Tensor, constants: Constants) -> Tensor:
+        if not self.gates:
+            return angles.new_zeros(0, 2, 2, dtype=complex_of(angles.dtype))
+        made = []
+        for name, index in self.groups:
+            k = GATES[name].angles
+            if k == 0:
+                own = angles.new_zeros(len(index), 0)
+            else:
+                flat = constants.get((name, "angles"), np.array(index).ravel(), angles, torch.int64)
+                own = angles.index_select(-1, flat).unflatten(-1, (len(index), k))
+            made.append(gate_matrices(name, own))
+        lead = torch.broadcast_shapes(*(m.shape[:-3] for m in made))
+        every = torch.cat([m.expand(*lead, *m.shape[-3:]) for m in made], -3)
+        products = []
+        for length in self.lengths:
+            runs = [r for r in self.runs if len(r) == length]
+            product = None
+            for j in range(length):
+                where = np.array([self.position[r[j]] for r in runs])
+                index = constants.get(("run", length, j), where, angles, torch.int64)
+                step = every.index_select(-3, index)
+                product = step if product is None else step @ product
+            assert product is not None
+            products.append(product)
+        return torch.cat(products, -3) if len(products) > 1 else products[0]
+
+
+def circuit(n: int, text: Any) -> Circuit:
+    """A circuit on `n` qubits, from its text."""
+    return Circuit(n, text)

@@ -1,0 +1,69 @@
+"""Python source laid out as formatters lay it out: 88 columns, long brackets one item a line."""
+
+from __future__ import annotations
+
+WIDTH = 88
+
+
+def fit(text: str, indent: int) -> list[str]:
+    """A statement as lines. Too long: its last bracket opens, one item a line."""
+    pad = " " * indent
+    if len(pad) + len(text) <= WIDTH or '"""' in text:
+        return [pad + text]
+    span = _outer(text)
+    if span is None:
+        return [pad + text]
+    start, end = span
+    items = split(text[start + 1 : end])
+    lines = [pad + text[: start + 1]]
+    for item in items:
+        comma = "," if not item.startswith("*") or len(items) > 1 else ""
+        inner = fit(item + (comma or ","), indent + 4)
+        lines += inner
+    return [*lines, pad + text[end:]]
+
+
+def groups(text: str) -> int:
+    """How many brackets with something in them stand side by side."""
+    count, rest = 0, text
+    while (span := _outer(rest)) is not None:
+        count, rest = count + 1, rest[: span[0]]
+    return count
+
+
+def _outer(text: str) -> tuple[int, int] | None:
+    """The last top-level bracket that has something in it."""
+    depth, start, found, quote = 0, 0, None, ""
+    for i, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "([{":
+            if depth == 0:
+                start = i
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+            if depth == 0 and i > start + 1:
+                found = (start, i)
+    return found
+
+
+def split(text: str) -> list[str]:
+    """At the commas outside of brackets and quotes."""
+    parts, depth, start, quote = [], 0, 0, ""
+    for i, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == "," and depth == 0:
+            parts.append(text[start:i].strip())
+            start = i + 1
+    tail = text[start:].strip()
+    return [*parts, tail] if tail else parts

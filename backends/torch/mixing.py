@@ -1,0 +1,98 @@
+"""Which qubits don't stay in a pure state, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qrlang.ir.program import (
+    Alloc,
+    ApplyMatrix,
+    Channel,
+    Evolve,
+    Expect,
+    Free,
+    If,
+    Loop,
+    Measure,
+    Op,
+    Postselect,
+    Prepare,
+    Probabilities,
+    Program,
+    Reset,
+    Unitary,
+)
+from qrlang.ir.walk import defs, qubits_of, regions, uses, walk
+
+_REASONS = {
+    Measure: "a measurement collapses it",
+    Reset: "a reset discards part of it",
+    Channel: "noise acts on it",
+}
+
+
+def spaces_of(program: Program) -> dict[int, tuple[int, ...]]:
+    """The qubits of each space, sorted."""
+    out: dict[int, list[int]] = {}
+    for r in program.registers:
+        out.setdefault(r.space, []).extend(range(r.start, r.start + r.size))
+    return {space: tuple(sorted(qubits)) for space, qubits in out.items()}
+
+
+def bit_dependent(program: Program) -> set[int]:
+    """Values that differ from shot to shot. A `read` averages over shots, so it ends that."""
+    tainted = {op.out.id for op in walk(program.body) if isinstance(op, Measure)}
+    before = -1
+    while tainted and before != len(tainted):
+        before = len(tainted)
+        for op in walk(program.body):
+            if isinstance(op, Loop):
+                for carry in op.carries:
+                    if {carry.initial.id, carry.next.id} & tainted:
+                        tainted |= {carry.arg.id, carry.out.id}
+                tainted |= {e.out.id for e in op.emits if e.value.id in tainted}
+                tainted |= {i.item.id for i in op.items if i.sequence.id in tainted}
+            elif not isinstance(op, (Expect, Probabilities, Postselect, If)) and any(
+                v.id in tainted for v in uses(op)
+            ):
+                tainted |= {v.id for v in defs(op)}
+    return tainted
+
+
+def mixed_spaces(program: Program) -> dict[int, str]:
+    """The spaces whose state gets mixed, each with the reason in words."""
+    space_of = {q: s for s, qubits in spaces_of(program).items() for q in qubits}
+    size = {s: len(q) for s, q in spaces_of(program).items()}
+    tainted = bit_dependent(program)
+    found: dict[int, str] = {}
+    for op, conditional in _with_conditions(program.body, False):
+        reason = _reason(op, tainted, size, space_of)
+        if not reason and conditional:
+            reason = "a measured bit decides about its gates"
+        if reason:
+            for q in qubits_of(op):
+                found.setdefault(space_of[q], reason)
+    return found
+
+
+def _with_conditions(ops: tuple[Op, ...], conditional: bool) -> Iterator[tuple[Op, bool]]:
+    for op in ops:
+        yield op, conditional
+        for body in regions(op):
+            yield from _with_conditions(body, conditional or isinstance(op, If))
+
+
+def _reason(op: Op, tainted: set[int], size: dict[int, int], space_of: dict[int, int]) -> str:
+    if type(op) in _REASONS:
+        return _REASONS[type(op)]
+    match op:
+        case Alloc(mixed=True):
+            return "it begins maximally mixed"
+        case Expect(weak=weak) if weak:
+            return "a weak readout disturbs it"
+        case Free(qubits=qubits) if len(qubits) < size[space_of[qubits[0]]]:
+            return "some of its qubits end before the others"
+        case Unitary() | Evolve() | ApplyMatrix() | Prepare():
+            if any(v.id in tainted for v in uses(op)):
+                return "a measured bit enters its angles"
+    return ""

@@ -1,0 +1,197 @@
+"""What an emitted model derives from: an ordinary `nn.Module`, with roads, lengths and shots."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from qrlang.backends.torch import native
+from qrlang.backends.torch.emit.fingerprint import fingerprint as fingerprint_of
+from qrlang.backends.torch.roads import Road, road_of
+from qrlang.backends.torch.run import Run
+from qrlang.backends.torch.sequence import Sequence
+
+Lengths: TypeAlias = Any  # None, a tensor [batch], or one for each input by its name
+_TYPE = re.compile(r"(?P<seq>seq\[)?(?P<kind>[a-z]+)(\[(?P<dims>[\d, ]*)\])?\]?")
+
+
+class Model(nn.Module):
+    """The base of a model. A derived class says its `inputs` and writes its `forward`.
+
+    road: "native" (the whole loop in one kernel), "stepwise" (one shared reversible state) or
+        "plain" (torch only); None takes the fastest that fits.
+    shots: readouts from that many shots; 0 is exact.
+    trajectories: states that don't stay pure are sampled, that many for each sequence; 0 is
+        exact, by density matrices.
+    readout_error: the probability that a bit is read wrongly.
+    gate_error: depolarising noise on each qubit that a gate touches; needs `trajectories`.
+    generator: for all that is drawn by lot; None is torch's own.
+    """
+
+    inputs: ClassVar[Mapping[str, str]] = {}
+    program: ClassVar[str] = ""  # the IR that the class was written from
+    edited: ClassVar[bool] = True  # whether the class may say something else by now
+
+    def __init__(self, road: str | int | None = None) -> None:
+        super().__init__()
+        self.register_buffer("_like", torch.zeros(()), persistent=False)
+        self.road = road
+        self.shots = 0
+        self.trajectories = 0
+        self.readout_error = 0.0
+        self.gate_error = 0.0
+        self.generator: torch.Generator | None = None
+        self._locate = False
+
+    @property
+    def like(self) -> Tensor:
+        """Follows `.to(…)`: says dtype and device."""
+        return self._like
+
+    def native(self, lengths: Lengths, **inputs: Tensor) -> Any:
+        """The result by road 1, or None if this call takes another."""
+        if self._locate or self.chosen_road() != "native":
+            return None
+        return native.call(self, lengths, inputs)
+
+    def chosen_road(self) -> Road:
+        return road_of(self)
+
+    def begin(self, lengths: Lengths, **inputs: Tensor) -> Any:
+        """The run of one call and its inputs, checked, cast and padded with zeros."""
+        types = {name: _parse(self.inputs[name]) for name in inputs}
+        sizes = {n: x.shape[0] for n, x in inputs.items() if isinstance(x, Tensor) and x.dim()}
+        if len(set(sizes.values())) > 1:
+            said = ", ".join(f"`{n}` has {b}" for n, b in sizes.items())
+            raise ValueError(f"inputs are for different numbers of sequences: {said}")
+        batch = next(iter(sizes.values()), 1)
+        stepwise = self.chosen_road() != "plain"
+        run = Run(self, batch, stepwise=stepwise, locate=self._locate)
+        run.call = (self, lengths, inputs)
+        made = [self._input(n, inputs[n], types[n], _own(lengths, n, types[n]), batch)
+                for n in inputs]  # fmt: skip
+        return (run, *made)
+
+    def _input(
+        self, name: str, x: Tensor, kind: _Kind, lengths: Tensor | None, batch: int
+    ) -> Tensor | Sequence:
+        x = torch.as_tensor(x).to(self.like.device)
+        if x.dim() != kind.rank + 1 + kind.seq or tuple(x.shape[1 + kind.seq :]) != kind.shape:
+            axes = ["batch"] + ["time"] * kind.seq + [str(d) for d in kind.shape]
+            raise ValueError(
+                f"input `{name}` is {self.inputs[name]}: it takes [{', '.join(axes)}], "
+                f"and got {list(x.shape)}"
+            )
+        if kind.number:
+            complex_input = kind.complex and x.is_complex()
+            x = (
+                x.to(torch.complex128 if self.like.dtype == torch.float64 else torch.complex64)
+                if complex_input
+                else x.to(self.like.dtype)
+            )
+        elif x.is_floating_point():
+            raise TypeError(f"input `{name}` is {self.inputs[name]}: whole numbers, not {x.dtype}")
+        else:
+            x = x.long()
+        if not kind.seq:
+            self._finite(name, x, kind)
+            return x
+        if lengths is not None:
+            lengths = torch.as_tensor(lengths, device=self.like.device).long()
+            if lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > x.shape[1])).any()):
+                raise ValueError(
+                    f"lengths of `{name}`: {batch} numbers from 1 to {x.shape[1]} (its time axis)"
+                )
+        sequence = Sequence(x, lengths, kind.rank).clean()
+        self._finite(name, sequence.data, kind)
+        return sequence
+
+    def _finite(self, name: str, x: Tensor, kind: _Kind) -> None:
+        if not kind.number or bool(torch.isfinite(x).all()):
+            if not kind.number and kind.size and x.numel():
+                low, high = int(x.min()), int(x.max())
+                if low < 0 or high >= kind.size:
+                    raise ValueError(
+                        f"input `{name}` is {self.inputs[name]}, and holds numbers from {low} "
+                        f"to {high}"
+                    )
+            return
+        at = (~torch.isfinite(x)).nonzero()[0].tolist()
+        step = f", step {at[1] + 1}" if kind.seq else ""
+        raise FloatingPointError(
+            f"input `{name}` is NaN or infinite in sequence {at[0]}{step}"
+            + (f", element {at[1 + kind.seq :]}" if kind.rank else "")
+        )
+
+    def result(self, run: Run, value: Tensor | Sequence, rank: int) -> Tensor:
+        """An output: the mean over shots, [batch, …], without NaN."""
+        if isinstance(value, Sequence):
+            value, rank = value.data, rank + 1
+        value = run.mean(value, rank)
+        if value.dim() == rank:
+            value = value.expand(run.batch, *value.shape)
+        if value.is_floating_point() and bool(torch.isnan(value).any()):
+            self._say_where(run)
+        return value
+
+    def _say_where(self, run: Run) -> None:
+        """NaN has reached the result: run again, looking at every angle."""
+        if not self._locate:
+            model, lengths, inputs = run.call
+            self._locate = True
+            try:
+                with torch.no_grad():
+                    model.forward(**inputs, **({} if lengths is None else {"lengths": lengths}))
+            finally:
+                self._locate = False
+        raise FloatingPointError(
+            "the result is NaN, though every angle on the way was finite: a classical function "
+            "was used outside its domain"
+        )
+
+
+def written(cls: type[Model], program: str, fingerprint: str) -> None:
+    """At the end of an emitted file: the program that it was written from."""
+    lines, _ = inspect.findsource(cls)
+    above, mark, _ = "".join(lines).rpartition("qr.written(")
+    cls.program = program
+    cls.edited = not mark or fingerprint_of(above) != fingerprint
+
+
+class _Kind:
+    def __init__(self, text: str) -> None:
+        match = _TYPE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no type")
+        kind = match["kind"]
+        dims = tuple(int(d) for d in (match["dims"] or "").split(",") if d.strip())
+        self.seq = bool(match["seq"])
+        self.number = kind in ("real", "bit", "state", "unitary", "angle")
+        self.complex = kind in ("state", "unitary")
+        self.size = 0 if self.number else (dims or (0,))[0]
+        if self.complex:
+            self.shape: tuple[int, ...] = (2 ** dims[0],) * (2 if kind == "unitary" else 1)
+        else:
+            self.shape = dims if self.number else ()
+        self.rank = len(self.shape)
+
+
+_kinds: dict[str, _Kind] = {}
+
+
+def _parse(text: str) -> _Kind:
+    if text not in _kinds:
+        _kinds[text] = _Kind(text)
+    return _kinds[text]
+
+
+def _own(lengths: Lengths, name: str, kind: _Kind) -> Tensor | None:
+    """The lengths of one input: one tensor is for every sequence."""
+    if lengths is None or not kind.seq:
+        return None
+    return lengths.get(name) if isinstance(lengths, Mapping) else lengths

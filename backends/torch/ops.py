@@ -1,0 +1,38 @@
+"""Small classical operations that respect the axes in front: batch, and shots."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def cat(*parts: Tensor) -> Tensor:
+    """One vector of several, [..., k] each; parts without a batch go with all of it."""
+    lead = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
+    dtype = next((p.dtype for p in parts if p.is_floating_point()), parts[0].dtype)
+    return torch.cat([p.to(dtype).expand(*lead, p.shape[-1]) for p in parts], -1)
+
+
+def stack(*parts: Tensor) -> Tensor:
+    """A vector of scalars, [...] each."""
+    return torch.stack(torch.broadcast_tensors(*parts), -1)
+
+
+def gather(x: Tensor, rank: int, index: list[int], *shape: int) -> Tensor:
+    """Elements of a value with `rank` axes, numbered row by row, in a new shape."""
+    flat = x.flatten(-rank) if rank else x[..., None]
+    return flat[..., index].unflatten(-1, shape) if len(shape) != 1 else flat[..., index]
+
+
+def reshape(x: Tensor, rank: int, *shape: int) -> Tensor:
+    """The last `rank` axes in another shape."""
+    return x.reshape(*x.shape[: x.dim() - rank], *shape)
+
+
+def matvec(a: Tensor, b: Tensor) -> Tensor:
+    return (a @ b[..., None])[..., 0]
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x), exact for large x as well."""
+    return torch.logaddexp(x, torch.zeros_like(x))
