@@ -7,7 +7,7 @@ something there can tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from qrlang.analysis.flow import touched
@@ -57,7 +57,7 @@ class Carry:
 
     def run(self, program: Program) -> Program:
         program = join(program)
-        mover = _Mover(next_id(program))
+        mover = _Mover(program)
         return replace(program, body=mover.ops(program.body, last=bool(program.outputs)))
 
 
@@ -69,9 +69,25 @@ class _Phase:
     index: int
 
 
+_Place = tuple[int, int]  # of an op in a body, of an element in it
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    space: int
+    source: _Place
+    diagonal: Diagonal
+    leaving: list[_Phase]  # as they are at the end of the step
+    target: _Place
+    arriving: list[_Phase]  # … and where they join another diagonal
+
+
 class _Mover:
-    def __init__(self, first: int) -> None:
-        self.next = first
+    def __init__(self, program: Program) -> None:
+        self.next = next_id(program)
+        self.space = {
+            q: r.space for r in program.registers for q in range(r.start, r.start + r.size)
+        }
 
     def value(self, count: int, name: str) -> Value:
         self.next += 1
@@ -93,37 +109,60 @@ class _Mover:
 
     def _loop(
         self, loop: Loop, rest: tuple[Op, ...], last: bool
-    ) -> tuple[tuple[Op, ...], Loop, tuple[Op, ...]]:
-        """What comes before the loop, the loop, and what comes after it."""
-        tail = _tail(loop.body)
-        if tail is None:
-            return (), loop, ()
-        op_index, element_index, diagonal, phases = tail
-        head = _head(loop.body, phases)
-        if head is None:
-            return (), loop, ()
-        (head_op, head_element), arriving = head
-        if (head_op, head_element) >= (op_index, element_index):
-            return (), loop, ()  # it would meet itself
-        angles = [angle for _, angle in diagonal.terms]
-        count = len(angles)
-        vector, making = self._vector(angles)
-        zeros = self.value(count, "")
-        carry = LoopCarry(zeros, self.value(count, "carried"), vector, self.value(count, "carried"))
+    ) -> tuple[list[Op], Loop, list[Op]]:
+        """What comes before the loop, the loop, and what comes after it. Each space carries once:
+        what has moved already would only go round again."""
+        before: list[Op] = []
+        after: list[Op] = []
+        done: set[int] = set()
+        while (move := self._move(loop.body, done)) is not None:
+            done.add(move.space)
+            angles = [angle for _, angle in move.diagonal.terms]
+            vector, making = self._vector(angles)
+            zeros, arg, out = (self.value(len(angles), name) for name in ("", "carried", "carried"))
+            met = _at(loop.body, move.target)
+            assert isinstance(met, Diagonal)
+            body = _replaced(
+                loop.body, {move.source: (), move.target: (_with(met, move.arriving, arg),)}
+            )
+            carry = LoopCarry(zeros, arg, vector, out)
+            loop = replace(loop, body=(*body, *making), carries=(*loop.carries, carry))
+            before.append(Const(zeros, (0.0,) * len(angles)))
+            if not last or _missed(rest, move.leaving):
+                after.append(Unitary((_with(Diagonal(()), move.leaving, out),)))
+        return before, loop, after
 
-        def merged(element: Element) -> Element:
-            assert isinstance(element, Diagonal)
-            return _with(element, arriving, carry.arg)
+    def _move(self, body: tuple[Op, ...], done: set[int]) -> _Move | None:
+        """A diagonal that can move over the end of the body into another one, the last first."""
+        for source, diagonal in _diagonals(body):
+            space = self._space(diagonal)
+            leaving = None if space in done else _leaving(body, source, diagonal)
+            if leaving is None:
+                continue
+            found = self._arriving(body, leaving, space)
+            if found is not None and found[0] < source:  # else it would meet itself
+                return _Move(space, source, diagonal, leaving, *found)
+        return None
 
-        body = _replaced(loop.body, {
-            (op_index, element_index): (),
-            (head_op, head_element): (merged(_at(loop.body, head_op, head_element)),),
-        })  # fmt: skip
-        loop = replace(loop, body=(*body, *making), carries=(*loop.carries, carry))
-        missing: tuple[Op, ...] = ()
-        if not last or _missed(rest, phases):
-            missing = (Unitary((_with(Diagonal(()), phases, carry.out),)),)
-        return (Const(zeros, (0.0,) * count),), loop, missing
+    def _space(self, diagonal: Diagonal) -> int:
+        return next((self.space[q] for mask, _ in diagonal.terms for q in mask), -1)
+
+    def _arriving(
+        self, body: tuple[Op, ...], phases: list[_Phase], space: int
+    ) -> tuple[_Place, list[_Phase]] | None:
+        """The first diagonal of the space that these phases, coming in, can join."""
+        try:
+            for i, op in enumerate(body):
+                if not isinstance(op, Unitary):
+                    phases = _past(op, phases)
+                    continue
+                for j, element in enumerate(op.elements):
+                    if isinstance(element, Diagonal) and self._space(element) == space:
+                        return (i, j), phases
+                    phases = _past_element(element, phases)
+        except _Blocked:
+            pass
+        return None
 
     def _vector(self, angles: list[Angle]) -> tuple[Value, tuple[Op, ...]]:
         """A value that holds these angles, and the ops that compute it."""
@@ -190,45 +229,31 @@ class _Blocked(Exception):
     """A phase does not commute with what it has to get past."""
 
 
-def _tail(body: tuple[Op, ...]) -> tuple[int, int, Diagonal, list[_Phase]] | None:
-    """The last diagonal, if it reaches the end of the body whole, and its phases as they arrive."""
+def _diagonals(body: tuple[Op, ...]) -> Iterator[tuple[_Place, Diagonal]]:
+    """All of a body, the last first."""
     for i in range(len(body) - 1, -1, -1):
         op = body[i]
-        if not isinstance(op, Unitary):
-            continue
-        for j in range(len(op.elements) - 1, -1, -1):
-            element = op.elements[j]
-            if isinstance(element, Diagonal):
-                phases = [
-                    _Phase(frozenset(mask), 1.0, k) for k, (mask, _) in enumerate(element.terms)
-                ]
-                try:
-                    for later in op.elements[j + 1 :]:
-                        phases = _past_element(later, phases)
-                    for after in body[i + 1 :]:
-                        phases = _past(after, phases)
-                except _Blocked:
-                    return None
-                return i, j, element, phases
-    return None
+        if isinstance(op, Unitary):
+            for j in range(len(op.elements) - 1, -1, -1):
+                element = op.elements[j]
+                if isinstance(element, Diagonal) and element.terms:
+                    yield (i, j), element
 
 
-def _head(
-    body: tuple[Op, ...], phases: list[_Phase]
-) -> tuple[tuple[int, int], list[_Phase]] | None:
-    """The first diagonal of the body that these phases, coming in, can join."""
+def _leaving(body: tuple[Op, ...], place: _Place, diagonal: Diagonal) -> list[_Phase] | None:
+    """The phases of a diagonal as they arrive at the end of the body, if all of them do."""
+    i, j = place
+    segment = body[i]
+    assert isinstance(segment, Unitary)
+    phases = [_Phase(frozenset(mask), 1.0, k) for k, (mask, _) in enumerate(diagonal.terms)]
     try:
-        for i, op in enumerate(body):
-            if not isinstance(op, Unitary):
-                phases = _past(op, phases)
-                continue
-            for j, element in enumerate(op.elements):
-                if isinstance(element, Diagonal):
-                    return (i, j), phases
-                phases = _past_element(element, phases)
+        for later in segment.elements[j + 1 :]:
+            phases = _past_element(later, phases)
+        for after in body[i + 1 :]:
+            phases = _past(after, phases)
     except _Blocked:
-        pass
-    return None
+        return None
+    return phases
 
 
 def _missed(ops: tuple[Op, ...], phases: list[_Phase]) -> bool:
@@ -306,15 +331,13 @@ def _mapped(phase: _Phase, permutation: Permutation) -> _Phase:
 # --- rebuilding ---------------------------------------------------------------------------------
 
 
-def _at(body: tuple[Op, ...], op: int, element: int) -> Element:
-    segment = body[op]
+def _at(body: tuple[Op, ...], place: _Place) -> Element:
+    segment = body[place[0]]
     assert isinstance(segment, Unitary)
-    return segment.elements[element]
+    return segment.elements[place[1]]
 
 
-def _replaced(
-    body: tuple[Op, ...], changes: dict[tuple[int, int], tuple[Element, ...]]
-) -> tuple[Op, ...]:
+def _replaced(body: tuple[Op, ...], changes: dict[_Place, tuple[Element, ...]]) -> tuple[Op, ...]:
     out: list[Op] = []
     for i, op in enumerate(body):
         if not isinstance(op, Unitary):

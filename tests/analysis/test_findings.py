@@ -475,7 +475,6 @@ def test_most_dead_angles_are_found() -> None:
         a, b = check_claims(random_circuit(rng, 3, 14), seed)
         truly += a
         found += b
-    print(f"{found} of {truly} found")
     assert truly > 50
     assert found >= 0.9 * truly
 

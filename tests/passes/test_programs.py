@@ -553,3 +553,22 @@ def test_a_broken_pass_is_named() -> None:
 
     with pytest.raises(PassError, match="breaks"):
         run_passes(qrnn(3, 1, hidden=2), (Breaks(),), verify=True)
+
+
+def test_each_space_carries_for_itself() -> None:
+    seen, out = Value(19, real(4)), Value(20, real(4))
+
+    def on(first: int) -> list[Gate]:
+        return [
+            Gate(name, (first + q,), (at(ROW, q, factor),))
+            for name, factor in (("rz", 0.5), ("ry", 1.0), ("rz", 2.0))
+            for q in range(2)
+        ]
+
+    loop = Loop(
+        "step", (LoopItem(ROWS, ROW),), (), (read(seen, *z(0, 1, 2, 3)), Unitary((*on(0), *on(2))))
+    )
+    before = program(4, Alloc((0, 1, 2, 3)), loop, read(out, *z(0, 1, 2, 3)), outputs=(out,))
+    before = replace(before, registers=(Register("a", 0, 2, 0), Register("b", 2, 2, 1)))
+    after = carried(before)
+    assert len(ops(after, Loop)[0].carries) == 2  # type: ignore[attr-defined]
