@@ -95,7 +95,10 @@ class Compilation:
         """A broken text is not checked: half of what would be said follows from the breaks."""
         from qrlang.check import check_file
         from qrlang.check.model import Checked
+        from qrlang.syntax import ast
 
+        if self.encoding:
+            return Checked(ast.File(self.source, ()), {}), ()
         if self.broken:
             return Checked(self.file, {}), ()
         models = None if self.only is None else (self.only,)
