@@ -1,5 +1,3 @@
-torch = __import__("pytest").importorskip("torch")
-
 import numpy as np
 import pytest
 import strategies
@@ -7,6 +5,8 @@ import torch_tools as tools
 from hypothesis import given, settings
 
 from qrlang.backends.reference import RunError
+
+torch = pytest.importorskip("torch")
 
 LENGTHS = (3, 1, 4)
 
@@ -88,7 +88,11 @@ def gradient_is_right(program):
     found = torch.autograd.grad(loss, weights, allow_unused=True)
     generator = torch.Generator().manual_seed(3)
     direction = [(w, torch.randn(w.shape, generator=generator, dtype=w.dtype)) for w in weights]
-    mine = sum((g * way).sum().item() for g, (_, way) in zip(found, direction) if g is not None)
+    mine = sum(
+        (g * way).sum().item()
+        for g, (_, way) in zip(found, direction, strict=True)
+        if g is not None
+    )
     # Where the outputs have a kink (abs, max) two step sizes differ: no verdict there.
     fine, coarse = (slope(model, given_inputs, direction, h) for h in (1e-6, 4e-6))
     if abs(fine - coarse) < 1e-5 * (1 + abs(fine)):
