@@ -96,9 +96,9 @@ def _one(low: Lowering, op: ir.Op) -> int:
             axis = shape[-1] if op.last_axis and shape else op.x.type.count
             return _reduce(low, op.fn, env[op.x.id], max(1, axis))
         case ir.Matmul():
-            a, b = op.a.type.shape, op.b.type.shape
-            m, k = (a[0], a[1]) if len(a) == 2 else (1, a[0])
-            n = b[1] if len(b) == 2 else 1
+            left, right = op.a.type.shape, op.b.type.shape
+            m, k = (left[0], left[1]) if len(left) == 2 else (1, left[0])
+            n = right[1] if len(right) == 2 else 1
             out = low.slot(m * n)
             low.add(nodes.Matmul(out, env[op.a.id], env[op.b.id], m, k, n))
             return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from itertools import combinations
+from typing import Any
 
 from qrlang.engine import nodes
 from qrlang.engine.gf2 import Affine as IndexMap
@@ -22,7 +23,8 @@ from qrlang.ir import program as ir
 from qrlang.ir.walk import qubits_of, walk
 
 MAX_QUBITS = 24
-Waiting = tuple[IndexMap, tuple[int, int, int, tuple[int, ...]] | None]
+Crossing = tuple[int, int, int, tuple[int, ...]]  # slots: initial, arg, out; masks
+Waiting = tuple[IndexMap, Crossing | None]
 
 
 class Space:
@@ -125,15 +127,15 @@ class Spaces:
         repeats = max(1, op.trotter)
         angles = []
         for coefficient, string in op.terms:
-            a, t = self.low.angle(coefficient), self.low.angle(op.time)
-            angles.append((self._product(a, t) * (2.0 / repeats), string))
+            rate, span = self.low.angle(coefficient), self.low.angle(op.time)
+            angles.append((self._product(rate, span) * (2.0 / repeats), string))
         for _ in range(repeats):
-            for total, string in angles:
+            for turn, string in angles:
                 if not string:
                     continue
                 s, bit = self._space(tuple(q for q, _ in string))
                 self.state[s].touched = True
-                pauli_rotation(self.state[s].builder, [(bit[q], p) for q, p in string], total)
+                pauli_rotation(self.state[s].builder, [(bit[q], p) for q, p in string], turn)
 
     def _product(self, a: Sum, b: Sum) -> Sum:
         if not a.terms:
@@ -258,13 +260,13 @@ class Spaces:
                 used |= spaces
         return sorted(s for s in used - begun)
 
-    def mark(self) -> object:
+    def mark(self) -> Any:
         return copy.deepcopy(
             (self.state, self.local_flags, self.outer, self.of, self.qubits, self.sizes)
         )
 
-    def rewind(self, mark: object) -> None:
-        self.state, self.local_flags, self.outer, self.of, self.qubits, self.sizes = mark  # type: ignore[misc]
+    def rewind(self, mark: Any) -> None:
+        self.state, self.local_flags, self.outer, self.of, self.qubits, self.sizes = mark
 
     def enter(self, crossing: dict[int, Waiting]) -> None:
         """Into the body of a loop: what the step before has left waits."""
@@ -303,7 +305,7 @@ class Spaces:
                 space.builder.flush()
         self.close(s)
 
-    def leave(self, s: int, carry: object, crosses: bool) -> int:
+    def leave(self, s: int, carry: Crossing | None, crosses: bool) -> int:
         """At the end of the body: the angles of what crosses, as a slot."""
         builder = self.state[s].builder
         if not crosses:
@@ -316,7 +318,7 @@ class Spaces:
         self.close(s)
         if carry is None:
             return -1
-        masks = carry[3]  # type: ignore[index]
+        masks = carry[3]
         assert set(terms) == set(masks)
         return self.low.sums([terms[m] for m in masks])
 
@@ -328,7 +330,7 @@ class Spaces:
         outer = self.outer.pop()
         self.state = outer + [Space(n) for n in self.sizes[len(outer) :]]
 
-    def hand_out(self, s: int, leftover: Draft | None, carry: object) -> None:
+    def hand_out(self, s: int, leftover: Draft | None, carry: Crossing | None) -> None:
         """After the loop: what the last step has left waits."""
         alive, freed = self.state[s].alive, self.state[s].freed
         self.state[s] = space = Space(self.sizes[s])
@@ -336,7 +338,7 @@ class Spaces:
         if leftover is not None:
             space.builder.map = leftover.map
             if carry is not None:
-                _, _, out, masks = carry  # type: ignore[misc]
+                _, _, out, masks = carry
                 for i, mask in enumerate(masks):
                     space.builder.terms[mask] = Sum(0.0, (((out, i), 1.0),))
 

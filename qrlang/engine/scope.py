@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qrlang.engine import nodes
 from qrlang.engine.lower import Sum, Unsupported
@@ -58,19 +58,19 @@ class Lowering:
     def leave(self) -> tuple[nodes.Node, ...]:
         return tuple(self.bodies.pop())
 
-    def mark(self) -> tuple[object, ...]:
+    def mark(self) -> tuple[Any, ...]:
         self.enter()
         return (
             len(self.rows), dict(self.env), dict(self.sequences), dict(self.clocks),
             len(self.sequence_list), self.loops,
         )  # fmt: skip
 
-    def rewind(self, mark: tuple[object, ...]) -> None:
+    def rewind(self, mark: tuple[Any, ...]) -> None:
         self.bodies.pop()
-        rows, self.env, self.sequences, self.clocks, sequences, self.loops = mark  # type: ignore[assignment]
-        del self.rows[rows:]  # type: ignore[misc]
-        del self.depth_of[rows:]  # type: ignore[misc]
-        del self.sequence_list[sequences:]  # type: ignore[misc]
+        rows, self.env, self.sequences, self.clocks, sequences, self.loops = mark
+        del self.rows[rows:]
+        del self.depth_of[rows:]
+        del self.sequence_list[sequences:]
 
     # --- small pieces of classical code
 

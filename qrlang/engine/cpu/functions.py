@@ -155,8 +155,8 @@ def exp(fn: Fn, x: V) -> V:
     # In two factors, so that the largest power of two stays finite.
     whole = fn.cast("fptosi", k, fn.vi)
     first = fn.bit("ashr", whole, fn.iconst(1))
-    for part in (first, fn.bit("sub", whole, first)):
-        power = fn.bit("shl", fn.bit("add", part, fn.iconst(bias)), fn.iconst(mantissa))
+    for half in (first, fn.bit("sub", whole, first)):
+        power = fn.bit("shl", fn.bit("add", half, fn.iconst(bias)), fn.iconst(mantissa))
         p = fn.mul(p, fn.cast("bitcast", power, fn.vf))
     p = fn.select(fn.compare("olt", x, fn.const(low)), fn.const(0.0), p)
     p = fn.select(
@@ -207,8 +207,7 @@ def sqrt(fn: Fn, x: V) -> V:
 def log(fn: Fn, x: V) -> V:
     """2 atanh((m-1)/(m+1)) of the mantissa; negative gives NaN, zero -infinity."""
     small = fn.fmt.size == 4
-    mantissa, bias = (23, 127) if small else (52, 1023)
-    half = math.sqrt(0.5)
+    mantissa = 23 if small else 52
     bits = fn.cast("bitcast", x, fn.vi)
     base = fn.iconst(0x3F3504F3 if small else 0x3FE6A09E667F3BCD)
     shifted = fn.bit("sub", bits, base)
@@ -225,7 +224,6 @@ def log(fn: Fn, x: V) -> V:
     out = fn.select(fn.compare("oeq", x, fn.const(0.0)), fn.neg(inf), out)
     out = fn.select(fn.compare("olt", x, fn.const(0.0)), nan, out)
     out = fn.select(fn.compare("oeq", x, inf), inf, out)
-    _ = (half, bias)
     return fn.select(fn.compare("uno", x, x), x, out)
 
 

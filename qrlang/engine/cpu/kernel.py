@@ -143,7 +143,7 @@ class Kernel:
     # --- one call
 
     def _lay_out(self, words: dict[str, int], batch: int) -> tuple[int, int, int]:
-        """Fills in the offsets that depend on B and T: (blocks, saved bytes a block, work bytes)."""
+        """Fills in what depends on B and T: (blocks, saved bytes of each, bytes of work)."""
         plan, row, lanes = self.plan, self.fmt.row, self.fmt.lanes
         width = max(1, min(lanes, -(-batch // self.threads), self._fit()))
         blocks = -(-batch // width)

@@ -124,16 +124,15 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
         out.place(f"prm{k}", max(1, size) * row)
     vectors, tables, widest = 1, 1, 0
     for c in circuits:
-        n = out.qubits(c.space)
-        widest = max(widest, n)
+        qubits = out.qubits(c.space)
+        widest = max(widest, qubits)
         total = 0
-        for x in c.layers:
-            shape = Shape.of(x, n)
+        for shape in (Shape.of(layer, qubits) for layer in c.layers):
             total += len(shape.terms) + len(shape.bits) + 1
-            tables = max(tables, sweeps.table_bytes(shape.masks, n))
+            tables = max(tables, sweeps.table_bytes(shape.masks, qubits))
         vectors = max(vectors, total, len(c.masks))
         if c.masks:
-            tables = max(tables, sweeps.table_bytes(c.masks, n))
+            tables = max(tables, sweeps.table_bytes(c.masks, qubits))
     out.place("vectors", vectors * fmt.lanes * row)
     out.place("tables", tables)
     out.place("seed_tables", tables)

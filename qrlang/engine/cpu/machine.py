@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import os
 from typing import Any
 
@@ -16,10 +17,9 @@ class NoCompiler(Exception):
 
 def llvm() -> Any:
     try:
-        import llvmlite.binding as binding
+        return importlib.import_module("llvmlite.binding")
     except ImportError as why:
         raise NoCompiler("llvmlite is not installed: pip install 'qrlang[torch]'") from why
-    return binding
 
 
 @functools.cache
@@ -58,9 +58,8 @@ def host(wanted: str = "") -> Machine:
 
 
 def versions() -> str:
-    import llvmlite
-
-    return f"llvmlite {llvmlite.__version__} LLVM {'.'.join(map(str, llvm().llvm_version_info))}"
+    version = importlib.import_module("llvmlite").__version__
+    return f"llvmlite {version} LLVM {'.'.join(map(str, llvm().llvm_version_info))}"
 
 
 def assemble(text: str, machine: Machine, opt: int = 2) -> bytes:

@@ -84,7 +84,7 @@ class Printer:
                 fn.bit("shl", lane.i, 3),
             )  # fmt: skip
         lanes = fn.ints(list(range(n)))
-        used = fn.splat(fn.cast("trunc", self.used, fn.i) if fn.i == "i32" else self.used)
+        used = fn.splat(fn.cast("trunc", self.used, fn.i))
         self._set_active(0, fn.compare("slt", lanes, used))
         for s in range(len(self.plan.spaces)):
             fn.store(fn.const(1.0), self._work(f"scale{s}"))
@@ -294,7 +294,10 @@ class Printer:
         fn, n = self.fn, self.fmt.lanes
         where = self._work(f"length{node.id}")
         total = self._moments(node.clock, node.grown)
-        narrow = (lambda x: fn.cast("trunc", x, fn.i)) if fn.i == "i32" else (lambda x: x)
+
+        def narrow(x: V) -> V:
+            return fn.cast("trunc", x, fn.i)
+
         pointer = self.words[f"len{node.clock}"]
         given = fn.compare("ne", fn.cast("ptrtoint", pointer, "i64"), fn.i64(0))
         never = V(str(NEVER), fn.i)
@@ -308,7 +311,7 @@ class Printer:
             fn.store(narrow(own), where, fn.imul(lane.i, self.fmt.size))
         lengths = fn.load(where, 0, fn.vi)
         most = fn.call(f"llvm.vector.reduce.smax.v{n}{fn.i}", fn.i, lengths)
-        wide = fn.cast("sext", most, "i64") if fn.i == "i32" else most
+        wide = fn.cast("sext", most, "i64")
         zero = fn.i64(0)
         wide = fn.select(fn.compare("slt", wide, zero), zero, wide)
         return lengths, fn.iadd(wide, node.extra)
@@ -317,7 +320,7 @@ class Printer:
         """Which lanes are still on their way; returns those within their sequence."""
         fn = self.fn
         lengths = fn.load(self._work(f"length{node.id}"), 0, fn.vi)
-        now = fn.splat(fn.cast("trunc", t, fn.i) if fn.i == "i32" else t)
+        now = fn.splat(fn.cast("trunc", t, fn.i))
         within = fn.compare("slt", now, lengths)
         ends = fn.bit("add", lengths, fn.iconst(node.extra)) if node.extra else lengths
         self._set_active(self.depth, fn.compare("slt", now, ends))
@@ -348,7 +351,7 @@ class Printer:
                 here = fn.at(self.rows.rows, self.rows.row(slot))
                 there = fn.at(tape, at)
                 a, b = (here, there) if restore else (there, here)
-                self.rows.each(fn, rows, lambda o, a=a, b=b: fn.store(fn.load(b, o), a, o))  # type: ignore[misc]
+                self.rows.copy(fn, a, b, rows)
             at += size
 
     def _copy_rows(self, to: int, source: int, mask: V | None = None) -> None:
@@ -384,9 +387,7 @@ class Printer:
         zero = fn.const(0.0)
         if self._plain_view(view):
             source = self._sequence(-1 - view.source, t, False)
-            self.rows.each(
-                fn, rows, lambda o: fn.store(fn.select(within, fn.load(source, o), zero), out, o)
-            )
+            self.rows.copy(fn, out, source, rows, within)
             return
         early = self._pointers(node, view, t)
         token = view.source >= 0 and self.plan.inputs[view.source].token
@@ -418,7 +419,7 @@ class Printer:
         fn = self.fn
         lengths = fn.load(self._work(f"length{node.id}"), 0, fn.vi)
         u = fn.iadd(t, -view.shift)
-        moment = fn.splat(fn.cast("trunc", u, fn.i) if fn.i == "i32" else u)
+        moment = fn.splat(fn.cast("trunc", u, fn.i))
         early = fn.compare("slt", moment, fn.iconst(0)) if view.shift else None
         top = fn.bit("sub", lengths, fn.iconst(1))
         if view.reverse:
@@ -428,7 +429,7 @@ class Printer:
         where = self._work(f"place{node.id}")
         for lane in range(self.fmt.lanes):
             k = fn.new(fn.i, f"extractelement {fn.vi} {moment.name}, i32 {lane}")
-            k = fn.cast("zext", k, "i64") if fn.i == "i32" else k
+            k = fn.cast("zext", k, "i64")
             if view.source >= 0:
                 i = view.source
                 b = fn.load(self._work("lane"), lane * 8, "i64")
@@ -455,14 +456,10 @@ class Printer:
             active = self._active()
             for c in node.carries:
                 self._copy_rows(c.out, c.next, active)
-            zero = fn.const(0.0)
             for slot, q in node.emits:
                 source = fn.at(self.rows.rows, self.rows.row(slot))
                 dest = self._sequence(q, loop.i, False)
-                self.rows.each(
-                    fn, self.rows.count(slot),
-                    lambda o, a=source, b=dest: fn.store(fn.select(active, fn.load(a, o), zero), b, o),  # type: ignore[misc]
-                )  # fmt: skip
+                self.rows.copy(fn, dest, source, self.rows.count(slot), active)
         for _, q in node.emits:
             self._clear_rest(q, steps)
 
@@ -501,10 +498,7 @@ class Printer:
             for slot, q in node.emits:
                 source = self._sequence(q, t, True)
                 dest = fn.at(rows.adjoint, rows.row(slot))
-                rows.each(
-                    fn, rows.count(slot),
-                    lambda o, a=source, b=dest: rows.accumulate(fn, b, o, fn.select(active, fn.load(a, o), zero)),  # type: ignore[misc]
-                )  # fmt: skip
+                rows.add(fn, dest, source, rows.count(slot), active)
             # The step's classical part once more, from what was kept of it.
             self._keep(node, t, {s for s, _ in loop_rows(node, self.plan)}, True)
             self._items(node, t, within, False)
@@ -520,31 +514,21 @@ class Printer:
             for c in node.carries:
                 arg = fn.at(rows.adjoint, rows.row(c.arg))
                 out = fn.at(rows.adjoint, rows.row(c.out))
-                rows.each(
-                    fn, rows.count(c.arg),
-                    lambda o, a=arg, b=out: rows.accumulate(fn, b, o, fn.select(active, fn.load(a, o), zero)),  # type: ignore[misc]
-                )  # fmt: skip
+                rows.add(fn, out, arg, rows.count(c.arg), active)
             for view, slot in node.items:
                 self._item_back(node, view, slot, t, within)
         for c in node.carries:
             out = fn.at(rows.adjoint, rows.row(c.out))
             first = fn.at(rows.adjoint, rows.row(c.initial))
-            rows.each(
-                fn, rows.count(c.out),
-                lambda o, a=out, b=first: rows.accumulate(fn, b, o, fn.load(a, o)),  # type: ignore[misc]
-            )  # fmt: skip
+            rows.add(fn, first, out, rows.count(c.out))
 
     def _item_back(self, node: nodes.Loop, view: nodes.View, slot: int, t: V, within: V) -> None:
         fn, rows = self.fn, self.rows
         given = fn.at(rows.adjoint, rows.row(slot))
         count = rows.count(slot)
-        zero = fn.const(0.0)
         if self._plain_view(view):
             dest = self._sequence(-1 - view.source, t, True)
-            rows.each(
-                fn, count,
-                lambda o: rows.accumulate(fn, dest, o, fn.select(within, fn.load(given, o), zero)),
-            )  # fmt: skip
+            rows.add(fn, dest, given, count, within)
             return
         if view.source >= 0:
             i = view.source
@@ -704,7 +688,7 @@ class Printer:
         fn = self.fn
         given = fn.at(self.rows.adjoint, self.rows.row(node.out))
         kept = self._work(f"seeds{node.space}")
-        self.rows.each(fn, len(node.masks), lambda o: fn.store(fn.load(given, o), kept, o))
+        self.rows.copy(fn, kept, given, len(node.masks))
         self.waiting[node.space].seeds = node.masks
 
     def _seed_tables(self, s: int, seeds: tuple[int, ...], lane: V) -> None:
@@ -774,9 +758,7 @@ class Printer:
             if form.gather is not None and not form.gather.plain:
                 inverse = IndexMap(form.gather.map.cols).inverse()
                 self._settle(s, self.sweeps.linear(inverse))
-            zero = fn.const(0.0)
-            kept = self._work(f"seeds{s}")
-            self.rows.each(fn, len(form.seeds), lambda o, k=kept: fn.store(zero, k, o))  # type: ignore[misc]
+            self.rows.copy(fn, self._work(f"seeds{s}"), None, len(form.seeds))
             self.waiting[s] = form
 
     def _layers_back(self, node: nodes.Circuit) -> None:

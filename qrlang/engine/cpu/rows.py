@@ -44,9 +44,27 @@ class RowPrinter:
             body(loop.i)
 
     def zero(self, fn: Fn, base: V, slot: int) -> None:
+        self.copy(fn, fn.at(base, self.row(slot)), None, self.count(slot))
+
+    def copy(self, fn: Fn, to: V, source: V | None, count: int, mask: V | None = None) -> None:
+        """Rows of `source` (zeros without one); zeros in lanes outside the mask."""
         zero = fn.const(0.0)
-        at = fn.at(base, self.row(slot))
-        self.each(fn, self.count(slot), lambda o: fn.store(zero, at, o))
+
+        def one(o: V | int) -> None:
+            x = fn.load(source, o) if source is not None else zero
+            fn.store(x if mask is None else fn.select(mask, x, zero), to, o)
+
+        self.each(fn, count, one)
+
+    def add(self, fn: Fn, to: V, source: V, count: int, mask: V | None = None) -> None:
+        """Adds rows to others, in the lanes of the mask."""
+        zero = fn.const(0.0)
+
+        def one(o: V | int) -> None:
+            x = fn.load(source, o)
+            self.accumulate(fn, to, o, x if mask is None else fn.select(mask, x, zero))
+
+        self.each(fn, count, one)
 
     # --- forward
 
@@ -66,7 +84,7 @@ class RowPrinter:
             case nodes.Copy():
                 for to, source, first, count in node.parts:
                     a, b = fn.at(rows, self.row(source, first)), fn.at(rows, self.row(node.out, to))
-                    self.each(fn, count, lambda o, a=a, b=b: fn.store(fn.load(a, o), b, o))  # type: ignore[misc]
+                    self.copy(fn, b, a, count)
             case nodes.Map():
                 self._map(fn, node)
             case nodes.Linear():
@@ -174,9 +192,7 @@ class RowPrinter:
             case nodes.Copy():
                 for to, source, first, count in node.parts:
                     a, b = fn.at(adj, self.row(source, first)), fn.at(adj, self.row(node.out, to))
-                    self.each(
-                        fn, count, lambda o, a=a, b=b: self.accumulate(fn, a, o, fn.load(b, o))
-                    )  # type: ignore[misc]
+                    self.add(fn, a, b, count)
             case nodes.Map():
                 self._map_back(fn, node)
             case nodes.Linear():
@@ -186,9 +202,7 @@ class RowPrinter:
             case nodes.WeightRows():
                 at = fn.at(self.gradient, self.layout.gradient("rows", node.weight))
                 d = fn.at(adj, self.row(node.out))
-                self.each(
-                    fn, self.count(node.out), lambda o: self.accumulate(fn, at, o, fn.load(d, o))
-                )
+                self.add(fn, at, d, self.count(node.out))
             case nodes.Embed():
                 self._embed_back(fn, node)
 
@@ -216,11 +230,11 @@ class RowPrinter:
         given = fn.at(self.adjoint, self.row(node.out))
         if node.bias >= 0:
             bias = fn.at(self.gradient, self.layout.gradient("rows", node.bias))
-            self.each(fn, many, lambda o: self.accumulate(fn, bias, o, fn.load(given, o)))
+            self.add(fn, bias, given, many)
         if node.gain != 1:
-            scaled, source = self.place(fn, "scaled"), given
-            gain = fn.const(node.gain)
-            self.each(fn, many, lambda o: fn.store(fn.mul(fn.load(source, o), gain), scaled, o))
+            scaled, gain = self.place(fn, "scaled"), fn.const(node.gain)
+            with fn.loop(0, many * row, row) as loop:
+                fn.store(fn.mul(fn.load(given, loop.i), gain), scaled, loop.i)
             given = scaled
         dx = fn.at(self.adjoint, self.row(node.x))
 

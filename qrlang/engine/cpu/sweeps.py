@@ -415,7 +415,7 @@ class Sweeps:
         parts = self.passes(n)
         gather = self.gather_to(shape)
         target = home if len(parts) == 1 else scratch
-        g = fn.cast("zext" if self.fmt.size == 4 else "bitcast",
+        g = fn.cast("zext",
                     fn.load(prm, shape.row_to * self.fmt.row, self.fmt.i), "i64")  # fmt: skip
 
         def planes(base: V) -> list[V]:
@@ -640,7 +640,7 @@ class Sweeps:
             numbers = rotated(index)
             result = further(index, None, [zero] * len(numbers))
             keep(dict(zip(numbers, result, strict=True)), [])
-        if len(inner) > 1 and len(outer):
+        if len(inner) > 1 and outer:
             # The lower passes together on a piece that stays in the nearest cache.
             bits = inner[-1][0] + inner[-1][1]
             numbers = [i for index in range(len(inner) - 1, 0, -1) for i in rotated(index)]
@@ -655,7 +655,7 @@ class Sweeps:
             keep(dict(zip(numbers, loop.values, strict=False)), [])
             result = loop.values[len(numbers) :]
         else:
-            for index in range(len(inner) - 1, 0, -1) if not len(outer) else ():
+            for index in range(len(inner) - 1, 0, -1) if not outer else ():
                 numbers = rotated(index)
                 result = further(index, None, [zero] * len(numbers))
                 keep(dict(zip(numbers, result, strict=True)), [])
