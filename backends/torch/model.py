@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from qrlang.backends.torch import native
 from qrlang.backends.torch.emit.fingerprint import fingerprint as fingerprint_of
+from qrlang.backends.torch.matrices import complex_of
 from qrlang.backends.torch.roads import Road, road_of
 from qrlang.backends.torch.run import Run
 from qrlang.backends.torch.sequence import Sequence
@@ -64,22 +65,55 @@ class Model(nn.Module):
 
     def begin(self, lengths: Lengths, **inputs: Tensor) -> Any:
         """The run of one call and its inputs, checked, cast and padded with zeros."""
-        types = {name: _parse(self.inputs[name]) for name in inputs}
-        sizes = {n: x.shape[0] for n, x in inputs.items() if isinstance(x, Tensor) and x.dim()}
+        kinds = {name: _parse(self.inputs[name]) for name in inputs}
+        batch = self._batch(inputs)
+        run = Run(self, batch, stepwise=self.chosen_road() != "plain", locate=self._locate)
+        run.call = (self, lengths, inputs)
+        made: list[Tensor | Sequence] = []
+        for name, kind in kinds.items():
+            x = self._input(name, inputs[name], kind)
+            if kind.seq:
+                own = self._lengths(name, _own(lengths, name, kind), x)
+                sequence = Sequence(x, own, kind.rank).clean()
+                self._fits(name, sequence.data, kind)
+                made.append(sequence)
+            else:
+                self._fits(name, x, kind)
+                made.append(x)
+        return (run, *made)
+
+    def checked(self, lengths: Lengths, inputs: Mapping[str, Tensor]) -> Any:
+        """Inputs and the lengths of each, as the native kernel takes them."""
+        self._batch(inputs)
+        made, own = [], []
+        for name, given in inputs.items():
+            kind = _parse(self.inputs[name])
+            x = self._input(name, given, kind)
+            length = _own(lengths, name, kind)
+            own.append(None if length is None else self._lengths(name, length, x))
+            made.append(x)
+        return made, own
+
+    def _batch(self, inputs: Mapping[str, Tensor]) -> int:
+        sizes = {n: len(x) for n, x in inputs.items() if isinstance(x, Tensor) and x.dim()}
         if len(set(sizes.values())) > 1:
             said = ", ".join(f"`{n}` has {b}" for n, b in sizes.items())
             raise ValueError(f"inputs are for different numbers of sequences: {said}")
-        batch = next(iter(sizes.values()), 1)
-        stepwise = self.chosen_road() != "plain"
-        run = Run(self, batch, stepwise=stepwise, locate=self._locate)
-        run.call = (self, lengths, inputs)
-        made = [self._input(n, inputs[n], types[n], _own(lengths, n, types[n]), batch)
-                for n in inputs]  # fmt: skip
-        return (run, *made)
+        return next(iter(sizes.values()), 1)
 
-    def _input(
-        self, name: str, x: Tensor, kind: _Kind, lengths: Tensor | None, batch: int
-    ) -> Tensor | Sequence:
+    def _lengths(self, name: str, lengths: Tensor | None, x: Tensor) -> Tensor | None:
+        if lengths is None:
+            return None
+        lengths = torch.as_tensor(lengths, device=self.like.device).long()
+        batch, time = x.shape[:2]
+        if lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > time)).any()):
+            raise ValueError(
+                f"lengths of `{name}`: {batch} numbers from 1 to {time}, its time axis"
+            )
+        return lengths
+
+    def _input(self, name: str, x: Tensor, kind: _Kind) -> Tensor:
+        """An input of the right shape, on the model's device and of its dtype."""
         x = torch.as_tensor(x).to(self.like.device)
         if x.dim() != kind.rank + 1 + kind.seq or tuple(x.shape[1 + kind.seq :]) != kind.shape:
             axes = ["batch"] + ["time"] * kind.seq + [str(d) for d in kind.shape]
@@ -88,45 +122,26 @@ class Model(nn.Module):
                 f"and got {list(x.shape)}"
             )
         if kind.number:
-            complex_input = kind.complex and x.is_complex()
-            x = (
-                x.to(torch.complex128 if self.like.dtype == torch.float64 else torch.complex64)
-                if complex_input
-                else x.to(self.like.dtype)
-            )
-        elif x.is_floating_point():
+            complex_too = kind.complex and x.is_complex()
+            return x.to(complex_of(self.like.dtype) if complex_too else self.like.dtype)
+        if x.is_floating_point():
             raise TypeError(f"input `{name}` is {self.inputs[name]}: whole numbers, not {x.dtype}")
-        else:
-            x = x.long()
-        if not kind.seq:
-            self._finite(name, x, kind)
-            return x
-        if lengths is not None:
-            lengths = torch.as_tensor(lengths, device=self.like.device).long()
-            if lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > x.shape[1])).any()):
-                raise ValueError(
-                    f"lengths of `{name}`: {batch} numbers from 1 to {x.shape[1]} (its time axis)"
-                )
-        sequence = Sequence(x, lengths, kind.rank).clean()
-        self._finite(name, sequence.data, kind)
-        return sequence
+        return x.long()
 
-    def _finite(self, name: str, x: Tensor, kind: _Kind) -> None:
-        if not kind.number or bool(torch.isfinite(x).all()):
-            if not kind.number and kind.size and x.numel():
-                low, high = int(x.min()), int(x.max())
-                if low < 0 or high >= kind.size:
-                    raise ValueError(
-                        f"input `{name}` is {self.inputs[name]}, and holds numbers from {low} "
-                        f"to {high}"
-                    )
-            return
-        at = (~torch.isfinite(x)).nonzero()[0].tolist()
-        step = f", step {at[1] + 1}" if kind.seq else ""
-        raise FloatingPointError(
-            f"input `{name}` is NaN or infinite in sequence {at[0]}{step}"
-            + (f", element {at[1 + kind.seq :]}" if kind.rank else "")
-        )
+    def _fits(self, name: str, x: Tensor, kind: _Kind) -> None:
+        if not kind.number:
+            low, high = (int(x.min()), int(x.max())) if x.numel() else (0, 0)
+            if low < 0 or high >= kind.size:
+                raise ValueError(
+                    f"input `{name}` is {self.inputs[name]}, and holds numbers from {low} to {high}"
+                )
+        elif not bool(torch.isfinite(x).all()):
+            at = (~torch.isfinite(x)).nonzero()[0].tolist()
+            step = f", step {at[1] + 1}" if kind.seq else ""
+            element = f", element {at[1 + kind.seq :]}" if kind.rank else ""
+            raise FloatingPointError(
+                f"input `{name}` is NaN or infinite in sequence {at[0]}{step}{element}"
+            )
 
     def result(self, run: Run, value: Tensor | Sequence, rank: int) -> Tensor:
         """An output: the mean over shots, [batch, …], without NaN."""

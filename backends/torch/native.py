@@ -1,26 +1,165 @@
-"""Road 1: the engine's kernel as one autograd node."""
+"""Road 1: the engine's kernel as one autograd node, on the tensors' own memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from qrlang.ir.program import Program
+from qrlang.backends.torch.emit.names import weight_path
+from qrlang.ir.program import Dropout, Op, Pointwise, Program
+from qrlang.ir.text import parse_program
+from qrlang.ir.walk import map_bodies, uses, walk
 
 if TYPE_CHECKING:
     from qrlang.backends.torch.model import Model
 
+_DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+
 
 def why_not(program: Program) -> str:
     """What keeps a program from the native kernel; "" if nothing does."""
-    return "the engine is not installed"
+    try:
+        from qrlang.engine.plan import Refusal, plan
+    except ImportError as error:
+        return f"the engine is not installed ({error})"
+    found = plan(with_targets(program))
+    if isinstance(found, Refusal):
+        return str(found.reason)
+    try:
+        from qrlang.engine.cpu import machine
+
+        machine.host("")
+    except (ImportError, RuntimeError, OSError) as error:
+        return f"no machine code can be made here ({error})"
+    return ""
+
+
+def with_targets(program: Program) -> Program:
+    """Targets that the program itself reads, as inputs."""
+    read = {v.id for op in walk(program.body) for v in uses(op)}
+    read |= {o.value.id for o in program.outputs}
+    needed = tuple(t for t in program.targets if t.id in read)
+    return replace(program, inputs=(*program.inputs, *needed), targets=())
+
+
+class _Prepared:
+    """A program's plan, and its kernels by dtype."""
+
+    def __init__(self, text: str, training: bool) -> None:
+        program = parse_program(text)
+        if not training:
+            program = _without_dropout(program)
+        self.reason = why_not(program)
+        self.program = with_targets(program)
+        self.kernels: dict[torch.dtype, Any] = {}
+        self.plan: Any = None
+        if not self.reason:
+            from qrlang.engine.plan import plan
+
+            self.plan = plan(self.program)
+            self.paths = [weight_path(w.name) for w in self.plan.weights]
+            shapes = {o.name: o.value.type.shape for o in program.outputs}
+            self.shapes = [shapes[o.name] for o in self.plan.outputs]
+
+    def kernel(self, dtype: torch.dtype) -> Any:
+        if dtype not in self.kernels:
+            from qrlang.engine.cpu.kernel import kernel
+
+            self.kernels[dtype] = kernel(self.plan, _DTYPES[dtype])
+        return self.kernels[dtype]
+
+
+_prepared = lru_cache(maxsize=128)(_Prepared)
+
+
+def _of(model: Model) -> _Prepared:
+    return _prepared(model.program, model.training and "dropout" in model.program)
+
+
+def _without_dropout(program: Program) -> Program:
+    """What it is when it is not being trained."""
+
+    def change(ops: tuple[Op, ...]) -> tuple[Op, ...]:
+        return tuple(
+            Pointwise(op.out, "identity", (op.x,))
+            if isinstance(op, Dropout)
+            else map_bodies(op, change)
+            for op in ops
+        )
+
+    return replace(program, body=change(program.body))
 
 
 def why_not_model(model: Model) -> str:
-    return "the engine is not installed"
+    """The same for a module as it stands: its file, its device, its options."""
+    if not model.program:
+        return "the class was written by hand"
+    if model.edited:
+        return "the file was edited, and the kernel is made from the program"
+    if model.like.device.type != "cpu":
+        return f"the model is on {model.like.device}, and the kernel runs on the CPU"
+    if model.like.dtype not in _DTYPES:
+        return f"the kernel knows float32 and float64, not {model.like.dtype}"
+    for name in ("shots", "trajectories", "readout_error", "gate_error"):
+        if getattr(model, name):
+            return f"`{name}` is set"
+    return _of(model).reason
 
 
-def call(model: Model, lengths: Any, inputs: Mapping[str, Tensor]) -> Any:
-    raise RuntimeError("no native kernel")
+class _Node(torch.autograd.Function):
+    """All of a model. Saved tensors are saved in torch's way too, so that a change in place, or a
+    second backward, is an error and not a wrong gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, kernel: Any, inputs: int, lengths: Any, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        arrays = [t.detach().numpy() for t in tensors]
+        outputs, saved = kernel.forward(arrays[:inputs], arrays[inputs:], lengths)
+        ctx.kernel, ctx.inputs, ctx.saved = kernel, inputs, saved
+        ctx.save_for_backward(*tensors)
+        ctx.set_materialize_grads(False)
+        return tuple(torch.from_numpy(y) for y in outputs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        _ = ctx.saved_tensors  # raises if they were changed, or given back
+        wanted = any(ctx.needs_input_grad[3 : 3 + ctx.inputs])
+        arrays = [None if g is None else g.detach().contiguous().numpy() for g in gradients]
+        weights, inputs = ctx.kernel.backward(ctx.saved, arrays, wanted)
+        made = [None if x is None else torch.from_numpy(x) for x in (*inputs, *weights)]
+        return (None, None, None, *made)
+
+
+def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
+    """The result of a call, by the kernel."""
+    prepared = _of(model)
+    kernel = prepared.kernel(model.like.dtype)
+    inputs, own = model.checked(lengths, given)
+    weights = [_follow(model, path) for path in prepared.paths]
+    arrays = [None if x is None else x.numpy() for x in own]
+    from qrlang.engine.cpu.kernel import NotFinite
+
+    try:
+        outputs = _Node.apply(kernel, len(inputs), arrays, *inputs, *weights)
+    except NotFinite as error:
+        raise FloatingPointError(str(error)) from None
+    shaped = {
+        out.name: y.reshape(*y.shape[:-1], *shape)
+        for out, y, shape in zip(prepared.plan.outputs, outputs, prepared.shapes, strict=True)
+    }
+    return shaped if len(shaped) > 1 else next(iter(shaped.values()))
+
+
+def _follow(model: Any, path: tuple[str, ...]) -> Tensor:
+    for name in path:
+        model = getattr(model, name)
+    found: Tensor = model
+    return found

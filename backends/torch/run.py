@@ -235,6 +235,7 @@ class Steps:
                 f"{' and '.join(map(str, sorted(times)))} moments"
             )
         self.time = times.pop() if times else 0
+        self.padded = self.time
         if self.lengths is not None:
             self.time = int(self.lengths.max())
         self.flag: Tensor = run.like.new_zeros(run.batch)
@@ -289,6 +290,8 @@ class Steps:
         if len(shape) == rank:
             shape = (self.run.batch, *shape)
         data = torch.stack([v.expand(shape) for v in values], -1 - rank)
+        if self.padded > self.time:  # no sequence is that long
+            data = torch.nn.functional.pad(data, (*(0, 0) * rank, 0, self.padded - self.time))
         return Sequence(data, lengths, rank).clean()
 
 

@@ -31,6 +31,11 @@ def attribute(name: str) -> str:
     return name
 
 
+def weight_path(name: str) -> tuple[str, ...]:
+    """`steer.w1` -> ("steer", "w1"), as attributes of the module."""
+    return tuple(attribute(part) for part in name.split("."))
+
+
 def camel(name: str) -> str:
     return (
         "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", name) if part) or "Layer"
