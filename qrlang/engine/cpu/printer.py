@@ -560,10 +560,11 @@ class Printer:
             stride = size
         else:
             q = -1 - view.source
+            adjoint = fn.at(self.rows.work, self.words[f"off_dseq{q}"])
+            values = fn.at(self.saved, self.words[f"off_seq{q}"])
             shift = fn.op(
-                "sub", fn.cast("ptrtoint", fn.at(self.rows.work, self.words[f"off_dseq{q}"]), "i64"),
-                fn.cast("ptrtoint", fn.at(self.saved, self.words[f"off_seq{q}"]), "i64"),
-            )  # fmt: skip
+                "sub", fn.cast("ptrtoint", adjoint, "i64"), fn.cast("ptrtoint", values, "i64")
+            )
             stride = self.fmt.row
         for lane in range(self.fmt.lanes):
             on = fn.new("i1", f"extractelement {kept.type} {kept.name}, i32 {lane}")
