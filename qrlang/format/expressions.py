@@ -16,6 +16,7 @@ from qrlang.format.doc import (
     Indent,
     Layout,
     concat,
+    flat,
 )
 from qrlang.source import Span
 from qrlang.syntax import ast
@@ -85,10 +86,14 @@ class Expressions:
                 parts.append((self._clauses(clauses), clauses[0].span.to(clauses[-1].span)))
                 return self.bracketed("[", parts, "]", expr.span, trailing=False, comma="")
             case ast.Range(lo, hi, by):
+                # `..by` would be the start of a stride.
+                stop = self.show(hi) if hi is not None else ""
+                if (flat(stop) or "").startswith("by"):
+                    stop = concat("(", stop, ")")
                 return concat(
                     self.show(lo) if lo is not None else "",
                     "..",
-                    self.show(hi) if hi is not None else "",
+                    stop,
                     *((" by ", self.show(by)) if by is not None else ()),
                 )
             case ast.Read(target, last):

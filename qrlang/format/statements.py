@@ -77,7 +77,7 @@ class Printer:
             else:
                 if self._blank(at) and out:
                     out.append(Blank())
-                out.append(_remark(comment))
+                out.append(_remark(comment) if comment.own_line else _moved(comment))
             at = comment.span.end
         if not last and out and self._blank(at):
             out.append(Blank())
@@ -143,8 +143,7 @@ class Printer:
             case ast.Layer(kind, name, value, frozen):
                 return _binding(f"frozen {kind}" if frozen else kind, name, given("=", value))
             case ast.Init(target, value):
-                name = flat(show(target)) or ""
-                return _binding("init", name, given("=", value))
+                return "declaration", "binding", ["init", show(target), given("=", value)]
             case ast.Const(name, value):
                 return "const", "", [f"const {name}", given("=", value)]
             case ast.Let(name, value):
@@ -471,15 +470,12 @@ class Printer:
     def _flat_block(self, node: _Block) -> str | None:
         if isinstance(node, (ast.Train, ast.Model, ast.Recurrent)):
             return None
+        if self.comments.any(node.span.start, node.span.end):
+            return None
         body = node.then if isinstance(node, ast.If) else node.body
         header, after = self._header(node) if body else ("", 0)
         head = flat(header)
-        if (
-            not body
-            or head is None
-            or "\n" in self.text[self._find("{", after) : node.span.end]
-            or self.comments.any(node.span.start, node.span.end)
-        ):
+        if not body or head is None or "\n" in self.text[self._find("{", after) : node.span.end]:
             return None
         inner = self._flat_body(body)
         if inner is None:

@@ -66,9 +66,10 @@ class Tokens:
         return Span(self.source, self.starts[i], self.ends[i])
 
     def first_on_line(self, i: int) -> bool:
-        start = self.starts[i]
-        before = self.source.text.rfind("\n", 0, start) + 1
-        return not self.source.text[before:start].strip()
+        # Only what lies between two tokens is looked at: a line can be very long.
+        gap = self.source.text[self.ends[i - 1] if i else 0 : self.starts[i]]
+        line = gap.rfind("\n")
+        return (line >= 0 or i == 0) and not gap[line + 1 :].strip()
 
 
 _NAME, _SIGN, _COMMENT, _BAD_NUMBER, _REAL, _INT, _STRING, _BLOCK = range(1, 9)
@@ -171,13 +172,16 @@ def lex(source: Source) -> Tokens:
     return out
 
 
-_NAME_FOLLOWS = re.compile(r"[ \t]+[A-Za-z_Α-Ωα-ω]")
+_NAME_FOLLOWS = re.compile(r"[ \t]+([A-Za-z_Α-Ωα-ω]+)")
+# What can stand between two parts of an expression, or behind one: `target and …`, `layer for …`
+_GOES_ON = {k.word for k in KEYWORDS if k.role in ("operator", "clause")} | {"for", "if", "else"}
 
 
 def _starts_declaration(text: str, start: int, end: int) -> bool:
     """First on its line and followed by a name: no expression looks like that."""
     line = text.rfind("\n", 0, start) + 1
-    return not text[line:start].strip() and _NAME_FOLLOWS.match(text, end) is not None
+    follows = _NAME_FOLLOWS.match(text, end)
+    return follows is not None and follows[1] not in _GOES_ON and not text[line:start].strip()
 
 
 def _is_doc(text: str) -> bool:
