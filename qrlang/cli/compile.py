@@ -155,7 +155,10 @@ def _write(
     report.refuse([d for m in models for d in target.check(m, options)], form, color)
     files: dict[str, str | bytes] = {}
     for m in models:
-        files.update(target.emit(made.for_target(m), options))
+        for name, content in target.emit(made.for_target(m), options).items():
+            if name in files:
+                raise common.usage(f"several models would write '{name}': choose one with --model")
+            files[name] = content
     if not files:
         raise common.usage(
             f"the target '{target.name}' has no files to write for {made.source.name}"
