@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 from qrlang.check.arithmetic import as_tensor, numeric, viewed, want
 from qrlang.check.constants import is_number
-from qrlang.check.core import Elaborator, Scope
+from qrlang.check.core import EXPR, Elaborator, Scope
 from qrlang.check.expressions import not_callable
 from qrlang.check.report import did_you_mean, plural
 from qrlang.check.types import Declared, declared
@@ -70,28 +71,28 @@ def evaluate(e: Elaborator, node: ast.Call | ast.Gate | ast.Train) -> Args | Non
     return Args(node, tuple(positional), named) if good else None
 
 
-def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
-    from qrlang.check import layers
-    from qrlang.check.functions import FUNCTIONS
+# How a thing of each kind is called, its arguments evaluated; functions and layers add theirs.
+CALL: dict[type, Callable[[Elaborator, Any, ast.Call, Args], object]] = {}
+# Layers evaluate their arguments themselves: `wanted` is how many numbers are needed of them.
+CALL_LAYER: list[Callable[[Elaborator, Layer, ast.Call, int | None], object]] = []
 
+
+def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
     thing = e.eval(node.func)
     if isinstance(thing, Layer):
-        return layers.call(e, thing, node, wanted)
+        return CALL_LAYER[0](e, thing, node, wanted)
     args = evaluate(e, node)
     if args is None or isinstance(thing, Poison) or args.poisoned:
         return POISON
-    if isinstance(thing, Builtin):
-        return FUNCTIONS[thing.name](e, node, args)
-    if isinstance(thing, layers.LayerKind):
-        return layers.spec(e, thing, node, args)
-    if isinstance(thing, Definition):
-        return call_definition(e, thing, node, args)
-    if isinstance(thing, LayerSpec):
-        return e.error(
-            "E0608", node.func, "a layer has weights, so it needs a name before it is called",
-            help="declare it: `layer f = …`, then `f(…)`",
-        )  # fmt: skip
-    return not_callable(e, node, thing)
+    handler = CALL.get(type(thing))
+    return handler(e, thing, node, args) if handler else not_callable(e, node, thing)
+
+
+def _nameless(e: Elaborator, thing: LayerSpec, node: ast.Call, args: Args) -> object:
+    return e.error(
+        "E0608", node.func, "a layer has weights, so it needs a name before it is called",
+        help="declare it: `layer f = …`, then `f(…)`",
+    )  # fmt: skip
 
 
 def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) -> object:
@@ -120,6 +121,10 @@ def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) ->
         )  # fmt: skip
     params = bind_params(e, d.item.params, d, node, args)
     return POISON if params is None else replace(d, params=params)
+
+
+CALL.update({Definition: call_definition, LayerSpec: _nameless})
+EXPR[ast.Call] = call
 
 
 def _run_time(args: Args) -> bool:
@@ -248,7 +253,7 @@ def bind_params(
 
 
 def _article(type_name: str) -> str:
-    return ("an " if type_name[0] in "aeio" else "a ") + type_name
+    return ("an " if type_name[:1] in tuple("aeio") else "a ") + type_name
 
 
 def default_params(e: Elaborator, d: Definition, node: ast.Node) -> dict[str, object] | None:

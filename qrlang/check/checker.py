@@ -46,10 +46,12 @@ def check_file(
     report = checker.report
     found = [*checker.drawn_in(), *report.diagnostics]
     source = file.source
+    wrong = [d.span.start for d in found if d.severity == "error" and d.span.source is source]
+    for item in file.items:
+        if isinstance(item, ast.Model) and any(item.span.start <= at < item.span.end for at in wrong):
+            checker.models.pop(item.name, None)
     found.sort(key=lambda d: (d.span.source is not source, d.span.source.name, d.span.start, d.code))
-    failed = report.failed or any(d.severity == "error" for d in found)
-    good = {} if failed and not checker.models else checker.models
-    return Checked(file, good, tuple(checker.trains)), tuple(found)
+    return Checked(file, checker.models, tuple(checker.trains)), tuple(found)
 
 
 class _Checker:

@@ -144,6 +144,8 @@ def _binary(e: Elaborator, node: ast.Binary, left: object) -> object:
             )  # fmt: skip
         return e.error("E0310", node.left, f"`{op}` needs truth values, found {describe(left)}")
     right = e.eval(node.right)
+    if op not in constants.ARITHMETIC and op not in constants.COMPARISON:
+        return POISON  # not an operator: the parser has said so
     if op in constants.COMPARISON:
         return _compare(e, node, left, right)
     return binary(e, node, left, right)
@@ -439,12 +441,6 @@ def _clause(e: Elaborator, node: ast.Comprehension, depth: int, items: list[obje
     return True
 
 
-def call(e: Elaborator, node: ast.Call) -> object:
-    from qrlang.check.calls import call as do
-
-    return do(e, node)
-
-
 def not_callable(e: Elaborator, node: ast.Call, thing: object) -> Poison:
     help = ""
     if isinstance(thing, Definition) and thing.kind == "ansatz":
@@ -470,6 +466,5 @@ EXPR.update(
         ast.Field: field,
         ast.List: list_,
         ast.Comprehension: comprehension,
-        ast.Call: call,
     }
 )

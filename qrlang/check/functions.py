@@ -17,9 +17,9 @@ from qrlang.check.arithmetic import (
     want,
 )
 from qrlang.check.arithmetic import binary as binary_operator
-from qrlang.check.calls import Args
+from qrlang.check.calls import CALL, Args
 from qrlang.check.constants import Wrong, checked, is_number
-from qrlang.check.core import Elaborator
+from qrlang.check.core import BUILTIN, Elaborator
 from qrlang.check.observables import IDENTITY, pauli, sum_observables
 from qrlang.check.report import did_you_mean, plural
 from qrlang.check.values import (
@@ -660,3 +660,11 @@ _initial("uniform", 2, 2, (), "uniform(lo, hi)")
 _initial("normal", 0, 2, (0.0, 1.0), "normal(mean, standard deviation)")
 _initial("constant", 1, 1, (), "constant(c)")
 _initial("orthogonal", 0, 1, (1.0,), "orthogonal(gain)")
+
+
+def _call(e: Elaborator, thing: Builtin, node: ast.Call, args: Args) -> object:
+    return FUNCTIONS[thing.name](e, node, args)
+
+
+CALL[Builtin] = _call
+BUILTIN.append(builtin)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qrlang.check.arithmetic import as_tensor, flat, numeric, of_value
-from qrlang.check.calls import Args, evaluate, fits_parameter, is_activation, wanting
+from qrlang.check.calls import CALL, CALL_LAYER, Args, evaluate, fits_parameter, is_activation, wanting
 from qrlang.check.core import Elaborator
 from qrlang.check.report import did_you_mean, plural
 from qrlang.check.values import (
@@ -474,3 +474,6 @@ LAYERS: Mapping[str, LayerKind] = {
                   "attention by a circuit's value for a query and a key", _attention),
     )
 }  # fmt: skip
+
+CALL[LayerKind] = spec
+CALL_LAYER.append(call)

@@ -143,6 +143,8 @@ class Library:
                         module.uses.setdefault(local, found)
 
     def _find(self, module: Module, use: ast.Use, name: str) -> tuple[Module, str] | Problem | None:
+        if not all((*use.path, name)) or (not use.path and not use.relative):
+            return None  # half a line: the parser has said so
         written = ("." if use.relative else "") + ".".join((*use.path, name))
         kind: Literal["user", "library"] = "library"
         if use.relative:

@@ -35,11 +35,13 @@ class Reporter:
         self.library_sources = library_sources
         self.limit = limit
         self.reported_names: set[tuple[int, int]] = set()  # told by the resolver
+        self.misplaced: set[int] = set()  # statements that it has refused
 
     def child(self) -> Reporter:
         """For a trial whose findings may be dropped."""
         other = Reporter(self.library_sources, self.limit)
         other.reported_names = self.reported_names
+        other.misplaced = self.misplaced
         return other
 
     def in_library(self, source: Source) -> bool:

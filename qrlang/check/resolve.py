@@ -329,6 +329,7 @@ class Resolver:
             STATEMENTS[type(s)](self, s)
 
     def _misplaced(self, s: ast.Stmt) -> None:
+        self.report.misplaced.add(id(s))
         word = WORDS[type(s)]
         shown = word if word.startswith("a ") else f"`{word}`"
         where = "a `for` or an `if`" if self.nested and type(s) in ALLOWED[self.region] else self.region

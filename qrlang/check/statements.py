@@ -484,8 +484,7 @@ def for_(e: Elaborator, node: ast.For) -> None:
             e.tick(node)
             e.scope = Scope(outer.module, outer)
             e.scope.names[node.var] = value
-            for statement in body:
-                STMT[type(statement)](e, statement)
+            e.block(body)
     finally:
         e.scope = outer
         e.in_for -= 1
