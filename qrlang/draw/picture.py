@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from qrlang.circuits import Circuit, circuits
 from qrlang.draw.flow import Flow, flow, legend
 from qrlang.draw.labels import Labels
-from qrlang.draw.scene import Scene, scene
+from qrlang.draw.scene import Frame, Scene, scene
 from qrlang.ir.program import Program
 
 
@@ -36,7 +36,10 @@ def picture(program: Program, fold: bool = False) -> Picture:
     settings = ", ".join(f"{k} = {written(v)}" for k, v in program.settings)
     title = program.name + (f"  ({settings})" if settings else "")
     facts = flow(program, found)
-    return Picture(title, scenes, _blocks(facts, labels), _notes(facts, labels))
+    notes = _notes(facts, labels)
+    if any(isinstance(part, Frame) and part.folded for s in scenes for part in s.parts):
+        notes.insert(0, "×: the numbers of the angles go on counting from one time to the next")
+    return Picture(title, scenes, _blocks(facts, labels), notes)
 
 
 def written(value: object) -> str:

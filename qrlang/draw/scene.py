@@ -25,6 +25,8 @@ from qrlang.ir.program import (
     Unitary,
 )
 
+_NO_SUBSCRIPTS = dict.fromkeys(range(0x2080, 0x208A))
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -50,8 +52,9 @@ class Item:
 
     @property
     def shape(self) -> object:
-        """What stays the same when a layer is repeated: all but the angles."""
-        return tuple((row, m.kind, m.text.split(" ")[0]) for row, m in self.marks), self.tall
+        """What stays the same when a layer is repeated: all but the numbers of the angles."""
+        marks = ((row, m.kind, m.text.translate(_NO_SUBSCRIPTS)) for row, m in self.marks)
+        return tuple(marks), self.tall
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class Frame:
 
     caption: str
     body: list[Part]
+    folded: bool = False  # layers that differ in the numbers of their angles
 
 
 Part = Item | Frame
@@ -273,7 +277,7 @@ def folded(parts: list[Part]) -> list[Part]:
     saved, period, start, times = best[0], -best[1], best[2], best[3]
     if saved < 4:
         return parts
-    frame = Frame(f"× {times}", parts[start : start + period])
+    frame = Frame(f"× {times}", parts[start : start + period], folded=True)
     return [*parts[:start], frame, *parts[start + period * times :]]
 
 
