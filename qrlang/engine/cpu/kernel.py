@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import qrlang
 from qrlang.engine import nodes
-from qrlang.engine.cpu import cache, machine
+from qrlang.engine.cpu import cache, machine, team
 from qrlang.engine.cpu.asm import Format, Machine
 from qrlang.engine.cpu.layout import loop_rows, rounded, walk_nodes
 from qrlang.engine.cpu.printer import ANGLE, Printer
@@ -88,12 +89,23 @@ class Saved:
 
 
 _executor: ThreadPoolExecutor | None = None
+_one_call = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A forked process has none of its parent's threads."""
+    global _executor, _one_call
+    _executor, _one_call = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _threads() -> ThreadPoolExecutor:
     global _executor  # noqa: PLW0603
     if _executor is None:
-        _executor = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="qrlang")
+        _executor = ThreadPoolExecutor(max_workers=64, thread_name_prefix="qrlang")
     return _executor
 
 
@@ -105,8 +117,7 @@ def default_threads() -> int:
 
 
 class Kernel:
-    """`forward` and `backward` for any batch and length. Not to be called from two threads at
-    once; it uses `threads` of its own."""
+    """`forward` and `backward` for any batch and length, on `threads` threads of its own."""
 
     def __init__(self, plan: Plan, size: int, host: Machine, threads: int = 0) -> None:
         import numpy as np
@@ -135,6 +146,8 @@ class Kernel:
         self.made_in = time.perf_counter() - begun
         self.circuits = printer.circuits
         self.sweeps = printer.sweeps
+        self.team_of_threads = printer.team.on
+        self.lock = threading.Lock()
         self.loops = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Loop)]
         self.pool = Pool()
         self.work: list[Memory] = []
@@ -183,11 +196,16 @@ class Kernel:
         import numpy as np
 
         ctx = np.array([words[name] for name in self.layout.words], np.int64)
-        parts = min(self.threads, blocks)
+        together = self._team(blocks)
+        parts = together if together > 1 else min(self.threads, blocks)
         errors = np.zeros((parts, 8), np.int64)
+        if self.team_of_threads:
+            self._introduce(together, parts)
 
         def part(i: int) -> None:
             first, last = blocks * i // parts, blocks * (i + 1) // parts
+            if together > 1:
+                first, last = 0, blocks
             gradient = gradients[i].address if gradients else 0
             function(
                 ctx.ctypes.data, self.work[i].address, gradient, errors[i].ctypes.data, first, last
@@ -196,14 +214,42 @@ class Kernel:
         if parts == 1:
             part(0)
         else:
-            others = [_threads().submit(part, i) for i in range(1, parts)]
-            part(0)
-            for f in others:
-                f.result()
+            # One at a time: the threads of a team wait for each other.
+            with _one_call:
+                others = [_threads().submit(part, i) for i in range(1, parts)]
+                part(0)
+                for f in others:
+                    f.result()
         for error in errors:
             if error[0]:
                 self.work = []
                 raise NotFinite(self._words_for(*map(int, error[:4])))
+
+    def _team(self, blocks: int) -> int:
+        """How many threads share each sequence."""
+        if not self.team_of_threads or blocks >= self.threads:
+            return 1
+        return min(self.threads, team.MOST)
+
+    def _introduce(self, together: int, parts: int) -> None:
+        """Tells each thread of a team where the shared memory is, and who it is."""
+        place = self.layout.work
+        for i in range(parts):
+            shared = self.work[0 if together > 1 else i].address
+            here = self.work[i].address
+            words = (ctypes.c_int64 * 8).from_address(here + place["own"])
+            own = {
+                team.SHARED: shared,
+                team.NUMBER: i if together > 1 else 0,
+                team.COUNT: together,
+                team.TICKET: 0,
+                team.COUNTER: shared + place["own"] + 56,
+                team.MEETING: shared + place["meeting"],
+                team.SPARE: here + place["spare"],
+            }
+            for at, value in own.items():
+                words[at // 8] = value
+            words[7] = 0
 
     def _words_for(self, kind: int, number: int, step: int, element: int) -> str:
         when = f"step {step}" if step >= 0 else "outside the recurrence"
@@ -273,11 +319,12 @@ class Kernel:
             words[f"out{i}_t"] = out.rows * y.itemsize
             words[f"out{i}_b"] = y.nbytes // max(1, batch)
         blocks, stride, work = self._lay_out(words, batch)
-        self._need_work(work)
         memory = self.pool.take(stride * blocks)
         words["saved"] = memory.address
         saved = Saved(memory, words, arrays, kept, batch, blocks, self.pool)
-        self._call(words, blocks, self.run_forward, [])
+        with self.lock:
+            self._need_work(work)
+            self._call(words, blocks, self.run_forward, [])
         return outputs, saved
 
     def _check_tokens(self, inputs: list[Array]) -> None:
@@ -321,14 +368,16 @@ class Kernel:
                     words[f"din{i}"] = out.ctypes.data
         _, _, work = self._lay_out(words, saved.batch)
         words["saved"] = saved.memory.address
-        self._need_work(work)
-        parts = min(self.threads, saved.blocks)
+        parts = max(self._team(saved.blocks), min(self.threads, saved.blocks))
         size = max(64, self.layout.gradient_size)
         gradients = [self.pool.take(size) for _ in range(parts)]
         for g in gradients:
             ctypes.memset(g.address, 0, size)
-        self._call(words, saved.blocks, self.run_backward, gradients)
-        totals = self._gather(gradients)
+        with self.lock:
+            self._need_work(work)
+            self._call(words, saved.blocks, self.run_backward, gradients)
+        # In a team everyone has all of it.
+        totals = self._gather(gradients[:1] if self._team(saved.blocks) > 1 else gradients)
         for g in gradients:
             self.pool.give(g)
         return totals, given_back

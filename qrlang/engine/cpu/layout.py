@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from qrlang.engine import nodes
 from qrlang.engine.cpu.asm import Format
 from qrlang.engine.cpu.sweeps import Shape, Sweeps
+from qrlang.engine.cpu.team import MOST
 from qrlang.engine.nodes import Plan
 
 
@@ -133,7 +134,11 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
         vectors = max(vectors, total, len(c.masks))
         if c.masks:
             tables = max(tables, sweeps.table_bytes(c.masks, qubits))
+    out.place("own", 64)
     out.place("vectors", vectors * fmt.lanes * row)
+    if sweeps.team.on:
+        out.place("meeting", MOST * vectors * fmt.lanes * row)
+        out.place("spare", vectors * row)
     out.place("tables", tables)
     out.place("seed_tables", tables)
     out.place("w", fmt.size << widest)

@@ -13,6 +13,7 @@ from qrlang.engine.cpu.gather import Gather
 from qrlang.engine.cpu.layout import body_slots, loop_rows, make, walk_nodes
 from qrlang.engine.cpu.rows import RowPrinter
 from qrlang.engine.cpu.sweeps import Shape, Sweeps, Tables
+from qrlang.engine.cpu.team import LEAST_QUBITS, NUMBER, SHARED, Team
 from qrlang.engine.gf2 import Affine as IndexMap
 from qrlang.engine.nodes import Plan
 
@@ -25,7 +26,9 @@ class Printer:
         self.plan, self.fmt = plan, fmt
         self.mod = Module(fmt)
         self.tables = Tables()
-        self.sweeps = Sweeps(self.mod, self.tables)
+        large = bool(plan.spaces) and min(plan.spaces) >= LEAST_QUBITS
+        self.team = Team(self.mod, large)
+        self.sweeps = Sweeps(self.mod, self.tables, self.team)
         self.layout = make(plan, fmt, self.sweeps)
         self.rows = RowPrinter(self.layout)
         self.circuits = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
@@ -54,6 +57,8 @@ class Printer:
         rows = self.rows
         rows.work, rows.gradient = fn.args["work"], fn.args["grad"]
         rows.rows, rows.adjoint = self._work("rows"), self._work("adjoint")
+        fn.args["own"] = fn.at(rows.work, self.layout.work["own"])
+        self.shared = fn.load(fn.args["own"], SHARED, "ptr") if self.team.on else fn.args["work"]
         rows.weights = [self.words[f"w{i}"] for i in range(len(self.plan.weights))]
         fn.store(fn.const(1.0), self._work("ones"))
         with fn.loop(fn.args["first"], fn.args["last"]) as block:
@@ -65,7 +70,26 @@ class Printer:
         fn.done()
 
     def _work(self, name: str) -> V:
-        return self.fn.at(self.rows.work, self.layout.work[name])
+        base = self.shared if name in ("scratch", "scratch_lam", "w") else self.rows.work
+        return self.fn.at(base, self.layout.work[name])
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """By one thread of a team, while the others wait."""
+        if not self.team.on:
+            yield
+            return
+        fn = self.fn
+        own = fn.args["own"]
+        self.team.barrier(fn)
+        with fn.when(fn.compare("eq", fn.load(own, NUMBER, "i64"), fn.i64(0))):
+            yield
+        self.team.barrier(fn)
+
+    def _total(self, base: V, size: int) -> None:
+        if self.team.on:
+            fn = self.fn
+            fn.call(self.team.total(), "void", base, fn.i64(size), fn.args["own"])
 
     def _block_begin(self, block: V) -> None:
         fn, n = self.fn, self.fmt.lanes
@@ -157,10 +181,11 @@ class Printer:
         self._memory(self.rows.adjoint, None, self._outer_rows())
         for s in range(len(self.plan.spaces)):
             size = fn.imul(self.words["width"], self._state_bytes(s))
-            self._memory(self._costate(s), None, size)
-            if not self.plan.local[s]:
-                saved = fn.at(self.saved, self.words[f"off_state{s}"])
-                self._memory(self._psi(s, False), saved, size)
+            with self._alone():
+                self._memory(self._costate(s), None, size)
+                if not self.plan.local[s]:
+                    saved = fn.at(self.saved, self.words[f"off_state{s}"])
+                    self._memory(self._psi(s, False), saved, size)
         for q in range(len(self.plan.sequences)):
             at = fn.at(self.rows.work, self.words[f"off_dseq{q}"])
             self._memory(at, None, self.words[f"size_dseq{q}"])
@@ -188,10 +213,10 @@ class Printer:
     def _psi(self, s: int, forward: bool) -> V:
         if forward and not self.plan.local[s]:
             return self.fn.at(self.saved, self.words[f"off_state{s}"])
-        return self.fn.at(self.rows.work, self.words[f"off_psi{s}"])
+        return self.fn.at(self.shared, self.words[f"off_psi{s}"])
 
     def _costate(self, s: int) -> V:
-        return self.fn.at(self.rows.work, self.words[f"off_lam{s}"])
+        return self.fn.at(self.shared, self.words[f"off_lam{s}"])
 
     def _sequence(self, q: int, t: V, adjoint: bool) -> V:
         """The rows of a sequence at a moment."""
@@ -535,7 +560,7 @@ class Printer:
             if self.plan.inputs[i].token:
                 return
             wanted = fn.compare("ne", fn.cast("ptrtoint", self.words[f"din{i}"], "i64"), fn.i64(0))
-            with fn.when(wanted):
+            with fn.when(wanted), self._alone():
                 self._scatter(node, view, given, count, t, within)
         else:
             self._scatter(node, view, given, count, t, within)
@@ -633,23 +658,28 @@ class Printer:
         with self._each_active() as lane:
             psi = self._state(self._psi(s, forward), s, lane)
             if node.reset >= 0:
-                self._memory(psi, None, self._state_bytes(s))
-                fn.store(fn.num(1.0), psi, node.reset * size)
+                with self._alone():
+                    self._memory(psi, None, self._state_bytes(s))
+                    fn.store(fn.num(1.0), psi, node.reset * size)
             here, there = psi, self._work("scratch")
             ways = self.sweeps.ways(n, len(node.layers))
             for index, layer in enumerate(node.layers):
                 shape = Shape.of(layer, n)
                 prm = fn.at(self._parameters(node, index), fn.imul(lane, size))
                 name = self.sweeps.forward(shape, ways[index])
-                fn.call(name, "void", here, there, prm, self._work("tables"))
+                fn.call(name, "void", here, there, prm, self._work("tables"), fn.args["own"])
                 if ways[index]:
                     here, there = there, here
             if reads:
                 out = fn.at(vectors, fn.imul(lane, row))
-                fn.call(self.sweeps.read(n, node.masks), "void", psi, self._work("w"), out)
+                fn.call(
+                    self.sweeps.read(n, node.masks), "void", psi, self._work("w"), out,
+                    fn.args["own"],
+                )  # fmt: skip
         if reads:
             active = self._active()
             stride = row * self.fmt.lanes
+            self._total(vectors, len(node.masks) * stride)
             out = fn.at(self.rows.rows, self.rows.row(node.out))
             with fn.loop(0, len(node.masks)) as loop:
                 v = fn.call(self.sweeps.lane_sums(), fn.vf, fn.at(vectors, fn.imul(loop.i, stride)))
@@ -666,7 +696,8 @@ class Printer:
                 if node.reset >= 0:
                     fn = self.fn
                     size = fn.imul(self.words["width"], self._state_bytes(node.space))
-                    self._memory(self._costate(node.space), None, size)
+                    with self._alone():
+                        self._memory(self._costate(node.space), None, size)
 
     def _circuit_back(self, node: nodes.Circuit) -> None:
         s = node.space
@@ -682,7 +713,8 @@ class Printer:
             fn = self.fn
             if not self.plan.local[s]:
                 size = fn.imul(self.words["width"], self._state_bytes(s))
-                self._memory(self._costate(s), None, size)
+                with self._alone():
+                    self._memory(self._costate(s), None, size)
 
     def _take_seeds(self, node: nodes.Circuit) -> None:
         """Keeps the readouts' weights for whoever walks over the costate next."""
@@ -725,7 +757,7 @@ class Printer:
                 self.sweeps.settle(n, gather, seeds), "void",
                 self._state(self._psi(s, False), s, lane), self._state(self._costate(s), s, lane),
                 self._work("scratch"), self._work("scratch_lam"), self._turn(s, lane),
-                self._work("seed_tables"),
+                self._work("seed_tables"), fn.args["own"],
             )  # fmt: skip
 
     def _left_by(self, body: tuple[nodes.Node, ...], s: int) -> Waiting | None:
@@ -799,12 +831,13 @@ class Printer:
                 out = fn.at(fn.at(vectors, starts[index]), fn.imul(lane, row))
                 fn.call(
                     name, "void", *here, *there, prm, g, self._work("tables"), self._work("w"),
-                    out, self._work("seed_tables"),
+                    out, self._work("seed_tables"), fn.args["own"],
                 )  # fmt: skip
                 if ways[index]:
                     here, there = there, here
                 pending, seeds = self.sweeps.gather_back(shapes[index]), ()
                 g = self._lane_word(prm, shapes[index].row_back * row)
+        self._total(vectors, at)
         mask = self._active()
         back = fn.load(self._parameters(node, 0), shapes[0].row_back * row, fn.vi)
         turn = self._work(f"turn{s}")

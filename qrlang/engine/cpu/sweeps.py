@@ -20,7 +20,16 @@ from dataclasses import dataclass
 from qrlang.engine.cpu import functions
 from qrlang.engine.cpu.asm import Fn, Module, V
 from qrlang.engine.cpu.gather import Gather
-from qrlang.engine.cpu.walsh import Numbers, Split, fold, signed_float, unfold
+from qrlang.engine.cpu.team import SLICE_BITS, Team
+from qrlang.engine.cpu.walsh import (
+    Numbers,
+    Source,
+    Split,
+    Wanted,
+    fold,
+    signed_float,
+    unfold,
+)
 from qrlang.engine.gf2 import Affine
 from qrlang.engine.nodes import Layer
 
@@ -89,8 +98,8 @@ class Shape:
 class Sweeps:
     """Writes the functions of layers, each shape once."""
 
-    def __init__(self, mod: Module, tables: Tables) -> None:
-        self.mod, self.fmt, self.tables = mod, mod.fmt, tables
+    def __init__(self, mod: Module, tables: Tables, team: Team) -> None:
+        self.mod, self.fmt, self.tables, self.team = mod, mod.fmt, tables, team
         self.names: dict[object, str] = {}
 
     def _name(self, kind: str, key: object) -> tuple[str, bool]:
@@ -303,7 +312,8 @@ class Sweeps:
         if bits == k and chunk is None:
             yield None
             return
-        with fn.loop(0, 1 << (bits - k)) as loop:
+        first, last = (0, 1 << (bits - k)) if chunk else self.team.share(fn, 1 << (bits - k))
+        with fn.loop(first, last) as loop:
             h = (
                 fn.bit("shl", fn.bit("lshr", loop.i, lo), lo + k)
                 if lo
@@ -404,7 +414,7 @@ class Sweeps:
             return name
         fn = Fn(
             self.mod, name,
-            [("home", "ptr"), ("scratch", "ptr"), ("prm", "ptr"), ("tab", "ptr")],
+            [("home", "ptr"), ("scratch", "ptr"), ("prm", "ptr"), ("tab", "ptr"), ("own", "ptr")],
         )  # fmt: skip
         n = shape.n
         plane = self.plane(n)
@@ -453,7 +463,7 @@ class Sweeps:
         inner = [p for p in parts if p[0] + p[1] <= CHUNK_BITS]
         if len(inner) < len(parts) and len(inner) > 1:
             bits = inner[-1][0] + inner[-1][1]
-            with fn.loop(0, 1 << (n - self.fmt.lane_bits - bits)) as loop:
+            with fn.loop(*self.team.share(fn, 1 << (n - self.fmt.lane_bits - bits))) as loop:
                 first((loop.i, bits))
                 for index in range(1, len(inner)):
                     further(index, (loop.i, bits))
@@ -462,7 +472,9 @@ class Sweeps:
             first(None)
             rest = range(1, len(parts))
         for index in rest:
+            self.team.barrier(fn)
             further(index, None)
+        self.team.barrier(fn)
         fn.done()
         return name
 
@@ -510,7 +522,8 @@ class Sweeps:
         fn = Fn(
             self.mod, name,
             [("psi", "ptr"), ("lam", "ptr"), ("spsi", "ptr"), ("slam", "ptr"), ("prm", "ptr"),
-             ("g", "i64"), ("tab", "ptr"), ("w", "ptr"), ("out", "ptr"), ("seeds", "ptr")],
+             ("g", "i64"), ("tab", "ptr"), ("w", "ptr"), ("out", "ptr"), ("seeds", "ptr"),
+             ("own", "ptr")],
         )  # fmt: skip
         n, row = shape.n, self.fmt.row
         plane = self.plane(n)
@@ -640,18 +653,20 @@ class Sweeps:
             numbers = rotated(index)
             result = further(index, None, [zero] * len(numbers))
             keep(dict(zip(numbers, result, strict=True)), [])
+            self.team.barrier(fn)
         if len(inner) > 1 and outer:
             # The lower passes together on a piece that stays in the nearest cache.
             bits = inner[-1][0] + inner[-1][1]
             numbers = [i for index in range(len(inner) - 1, 0, -1) for i in rotated(index)]
             start = [zero] * (len(numbers) + many)
-            with fn.loop(0, 1 << (n - self.fmt.lane_bits - bits), 1, start) as loop:
-                at, kept = 0, []
+            shared = self.team.share(fn, 1 << (n - self.fmt.lane_bits - bits))
+            with fn.loop(*shared, 1, start) as loop:
+                # Sums of each piece begin at zero: long sums of small numbers lose digits.
+                piece = []
                 for index in range(len(inner) - 1, 0, -1):
-                    count = len(rotated(index))
-                    kept += further(index, (loop.i, bits), loop.values[at : at + count])
-                    at += count
-                loop.next = kept + first((loop.i, bits), loop.values[at:])
+                    piece += further(index, (loop.i, bits), [zero] * len(rotated(index)))
+                piece += first((loop.i, bits), [zero] * many)
+                loop.next = [fn.add(v, x) for v, x in zip(loop.values, piece, strict=True)]
             keep(dict(zip(numbers, loop.values, strict=False)), [])
             result = loop.values[len(numbers) :]
         else:
@@ -665,7 +680,8 @@ class Sweeps:
             fn.store(result[-1], out, (terms + len(shape.bits)) * stride)
         if terms:
             wanted = [(m, i * stride) for i, m in enumerate(shape.terms)]
-            fold(fn, wanted, n, lambda o: fn.load(a["w"], o), a["w"], out)
+            self._fold(fn, wanted, n, lambda o: fn.load(a["w"], o), a["w"], out)
+        self.team.barrier(fn)
         fn.done()
         return name
 
@@ -706,7 +722,7 @@ class Sweeps:
         fn = Fn(
             self.mod, name,
             [("psi", "ptr"), ("lam", "ptr"), ("spsi", "ptr"), ("slam", "ptr"), ("g", "i64"),
-             ("seeds", "ptr")],
+             ("seeds", "ptr"), ("own", "ptr")],
         )  # fmt: skip
         a = fn.args
         plane = self.plane(n)
@@ -723,10 +739,14 @@ class Sweeps:
                 for values, where in zip((x, y), out, strict=True):
                     for j, v in enumerate(values):
                         fn.store(v, fn.at(where, p), self._offset(fn, h, j, 0))
+        self.team.barrier(fn)
         if moves:
+            first, last = self.team.share(fn, 2 * plane // self.fmt.row)
             for to, source_ in ((a["psi"], a["spsi"]), (a["lam"], a["slam"])):
-                with fn.loop(0, 2 * plane, self.fmt.row) as loop:
-                    fn.store(fn.load(source_, loop.i), to, loop.i)
+                with fn.loop(first, last) as loop:
+                    at = fn.imul(loop.i, self.fmt.row)
+                    fn.store(fn.load(source_, at), to, at)
+            self.team.barrier(fn)
         fn.done()
         return name
 
@@ -740,7 +760,8 @@ class Sweeps:
         if bits == k and chunk is None:
             yield None, start, result
             return
-        with fn.loop(0, 1 << (bits - k), 1, start) as loop:
+        first, last = (0, 1 << (bits - k)) if chunk else self.team.share(fn, 1 << (bits - k))
+        with fn.loop(first, last, 1, start) as loop:
             h = (
                 fn.bit("shl", fn.bit("lshr", loop.i, lo), lo + k)
                 if lo
@@ -761,7 +782,7 @@ class Sweeps:
         name, known = self._name("read", (n, masks))
         if known:
             return name
-        fn = Fn(self.mod, name, [("psi", "ptr"), ("w", "ptr"), ("out", "ptr")])
+        fn = Fn(self.mod, name, [("psi", "ptr"), ("w", "ptr"), ("out", "ptr"), ("own", "ptr")])
         plane = fn.at(fn.args["psi"], self.plane(n))
 
         def probability(offset: V | int) -> V:
@@ -770,9 +791,36 @@ class Sweeps:
 
         stride = self.fmt.row * self.fmt.lanes
         wanted = [(m, i * stride) for i, m in enumerate(masks)]
-        fold(fn, wanted, n, probability, fn.args["w"], fn.args["out"])
+        self._fold(fn, wanted, n, probability, fn.args["w"], fn.args["out"])
         fn.done()
         return name
+
+    def _fold(self, fn: Fn, wanted: Wanted, n: int, source: Source, memory: V, out: V) -> None:
+        """`fold`; by a team, each folds its share of slices of the state and adds them up."""
+        if not self.team.on:
+            fold(fn, wanted, n, source, memory, out)
+            return
+        bits = n - SLICE_BITS
+        size = self.fmt.size << bits
+        row = self.fmt.row
+        for _, offset in wanted:
+            fn.store(fn.const(0.0), out, offset)
+        low = (1 << bits) - 1
+        place = self.team.spare(fn)
+        inner = [(m & low, i * row) for i, (m, _) in enumerate(wanted)]
+        with fn.loop(*self.team.share(fn, 1 << SLICE_BITS)) as loop:
+            base = fn.imul(loop.i, size)
+
+            def here(o: V | int) -> V:
+                return source(fn.iadd(base, o))
+
+            fold(fn, inner, bits, here, fn.at(memory, base), place)
+            for i, (mask, offset) in enumerate(wanted):
+                ones = fn.call("llvm.ctpop.i64", "i64", fn.bit("and", loop.i, mask >> bits))
+                odd = fn.bit("shl", fn.bit("and", ones, 1), self.fmt.size * 8 - 1)
+                sign = fn.splat(fn.cast("trunc", odd, fn.i))
+                part = functions.flip_sign(fn, fn.load(place, i * row), sign)
+                fn.store(fn.add(fn.load(out, offset), part), out, offset)
 
     def seed(self, n: int, masks: tuple[int, ...]) -> str:
         """(weights at the lane, tables): Σ weight_m Z_m as tables."""
