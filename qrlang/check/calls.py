@@ -348,9 +348,7 @@ def bind_values(
         return False
     good = True
     for p in item.values:
-        outer, e.scope = e.scope, scope
-        shape = declared(e, p.type, free=True)
-        e.scope = outer
+        shape = declared_in(e, item.name, p.type, scope, node)
         if shape is None:
             good = False
             continue
@@ -358,6 +356,19 @@ def bind_values(
         thing = wanting(e, arg, shape.count)
         good = bind_value(e, d, scope, p, shape, arg, thing) and good
     return good
+
+
+def declared_in(
+    e: Elaborator, name: str, type_: ast.TypeExpr, scope: Scope, node: ast.Node
+) -> Declared | None:
+    """A type of a definition, at the sizes it is asked for here."""
+    frame = e.frame(node, name)
+    outer, e.scope = e.scope, scope
+    e.report.frames.append(frame)
+    shape = declared(e, type_, free=True)
+    e.report.frames.pop()
+    e.scope = outer
+    return shape
 
 
 def match_values(
@@ -518,9 +529,7 @@ def observed(
                 f"found {len(d.values)}",
                 notes=[_declared(d)],
             )  # fmt: skip
-        outer, e.scope = e.scope, scope
-        shapes = [declared(e, p.type, free=True) for p in item.values]
-        e.scope = outer
+        shapes = [declared_in(e, item.name, p.type, scope, node) for p in item.values]
         for p, shape, value in zip(item.values, shapes, d.values, strict=True):
             if shape is None or not bind_value(e, d, scope, p, shape, node, value):
                 return POISON
@@ -559,12 +568,15 @@ def readable(e: Elaborator, thing: object, at: ast.Node, hamiltonian: bool = Fal
         if not out:
             return e.error("E0311", at, "an empty readout")
         return tuple(out)
+    if isinstance(thing, Definition) and thing.kind in ("readout", "Hamiltonian"):
+        return e.error(
+            "E0208", at, f"{describe(thing)} is of a register, and this names none",
+            help=f"`{thing.item.name}(q)`",
+        )  # fmt: skip
     what = "an observable" if hamiltonian else "a readout"
     help = "observables are made of `X(q[i])`, `Y(q[i])`, `Z(q[i])` and `I`"
     if isinstance(thing, Qubits):
         help = "a register is read through a readout: `read each_z(q)`, `read Z(q[0])`, `read probs(q)`"
-    elif isinstance(thing, Definition) and thing.kind in ("readout", "Hamiltonian"):
-        help = f"it needs a register: `{thing.item.name}(q)`"
     elif isinstance(thing, (Tensor, Pending)):
         help = "it is a value already: leave `read` out" if not hamiltonian else help
     return e.error("E0208", at, f"expected {what}, found {describe(thing)}", help=help)

@@ -230,6 +230,12 @@ class _Checker:
                 done.append((values, attempt))
                 if attempt.elaborator is not None:
                     self.used |= {id(d) for d in attempt.elaborator.inlined}
+            at = item.span
+            if any(
+                d.severity == "error" and d.span.source is at.source and at.start <= d.span.start < at.end
+                for d in self.report.diagnostics
+            ):
+                continue
             if train is None:
                 check_loss(e, attempt, None, None)
                 continue

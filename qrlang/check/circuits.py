@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, viewed
-from qrlang.check.calls import Args, bind_value, default_params, header, match_values, wanting
+from qrlang.check.calls import (
+    Args,
+    bind_value,
+    declared_in,
+    default_params,
+    header,
+    match_values,
+    wanting,
+)
 from qrlang.check.core import Elaborator, Scope
 from qrlang.check.types import declared
 from qrlang.check.values import POISON, Definition, Freeing, Layer, Pending, Poison, Tensor
@@ -86,9 +94,7 @@ def run_circuit(
         )  # fmt: skip
     good = True
     for p, (at, thing) in zip(item.values, values, strict=True):
-        outer, e.scope = e.scope, scope
-        shape = declared(e, p.type, free=True)
-        e.scope = outer
+        shape = declared_in(e, item.name, p.type, scope, node)
         good = shape is not None and bind_value(e, d, scope, p, shape, at, thing) and good
     if not good or not e.enter(node, d):
         return POISON

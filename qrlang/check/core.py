@@ -39,9 +39,11 @@ class Rejected(Exception):
 class Scope:
     """Names of one block; the outermost block of a definition looks on into its module."""
 
-    __slots__ = ("module", "names", "parent")
+    __slots__ = ("lets", "loop", "module", "names", "parent")
 
-    def __init__(self, module: Module, parent: Scope | None = None) -> None:
+    def __init__(self, module: Module, parent: Scope | None = None, loop: bool = False) -> None:
+        self.loop = loop  # an iteration of a loop: its first name is the variable
+        self.lets: set[str] = set()
         self.names: dict[str, object] = {}
         self.parent = parent
         self.module = module
@@ -49,16 +51,19 @@ class Scope:
     def numbers(self) -> str:
         """`n = 5, i = 4`: the sizes and loop variables that hold here."""
         found: dict[str, int] = {}
-        chain: list[Scope] = []
-        scope: Scope | None = self
-        while scope is not None:
-            chain.append(scope)
-            scope = scope.parent
-        for scope in reversed(chain):
+        for scope in reversed(self.chain()):
             for name, thing in scope.names.items():
                 if isinstance(thing, int) and not isinstance(thing, bool):
-                    found[name] = thing
-        return ", ".join(f"{k} = {v}" for k, v in found.items() if abs(v) < 10**9)
+                    if name not in scope.lets:
+                        found[name] = thing
+        return ", ".join(f"{k} = {v}" for k, v in found.items() if abs(v) < 10**12)
+
+    def chain(self) -> list[Scope]:
+        """This scope and those around it."""
+        scopes = [self]
+        while scopes[-1].parent is not None:
+            scopes.append(scopes[-1].parent)
+        return scopes
 
 
 @dataclass(slots=True)
@@ -147,9 +152,15 @@ class Elaborator:
         span = at.span if isinstance(at, ast.Node) else at
         self.report.error(
             code, span, message, label=label, help=help, notes=notes, fix=fix,
-            numbers=self.scope.numbers,
+            numbers=self.numbers,
         )  # fmt: skip
         return POISON
+
+    def numbers(self) -> str:
+        """What holds at this place, if it is one of many: in a loop or in a definition."""
+        if self.report.frames or any(scope.loop for scope in self.scope.chain()):
+            return self.scope.numbers()
+        return ""
 
     def fact(self, span: Span, name: str, text: str) -> None:
         if not self.report.in_library(span.source):

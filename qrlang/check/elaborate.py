@@ -202,7 +202,7 @@ def _parameters(
 
 def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, object]:
     if not e.outputs:
-        if not e.report.failed and not e.outputs_pending:
+        if not e.report.failed and not e.outputs_pending and not e.report.misplaced:
             e.error(
                 "E0602", header(item), f"the model `{item.name}` hands nothing out",
                 help="`return` a value at the end, or `emit` one at each step",

@@ -179,7 +179,7 @@ def integer(e: Elaborator, node: ast.Expr, what: str) -> int | None:
     if isinstance(value, Poison):
         return None
     if isinstance(value, float):
-        help = "`//` divides whole numbers" if "/" in node.span.text else ""
+        help = "`div` divides whole numbers" if "/" in node.span.text else ""
         if value.is_integer() and not help:
             help = f"write {int(value)}"
         e.error("E0305", node, f"{what} must be a whole number, found {value:g}", help=help)
@@ -286,7 +286,8 @@ def _items(
                     help="loops are unrolled: an index is made of loop variables and constants",
                 )  # fmt: skip
             elif not isinstance(value, Poison):
-                e.error("E0305", item, f"an index must be a whole number, found {describe(value)}")
+                e.error("E0305", item, f"an index must be a whole number, found {describe(value)}",
+                        help="`div` divides whole numbers" if "/" in item.span.text else "")  # fmt: skip
             return None
         if not 0 <= value < size:
             _out_of_range(e, node, item, str(value), size, axis, len(shape))
@@ -302,6 +303,10 @@ def _out_of_range(
     where = f"axis {axis} of `{base}`" if rank > 1 else f"`{base}`"
     allowed = f"0 to {size - 1}" if size > 1 else "only 0"
     help = "counting begins at 0"
+    if isinstance(item, ast.Range):
+        e.error("E0306", item, f"the slice {shown} is out of range: {where} has {size} "
+                + ("element" if size == 1 else "elements"))  # fmt: skip
+        return
     if "%" not in item.span.text and ("+" in item.span.text or "-" in item.span.text):
         help = f"let the loop end earlier, or wrap around: `({item.span.text}) % {size}`"
     e.error(
@@ -420,6 +425,7 @@ def _clause(e: Elaborator, node: ast.Comprehension, depth: int, items: list[obje
     for value in values:
         e.tick(clause)
         outer = e.inner()
+        e.scope.loop = True
         e.scope.names[clause.var] = value
         try:
             if clause.condition is not None:

@@ -256,7 +256,8 @@ def problem_at(use: ast.Use, name: ast.UseName, problem: Problem) -> Diagnostic:
 
     written = use.path[0] if problem.code == "E0204" and use.path else name.name
     help = did_you_mean(written, problem.candidates) or problem.help
-    return Diagnostic(problem.code, problem.message, name.span, "", help, problem.notes)
+    span = use.span if problem.code == "E0204" and len(use.names) == 1 else name.span
+    return Diagnostic(problem.code, problem.message, span, "", help, problem.notes)
 
 
 def _real(path: Path) -> Path | None:

@@ -458,7 +458,7 @@ def _apply(
     if isinstance(thing, Definition) and thing.kind == "ansatz":
         _ansatz(e, node, thing, lists, operands)
         return
-    if lists:
+    if lists and not (isinstance(thing, Definition) and thing.kind == "circuit"):
         thing = e.eval(node.callee)
         if isinstance(thing, Poison):
             return

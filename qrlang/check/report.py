@@ -133,12 +133,12 @@ def distance(a: str, b: str, limit: int) -> int:
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """The word that was probably meant."""
-    limit = max(1, len(word) // 3)
-    best, best_distance = None, limit + 1
+    limit = min(max(1, len(word) // 3), len(word) - 1)
+    best, best_distance = None, (limit + 1, 0)
     for other in sorted(words):
         d = distance(word.lower(), other.lower(), limit)
-        if d < best_distance:
-            best, best_distance = other, d
+        if d <= limit and (d, distance(word, other, limit)) < best_distance:
+            best, best_distance = other, (d, distance(word, other, limit))
     return best
 
 

@@ -87,6 +87,7 @@ class Resolver:
         self.warnings: list[tuple[str, Span, str, str]] = []
         self.region = ""
         self.nested = False  # in a `for` or an `if`
+        self.told: set[str] = set()  # unknown names of this definition
 
     # --- the file ---
 
@@ -176,7 +177,7 @@ class Resolver:
     def _definition(
         self, item: ast.Model | ast.Circuit | ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian, region: str
     ) -> None:
-        self.region, self.nested, self.ended = region, False, {}
+        self.region, self.nested, self.ended, self.told = region, False, {}, set()
         self.blocks.append(Block())
         self._params(item.params)
         for r in getattr(item, "registers", ()):
@@ -252,6 +253,9 @@ class Resolver:
         if self._mark(name):
             return
         self.report.reported_names.add((id(node.span.source), node.span.start))
+        if name in self.told:
+            return
+        self.told.add(name)
         for block in reversed(self.blocks):
             if name in block.later:
                 self._error(
@@ -266,6 +270,10 @@ class Resolver:
                 "declare it outside, or hand its value out: a carry, or `emit name = …`",
                 [Note(f"`{name}` is declared here", span)],
             )  # fmt: skip
+            return
+        if len(name) > 1 and (name in GATES or name in SUGAR or name in CHANNELS):
+            self._error("E0208", node.span, f"`{name}` is a gate, not a value",
+                        f"a gate is a line of its own: `{name} q[0]`")  # fmt: skip
             return
         self._error("E0201", node.span, f"unknown name `{name}`", self._suggest(name))
 

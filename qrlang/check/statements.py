@@ -58,6 +58,7 @@ def let(e: Elaborator, node: ast.Let) -> None:
                 help=f"`layer {node.name} = {node.value.span.text}`, outside of the step")  # fmt: skip
         value = POISON
     e.scope.names[node.name] = value
+    e.scope.lets.add(node.name)
     if isinstance(value, Tensor):
         e.fact(node.span, node.name, str(value.type))
 
@@ -482,7 +483,7 @@ def for_(e: Elaborator, node: ast.For) -> None:
     try:
         for value in values:
             e.tick(node)
-            e.scope = Scope(outer.module, outer)
+            e.scope = Scope(outer.module, outer, loop=True)
             e.scope.names[node.var] = value
             e.block(body)
     finally:
@@ -734,6 +735,8 @@ def recurrent(e: Elaborator, node: ast.Recurrent) -> None:
             found.members[name] = thing
         elif isinstance(thing, Carry):
             found.members[name] = thing.now
+        elif isinstance(thing, Poison):
+            found.members[name] = thing
     found.members.update({k: v for k, v in emits.items() if k})
     e.scope.names[node.name] = found
     e.builder.quantum(freeing)  # type: ignore[arg-type]
