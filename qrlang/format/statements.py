@@ -428,7 +428,7 @@ class Printer:
         """Adds `else …` behind the closing brace that ends the lines."""
         while node.orelse:
             nested = node.orelse[0]
-            chain = nested if isinstance(nested, ast.If) and self._is_chain(after) else None
+            chain = nested if isinstance(nested, ast.If) and self._is_chain(node, after) else None
             if chain is not None:
                 header = concat("} else if ", self.show(chain.condition), " {")
                 opening = self._find("{", chain.condition.span.end)
@@ -447,8 +447,10 @@ class Printer:
                 return
             node = chain
 
-    def _is_chain(self, after: int) -> bool:
+    def _is_chain(self, node: ast.If, after: int) -> bool:
         """Whether `else` is followed by `if`, and not by a block that holds one."""
+        if len(node.orelse) > 1:
+            return False
         brace = self._find("{", after)
         word = self._find("if", after)
         return word <= brace
