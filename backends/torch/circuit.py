@@ -130,12 +130,17 @@ class Circuit:
 
     def phases(self, block: DiagonalBlock, angles: Tensor) -> Tensor:
         """The diagonal, [..., 2^n]."""
+        phase = self.phase(block, angles)
+        return torch.complex(torch.cos(phase), torch.sin(phase))
+
+    def phase(self, block: DiagonalBlock, angles: Tensor) -> Tensor:
+        """Its phases in radians."""
         constant = self._constants.get((id(block), 0), block.constant, angles)
         phase = constant
         if block.index:
             slopes = self._constants.get((id(block), 1), np.stack(block.slopes), angles)
             phase = angles[..., block.index] @ slopes + constant
-        return torch.complex(torch.cos(phase), torch.sin(phase))
+        return phase
 
     def source(self, block: PermutationBlock, like: Tensor, inverse: bool = False) -> Tensor:
         index = np.argsort(block.source) if inverse else block.source

@@ -76,6 +76,11 @@ class Observables:
             places, phases = self.groups.setdefault(flips, ([], []))
             places.append(j)
             phases.append(phase)
+        # For each set of flipped bits: the phases of its strings, weighted, [2^n, observables].
+        self.weighted = {
+            flips: np.stack(phases, 1) @ self.coefficients[places]
+            for flips, (places, phases) in self.groups.items()
+        }
         self._constants = Constants()
 
     def __len__(self) -> int:
@@ -84,8 +89,7 @@ class Observables:
     def of(self, state: Tensor, density: bool) -> Tensor:
         """Expectation values [..., len(observables)]."""
         total: Tensor | None = None
-        for flips, (places, phases) in self.groups.items():
-            weighted = np.stack(phases, 1) @ self.coefficients[places]
+        for flips, weighted in self.weighted.items():
             if flips == 0:
                 p = diagonal(state, density)
                 part = p @ self._constants.get((flips, "r"), weighted.real, p)
@@ -119,14 +123,13 @@ class Observables:
     def weigh(self, state: Tensor, cotangent: Tensor) -> Tensor:
         """`Σ_k cotangent[k] O_k |ψ⟩`: how a gradient enters a pure state."""
         out: Tensor | None = None
-        for flips, (places, phases) in self.groups.items():
-            weighted = (np.stack(phases, 1) @ self.coefficients[places]).T
+        for flips, weighted in self.weighted.items():
             if flips == 0:
-                factor = cotangent @ self._constants.get((flips, "w"), weighted.real, cotangent)
+                factor = cotangent @ self._constants.get((flips, "w"), weighted.real.T, cotangent)
                 part = state * factor
             else:
                 dtype = complex_of(cotangent.dtype)
-                table = self._constants.get((flips, "w"), weighted, cotangent, dtype)
+                table = self._constants.get((flips, "w"), weighted.T, cotangent, dtype)
                 x = self._constants.get(
                     ("x", flips), np.arange(2**self.n) ^ flips, state, torch.int64
                 )

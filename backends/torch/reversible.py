@@ -1,0 +1,448 @@
+"""Road 2: one state for all steps, walked back while gradients are taken.
+
+The evolution is unitary, so no state is stored for a step: the backward pass undoes each move on
+the state ψ and on its cotangent g together, and collects the gradient on the way. What is kept
+is ψ, g and the angles of each step, whatever the number of steps.
+
+Each move and each readout is an autograd node of its own. A token (a tensor without content)
+goes through all of them, so that autograd calls them in strict reverse order. Moves after the
+last readout that a loss uses are never called; they are undone when the first node is. A second
+pass over a graph that was kept does the moves again first.
+
+Cotangents are as autograd has them: g = dL/dRe ψ + i dL/dIm ψ, and dL = Re⟨g|dψ⟩.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from qrlang.backends.torch import sweep
+from qrlang.backends.torch.circuit import Circuit
+from qrlang.backends.torch.fuse import (
+    ControlledBlock,
+    DiagonalBlock,
+    MatrixBlock,
+    PermutationBlock,
+)
+from qrlang.backends.torch.observables import Observables, diagonal, marginal
+from qrlang.backends.torch.state import Qubits
+
+if TYPE_CHECKING:
+    from qrlang.backends.torch.run import Run
+
+
+class GradientError(RuntimeError):
+    """A gradient that one shared state can't give."""
+
+
+class Move:
+    """Something that was done to the state."""
+
+    mask: Tensor | None = None
+
+    def do(self, psi: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
+        """The state and its cotangent before, and the gradients of the move's own numbers."""
+        raise NotImplementedError
+
+
+class Shared:
+    """The state that all nodes of a run share, and the way back."""
+
+    def __init__(self, psi: Tensor) -> None:
+        self.psi: Tensor | None = psi
+        self.g: Tensor | None = None
+        self.moves: list[Move] = []
+        self.at = 0  # how many moves the state has behind it
+        self.walking = False
+        self.task = -1  # the backward pass that is walking
+
+    def do(self, move: Move) -> None:
+        if self.walking:
+            raise GradientError("the qubits were used again after a backward pass through them")
+        self._do(move)
+
+    def _do(self, move: Move) -> None:
+        assert self.psi is not None
+        new = _renormalised(move.do(self.psi))
+        if move.mask is not None:
+            new = torch.where(move.mask[..., None], new, self.psi)
+        self.psi = new
+
+    def begin_walk(self, at: int) -> None:
+        """Back to where the state had `at` moves behind it; what lies after it had no gradient."""
+        self.walking = True
+        task = torch._C._current_graph_task_id()
+        if task != self.task:
+            self.task, self.g = task, None  # a new backward pass, perhaps over a kept graph
+        if self.psi is None:
+            self.psi, last, self.at = self.start(), self.at, 0
+            self._forward(last)
+        self._forward(at)
+        while self.at > at:
+            self.undo_last()
+
+    def undo_last(self) -> Any:
+        move = self.moves[self.at - 1]
+        assert self.psi is not None
+        mask = move.mask
+        g = self.g if mask is None or self.g is None else self.g * mask[..., None]
+        psi, back, gradients = move.undo(self.psi, g)
+        psi = _renormalised(psi)
+        if mask is not None:
+            psi = torch.where(mask[..., None], psi, self.psi)
+            if back is not None and self.g is not None:
+                back = torch.where(mask[..., None], back, self.g)
+        self.psi, self.g = psi, back
+        self.at -= 1
+        if self.at == 0:
+            self.g = None  # nothing before it needs a gradient
+        return gradients
+
+    def add(self, g: Tensor) -> None:
+        self.g = g if self.g is None else self.g + g
+
+    def forget(self) -> None:
+        """The qubits' life has ended: from |0…0⟩ and its moves the state can be had again."""
+        self.psi = None
+
+    def _forward(self, at: int) -> None:
+        """Moves that were undone before, or forgotten with the state, once more."""
+        for move in self.moves[self.at : at]:
+            self._do(move)
+            self.at += 1
+
+    def start(self) -> Tensor:
+        raise AssertionError  # set by the qubits
+
+
+def _renormalised(psi: Tensor) -> Tensor:
+    """Rounding makes the norm drift; once a step brings it back."""
+    return psi / torch.linalg.vector_norm(psi, dim=-1, keepdim=True)
+
+
+class ReversibleQubits(Qubits):
+    """Qubits whose state is shared by all steps."""
+
+    def __init__(self, run: Run, n: int, name: str) -> None:
+        super().__init__(run, n, name)
+        batch, size = run.batch, 2**n
+        self.shared = Shared(self.tensor)
+
+        def start() -> Tensor:
+            psi = run.zeros(batch, size)
+            psi[:, 0] = 1
+            return psi
+
+        self.shared.start = start  # type: ignore[method-assign]
+        self.token = run.like.new_zeros(())
+
+    def _move(self, move: Move, *numbers: Tensor) -> None:
+        """Does it, and records it where a gradient will walk back over it."""
+        move.mask = self.run.mask
+        wanted = self.token.requires_grad or any(x.requires_grad for x in numbers)
+        if not wanted:
+            with torch.no_grad():
+                self.shared.do(move)
+            if self.shared.moves:
+                self._record(move)
+            elif not isinstance(move, _Prepare):
+                self._settle()
+            return
+        self._record(move)
+        self.token = _Node.apply(self.shared, move, self.token, *numbers)
+
+    def _settle(self) -> None:
+        """Moves without a gradient before any with one: the walk back ends after them."""
+        psi = self.shared.psi
+        assert psi is not None
+        self.shared.start = lambda: psi  # type: ignore[method-assign]
+
+    def _record(self, move: Move) -> None:
+        self.shared.moves.append(move)
+        self.shared.at += 1
+
+    # --- unitary evolution ----------------------------------------------------------------------
+
+    def apply(self, circuit: Circuit, **vectors: Tensor) -> None:
+        angles = self.angles(circuit, vectors)
+        self._move(_Gates(circuit, angles.detach()), angles)
+
+    def _times(self, u: Tensor, qubits: tuple[int, ...]) -> Tensor:
+        self._move(_Matrix(self.n, u.detach(), qubits), u)
+        return self.tensor
+
+    def set(self, new: Tensor) -> None:
+        """`_times` has done it."""
+
+    def _rotated(self, string: Any, angle: Tensor) -> Tensor:
+        return self.tensor if not string else super()._rotated(string, angle)
+
+    def prepare(self, amplitudes: Tensor, *qubits: int) -> None:
+        self.run.watch(self.name, {"amplitudes": amplitudes})
+        a = amplitudes.to(self.tensor.dtype)
+        norm = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
+        if not bool((norm > 0).all()):
+            raise ValueError(f"amplitudes for {self.name!r} are all zero{self.run.where()}")
+        a = a / norm
+        self._move(_Prepare(self.n, a.detach(), qubits), a)
+
+    def free(self, *qubits: int) -> None:
+        self.alive = False
+        if self.shared.moves:
+            self.shared.forget()
+
+    # --- readouts -------------------------------------------------------------------------------
+
+    @property
+    def psi(self) -> Tensor:
+        assert self.shared.psi is not None
+        return self.shared.psi
+
+    def _read(self, reading: _Reading) -> Tensor:
+        if not (self.token.requires_grad and torch.is_grad_enabled()):
+            with torch.no_grad():
+                return reading.of(self.psi)
+        value, self.token = _Readout.apply(self.shared, reading, self.token)
+        return value
+
+    def exact(self, observables: Observables) -> Tensor:
+        if self.run.readout_error:
+            observables = observables.misread(self.run.readout_error)
+        return self._read(_Expectations(observables))
+
+    def probabilities(self, *qubits: int, shots: int = 0) -> Tensor:
+        from qrlang.backends.torch.shots import sampled_distribution
+
+        shots = shots or self.run.shots
+        p = self._read(_Distribution(self.n, qubits))
+        return sampled_distribution(self.run, p, shots) if shots else p
+
+    def rotated(self, circuit: Circuit) -> Tensor:
+        with torch.no_grad():
+            return diagonal(sweep.run(self.psi, circuit, circuit.angles({}, self.run.like)), False)
+
+
+class _Node(torch.autograd.Function):
+    """A move: (token, its numbers) -> token."""
+
+    @staticmethod
+    def forward(ctx: Any, shared: Shared, move: Move, token: Tensor, *numbers: Tensor) -> Tensor:
+        shared.do(move)
+        ctx.shared, ctx.place = shared, shared.at
+        ctx.save_for_backward(*numbers)
+        return token.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, token: Tensor) -> tuple[Tensor | None, ...]:
+        numbers = ctx.saved_tensors  # raises if they were changed in place
+        shared: Shared = ctx.shared
+        shared.begin_walk(ctx.place)
+        gradients = shared.undo_last()
+        if gradients is None:
+            gradients = [torch.zeros_like(x) for x in numbers]
+        return (None, None, torch.zeros_like(token), *gradients)
+
+
+class _Readout(torch.autograd.Function):
+    """A readout: token -> (values, token)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, shared: Shared, reading: _Reading, token: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        ctx.shared, ctx.reading, ctx.place = shared, reading, shared.at
+        assert shared.psi is not None
+        return reading.of(shared.psi), token.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, values: Tensor, token: Tensor) -> tuple[None, None, Tensor]:
+        shared: Shared = ctx.shared
+        shared.begin_walk(ctx.place)
+        assert shared.psi is not None
+        shared.add(ctx.reading.cotangent(shared.psi, values))
+        return None, None, torch.zeros_like(token)
+
+
+# --- readings -------------------------------------------------------------------------------------
+
+
+class _Reading:
+    def of(self, psi: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def cotangent(self, psi: Tensor, values: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class _Expectations(_Reading):
+    def __init__(self, observables: Observables) -> None:
+        self.observables = observables
+
+    def of(self, psi: Tensor) -> Tensor:
+        return self.observables.of(psi, False)
+
+    def cotangent(self, psi: Tensor, values: Tensor) -> Tensor:
+        return self.observables.weigh(psi, 2 * values)
+
+
+class _Distribution(_Reading):
+    def __init__(self, n: int, qubits: tuple[int, ...]) -> None:
+        self.n = n
+        self.qubits = qubits
+
+    def of(self, psi: Tensor) -> Tensor:
+        return marginal(diagonal(psi, False), self.n, self.qubits)
+
+    def cotangent(self, psi: Tensor, values: Tensor) -> Tensor:
+        front = sweep.to_front(psi, self.n, self.qubits)
+        return sweep.from_front(2 * values[..., None] * front, self.n, self.qubits)
+
+
+# --- moves ----------------------------------------------------------------------------------------
+
+
+class _Gates(Move):
+    """A circuit, block by block."""
+
+    def __init__(self, circuit: Circuit, angles: Tensor) -> None:
+        self.circuit = circuit
+        self.angles = angles
+
+    def do(self, psi: Tensor) -> Tensor:
+        return sweep.run(psi, self.circuit, self.angles)
+
+    def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
+        circuit, n = self.circuit, self.circuit.n
+        wanted = g is not None and circuit.count > 0
+        with torch.set_grad_enabled(wanted):
+            angles = self.angles.detach().requires_grad_(wanted)
+            singles = circuit.singles(angles)
+            made: list[tuple[Any, Tensor | None]] = []
+            for block in circuit.blocks:
+                match block:
+                    case MatrixBlock():
+                        made.append((block, circuit.matrix(block, angles, singles)))
+                    case DiagonalBlock():
+                        made.append((block, circuit.phase(block, angles)))
+                    case ControlledBlock(gate=gate):
+                        made.append((block, circuit.gate_matrix(gate, angles)))
+                    case PermutationBlock():
+                        made.append((block, None))
+        ends: list[Tensor] = []
+        cotangents: list[Tensor] = []
+
+        def found(end: Tensor, cotangent: Tensor) -> None:
+            if wanted and end.requires_grad:
+                ends.append(end)
+                cotangents.append(cotangent.sum_to_size(end.shape))
+
+        for block, tensor in reversed(made):
+            u = None if tensor is None else tensor.detach()
+            match block:
+                case MatrixBlock(qubits=qubits):
+                    assert u is not None and tensor is not None
+                    before = sweep.matrix(psi, u.mH, n, qubits)
+                    if g is not None:
+                        if wanted:
+                            found(tensor, _outer(g, before, n, qubits))
+                        g = sweep.matrix(g, u.mH, n, qubits)
+                    psi = before
+                case DiagonalBlock():
+                    assert u is not None and tensor is not None
+                    back = torch.complex(torch.cos(u), -torch.sin(u))
+                    if g is not None:
+                        if wanted:
+                            found(tensor, (g * psi.conj()).imag)
+                        g = g * back
+                    psi = psi * back
+                case PermutationBlock():
+                    source = circuit.source(block, self.angles, inverse=True)
+                    psi = psi.index_select(-1, source)
+                    g = None if g is None else g.index_select(-1, source)
+                case ControlledBlock():
+                    assert u is not None and tensor is not None
+                    rows = circuit.rows(block, self.angles)
+                    before = sweep.on_rows(psi, u.mH, rows)
+                    if g is not None:
+                        if wanted:
+                            found(tensor, g[..., rows] @ before[..., rows].mH)
+                        g = sweep.on_rows(g, u.mH, rows)
+                    psi = before
+        if not ends:
+            return psi, g, None
+        (gradient,) = torch.autograd.grad(ends, angles, cotangents)
+        return psi, g, [gradient]
+
+
+def _outer(g: Tensor, psi: Tensor, n: int, qubits: tuple[int, ...]) -> Tensor:
+    """The cotangent of a matrix on these qubits: Σ over the rest of g ψ†, [batch, d, d]."""
+    first, k = qubits[0], len(qubits)
+    if qubits == tuple(range(first, first + k)) and first == 0:
+        shape = (2**k, -1)
+        return g.unflatten(-1, shape) @ psi.unflatten(-1, shape).mH
+    if qubits == tuple(range(first, first + k)) and first + k == n:
+        shape = (-1, 2**k)
+        return g.unflatten(-1, shape).mT @ psi.unflatten(-1, shape).conj()
+    return sweep.to_front(g, n, qubits) @ sweep.to_front(psi, n, qubits).mH
+
+
+class _Matrix(Move):
+    """A unitary that is a value."""
+
+    def __init__(self, n: int, u: Tensor, qubits: tuple[int, ...]) -> None:
+        self.n = n
+        self.u = u
+        self.qubits = qubits
+
+    def do(self, psi: Tensor) -> Tensor:
+        return sweep.matrix(psi, self.u, self.n, self.qubits)
+
+    def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
+        before = sweep.matrix(psi, self.u.mH, self.n, self.qubits)
+        if g is None:
+            return before, None, None
+        front = sweep.to_front(g, self.n, self.qubits)
+        own = front @ sweep.to_front(before, self.n, self.qubits).mH
+        back = sweep.matrix(g, self.u.mH, self.n, self.qubits)
+        return before, back, [own.sum_to_size(self.u.shape)]
+
+
+class _Prepare(Move):
+    """Amplitudes on qubits that were |0…0⟩."""
+
+    def __init__(self, n: int, amplitudes: Tensor, qubits: tuple[int, ...]) -> None:
+        self.n = n
+        self.amplitudes = amplitudes
+        self.qubits = qubits
+
+    def do(self, psi: Tensor) -> Tensor:
+        rest = sweep.to_front(psi, self.n, self.qubits)[..., :1, :]
+        return sweep.from_front(self.amplitudes[..., None] * rest, self.n, self.qubits)
+
+    def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
+        rest = self._without(psi)
+        if g is None:
+            return self._with_zero(rest), None, None
+        front = sweep.to_front(g, self.n, self.qubits)
+        own = (front @ rest.mH)[..., 0]
+        return (
+            self._with_zero(rest),
+            self._with_zero(self._without(g)),
+            [own.sum_to_size(self.amplitudes.shape)],
+        )
+
+    def _without(self, psi: Tensor) -> Tensor:
+        return self.amplitudes.conj()[..., None, :] @ sweep.to_front(psi, self.n, self.qubits)
+
+    def _with_zero(self, rest: Tensor) -> Tensor:
+        rows = torch.nn.functional.pad(rest, (0, 0, 0, 2 ** len(self.qubits) - 1))
+        return sweep.from_front(rows, self.n, self.qubits)
