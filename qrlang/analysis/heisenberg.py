@@ -49,10 +49,14 @@ def qubit_count(program: Program) -> int:
 
 
 class Backward:
-    """One run over a program. `known`: for rotations, words that leave the state there as it is
-    (`Forward.known`): what then averages to zero anyway does not matter. Afterwards `alive` holds (id of an element or op, index of the angle
-    or term) for whatever can change a readout, and `acts` the ids of elements and ops that do.
-    `heads` has, for each loop, whether a readout sees a qubit as it was when a step began."""
+    """One run over a program.
+
+    `known` has, for rotations, words that leave the state there as it is (`Forward.known`): what
+    averages to zero in any case does not matter. Afterwards `alive` holds (id of an element or op,
+    index of the angle or term) for whatever can change a readout, and `acts` the ids of elements
+    and ops that do. `heads` has, for each loop, what later readouts see of the state as it was
+    when a step began.
+    """
 
     def __init__(
         self,
@@ -170,9 +174,9 @@ class Backward:
             mask = seen.against(step.word)
             if not mask or step.quarters == 0:
                 continue
-            if step.quarters is None and (key, position) in self.known:
-                if _vanishes(step.word, mask, self.known[key, position], seen):
-                    continue
+            known = self.known.get((key, position)) if step.quarters is None else None
+            if known is not None and _vanishes(step.word, mask, known, seen):
+                continue
             self.acts.add(key)
             index = position if by_term else step.angle
             if index >= 0:
