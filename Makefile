@@ -3,9 +3,9 @@
 
 PYTHON ?= python3
 VENV := .venv
-# 1: also install torch (for `make test`), first and alone, by its exact pinned version; anything
+# 0: test without torch. It is installed first and alone, by its exact pinned version: anything
 # looser makes pip fetch gigabytes of CUDA libraries.
-TORCH ?= 0
+TORCH ?= 1
 TESTFLAGS ?=
 
 BIN := $(VENV)/bin
@@ -64,7 +64,7 @@ $(VENV)/.test0-$(HERE): $(VENV)/.core-$(HERE)
 
 $(VENV)/.test1-$(HERE): $(VENV)/.core-$(HERE)
 	$(PIP) install --quiet $$(grep '^torch==' constraints.txt)
-	$(INSTALL) -e '.[test]'
+	$(INSTALL) -e '.[test,torch]'
 	@touch $@
 
 $(VENV)/.lint-$(HERE): $(VENV)/.core-$(HERE)
