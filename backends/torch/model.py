@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
+import linecache
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias
 
@@ -172,7 +173,8 @@ class Model(nn.Module):
 
 def written(cls: type[Model], program: str, fingerprint: str) -> None:
     """At the end of an emitted file: the program that it was written from."""
-    lines, _ = inspect.findsource(cls)
+    frame = sys._getframe(1)
+    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
     above, mark, _ = "".join(lines).rpartition("qr.written(")
     cls.program = program
     cls.edited = not mark or fingerprint_of(above) != fingerprint
