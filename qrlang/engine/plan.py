@@ -16,7 +16,7 @@ from qrlang.engine.nodes import (
 from qrlang.engine.quantum import Spaces
 from qrlang.engine.scope import Lowering
 from qrlang.ir import program as ir
-from qrlang.ir.walk import walk
+from qrlang.ir.walk import uses, walk
 
 __all__ = ["Plan", "Refusal", "plan"]
 
@@ -52,7 +52,7 @@ def _plan(program: ir.Program) -> Plan:
     spaces = Spaces(low)
     inputs: list[Input] = []
     loads: list[tuple[int, int]] = []
-    for value in program.inputs:
+    for value in (*program.inputs, *_read_targets(program)):
         kind = value.type.kind
         if kind not in ("real", "token", "class", "bit"):
             raise Unsupported(f"an input of kind {kind}")
@@ -80,6 +80,13 @@ def _plan(program: ir.Program) -> Plan:
         else:
             outputs.append(PlannedOutput(out.name, low.env[out.value.id], rows, False))
     return low.finish(program.name, tuple(inputs), tuple(loads), tuple(outputs), spaces)
+
+
+def _read_targets(program: ir.Program) -> list[ir.Value]:
+    """Targets that the program itself reads (teacher forcing): inputs, after the others."""
+    read = {v.id for op in walk(program.body) for v in uses(op)}
+    read |= {o.value.id for o in program.outputs}
+    return [t for t in program.targets if t.id in read]
 
 
 def _body(low: Lowering, spaces: Spaces, ops: tuple[ir.Op, ...]) -> None:
