@@ -131,7 +131,7 @@ def fma_peak():
     for i, v in enumerate(loop.values):
         fn.store(v, fn.args["x"], i * mod.fmt.row)
     fn.done()
-    code = machine.Code(machine.assemble(mod.text() + "@constants = global ptr null\n", host), host)
+    code = machine.Code(machine.assemble(mod.text() + "@constants = hidden global ptr null\n", host), host)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(code.address("peak"))
     memory = np.zeros(4096, np.float32)
     at = (memory.ctypes.data + 63) & ~63

@@ -2,6 +2,9 @@
 
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ pytest.importorskip("llvmlite")
 from engine_programs import qrnn
 from engine_tools import compare, draw
 
+from qrlang.engine.cpu import elf
 from qrlang.engine.cpu.kernel import Kernel, NotFinite, kernel
 from qrlang.engine.plan import Plan, Refusal, plan
 from qrlang.ir import program as ir
@@ -94,6 +98,38 @@ def test_cache(tmp_path, monkeypatch, made):
     monkeypatch.setenv("QRLANG_CACHE", "0")
     assert not kernel(found).from_cache
     assert isinstance(kernel(found), Kernel)
+
+
+def test_without_the_loader_of_our_own(made, monkeypatch):
+    """Other systems load code through LLVM."""
+    found, k, inputs, weights = made
+    monkeypatch.setenv("QRLANG_CACHE", "0")
+    monkeypatch.setattr(elf, "possible", lambda: False)
+    other = kernel(found, threads=2)
+    assert np.array_equal(k.forward(inputs, weights)[0][0], other.forward(inputs, weights)[0][0])
+
+
+def test_a_cached_kernel_needs_no_compiler(tmp_path):
+    """In a process of its own, as a user's second run."""
+    code = """
+import sys
+from engine_programs import qrnn
+from qrlang.engine.cpu.kernel import kernel
+from qrlang.engine.plan import plan
+k = kernel(plan(qrnn(4)))
+print(k.from_cache, "llvmlite.binding" in sys.modules)
+"""
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parent.parent)])
+    env = os.environ | {"QRLANG_CACHE_DIR": str(tmp_path), "PYTHONPATH": path}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert said[0] == ["False", "True"]
+    assert said[1] == ["True", str(not elf.possible())]
 
 
 def test_refusals_say_why():

@@ -131,7 +131,7 @@ class Kernel:
         self.layout = printer.layout
         self.text = printer.print()
         self.printed = time.perf_counter() - begun
-        name = cache.key(self.text, host.cpu, host.features, machine.versions(), qrlang.__version__)
+        name = cache.key(self.text, machine.identity(host), qrlang.__version__)
         blob = cache.read(name)
         self.from_cache = blob is not None
         if blob is None:

@@ -2,92 +2,127 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib
+import importlib.metadata
 import os
+import platform
+import sys
+from pathlib import Path
 from typing import Any
 
+from qrlang.engine.cpu import elf
 from qrlang.engine.cpu.asm import Machine
 
+WIDE = frozenset({"avx512f", "avx512dq", "avx512vl", "avx512bw"})
 
-class NoCompiler(Exception):
+
+class NoCompiler(RuntimeError):
     """llvmlite is not there."""
 
 
+@functools.cache
 def llvm() -> Any:
     try:
-        return importlib.import_module("llvmlite.binding")
+        binding = importlib.import_module("llvmlite.binding")
     except ImportError as why:
         raise NoCompiler("llvmlite is not installed: pip install 'qrlang[torch]'") from why
-
-
-@functools.cache
-def _ready() -> Any:
-    binding = llvm()
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     return binding
 
 
 @functools.cache
+def _processor() -> tuple[frozenset[str], str]:
+    """What it can do, and a text that tells it from others. Without LLVM where the system says."""
+    with contextlib.suppress(OSError):
+        if platform.machine() == "x86_64":
+            text = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+            fields = dict(
+                (part.strip() for part in line.split(":", 1))
+                for line in text.splitlines()
+                if ":" in line
+            )
+            names = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
+            return frozenset(fields["flags"].split()), "|".join(fields.get(n, "") for n in names)
+    features = llvm().get_host_cpu_features()
+    return frozenset(k for k, on in features.items() if on), llvm().get_host_cpu_name() + str(
+        features.flatten()
+    )
+
+
+@functools.cache
 def host(wanted: str = "") -> Machine:
     """The vectors to use: the widest there are, or those named by `wanted` or QRLANG_VECTORS
-    (`avx512`, `avx2`, `portable`)."""
-    binding = _ready()
+    (`avx512`, `avx2`, `portable`). `cpu` is empty for this very processor."""
+    versions()
     wanted = wanted or os.environ.get("QRLANG_VECTORS", "")
-    have = {k for k, on in binding.get_host_cpu_features().items() if on}
-    triple, cpu = binding.get_process_triple(), binding.get_host_cpu_name()
-    wide = {"avx512f", "avx512dq", "avx512vl", "avx512bw"} <= have
+    have, _ = _processor()
+    triple = "x86_64-unknown-linux-gnu" if elf.possible() else llvm().get_process_triple()
+    x86 = triple.startswith("x86_64")
+    wide = have >= WIDE
     if wide and wanted in ("", "avx512"):
-        return Machine(
-            triple, cpu, binding.get_host_cpu_features().flatten(), 512, True, "avx512", 32
-        )
-    if {"avx2", "fma"} <= have and wanted in ("", "avx2"):
-        if wanted and wide:
-            cpu, features = "x86-64-v3", ""
-        else:
-            features = binding.get_host_cpu_features().flatten()
-        return Machine(triple, cpu, features, 256, True, "avx2", 16)
-    portable = triple.startswith("x86_64") and bool(wanted)
-    fma = "fma" in have or not triple.startswith("x86_64")
-    if portable:
+        return Machine(triple, "", "", 512, True, "avx512", 32)
+    if have >= {"avx2", "fma"} and wanted in ("", "avx2"):
+        # Asked for on a wider processor: as a narrower one would do it.
+        return Machine(triple, "x86-64-v3" if wide else "", "", 256, True, "avx2", 16)
+    if x86 and wanted:
         return Machine(triple, "x86-64", "", 128, False, "none", 16)
-    features = binding.get_host_cpu_features().flatten()
-    return Machine(triple, cpu, features, 128, fma, "none", 16 if "x86" in triple else 32)
+    return Machine(triple, "", "", 128, "fma" in have or not x86, "none", 16 if x86 else 32)
 
 
 def versions() -> str:
-    version = importlib.import_module("llvmlite").__version__
-    return f"llvmlite {version} LLVM {'.'.join(map(str, llvm().llvm_version_info))}"
+    """Of what makes the code; raises if it is not there."""
+    try:
+        return f"llvmlite {importlib.metadata.version('llvmlite')}"
+    except importlib.metadata.PackageNotFoundError as why:
+        raise NoCompiler("llvmlite is not installed: pip install 'qrlang[torch]'") from why
+
+
+def identity(machine: Machine) -> str:
+    """What code for a machine depends on, beyond its text."""
+    processor = _processor()[1] if not machine.cpu else machine.cpu
+    return f"{machine.triple} {processor} {versions()} {sys.platform}"
+
+
+def _target(machine: Machine, opt: int) -> Any:
+    binding = llvm()
+    cpu, features = machine.cpu, machine.features
+    if not cpu:
+        cpu = binding.get_host_cpu_name()
+        features = binding.get_host_cpu_features().flatten()
+    own = elf.possible()
+    return binding.Target.from_triple(machine.triple).create_target_machine(
+        cpu=cpu, features=features, opt=opt,
+        reloc="pic" if own else "default", codemodel="small" if own else "jitdefault",
+    )  # fmt: skip
 
 
 def assemble(text: str, machine: Machine, opt: int = 2) -> bytes:
     """IR text -> an object file."""
-    binding = _ready()
-    target = binding.Target.from_triple(machine.triple)
-    tm = target.create_target_machine(
-        cpu=machine.cpu, features=machine.features, opt=opt, reloc="default", codemodel="jitdefault"
-    )
-    module = binding.parse_assembly(text)
-    return bytes(tm.emit_object(module))
+    return bytes(_target(machine, opt).emit_object(llvm().parse_assembly(text)))
 
 
 class Code:
     """An object file in memory, ready to call."""
 
     def __init__(self, blob: bytes, machine: Machine) -> None:
-        binding = _ready()
-        target = binding.Target.from_triple(machine.triple)
-        tm = target.create_target_machine(
-            cpu=machine.cpu, features=machine.features, codemodel="jitdefault"
-        )
+        self.image: elf.Image | None = None
+        if elf.possible():
+            with contextlib.suppress(elf.NotLoadable):
+                self.image = elf.Image(blob)
+                return
+        binding = llvm()
         empty = binding.parse_assembly(f'target triple = "{machine.triple}"')
-        self.engine = binding.create_mcjit_compiler(empty, tm)
+        self.engine = binding.create_mcjit_compiler(empty, _target(machine, 2))
         self.engine.add_object_file(binding.ObjectFileRef.from_data(blob))
         self.engine.finalize_object()
 
     def address(self, name: str) -> int:
+        if self.image is not None:
+            return self.image.address(name)
         return int(self.engine.get_function_address(name))
 
     def function(self, name: str) -> Any:
@@ -95,5 +130,9 @@ class Code:
         return ctypes.CFUNCTYPE(None, *words)(self.address(name))
 
     def set_constants(self, where: int) -> None:
-        at = int(self.engine.get_global_value_address("constants"))
+        at = (
+            self.image.address("constants")
+            if self.image is not None
+            else int(self.engine.get_global_value_address("constants"))
+        )
         ctypes.c_void_p.from_address(at).value = where

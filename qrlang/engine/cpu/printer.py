@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from qrlang.engine import nodes
-from qrlang.engine.cpu import functions
+from qrlang.engine.cpu import elf, functions
 from qrlang.engine.cpu.asm import Fn, Format, Module, V
 from qrlang.engine.cpu.gather import Gather
 from qrlang.engine.cpu.layout import body_slots, loop_rows, make, walk_nodes
@@ -40,7 +40,8 @@ class Printer:
     def print(self) -> str:
         self._main("forward")
         self._main("backward")
-        return self.mod.text() + "@constants = global ptr null\n"
+        hidden = "hidden " if elf.possible() else ""
+        return self.mod.text() + f"@constants = {hidden}global ptr null\n"
 
     # --- the two entry points
 
