@@ -121,7 +121,8 @@ class _Node(torch.autograd.Function):
         ctx: Any, kernel: Any, inputs: int, lengths: Any, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         arrays = [t.detach().numpy() for t in tensors]
-        outputs, saved = kernel.forward(arrays[:inputs], arrays[inputs:], lengths)
+        seed = int(torch.randint(1 << 62, ())) if kernel.random else None
+        outputs, saved = kernel.forward(arrays[:inputs], arrays[inputs:], lengths, seed)
         ctx.kernel, ctx.inputs, ctx.saved = kernel, inputs, saved
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)

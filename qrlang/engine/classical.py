@@ -78,6 +78,10 @@ def _one(low: Lowering, op: ir.Op) -> int:
             out = low.slot(width)
             low.add(nodes.Embed(out, env[op.token.id], low.weights[op.weight], width))
             return out
+        case ir.Dropout():
+            out = low.slot(op.out.type.count)
+            low.add(nodes.Dropout(out, env[op.x.id], op.p, out))
+            return out
         case ir.Concat():
             out = low.slot(op.out.type.count)
             parts, at = [], 0

@@ -105,6 +105,17 @@ class Embed(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Dropout(Node):
+    """Rows set to zero by lot, the others divided by 1 - p. `number` tells it from others: with
+    the seed, the moment, the sequence and the row it decides, so going back draws the same."""
+
+    out: int
+    x: int
+    p: float
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """|x⟩ -> |map x⟩, then the diagonal, then the rotations; angles are rows of a slot."""
 

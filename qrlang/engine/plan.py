@@ -37,7 +37,6 @@ _REFUSED = {
     ir.ApplyMatrix: "a unitary that is a value",
     ir.Prepare: "a state that is a value",
     ir.CallExtern: "a layer in Python",
-    ir.Dropout: "dropout",
 }
 
 

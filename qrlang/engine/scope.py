@@ -186,6 +186,8 @@ def _renumber(node: nodes.Node, new: dict[int, int]) -> nodes.Node:
             return nodes.WeightRows(new[node.out], node.weight)
         case nodes.Embed():
             return nodes.Embed(new[node.out], new[node.x], node.weight, node.width)
+        case nodes.Dropout():
+            return nodes.Dropout(new[node.out], new[node.x], node.p, node.number)
         case nodes.Circuit():
             out = new[node.out] if node.out >= 0 else -1
             return nodes.Circuit(

@@ -5,9 +5,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("llvmlite")
 
+import numpy as np
 from engine_programs import Build, angle, qrnn
 from engine_tools import compare
 
+from qrlang.engine.cpu.kernel import kernel
+from qrlang.engine.plan import plan
 from qrlang.ir import program as ir
 from qrlang.ir.functions import FUNCTIONS
 from qrlang.ir.types import Type, real, seq
@@ -253,6 +256,31 @@ def test_classical_ops():
     ops.append(ir.Matmul(vector, product, flat))
     p = program(b, [x], ops, [*outs, soft, norm, product, vector], ())
     assert max(compare(p, 4, 1, "float64")) < 1e-10
+
+
+def test_dropout():
+    """Finite differences with the same seed; the share that falls; another seed, other lots."""
+    b = Build()
+    x = b.seq(8)
+    ops = []
+    dropped, pooled = b.seq(8), b.real(8)
+    ops += [ir.Dropout(dropped, x, 0.25), ir.Pool(pooled, "sum", dropped)]
+    found = plan(program(b, [x], ops, [pooled, dropped], ()))
+    k = kernel(found, "float64")
+    given = np.random.default_rng(0).uniform(1, 2, (40, 50, 8))
+    with pytest.raises(ValueError, match="seed"):
+        k.forward([given], [])
+    (total, kept), saved = k.forward([given], [], seed=5)
+    on = kept != 0
+    assert abs(on.mean() - 0.75) < 0.01
+    assert np.allclose(kept[on], given[on] / 0.75)
+    assert np.allclose(total, kept.sum(1))
+    (dx,) = k.backward(saved, [np.ones_like(total), None], True)[1]
+    assert np.allclose(dx, on / 0.75)
+    assert (k.forward([given], [], seed=6)[0][1] != 0).astype(int).ravel() @ on.ravel() < on.sum()
+    assert np.array_equal(k.forward([given], [], seed=5)[0][1], kept)
+    for axis in range(3):
+        assert np.ptp(on.mean(tuple(a for a in range(3) if a != axis))) < 0.12
 
 
 @pytest.mark.parametrize("batch", [1, 16, 37])

@@ -149,6 +149,7 @@ class Kernel:
         self.team_of_threads = printer.team.on
         self.lock = threading.Lock()
         self.loops = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Loop)]
+        self.random = any(isinstance(n, nodes.Dropout) for n in walk_nodes(plan.body))
         self.pool = Pool()
         self.work: list[Memory] = []
         self.work_size = 0
@@ -270,13 +271,16 @@ class Kernel:
         inputs: Sequence[Array],
         weights: Sequence[Array],
         lengths: Sequence[Array | None] | None = None,
+        seed: int | None = None,
     ) -> tuple[list[Array], Saved]:
         """Inputs [B, T, …] or [B, …] in the plan's order; tokens int64. Arrays that are already
-        contiguous and of the kernel's type are used where they are."""
+        contiguous and of the kernel's type are used where they are. `seed`: for what is drawn."""
         import numpy as np
 
         plan = self.plan
-        words: dict[str, int] = {}
+        if self.random and seed is None:
+            raise ValueError("the model drops out by lot: it needs a seed")
+        words: dict[str, int] = {"seed": (seed or 0) & (1 << 63) - 1}
         arrays: list[Array] = []
         batch = len(inputs[0]) if inputs else 1
         kept = []

@@ -85,7 +85,7 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
     loops = [n for n in every if isinstance(n, nodes.Loop)]
     circuits = [n for n in every if isinstance(n, nodes.Circuit)]
     # The words of a call.
-    out.words = ["B", "width", "saved", "saved_stride"]
+    out.words = ["B", "width", "saved", "saved_stride", "seed"]
     out.words += [f"off_state{s}" for s in range(len(plan.spaces))]
     out.words += [f"off_psi{s}" for s in range(len(plan.spaces))]
     out.words += [f"off_lam{s}" for s in range(len(plan.spaces))]

@@ -40,11 +40,8 @@ def _processor() -> tuple[frozenset[str], str]:
     with contextlib.suppress(OSError):
         if platform.machine() == "x86_64":
             text = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-            fields = dict(
-                (part.strip() for part in line.split(":", 1))
-                for line in text.splitlines()
-                if ":" in line
-            )
+            lines = [line.split(":", 1) for line in text.splitlines() if ":" in line]
+            fields = {name.strip(): value.strip() for name, value in lines}
             names = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
             return frozenset(fields["flags"].split()), "|".join(fields.get(n, "") for n in names)
     features = llvm().get_host_cpu_features()

@@ -301,6 +301,9 @@ class Printer:
                 self._loop(node)
             case nodes.Circuit():
                 self._circuit(node, read=True, forward=True)
+            case nodes.Dropout():
+                x, out = self._rows_of(node.x, False), self._rows_of(node.out, False)
+                self._drop(node, x, out, False)
             case _:
                 self.rows.forward(self.fn, node)
 
@@ -310,8 +313,36 @@ class Printer:
                 self._loop_back(node)
             case nodes.Circuit():
                 self._circuit_back(node)
+            case nodes.Dropout():
+                self._drop(node, self._rows_of(node.out, True), self._rows_of(node.x, True), True)
             case _:
                 self.rows.backward(self.fn, node)
+
+    def _rows_of(self, slot: int, adjoint: bool) -> V:
+        base = self.rows.adjoint if adjoint else self.rows.rows
+        return self.fn.at(base, self.rows.row(slot))
+
+    def _drop(self, node: nodes.Dropout, x: V, out: V, add: bool) -> None:
+        """out = (or +=) x where the lot falls well, times 1/(1-p)."""
+        fn, row, n = self.fn, self.fmt.row, self.fmt.lanes
+        seed, small = self.words["seed"], "i32"
+        low, high = fn.cast("trunc", seed, small), fn.cast("trunc", fn.bit("lshr", seed, 32), small)
+        start = fn.bit("xor", low, fn.imul(fn.cast("trunc", self.time, small), 0x27D4EB2F))
+        start = fn.bit(
+            "add", _mixed(fn, start), fn.imul(V(str(node.number + 1), small), 0x165667B1)
+        )
+        start = _mixed(fn, fn.bit("xor", start, high))
+        first = fn.splat(fn.cast("trunc", self.base, small))
+        lanes = fn.bit("add", first, fn.ints(list(range(n)), small))
+        lanes = _mixed(fn, fn.bit("xor", lanes, fn.splat(start)))
+        limit = fn.ints([min(int(node.p * (1 << 24)), 1 << 24)] * n, small)
+        scale, zero = fn.const(1 / (1 - node.p) if node.p < 1 else 0.0), fn.const(0.0)
+        with fn.loop(0, self.rows.count(node.x)) as r:
+            step = fn.splat(fn.imul(fn.cast("trunc", r.i, small), 0x9E3779B1 - (1 << 32)))
+            lot = fn.bit("lshr", _mixed(fn, fn.bit("add", lanes, step)), fn.ints([8] * n, small))
+            at = fn.imul(r.i, row)
+            value = fn.mul(fn.load(x, at), fn.select(fn.compare("uge", lot, limit), scale, zero))
+            fn.store(fn.add(fn.load(out, at), value) if add else value, out, at)
 
     # --- loops
 
@@ -864,6 +895,18 @@ class Waiting:
 
     gather: Gather | None = None
     seeds: tuple[int, ...] = ()
+
+
+def _mixed(fn: Fn, x: V) -> V:
+    """A number that every bit of x has a say in."""
+
+    def same(value: int) -> V:
+        signed = value - (1 << 32) if value >> 31 else value
+        return fn.ints([signed] * fn.fmt.lanes, "i32") if x.type != "i32" else V(str(signed), "i32")
+
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = fn.op("mul", fn.bit("xor", x, fn.op("lshr", x, same(shift))), same(factor))
+    return fn.bit("xor", x, fn.op("lshr", x, same(16)))
 
 
 def _true(n: int) -> str:
