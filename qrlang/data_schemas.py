@@ -70,7 +70,6 @@ def _classes(count: int) -> Column:
 _TOKENS = Column("token", seq=True)
 _SERIES = _rows(1)
 _VALUE = Column("real", (1,))
-_LENGTH = Argument("length", "int", 1000, 2)
 
 _MNIST_ROWS = _fixed(_rows(28), _classes(10))
 _MNIST_PIXELS = _fixed(_rows(1), _classes(10))
@@ -84,11 +83,26 @@ def _symbols(arguments: Mapping[str, Number]) -> tuple[Column, ...]:
     return (Column("token", (), size, seq=True), Column("token", (), size, seq=True))
 
 
-def _windows(arguments: Mapping[str, Number]) -> tuple[Column, ...]:
-    return (_SERIES, Column("real", (1,), seq=None))
+def _size(default: int) -> Argument:
+    """Sequences in an epoch of generated data; a tenth as many for validation and test."""
+    return Argument("size", "int", default, 1)
 
 
+def _length(default: int) -> Argument:
+    """Points of a whole series, all splits together."""
+    return Argument("length", "int", default, 10)
+
+
+def _window(default: int) -> Argument:
+    """How long the sequences are where the target is a single value."""
+    return Argument("window", "int", default, 0)
+
+
+_AHEAD = Argument("ahead", "int", 1, 1)
 _VOCABULARY = Argument("vocabulary", "int", 10_000, 2)
+_LONGEST = Argument("longest", "int", 0, 0)  # 0: as long as they are
+_TEST = Argument("test", "string", "test2016")
+_PATH = (Argument("path", "string"), Argument("tokens", "string", "word"))
 
 DATA_SETS: dict[str, DataSet] = {
     d.name: d
@@ -97,46 +111,67 @@ DATA_SETS: dict[str, DataSet] = {
                 _fixed(Column("real", (784,)), _classes(10))),
         DataSet("mnist_rows", "MNIST, an image as 28 rows of 28 pixels", _MNIST_ROWS),
         DataSet("mnist_pixels", "MNIST, an image as 784 pixels", _MNIST_PIXELS),
-        DataSet("mnist_permuted", "MNIST, 784 pixels in one random order", _MNIST_PIXELS,
-                (Argument("seed", "int", 0, 0),)),
+        DataSet("mnist_permuted", "MNIST, 784 pixels in one random order that `seed` fixes",
+                _MNIST_PIXELS, (Argument("seed", "int", 0, 0),)),
+        DataSet("fashion", "Fashion-MNIST, an image as one vector of 784 numbers",
+                _fixed(Column("real", (784,)), _classes(10))),
         DataSet("fashion_rows", "Fashion-MNIST, an image as 28 rows", _MNIST_ROWS),
         DataSet("digits8x8", "handwritten digits as 8 rows of 8 pixels",
                 _fixed(_rows(8), _classes(10))),
+        DataSet("drawn_digits", "digits drawn by a program as 8 rows of 8 pixels: no file needed",
+                _fixed(_rows(8), _classes(10)), (_size(4000),)),
         DataSet("copying", "symbols, a silence, and the same symbols again", _symbols,
-                (Argument("delay", "int", 100, 0), Argument("symbols", "int", 10, 3),
-                 Argument("length", "int", 10, 1))),
+                (Argument("delay", "int", 100, 1), Argument("symbols", "int", 10, 4),
+                 Argument("length", "int", 10, 1), _size(25_600))),
         DataSet("adding", "two marked numbers in a long sequence; their sum",
-                _fixed(_rows(2), _VALUE), (Argument("length", "int", 100, 2),)),
+                _fixed(_rows(2), _VALUE), (Argument("length", "int", 100, 2), _size(10_000))),
         DataSet("parity", "bits, and whether their number is odd", _fixed(_SERIES, _classes(2)),
-                (Argument("length", "int", 16, 1),)),
-        DataSet("imdb", "film reviews, kind or not", _REVIEWS, (_VOCABULARY,)),
-        DataSet("sst2", "sentences of film reviews, kind or not", _REVIEWS, (_VOCABULARY,)),
-        DataSet("mr", "film reviews in a sentence each, kind or not", _REVIEWS, (_VOCABULARY,)),
-        DataSet("rotten_tomatoes", "film reviews in a sentence each, kind or not", _REVIEWS,
-                (_VOCABULARY,)),
+                (Argument("length", "int", 16, 2), _size(10_000))),
+        DataSet("temporal_parity", "bits, and whether the last `order` of them are odd",
+                _fixed(_SERIES, Column("class", (), 2, seq=True)),
+                (Argument("order", "int", 3, 1), _length(2000))),
+        DataSet("imdb", "film reviews, kind or not", _REVIEWS, (_VOCABULARY, _LONGEST)),
+        DataSet("sst2", "sentences of film reviews, kind or not", _REVIEWS,
+                (_VOCABULARY, _LONGEST, Argument("phrases", "bool", False))),
+        DataSet("mr", "film reviews in a sentence each, kind or not; `fold` is the test", _REVIEWS,
+                (_VOCABULARY, _LONGEST, Argument("fold", "int", 9, 0))),
+        DataSet("rotten_tomatoes", "the same as `mr`", _REVIEWS,
+                (_VOCABULARY, _LONGEST, Argument("fold", "int", 9, 0))),
         DataSet("ptb", "Penn Treebank, the next word", _NEXT, (_VOCABULARY,)),
         DataSet("ptb_words", "Penn Treebank, the next word", _NEXT, (_VOCABULARY,)),
-        DataSet("ptb_characters", "Penn Treebank, the next character", _NEXT),
-        DataSet("wikitext2", "WikiText-2, the next word", _NEXT, (_VOCABULARY,)),
-        DataSet("shakespeare", "Shakespeare, the next character", _NEXT),
-        DataSet("multi30k", "captions of pictures in German and English", _NEXT, (_VOCABULARY,)),
+        DataSet("ptb_characters", "Penn Treebank, the next character", _NEXT,
+                (Argument("vocabulary", "int", 50, 2),)),
+        DataSet("wikitext2", "WikiText-2, the next word", _NEXT,
+                (Argument("vocabulary", "int", 33_278, 2),)),
+        DataSet("shakespeare", "Shakespeare, the next character", _NEXT,
+                (Argument("vocabulary", "int", 65, 2),)),
+        DataSet("multi30k", "captions of pictures, German to English", _NEXT,
+                (_VOCABULARY, _LONGEST, _TEST)),
         DataSet("multi30k_de_en", "captions of pictures, German to English", _NEXT,
-                (_VOCABULARY,)),
+                (_VOCABULARY, _LONGEST, _TEST)),
+        DataSet("multi30k_en_de", "captions of pictures, English to German", _NEXT,
+                (_VOCABULARY, _LONGEST, _TEST)),
         DataSet("ucr", "a data set of the UCR archive of time series", _any,
                 (Argument("name", "string"),)),
-        DataSet("damped_sine", "a damped oscillation: the value after a window of it", _windows,
-                (Argument("window", "int", 4, 1), _LENGTH)),
-        DataSet("weather", "daily temperatures: the value after a window of them", _any,
-                (Argument("window", "int", 7, 1),)),
-        DataSet("mackey_glass", "the Mackey-Glass series, one step ahead", _FORECAST,
-                (Argument("tau", "int", 17, 1), _LENGTH)),
+        DataSet("damped_sine", "a damped oscillation, one step ahead", _FORECAST,
+                (_window(4), _length(1000))),
+        DataSet("weather", "monthly temperatures of the sea at the equator", _FORECAST,
+                (_window(12), _AHEAD)),
+        DataSet("sunspots", "the yearly number of sunspots", _FORECAST, (_window(11), _AHEAD)),
+        DataSet("etth1", "oil temperature of a transformer, hourly, from 7 series or its own",
+                _fixed(Column("real", None, seq=True), Column("real", (1,), seq=None)),
+                (_window(96), _AHEAD)),
+        DataSet("mackey_glass", "the Mackey-Glass series, `ahead` steps ahead", _FORECAST,
+                (Argument("tau", "int", 17, 1), _length(2000), _window(20), _AHEAD)),
         DataSet("narma", "a nonlinear moving average of noise", _FORECAST,
-                (Argument("order", "int", 10, 1), _LENGTH)),
-        DataSet("lorenz", "the Lorenz system, one step ahead", _fixed(_rows(3), Column("real", (3,), seq=None)),
-                (_LENGTH,)),
-        DataSet("csv", "columns of a CSV file of your own", _any, (Argument("path", "string"),)),
-        DataSet("npz", "arrays of a NumPy file of your own", _any, (Argument("path", "string"),)),
+                (Argument("order", "int", 10, 2), _length(2000), _window(0))),
+        DataSet("lorenz", "the Lorenz system, `ahead` steps ahead",
+                _fixed(_rows(3), Column("real", (3,), seq=None)),
+                (_length(2000), _window(20), _AHEAD)),
+        DataSet("csv", "columns of a CSV file of your own", _any, _PATH),
+        DataSet("npz", "arrays of a NumPy file of your own", _any, _PATH),
         DataSet("hf", "a data set of the Hugging Face hub", _any,
-                (Argument("name", "string"), Argument("split", "string", "train"))),
+                (Argument("name", "string"), Argument("config", "string", ""),
+                 Argument("columns", "string", ""), Argument("tokens", "string", "word"))),
     )
 }  # fmt: skip

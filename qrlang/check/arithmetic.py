@@ -8,7 +8,12 @@ from dataclasses import replace
 from qrlang.check.builder import add_angles, scale_angle
 from qrlang.check.constants import MAX_LIST, Wrong, arithmetic, function, is_number
 from qrlang.check.core import Elaborator
-from qrlang.check.observables import IDENTITY, add_observables, multiply_observables, scale_observable
+from qrlang.check.observables import (
+    IDENTITY,
+    add_observables,
+    multiply_observables,
+    scale_observable,
+)
 from qrlang.check.values import (
     POISON,
     Builtin,
@@ -45,12 +50,14 @@ def of_value(value: ir.Value) -> Tensor:
     return Tensor(value.type, value)
 
 
-def as_tensor(e: Elaborator, thing: object, at: ast.Node, what: str = "") -> Tensor | Pending | Poison:
+def as_tensor(
+    e: Elaborator, thing: object, at: ast.Node, what: str = ""
+) -> Tensor | Pending | Poison:
     """A number, list or value as a tensor of reals or bits; says what is wrong otherwise."""
     if isinstance(thing, (Tensor, Pending, Poison)):
         return thing
     if is_number(thing):
-        return constant(thing)  # type: ignore[arg-type]
+        return constant(thing)
     if isinstance(thing, tuple):
         parts = []
         for part in thing:
@@ -66,20 +73,26 @@ def as_tensor(e: Elaborator, thing: object, at: ast.Node, what: str = "") -> Ten
                 return POISON
             if t.type.shape != shape:
                 return e.error(
-                    "E0401", at, f"a list of values must have one shape: element 0 is "
+                    "E0401",
+                    at,
+                    f"a list of values must have one shape: element 0 is "
                     f"{parts[0].type}, element {k} is {t.type}",
                     help="use `concat(…)` to put values of several widths into one vector",
-                )  # fmt: skip
+                )
         if not e.fits((len(parts), *shape), at):
             return POISON
         elements = tuple(a for t in parts for a in elements_of(e, t))
         return Tensor(real(len(parts), *shape), None, elements)
     if isinstance(thing, (Observable, Probs, Readout)):
         return e.error(
-            "E0208", at, f"{describe(thing)} is not a number until it is read",
+            "E0208",
+            at,
+            f"{describe(thing)} is not a number until it is read",
             help="`read` takes what follows closely: `read Z(q[0])`, `read (Z(q[0]) * Z(q[1]))`",
-        )  # fmt: skip
-    return e.error("E0208", at, f"expected {what or 'a number or a tensor'}, found {describe(thing)}")
+        )
+    return e.error(
+        "E0208", at, f"expected {what or 'a number or a tensor'}, found {describe(thing)}"
+    )
 
 
 def numeric(e: Elaborator, t: Tensor, at: ast.Node) -> bool:
@@ -87,15 +100,19 @@ def numeric(e: Elaborator, t: Tensor, at: ast.Node) -> bool:
     kind = t.type.kind
     if t.type.seq:
         e.error(
-            "E0406", at, f"this is a whole sequence, {t.type}; one moment of it is needed",
+            "E0406",
+            at,
+            f"this is a whole sequence, {t.type}; one moment of it is needed",
             help="run a `step … in` over it, or use `last`, `mean`, `sum` or `max` of it",
-        )  # fmt: skip
+        )
         return False
     if kind in ("token", "class"):
         e.error(
-            "E0405", at, f"a {kind} is not a number: this is {t.type}",
+            "E0405",
+            at,
+            f"a {kind} is not a number: this is {t.type}",
             help="give it to an embedding first: `layer embed = embedding(64)`, then `embed(…)`",
-        )  # fmt: skip
+        )
         return False
     if kind in ("state", "unitary"):
         use = "`prepare … on q`" if kind == "state" else "`apply … to q`"
@@ -117,7 +134,7 @@ def negate(e: Elaborator, node: ast.Expr, x: object) -> object:
     if isinstance(x, (Poison, Pending)):
         return x
     if is_number(x):
-        return -x  # type: ignore[operator]
+        return -x
     if isinstance(x, Observable):
         return scale_observable(x, -1.0)
     t = as_tensor(e, x, node)
@@ -140,7 +157,7 @@ def binary(e: Elaborator, node: ast.Binary, a: object, b: object) -> object:
         return POISON
     if is_number(a) and is_number(b):
         try:
-            return arithmetic(op, a, b)  # type: ignore[arg-type]
+            return arithmetic(op, a, b)
         except Wrong as w:
             return e.error(w.code, node, w.message, help=w.help)
     if isinstance(a, str) and isinstance(b, str) and op == "+":
@@ -157,12 +174,16 @@ def binary(e: Elaborator, node: ast.Binary, a: object, b: object) -> object:
         for side, x in ((node.left, a), (node.right, b)):
             if not is_number(x):
                 return e.error(
-                    "E0303", side, f"`{op}` needs numbers known at compile time, found {describe(x)}"
+                    "E0303",
+                    side,
+                    f"`{op}` needs numbers known at compile time, found {describe(x)}",
                 )
     for thing in (a, b):
         if isinstance(thing, (bool, str, range, Definition, Builtin, Qubits)):
             return e.error(
-                "E0310", node, f"{describe(a)} and {describe(b)} can't be {NAME_OF.get(op, 'combined')}"
+                "E0310",
+                node,
+                f"{describe(a)} and {describe(b)} can't be {NAME_OF.get(op, 'combined')}",
             )
     if isinstance(a, Pending) or isinstance(b, Pending):
         return _pending(e, node, a, b)
@@ -197,10 +218,15 @@ def combine(
         from qrlang.diagnostics import Note
 
         return e.error(
-            "E0401", node, f"shapes don't match: {x.type} and {y.type}",
+            "E0401",
+            node,
+            f"shapes don't match: {x.type} and {y.type}",
             help="a scalar goes with any shape; otherwise both sides need the same",
-            notes=[Note(f"this is {x.type}", sides[0].span), Note(f"this is {y.type}", sides[1].span)],
-        )  # fmt: skip
+            notes=[
+                Note(f"this is {x.type}", sides[0].span),
+                Note(f"this is {y.type}", sides[1].span),
+            ],
+        )
     b = e.builder
     if not x.type.shape and not y.type.shape:
         affine = _affine(fn, b.angle(x), b.angle(y))
@@ -209,20 +235,18 @@ def combine(
         e.count_op(node)
         values, index, lifted = b.lifted((b.angle(x), b.angle(y)))
         return element(b.pointwise(fn, *values), index, lifted)
-    if x.value is None and y.value is None or (x.value is None and not y.type.shape):
+    if (x.value is None and y.value is None) or (x.value is None and not y.type.shape):
         # A list of scalars, and scalars or numbers: stay affine where it can be done.
         xs, ys = elements_of(e, x), elements_of(e, y)
-        if fn in ("add", "sub") or all(not a.terms for a in ys):
-            if fn in ("add", "sub", "mul", "div") and (len(ys) > 1 or len(xs) > 1):
-                size = max(len(xs), len(ys))
-                out = []
-                for i in range(size):
-                    affine = _affine(fn, xs[i % len(xs)], ys[i % len(ys)])
-                    if affine is None:
-                        break
-                    out.append(affine)
-                if len(out) == size:
-                    return Tensor(real(*(x.type.shape or y.type.shape)), None, tuple(out))
+        size = max(len(xs), len(ys))
+        out: list[ir.Angle] = []
+        for i in range(size):
+            affine = _affine(fn, xs[i % len(xs)], ys[i % len(ys)])
+            if affine is None:
+                break
+            out.append(affine)
+        if len(out) == size:
+            return Tensor(real(*(x.type.shape or y.type.shape)), None, tuple(out))
     if fn == "div" and not y.type.shape and _zero(y):
         return e.error("E0304", sides[1], "division by zero")
     e.count_op(node)
@@ -262,7 +286,7 @@ def pointwise(e: Elaborator, node: ast.Node, fn: str, x: object, at: ast.Node) -
         return x
     if is_number(x):
         try:
-            return function(fn, x)  # type: ignore[arg-type]
+            return function(fn, x)
         except Wrong as w:
             return e.error(w.code, node, w.message, help=w.help)
     t = as_tensor(e, x, at)
@@ -299,7 +323,7 @@ def _identity_times(e: Elaborator, x: object, at: ast.Node) -> Observable | None
     if isinstance(x, Observable):
         return x
     if is_number(x):
-        return scale_observable(IDENTITY, float(x))  # type: ignore[arg-type]
+        return scale_observable(IDENTITY, float(x))
     if isinstance(x, Tensor) and not x.type.shape and not x.type.seq and x.type.kind == "real":
         return Observable(((e.builder.angle(x), ()),))
     return None
@@ -313,7 +337,9 @@ def _observables(e: Elaborator, node: ast.Binary, a: object, b: object) -> objec
         if op == "*":
             product, problem = multiply_observables(a, b)
             if product is None:
-                return e.error("E0509", node, problem, help="an observable must be real (Hermitian)")
+                return e.error(
+                    "E0509", node, problem, help="an observable must be real (Hermitian)"
+                )
             return product
     elif op in ("*", "/"):
         obs, other, at = (a, b, node.right) if isinstance(a, Observable) else (b, a, node.left)
@@ -321,7 +347,7 @@ def _observables(e: Elaborator, node: ast.Binary, a: object, b: object) -> objec
             if is_number(other):
                 if op == "/" and not other:
                     return e.error("E0304", node, "division by zero")
-                x: float = float(other)  # type: ignore[arg-type]
+                x: float = float(other)
                 return scale_observable(obs, 1 / x if op == "/" else x)
             t = as_tensor(e, other, at)
             if not isinstance(t, Tensor):
@@ -338,6 +364,8 @@ def _observables(e: Elaborator, node: ast.Binary, a: object, b: object) -> objec
         if both[0] is not None and both[1] is not None:
             return add_observables(both[0], both[1], 1.0 if op == "+" else -1.0)
     return e.error(
-        "E0310", node, f"{describe(a)} and {describe(b)} can't be {NAME_OF.get(op, 'combined')}",
+        "E0310",
+        node,
+        f"{describe(a)} and {describe(b)} can't be {NAME_OF.get(op, 'combined')}",
         help="observables are multiplied by numbers and each other, and added",
-    )  # fmt: skip
+    )

@@ -23,13 +23,19 @@ def attend(e: Elaborator, layer: Layer, node: ast.Call) -> object:
         return POISON
     for name, (arg, _) in args.named.items():
         if name not in ("over", "values"):
-            return e.error("E0302", arg, f"an attention has no argument `{name}`",
-                           help="it has a query, `over:` and `values:`")  # fmt: skip
+            return e.error(
+                "E0302",
+                arg,
+                f"an attention has no argument `{name}`",
+                help="it has a query, `over:` and `values:`",
+            )
     if "over" not in args.named:
         return e.error(
-            "E0301", node, f"`{layer.name}` needs `over:`, the sequence it looks at",
+            "E0301",
+            node,
+            f"`{layer.name}` needs `over:`, the sequence it looks at",
             help=f"`{layer.name}(query, over: encoder.keys)`",
-        )  # fmt: skip
+        )
     if not args.positional:
         return e.error("E0301", node, f"`{layer.name}` needs a query before `over:`")
     queries = []
@@ -80,18 +86,26 @@ def _looked_at(e: Elaborator, thing: object, at: ast.Node) -> Tensor | Poison:
     if isinstance(thing, Tensor) and thing.type.kind == "real":
         if thing.type.seq and len(thing.type.shape) <= 1:
             if not thing.type.shape:
-                return e.error("E0401", at, f"the keys of an attention are vectors, found {thing.type}")
+                return e.error(
+                    "E0401", at, f"the keys of an attention are vectors, found {thing.type}"
+                )
             return thing
         if not thing.type.seq and len(thing.type.shape) == 2:
             return thing
     if isinstance(thing, Tensor) and thing.type.kind in ("token", "class"):
-        return e.error("E0405", at, f"{thing.type} has no vectors to look at",
-                       help="look at what a recurrence emits: `emit keys = read z`")  # fmt: skip
+        return e.error(
+            "E0405",
+            at,
+            f"{thing.type} has no vectors to look at",
+            help="look at what a recurrence emits: `emit keys = read z`",
+        )
     return e.error(
-        "E0406", at, "an attention looks over a sequence of vectors, or a window real[k, m], found "
+        "E0406",
+        at,
+        "an attention looks over a sequence of vectors, or a window real[k, m], found "
         + describe(thing),
         help="a recurrence gives one: `emit keys = read z`, then `over: encoder.keys`",
-    )  # fmt: skip
+    )
 
 
 def _weights(
@@ -103,10 +117,11 @@ def _weights(
     if kind in ("dot", "scaled"):
         if q != k:
             e.error(
-                "E0401", at, f"`{kind}` needs query and keys of one width: the query has {q} numbers, "
-                f"a key {k}",
+                "E0401",
+                at,
+                f"`{kind}` needs query and keys of one width: the query has {q} numbers, a key {k}",
                 help="`bilinear` and `additive` take different widths",
-            )  # fmt: skip
+            )
             return None
         return ()
     if kind == "bilinear":
@@ -141,17 +156,25 @@ def _scored(
     fresh, e.fresh = e.fresh, set()
     name = circuit.name if isinstance(circuit, Layer) else layer.name
     score = run_circuit(
-        e, inner, name, layer.frozen, node,
+        e,
+        inner,
+        name,
+        layer.frozen,
+        node,
         [(node, of_value(query)), (node, of_value(item))],
-    )  # fmt: skip
+    )
     e.fresh = fresh
     if not isinstance(score, Tensor):
         b.close()
         return POISON
     if score.type.count != 1 or score.type.seq:
         b.close()
-        return e.error("E0409", layer.span, f"the score of `{inner.item.name}` is {score.type}, not one number",
-                       help="return one number: `return read Z(q[0])`")  # fmt: skip
+        return e.error(
+            "E0409",
+            layer.span,
+            f"the score of `{inner.item.name}` is {score.type}, not one number",
+            help="return one number: `return read Z(q[0])`",
+        )
     number = b.real_whole(Tensor(real(), score.value, score.elements))
     b.close()
     scores = b.value(seq(real()), "scores")
@@ -174,10 +197,16 @@ def _window(
     rows, k = keys.type.shape
     q = query.type.count
     if values.type.shape[0] != rows:
-        return e.error("E0401", node, f"`over` has {rows} rows, `values` has {values.type.shape[0]}")
+        return e.error(
+            "E0401", node, f"`over` has {rows} rows, `values` has {values.type.shape[0]}"
+        )
     if kind == "scored":
-        return e.error("E0208", node, "`scored` looks over a sequence, not over a window",
-                       help="use `additive`, `bilinear`, `scaled` or `dot`")  # fmt: skip
+        return e.error(
+            "E0208",
+            node,
+            "`scored` looks over a sequence, not over a window",
+            help="use `additive`, `bilinear`, `scaled` or `dot`",
+        )
     if not same_width(e, layer, node, (q, k)):
         return POISON
     weights = _weights(e, layer, node, q, k, node)
@@ -199,9 +228,9 @@ def _window(
     else:
         if kind == "bilinear":
             w = b.weight(e.weights.tensors[weights[0]])
-            query = b.matmul(query, w)
+            query = b.reshape(b.matmul(b.reshape(query, (1, q)), w), (k,))
         score = b.matmul(matrix, query)
         if kind == "scaled":
             score = b.pointwise("mul", b.const((1 / math.sqrt(k),)), score)
-    out = b.matmul(b.softmax(score), b.real_whole(values))
-    return of_value(out)
+    found = b.matmul(b.reshape(b.softmax(score), (1, rows)), b.real_whole(values))
+    return of_value(b.reshape(found, values.type.shape[1:]))

@@ -216,9 +216,7 @@ class Builder:
                 if len(indices) == x.type.count and indices == tuple(range(len(indices))):
                     return self.reshape(x, t.type.shape)
                 return self.gather(x, indices, t.type.shape)
-        return self.reshape(
-            self.concat(tuple(self.scalar(a) for a in elements)), t.type.shape
-        )
+        return self.reshape(self.concat(tuple(self.scalar(a) for a in elements)), t.type.shape)
 
     def real_whole(self, t: Tensor) -> ir.Value:
         if t.value is None and t.type.kind == "bit":
@@ -322,10 +320,15 @@ def finish(block: Block) -> tuple[ir.Op, ...]:
         if isinstance(op, LoopDraft):
             ops.append(
                 ir.Loop(
-                    op.name, op.items, tuple(op.carries), finish(op.body), tuple(op.emits),
-                    op.extra, op.flag,
+                    op.name,
+                    op.items,
+                    tuple(op.carries),
+                    finish(op.body),
+                    tuple(op.emits),
+                    op.extra,
+                    op.flag,
                 )
-            )  # fmt: skip
+            )
         elif isinstance(op, Freeing):
             if op.qubits:
                 ops.append(ir.Free(tuple(op.qubits)))

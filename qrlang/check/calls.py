@@ -30,6 +30,7 @@ from qrlang.check.values import (
 )
 from qrlang.diagnostics import Note
 from qrlang.ir.functions import FUNCTIONS as POINTWISE
+from qrlang.source import Span
 from qrlang.syntax import ast
 
 
@@ -58,9 +59,11 @@ def evaluate(e: Elaborator, node: ast.Call | ast.Gate | ast.Train) -> Args | Non
         if arg.name is None:
             if named:
                 e.error(
-                    "E0302", arg, "an argument without a name after one with a name",
+                    "E0302",
+                    arg,
+                    "an argument without a name after one with a name",
                     help="named arguments come last",
-                )  # fmt: skip
+                )
                 good = False
             positional.append((arg.value, value))
         elif arg.name in named:
@@ -90,35 +93,51 @@ def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
 
 def _nameless(e: Elaborator, thing: LayerSpec, node: ast.Call, args: Args) -> object:
     return e.error(
-        "E0608", node.func, "a layer has weights, so it needs a name before it is called",
+        "E0608",
+        node.func,
+        "a layer has weights, so it needs a name before it is called",
         help="declare it: `layer f = …`, then `f(…)`",
-    )  # fmt: skip
+    )
 
 
 def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) -> object:
     """`xs(2)`, `each_z(memory)`, `vqc(4)`, `vqc(4)(v)`, `tfim(J, h)`, `su2_ring(layers)`."""
     given = [v for _, v in args.positional]
     kind = d.kind
-    if kind == "readout" or (kind == "Hamiltonian" and any(isinstance(v, Qubits) for v in given)):
-        if given and all(isinstance(v, Qubits) for v in given):
-            return observe(e, d, node, args)
+    on_qubits = bool(given) and all(isinstance(v, Qubits) for v in given)
+    if kind in ("readout", "Hamiltonian") and on_qubits:
+        return observe(e, d, node, args)
+    if not node.args and getattr(d.item, "values", ()) and d.params is None:
+        params = default_params(e, d, node)  # `f()(x)`
+        return POISON if params is None else replace(d, params=params)
     if kind == "Hamiltonian":
         assert isinstance(d.item, ast.Hamiltonian)
-        if d.item.values and d.values is None and (d.params is not None or not d.item.params
-                                                   or _run_time(args)):  # fmt: skip
-            return replace(d, values=tuple(given)) if not args.named else e.error(
-                "E0302", node, "the values of a Hamiltonian have no names here",
-                help="give them in order",
-            )  # fmt: skip
+        if (
+            d.item.values
+            and d.values is None
+            and (d.params is not None or not d.item.params or _run_time(args))
+        ):
+            return (
+                replace(d, values=tuple(given))
+                if not args.named
+                else e.error(
+                    "E0302",
+                    node,
+                    "the values of a Hamiltonian have no names here",
+                    help="give them in order",
+                )
+            )
     if kind == "circuit" and (d.params is not None or not d.item.params or _run_time(args)):
         from qrlang.check.circuits import call_unbound
 
         return call_unbound(e, d, node, args)
     if d.params is not None:
         return e.error(
-            "E0301", node, f"`{d.item.name}` has its parameters already",
+            "E0301",
+            node,
+            f"`{d.item.name}` has its parameters already",
             notes=[_declared(d)],
-        )  # fmt: skip
+        )
     params = bind_params(e, d.item.params, d, node, args)
     return POISON if params is None else replace(d, params=params)
 
@@ -136,10 +155,8 @@ def _declared(d: Definition) -> Note:
     return Note(f"`{d.item.name}` is declared here", header(d.item))
 
 
-def header(item: ast.Node):  # type: ignore[no-untyped-def]
+def header(item: ast.Node) -> Span:
     """The first line of an item: what to point at."""
-    from qrlang.source import Span
-
     span = item.span
     text = span.text
     end = len(text.split("\n", 1)[0].rstrip().removesuffix("{").rstrip())
@@ -148,8 +165,18 @@ def header(item: ast.Node):  # type: ignore[no-untyped-def]
 
 # --- parameters known at compile time ---
 
-PARAMETER_TYPES = ("int", "real", "bool", "string", "ansatz", "readout", "circuit", "hamiltonian",
-                   "activation", "layer")  # fmt: skip
+PARAMETER_TYPES = (
+    "int",
+    "real",
+    "bool",
+    "string",
+    "ansatz",
+    "readout",
+    "circuit",
+    "hamiltonian",
+    "activation",
+    "layer",
+)
 
 
 def fits_parameter(type_name: str, value: object) -> object:
@@ -158,7 +185,7 @@ def fits_parameter(type_name: str, value: object) -> object:
         case "int":
             return value if isinstance(value, int) and not isinstance(value, bool) else None
         case "real":
-            return float(value) if is_number(value) else None  # type: ignore[arg-type]
+            return float(value) if is_number(value) else None
         case "bool":
             return value if isinstance(value, bool) else None
         case "string":
@@ -177,7 +204,9 @@ def fits_parameter(type_name: str, value: object) -> object:
 
 
 def is_activation(value: object) -> bool:
-    return isinstance(value, Builtin) and value.name in POINTWISE and POINTWISE[value.name].args == 1
+    return (
+        isinstance(value, Builtin) and value.name in POINTWISE and POINTWISE[value.name].args == 1
+    )
 
 
 def bind_params(
@@ -195,10 +224,12 @@ def bind_params(
         if len(args.positional) > len(params):
             extra = args.positional[len(params)][0]
             e.error(
-                "E0301", extra, f"`{item.name}` takes {plural(len(params), 'parameter')}, "
+                "E0301",
+                extra,
+                f"`{item.name}` takes {plural(len(params), 'parameter')}, "
                 f"found {len(args.positional)}",
                 notes=[_declared(d)],
-            )  # fmt: skip
+            )
             good = False
         for p, (at, value) in zip(params, args.positional, strict=False):
             given[p.name] = (at, value)
@@ -208,11 +239,13 @@ def bind_params(
                 good = False
             elif all(p.name != name for p in params):
                 e.error(
-                    "E0302", arg, f"`{item.name}` has no parameter `{name}`",
+                    "E0302",
+                    arg,
+                    f"`{item.name}` has no parameter `{name}`",
                     help=did_you_mean(name, [p.name for p in params])
                     or (f"it has {', '.join(p.name for p in params)}" if params else ""),
                     notes=[_declared(d)],
-                )  # fmt: skip
+                )
                 good = False
             else:
                 given[name] = (arg.value, value)
@@ -221,16 +254,18 @@ def bind_params(
     inside = Scope(d.module)
     for p in params:
         if p.name in given:
-            at, value = given[p.name]
+            where, value = given[p.name]
             fitted = fits_parameter(p.type.name, value)
             if isinstance(value, Poison):
                 good = False
             elif fitted is None:
                 e.error(
-                    "E0312", at, f"`{p.name}` of `{item.name}` is {_article(p.type.name)}, "
+                    "E0312",
+                    where,
+                    f"`{p.name}` of `{item.name}` is {_article(p.type.name)}, "
                     f"found {describe(value)}",
                     notes=[Note(f"`{p.name}` is declared here", p.span)],
-                )  # fmt: skip
+                )
                 good = False
             value = POISON if fitted is None else fitted
         elif p.default is not None:
@@ -242,10 +277,12 @@ def bind_params(
                 good = False
         else:
             e.error(
-                "E0301", node, f"`{item.name}` needs `{p.name}`, {_article(p.type.name)}",
+                "E0301",
+                node,
+                f"`{item.name}` needs `{p.name}`, {_article(p.type.name)}",
                 help=f"give it: `{item.name}({p.name}: …)`",
                 notes=[Note(f"`{p.name}` is declared here", p.span)],
-            )  # fmt: skip
+            )
             good = False
             value = POISON
         values[p.name] = inside.names[p.name] = value
@@ -279,18 +316,22 @@ def bind_registers(
     if len(operands) != len(registers):
         names = ", ".join(r.name for r in registers)
         e.error(
-            "E0503", node, f"`{d.item.name}` acts on {plural(len(registers), 'register')} ({names}), "
+            "E0503",
+            node,
+            f"`{d.item.name}` acts on {plural(len(registers), 'register')} ({names}), "
             f"found {len(operands)}",
             notes=[_declared(d)],
-        )  # fmt: skip
+        )
         return False
     every = [q for o in operands for q in o.qubits]
     if len(set(every)) != len(every):
         twice = next(q for q in every if every.count(q) > 1)
         e.error(
-            "E0501", node, f"`{d.item.name}` is given {qubit_name(e, twice)} twice",
+            "E0501",
+            node,
+            f"`{d.item.name}` is given {qubit_name(e, twice)} twice",
             help="a qubit can't be copied: give each once",
-        )  # fmt: skip
+        )
         return False
     for r, given in zip(registers, operands, strict=True):
         width = len(given.qubits)
@@ -307,10 +348,13 @@ def bind_registers(
         if size != width:
             shown = r.size.span.text if r.size is not None else "1"
             e.error(
-                "E0503", node, f"`{r.name}` of `{d.item.name}` has {size} qubits here"
-                + (f" ({shown})" if shown != str(size) else "") + f", found {width}",
+                "E0503",
+                node,
+                f"`{r.name}` of `{d.item.name}` has {size} qubits here"
+                + (f" ({shown})" if shown != str(size) else "")
+                + f", found {width}",
                 notes=[Note(f"`{r.name}` is declared here", r.span)],
-            )  # fmt: skip
+            )
             return False
         scope.names[r.name] = given
     return True
@@ -340,7 +384,7 @@ def wanting(e: Elaborator, node: ast.Expr, count: int | None) -> object:
 def bind_values(
     e: Elaborator, d: Definition, scope: Scope, node: ast.Node, args: tuple[ast.Arg, ...]
 ) -> bool:
-    """`with` values of an ansatz, arguments of a circuit: evaluated, matched and given their shape."""
+    """`with` values of an ansatz, arguments of a circuit: evaluated, matched, and shaped."""
     item = d.item
     assert isinstance(item, (ast.Ansatz, ast.Hamiltonian, ast.Circuit))
     given = match_values(e, d, node, args)
@@ -383,17 +427,22 @@ def match_values(
         name = arg.name or (names[k] if k < len(names) else None)
         if name is None:
             e.error(
-                "E0301", arg, f"`{item.name}` takes {plural(len(names), 'value')}"
-                + (f" ({', '.join(names)})" if names else "") + f", found {len(args)}",
+                "E0301",
+                arg,
+                f"`{item.name}` takes {plural(len(names), 'value')}"
+                + (f" ({', '.join(names)})" if names else "")
+                + f", found {len(args)}",
                 notes=[_declared(d)],
-            )  # fmt: skip
+            )
             return None
         if name not in names:
             e.error(
-                "E0302", arg, f"`{item.name}` has no value `{name}`",
+                "E0302",
+                arg,
+                f"`{item.name}` has no value `{name}`",
                 help=did_you_mean(name, names) or f"it has {', '.join(names)}",
                 notes=[_declared(d)],
-            )  # fmt: skip
+            )
             return None
         if name in given:
             e.error("E0302", arg, f"`{name}` is given twice")
@@ -402,10 +451,12 @@ def match_values(
     missing = [n for n in names if n not in given]
     if missing:
         e.error(
-            "E0301", node, f"`{item.name}` needs {', '.join(f'`{m}`' for m in missing)}",
+            "E0301",
+            node,
+            f"`{item.name}` needs {', '.join(f'`{m}`' for m in missing)}",
             help=f"give the values: `{item.name}({', '.join(names)})`",
             notes=[_declared(d)],
-        )  # fmt: skip
+        )
         return None
     return given
 
@@ -434,9 +485,16 @@ def bind_value(
     if not isinstance(t, Tensor):
         return False
     if shape.kind in ("token", "class", "state", "unitary"):
-        if t.type.kind != shape.kind or t.type.seq or (shape.size is not None and t.type.size != shape.size):
+        if (
+            t.type.kind != shape.kind
+            or t.type.seq
+            or (shape.size is not None and t.type.size != shape.size)
+        ):
             e.error(
-                "E0409", at, f"`{p.name}` of `{name}` is {shape}, found {t.type}", notes=[declared_here]
+                "E0409",
+                at,
+                f"`{p.name}` of `{name}` is {shape}, found {t.type}",
+                notes=[declared_here],
             )
             return False
         scope.names[p.name] = t
@@ -456,19 +514,26 @@ def bind_value(
 
 
 def _wrong_count(
-    e: Elaborator, d: Definition, p: ast.ValueParam, shape: Declared, at: ast.Node, t: Tensor,
+    e: Elaborator,
+    d: Definition,
+    p: ast.ValueParam,
+    shape: Declared,
+    at: ast.Node,
+    t: Tensor,
     declared_here: Note,
-) -> None:  # fmt: skip
+) -> None:
     count = prod(t.type.shape)
     expected = shape.count
     name = d.item.name
     written = p.type.span.text
     if isinstance(d.item, ast.Circuit):
         e.error(
-            "E0409", at, f"`{p.name}` of `{name}` is {shape}, found {t.type}",
+            "E0409",
+            at,
+            f"`{p.name}` of `{name}` is {shape}, found {t.type}",
             help="a layer between them makes the width right: `layer f = linear(…)`",
             notes=[declared_here],
-        )  # fmt: skip
+        )
         return
     help = ""
     if expected is not None and count == 1 and d.item.params and t.value is None:
@@ -477,15 +542,26 @@ def _wrong_count(
             f"`{name}({at.span.text})(…)`"
         )
     e.error(
-        "E0403", at, f"`{name}` takes {expected if expected is not None else written} "
+        "E0403",
+        at,
+        f"`{name}` takes {expected if expected is not None else written} "
         f"{'angle' if p.type.name == 'angle' else 'number'}{'' if expected == 1 else 's'} for "
         f"`{p.name}`, found {count}",
         label=f"{t.type}",
-        help=help or (f"a controller infers its width: `controller steer = mlp(64)`"
-                      if p.type.name == "angle" else ""),
-        notes=[Note(f"`{p.name}` is declared here as {written}"
-                    + (f" = {expected} numbers" if expected is not None else ""), p.span)],
-    )  # fmt: skip
+        help=help
+        or (
+            "a controller infers its width: `controller steer = mlp(64)`"
+            if p.type.name == "angle"
+            else ""
+        ),
+        notes=[
+            Note(
+                f"`{p.name}` is declared here as {written}"
+                + (f" = {expected} numbers" if expected is not None else ""),
+                p.span,
+            )
+        ],
+    )
 
 
 # --- readouts and Hamiltonians ---
@@ -519,16 +595,18 @@ def observed(
     if isinstance(item, ast.Hamiltonian) and item.values:
         if d.values is None:
             return e.error(
-                "E0301", node, f"`{item.name}` needs its values: "
-                + ", ".join(f"`{p.name}`" for p in item.values),
+                "E0301",
+                node,
+                f"`{item.name}` needs its values: " + ", ".join(f"`{p.name}`" for p in item.values),
                 notes=[_declared(d)],
-            )  # fmt: skip
+            )
         if len(d.values) != len(item.values):
             return e.error(
-                "E0301", node, f"`{item.name}` takes {plural(len(item.values), 'value')}, "
-                f"found {len(d.values)}",
+                "E0301",
+                node,
+                f"`{item.name}` takes {plural(len(item.values), 'value')}, found {len(d.values)}",
                 notes=[_declared(d)],
-            )  # fmt: skip
+            )
         shapes = [declared_in(e, item.name, p.type, scope, node) for p in item.values]
         for p, shape, value in zip(item.values, shapes, d.values, strict=True):
             if shape is None or not bind_value(e, d, scope, p, shape, node, value):
@@ -562,21 +640,27 @@ def readable(e: Elaborator, thing: object, at: ast.Node, hamiltonian: bool = Fal
             if isinstance(found, Poison):
                 return POISON
             if isinstance(found, Probs):
-                return e.error("E0208", at, "a distribution can't be an element of a readout",
-                               help="read it on its own: `read probs(q)`")  # fmt: skip
+                return e.error(
+                    "E0208",
+                    at,
+                    "a distribution can't be an element of a readout",
+                    help="read it on its own: `read probs(q)`",
+                )
             out.extend(found) if isinstance(found, tuple) else out.append(found)
         if not out:
             return e.error("E0311", at, "an empty readout")
         return tuple(out)
     if isinstance(thing, Definition) and thing.kind in ("readout", "Hamiltonian"):
         return e.error(
-            "E0208", at, f"{describe(thing)} is of a register, and this names none",
+            "E0208",
+            at,
+            f"{describe(thing)} is of a register, and this names none",
             help=f"`{thing.item.name}(q)`",
-        )  # fmt: skip
+        )
     what = "an observable" if hamiltonian else "a readout"
     help = "observables are made of `X(q[i])`, `Y(q[i])`, `Z(q[i])` and `I`"
     if isinstance(thing, Qubits):
-        help = "a register is read through a readout: `read each_z(q)`, `read Z(q[0])`, `read probs(q)`"
+        help = "a register is read by a readout: `read each_z(q)`, `read Z(q[0])`, `read probs(q)`"
     elif isinstance(thing, (Tensor, Pending)):
         help = "it is a value already: leave `read` out" if not hamiltonian else help
     return e.error("E0208", at, f"expected {what}, found {describe(thing)}", help=help)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from qrlang.check import elaborate
@@ -48,10 +50,18 @@ def check_file(
     source = file.source
     wrong = [d.span.start for d in found if d.severity == "error" and d.span.source is source]
     for item in file.items:
-        if isinstance(item, ast.Model) and any(item.span.start <= at < item.span.end for at in wrong):
+        if isinstance(item, ast.Model) and any(
+            item.span.start <= at < item.span.end for at in wrong
+        ):
             checker.models.pop(item.name, None)
-    found.sort(key=lambda d: (d.span.source is not source, d.span.source.name, d.span.start, d.code))
+    found.sort(
+        key=lambda d: (d.span.source is not source, d.span.source.name, d.span.start, d.code)
+    )
     return Checked(file, checker.models, tuple(checker.trains)), tuple(found)
+
+
+Block = tuple[ast.Train, dict[str, object], dict[str, object]]
+"""A train block, its arguments for the model, its settings."""
 
 
 class _Checker:
@@ -79,11 +89,10 @@ class _Checker:
     def too_deep(self) -> None:
         node = self.current
         span = head(node) if node is not None else Span(self.file.source, 0, 0)
-        try:
-            self.report.error("E0307", span, "this is nested too deeply",
-                              help="give parts of it names")  # fmt: skip
-        except TooManyErrors:
-            pass
+        with contextlib.suppress(TooManyErrors):
+            self.report.error(
+                "E0307", span, "this is nested too deeply", help="give parts of it names"
+            )
 
     def run(self) -> None:
         self.library.follow(self.module, self._broken_use)
@@ -93,7 +102,7 @@ class _Checker:
         trains = [i for i in self.file.items if isinstance(i, ast.Train)]
         by_name = {i.name: i for i in reversed(items)}
         self._unknown_settings(items)
-        blocks: dict[str, list[tuple[ast.Train, dict[str, Setting], dict[str, object]]]] = {}
+        blocks: dict[str, list[Block]] = {}
         for train in trains:
             self._train(train, by_name, blocks)
         for item in items:
@@ -113,7 +122,8 @@ class _Checker:
                 elif isinstance(definition, (ast.Const, ast.AnsatzBinding)):
                     self.current = definition
                     e = self._elaborator()
-                    e.module_thing(self.module, definition.name)
+                    with suppress(Abort):  # a limit: it has been reported
+                        e.module_thing(self.module, definition.name)
         if not self.report.failed and not any(d.severity == "error" for d in self.drawn_in()):
             forgotten(resolver)
 
@@ -135,10 +145,12 @@ class _Checker:
         for name in self.settings:
             if name not in names and items:
                 self.report.error(
-                    "E0908", name_span(items[0], items[0].name), f"no model has a parameter `{name}`",
+                    "E0908",
+                    name_span(items[0], items[0].name),
+                    f"no model has a parameter `{name}`",
                     help=did_you_mean(name, names)
                     or ("parameters are " + ", ".join(sorted(names)) if names else ""),
-                )  # fmt: skip
+                )
 
     def _given(self, item: ast.Model) -> dict[str, object] | None:
         """What `--set` says about this model's parameters."""
@@ -151,9 +163,10 @@ class _Checker:
                 fitted = fits_parameter(p.type.name, value)
                 if fitted is None:
                     self.report.error(
-                        "E0312", p.span, f"`{p.name}` is of type {p.type.name}, but is set to "
-                        f"{describe(value)}",
-                    )  # fmt: skip
+                        "E0312",
+                        p.span,
+                        f"`{p.name}` is of type {p.type.name}, but is set to {describe(value)}",
+                    )
                     return None
                 found[p.name] = fitted
         return found
@@ -164,17 +177,19 @@ class _Checker:
         self,
         item: ast.Train,
         models: Mapping[str, ast.Model],
-        blocks: dict[str, list[tuple[ast.Train, dict[str, Setting], dict[str, object]]]],
+        blocks: dict[str, list[Block]],
     ) -> None:
         self.current = item
         e = self._elaborator()
         model = models.get(item.model)
         if model is None:
             e.error(
-                "E0201", name_span(item, item.model), f"there is no model `{item.model}` in this file",
+                "E0201",
+                name_span(item, item.model),
+                f"there is no model `{item.model}` in this file",
                 help=did_you_mean(item.model, models),
-            )  # fmt: skip
-        args: dict[str, Setting] = {}
+            )
+        args: dict[str, object] = {}
         good = model is not None
         for k, arg in enumerate(item.args):
             value = e.eval(arg.value)
@@ -185,27 +200,39 @@ class _Checker:
             p = next((p for p in model.params if p.name == name), None)
             if p is None:
                 e.error(
-                    "E0302", arg, f"`{item.model}` has no parameter `{name}`" if name
+                    "E0302",
+                    arg,
+                    f"`{item.model}` has no parameter `{name}`"
+                    if name
                     else f"`{item.model}` takes {len(model.params)} parameters",
                     help=did_you_mean(name, [p.name for p in model.params]),
-                )  # fmt: skip
+                )
                 good = False
                 continue
             fitted = fits_parameter(p.type.name, value)
             if fitted is None:
-                e.error("E0312", arg.value, f"`{name}` of `{item.model}` is of type {p.type.name}, "
-                        f"found {describe(value)}")  # fmt: skip
+                e.error(
+                    "E0312",
+                    arg.value,
+                    f"`{name}` of `{item.model}` is of type {p.type.name}, found {describe(value)}",
+                )
                 good = False
                 continue
-            args[name] = fitted  # type: ignore[assignment]
+            args[name] = fitted
         found = TrainChecker(e, item).settings()
         if not good or found is None:
             return
         if "data" not in found:
-            e.error("E0901", head(item), "a train block needs `data`",
-                    help="`data = mnist_rows`, or a file of your own: `data = \"mine.csv\"`")  # fmt: skip
+            e.error(
+                "E0901",
+                head(item),
+                "a train block needs `data`",
+                help='`data = mnist_rows`, or a file of your own: `data = "mine.csv"`',
+            )
             return
-        plain = {k: v for k, v in args.items() if isinstance(v, (int, float, bool, str))}
+        plain: dict[str, Setting] = {
+            k: v for k, v in args.items() if isinstance(v, (int, float, bool, str))
+        }
         self.trains.append(train_block(item, plain, found))
         blocks.setdefault(item.model, []).append((item, args, found))
 
@@ -214,14 +241,15 @@ class _Checker:
     def _model(
         self,
         item: ast.Model,
-        blocks: list[tuple[ast.Train, dict[str, Setting], dict[str, object]]],
+        blocks: list[Block],
     ) -> None:
         given = self._given(item)
         if given is None:
             return
         done: list[tuple[dict[str, object], Attempt]] = []
         e = self._elaborator()
-        for train, args, settings in blocks or [(None, {}, {})]:
+        rounds: list[tuple[ast.Train | None, dict[str, object], dict[str, object]]] = [*blocks]
+        for train, args, settings in rounds or [(None, {}, {})]:
             values: dict[str, object] = {**args, **given}
             values = {**bound_by_data(item, settings, values), **values}
             attempt = next((a for v, a in done if v == values), None)
@@ -232,7 +260,9 @@ class _Checker:
                     self.used |= {id(d) for d in attempt.elaborator.inlined}
             at = item.span
             if any(
-                d.severity == "error" and d.span.source is at.source and at.start <= d.span.start < at.end
+                d.severity == "error"
+                and d.span.source is at.source
+                and at.start <= d.span.start < at.end
                 for d in self.report.diagnostics
             ):
                 continue
@@ -244,9 +274,11 @@ class _Checker:
             loss = settings.get("loss")
             node = next((s.value for s in train.settings if s.name == "loss"), None)
             check_loss(
-                e, attempt, loss[0] if isinstance(loss, tuple) else None,
+                e,
+                attempt,
+                loss[0] if isinstance(loss, tuple) else None,
                 node.span if node is not None and isinstance(loss, tuple) else None,
-            )  # fmt: skip
+            )
         checked = done[0][1].checked
         if checked is not None:
             assumed = done[0][1].assumed

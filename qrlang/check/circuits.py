@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qrlang.check.arithmetic import as_tensor, viewed
+from collections.abc import Sequence
+
+from qrlang.check.arithmetic import as_tensor, viewed, want
 from qrlang.check.calls import (
     Args,
     bind_value,
@@ -54,10 +56,12 @@ def call_unbound(e: Elaborator, d: Definition, node: ast.Call, args: Args) -> ob
     for statement in d.item.body:
         if isinstance(statement, (ast.Param, ast.Layer)):
             return e.error(
-                "E0608", node, f"`{d.item.name}` has weights, so it needs a name before it is called",
+                "E0608",
+                node,
+                f"`{d.item.name}` has weights, so it needs a name before it is called",
                 help=f"declare `layer f = {d.item.name}(…)`, then call `f(…)`",
                 notes=[Note("a weight is declared here", statement.span)],
-            )  # fmt: skip
+            )
     params = default_params(e, d, node)
     if params is None:
         return POISON
@@ -77,21 +81,27 @@ def run_circuit(
     name: str,
     frozen: bool,
     node: ast.Node,
-    values: list[tuple[ast.Node, object]] | list[tuple[ast.Expr, object]],
+    values: Sequence[tuple[ast.Node, object]],
 ) -> object:
     """Inlines a circuit: its qubits, gates and readouts, in a space of their own."""
     item = d.item
     assert isinstance(item, ast.Circuit)
     if e.in_if:
-        return e.error("E0609", node, "a circuit can't be called inside `if` on a measured bit",
-                       help="call it before, and choose by `where(bit, a, b)`")  # fmt: skip
+        return e.error(
+            "E0609",
+            node,
+            "a circuit can't be called inside `if` on a measured bit",
+            help="call it before, and choose by `where(bit, a, b)`",
+        )
     scope = Scope(d.module)
     scope.names.update(d.params or {})
     if len(values) != len(item.values):
         return e.error(
-            "E0301", node, f"`{item.name}` takes {len(item.values)} values, found {len(values)}",
+            "E0301",
+            node,
+            f"`{item.name}` takes {len(item.values)} values, found {len(values)}",
             notes=[Note("declared here", header(item))],
-        )  # fmt: skip
+        )
     good = True
     for p, (at, thing) in zip(item.values, values, strict=True):
         shape = declared_in(e, item.name, p.type, scope, node)
@@ -101,8 +111,15 @@ def run_circuit(
     frame = e.frame(node, item.name)
     place = e.place_of(node)
     saved = (
-        e.scope, e.region, e.prefix, e.place, e.result, e.in_for, e.last_loop, e.register_prefix
-    )  # fmt: skip
+        e.scope,
+        e.region,
+        e.prefix,
+        e.place,
+        e.result,
+        e.in_for,
+        e.last_loop,
+        e.register_prefix,
+    )
     count = e.calls[name] = e.calls.get(name, 0) + 1
     e.scope, e.region, e.prefix, e.place, e.result = scope, "circuit", name + ".", place, None
     e.in_for, e.last_loop = 0, None
@@ -113,12 +130,14 @@ def run_circuit(
     e.endings.append(freeing)
     try:
         e.block(item.body)
-        result = e.result
+        result: object = e.result
         if result is None:
             result = e.error(
-                "E0605", header(item), f"the circuit `{item.name}` returns nothing",
+                "E0605",
+                header(item),
+                f"the circuit `{item.name}` returns nothing",
                 help="end it with `return read …`",
-            )  # fmt: skip
+            )
         result = _checked_result(e, item, result)
     finally:
         e.endings.pop()
@@ -126,8 +145,15 @@ def run_circuit(
         e.circuit_frozen.pop()
         e.active.pop()
         (
-            e.scope, e.region, e.prefix, e.place, e.result, e.in_for, e.last_loop, e.register_prefix
-        ) = saved  # fmt: skip
+            e.scope,
+            e.region,
+            e.prefix,
+            e.place,
+            e.result,
+            e.in_for,
+            e.last_loop,
+            e.register_prefix,
+        ) = saved
     if freeing.qubits:
         e.builder.quantum(freeing)  # type: ignore[arg-type]
     return result
@@ -138,8 +164,6 @@ def _checked_result(e: Elaborator, item: ast.Circuit, result: object) -> object:
         if isinstance(result, Pending) and item.result is not None:
             expected = declared(e, item.result)
             if expected is not None and expected.known:
-                from qrlang.check.arithmetic import want
-
                 want(e, result, expected.dims(), item.result)
         return POISON if isinstance(result, Poison) else result
     t = as_tensor(e, result, item)
@@ -156,7 +180,8 @@ def _checked_result(e: Elaborator, item: ast.Circuit, result: object) -> object:
         return t
     returned = next((s for s in item.body if isinstance(s, ast.Return)), None)
     return e.error(
-        "E0409", returned.value if returned is not None else item,
+        "E0409",
+        returned.value if returned is not None else item,
         f"`{item.name}` promises {expected}, but returns {t.type}",
         notes=[Note("promised here", item.result.span)],
-    )  # fmt: skip
+    )

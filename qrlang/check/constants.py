@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from typing import TypeGuard
 
 MAX_BITS = 1024  # of an integer
 MAX_LIST = 100_000
@@ -23,7 +24,7 @@ class Wrong(Exception):
         self.help = help
 
 
-def is_number(x: object) -> bool:
+def is_number(x: object) -> TypeGuard[int | float]:
     return isinstance(x, (int, float)) and not isinstance(x, bool)
 
 

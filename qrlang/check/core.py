@@ -53,9 +53,8 @@ class Scope:
         found: dict[str, int] = {}
         for scope in reversed(self.chain()):
             for name, thing in scope.names.items():
-                if isinstance(thing, int) and not isinstance(thing, bool):
-                    if name not in scope.lets:
-                        found[name] = thing
+                if type(thing) is int and name not in scope.lets:
+                    found[name] = thing
         return ", ".join(f"{k} = {v}" for k, v in found.items() if abs(v) < 10**12)
 
     def chain(self) -> list[Scope]:
@@ -71,7 +70,7 @@ class Weights:
     """Tensors of the program by name, and initial values the user set."""
 
     tensors: dict[str, ir.Weight] = field(default_factory=dict)
-    inits: dict[str, tuple[ir.Initial, Span]] = field(default_factory=dict)
+    inits: dict[str, tuple[ast.Init, Scope]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -151,9 +150,15 @@ class Elaborator:
     ) -> Poison:
         span = at.span if isinstance(at, ast.Node) else at
         self.report.error(
-            code, span, message, label=label, help=help, notes=notes, fix=fix,
+            code,
+            span,
+            message,
+            label=label,
+            help=help,
+            notes=notes,
+            fix=fix,
             numbers=self.numbers,
-        )  # fmt: skip
+        )
         return POISON
 
     def numbers(self) -> str:
@@ -174,9 +179,11 @@ class Elaborator:
             self.budget.spend(count)
         if self.iterations > MAX_ITERATIONS:
             self.error(
-                "E0307", at, f"loops and definitions unroll to more than {MAX_ITERATIONS} steps",
+                "E0307",
+                at,
+                f"loops and definitions unroll to more than {MAX_ITERATIONS} steps",
                 help="make the range smaller: loops run at compile time",
-            )  # fmt: skip
+            )
             raise Abort
 
     def count_gates(self, at: ast.Node, count: int) -> None:
@@ -185,9 +192,11 @@ class Elaborator:
             self.budget.spend(count)
         if self.gates > MAX_GATES:
             self.error(
-                "E0307", at, f"the program has more than {MAX_GATES} gates",
+                "E0307",
+                at,
+                f"the program has more than {MAX_GATES} gates",
                 help="fewer qubits or layers: every loop is unrolled into gates",
-            )  # fmt: skip
+            )
             raise Abort
 
     def count_op(self, at: ast.Node) -> None:
@@ -303,9 +312,11 @@ class Elaborator:
             names = [getattr(item, "name", "") for item in self.active]
             ring = [*names[names.index(name) :], name]
             self.error(
-                "E0210", node, f"`{name}` contains itself: " + " -> ".join(ring),
+                "E0210",
+                node,
+                f"`{name}` contains itself: " + " -> ".join(ring),
                 help="definitions are inlined, so they can't be recursive; use a `for` loop",
-            )  # fmt: skip
+            )
             return False
         if len(self.active) >= MAX_DEPTH:
             self.error("E0307", node, f"definitions are nested more than {MAX_DEPTH} deep")

@@ -60,7 +60,9 @@ def angle_count_formula(item: ast.Ansatz) -> str:
                 rest.append("?")
             else:
                 text = " ".join(d.span.text.split())
-                plain = isinstance(d, ast.Call) or (isinstance(d, ast.Binary) and d.op in ("*", "**"))
+                plain = isinstance(d, ast.Call) or (
+                    isinstance(d, ast.Binary) and d.op in ("*", "**")
+                )
                 rest.append(text if plain or len(p.type.dims) == 1 else f"({text})")
         names.sort(key=lambda name: name not in widths)
         parts = ([str(number)] if number != 1 or not (names or rest) else []) + names + rest

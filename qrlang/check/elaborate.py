@@ -67,16 +67,19 @@ def model(
     """A model at given settings. What nobody gives is taken from `bound`, the defaults, or a
     stand-in, the first at which every `require` holds."""
     needed = [
-        p for p in item.params
+        p
+        for p in item.params
         if p.default is None and p.name not in settings and p.name not in (bound or {})
-    ]  # fmt: skip
+    ]
     candidates: list[dict[str, object]] = [{}]
     if needed:
         candidates = [{p.name: stand_in(p.type.name, k) for p in needed} for k in SAMPLES]
     first: tuple[Reporter, Attempt] | None = None
     for candidate in candidates:
         trial = report.child()
-        attempt = _model_rounds(library, module, item, {**(bound or {}), **candidate, **settings}, trial)
+        attempt = _model_rounds(
+            library, module, item, {**(bound or {}), **candidate, **settings}, trial
+        )
         attempt.assumed = tuple(candidate)
         first = first or (trial, attempt)
         if not trial.failed:
@@ -108,7 +111,11 @@ def stand_in(type_name: str, number: int) -> object:
 
 
 def _model_rounds(
-    library: Library, module: Module, item: ast.Model, values: Mapping[str, object], report: Reporter
+    library: Library,
+    module: Module,
+    item: ast.Model,
+    values: Mapping[str, object],
+    report: Reporter,
 ) -> Attempt:
     """Widths that a later line decides are known in the next round."""
     hints: dict[str, tuple[int, ...]] = {}
@@ -125,13 +132,19 @@ def _model_rounds(
             trial.failed = True
             e.scope = Scope(module)
             e.error(
-                "E0404", span, f"the width of `{key}` can't be inferred",
+                "E0404",
+                span,
+                f"the width of `{key}` can't be inferred",
                 help=f"say it: `{word} {key.rpartition('.')[2]} = linear(8)`, `mlp(64, out: 8)`"
                 if word in ("layer", "controller", "attention")
                 else "write the number instead of `...`",
-                notes=[Note("a width follows from what uses it: the angles of an ansatz, the "
-                            "value of a circuit, the other side of a sum")],
-            )  # fmt: skip
+                notes=[
+                    Note(
+                        "a width follows from what uses it: the angles of an ansatz, the "
+                        "value of a circuit, the other side of a sum"
+                    )
+                ],
+            )
             attempt = Attempt(None)
     report.take(trial)
     return attempt
@@ -178,9 +191,11 @@ def _parameters(
             value = fits_parameter(p.type.name, values[p.name])
             if value is None:
                 e.error(
-                    "E0312", p, f"`{p.name}` of `{item.name}` is of type {p.type.name}, "
+                    "E0312",
+                    p,
+                    f"`{p.name}` of `{item.name}` is of type {p.type.name}, "
                     f"found {describe(values[p.name])}",
-                )  # fmt: skip
+                )
                 return None
         else:
             assert p.default is not None
@@ -188,7 +203,11 @@ def _parameters(
             value = fits_parameter(p.type.name, found)
             if value is None:
                 if not isinstance(found, Poison):
-                    e.error("E0312", p.default, f"`{p.name}` is of type {p.type.name}, found {describe(found)}")
+                    e.error(
+                        "E0312",
+                        p.default,
+                        f"`{p.name}` is of type {p.type.name}, found {describe(found)}",
+                    )
                 value = POISON
         scope.names[p.name] = value
         if isinstance(value, (int, float, bool, str)):
@@ -204,23 +223,30 @@ def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, object]:
     if not e.outputs:
         if not e.report.failed and not e.outputs_pending and not e.report.misplaced:
             e.error(
-                "E0602", header(item), f"the model `{item.name}` hands nothing out",
+                "E0602",
+                header(item),
+                f"the model `{item.name}` hands nothing out",
                 help="`return` a value at the end, or `emit` one at each step",
-            )  # fmt: skip
+            )
         return None, item.span
     value, span = e.outputs[0]
     if len(e.outputs) > 1:
         other = e.outputs[1][1]
         e.error(
-            "E0603", other, "the model hands out two results",
+            "E0603",
+            other,
+            "the model hands out two results",
             help="put them together, `concat(a, b)`, or name one: `emit keys = …`",
             notes=[Note("the first is here", span)],
-        )  # fmt: skip
+        )
     return (value if isinstance(value, Tensor) else None), span
 
 
 def program_of(
-    e: Elaborator, name: str, settings: tuple[tuple[str, Setting], ...], outputs: tuple[ir.Output, ...]
+    e: Elaborator,
+    name: str,
+    settings: tuple[tuple[str, Setting], ...],
+    outputs: tuple[ir.Output, ...],
 ) -> ir.Program:
     return ir.Program(
         name=name,
@@ -301,7 +327,11 @@ def definition(
             shape = declared(e, p.type, free=True)
             if shape is None or (not shape.known):
                 return None
-            type_ = shape.type if shape.size is not None or shape.kind in ("real", "bit") else Type(shape.kind, (), 3)
+            type_ = (
+                shape.type
+                if shape.size is not None or shape.kind in ("real", "bit")
+                else Type(shape.kind, (), 3)
+            )
             value = e.builder.value(type_, p.name, p.span)
             e.inputs.append(value)
             t = Tensor(type_, value)
@@ -430,7 +460,6 @@ def check_definition(
     sizes = list(product(WIDTHS, repeat=len(free)))
     if len(free) > 1:
         sizes = [s for s in sizes if sum(s) <= 8][:12]
-    usual = set(sizes)
     needed = [p.name for p in item.params if p.default is None and p.type.name == "int"]
     if any(
         p.default is None and p.type.name not in ("int", "real", "bool", "string", "activation")
@@ -441,7 +470,9 @@ def check_definition(
     too_small = {"E0308"} if isinstance(item, (ast.Ansatz, ast.Circuit)) else {"E0308", "E0311"}
     usual = [(k, s) for k in ((1, 2, 3, 4, 8) if needed else (0,)) for s in sizes]
     # Only for those that refuse every usual size:
-    rare = [(k, (w,) * len(free)) for k, _ in usual[:: len(sizes)] for w in (1, 7, 8, 9, 10, 12, 16)]
+    rare = [
+        (k, (w,) * len(free)) for k, _ in usual[:: len(sizes)] for w in (1, 7, 8, 9, 10, 12, 16)
+    ]
     refused: Reporter | None = None
     for candidates in (usual, rare if free else []):
         allowed = False
@@ -453,7 +484,7 @@ def check_definition(
                 return
             if not trial.failed:
                 allowed = True
-            elif any(d.code == "E0308" for d in trial.diagnostics):
+            elif any(d.code in too_small for d in trial.diagnostics):
                 refused = refused or trial
             else:
                 report.take(trial)

@@ -57,10 +57,12 @@ def alive(e: Elaborator, q: Qubits, node: ast.Node) -> Qubits | Poison:
         if r.ended:
             notes = [Note(r.ended, r.ended_at)] if r.ended_at else []
             return e.error(
-                "E0504", node, f"the qubits of `{r.name}` can't be used here: {r.ended}",
+                "E0504",
+                node,
+                f"the qubits of `{r.name}` can't be used here: {r.ended}",
                 help="qubits can't be copied: use the register they moved to, or declare another",
                 notes=notes,
-            )  # fmt: skip
+            )
     return q
 
 
@@ -139,9 +141,11 @@ def _binary(e: Elaborator, node: ast.Binary, left: object) -> object:
             return POISON
         if is_bit(left):
             return e.error(
-                "E0310", node, f"measured bits can't be joined by `{op}` in one condition",
+                "E0310",
+                node,
+                f"measured bits can't be joined by `{op}` in one condition",
                 help="put one `if` inside another",
-            )  # fmt: skip
+            )
         return e.error("E0310", node.left, f"`{op}` needs truth values, found {describe(left)}")
     right = e.eval(node.right)
     if op not in constants.ARITHMETIC and op not in constants.COMPARISON:
@@ -160,13 +164,17 @@ def _compare(e: Elaborator, node: ast.Binary, left: object, right: object) -> ob
     if isinstance(left, (Tensor, Pending)) or isinstance(right, (Tensor, Pending)):
         side = node.left if isinstance(left, (Tensor, Pending)) else node.right
         return e.error(
-            "E0303", side, "run-time values can't be compared",
+            "E0303",
+            side,
+            "run-time values can't be compared",
             help="`where(x, a, b)` chooses a where x is above 0.5; a measured bit goes with `== 1`",
-        )  # fmt: skip
+        )
     result = constants.compare(node.op, left, right)
     if result is None:
         return e.error(
-            "E0310", node, f"{describe(left)} and {describe(right)} can't be compared by `{node.op}`"
+            "E0310",
+            node,
+            f"{describe(left)} and {describe(right)} can't be compared by `{node.op}`",
         )
     return result
 
@@ -185,9 +193,11 @@ def integer(e: Elaborator, node: ast.Expr, what: str) -> int | None:
         e.error("E0305", node, f"{what} must be a whole number, found {value:g}", help=help)
     elif isinstance(value, (Tensor, Pending)):
         e.error(
-            "E0303", node, f"{what} must be known at compile time, found {describe(value)}",
+            "E0303",
+            node,
+            f"{what} must be known at compile time, found {describe(value)}",
             help="sizes, ranges and indices come from numbers, parameters and constants",
-        )  # fmt: skip
+        )
     else:
         e.error("E0305", node, f"{what} must be a whole number, found {describe(value)}")
     return None
@@ -241,10 +251,13 @@ def _items(
     """Each index checked against its dimension."""
     if len(node.items) > len(shape):
         e.error(
-            "E0306", node, f"{len(node.items)} indices, but `{node.base.span.text}` has "
+            "E0306",
+            node,
+            f"{len(node.items)} indices, but `{node.base.span.text}` has "
             + ("one dimension" if len(shape) == 1 else f"{len(shape)} dimensions")
-            if shape else f"`{node.base.span.text}` is a single number: it has no elements",
-        )  # fmt: skip
+            if shape
+            else f"`{node.base.span.text}` is a single number: it has no elements",
+        )
         return None
     out: list[int | range | tuple[int, ...]] = []
     for axis, item in enumerate(node.items):
@@ -282,12 +295,18 @@ def _items(
         if not isinstance(value, int) or isinstance(value, bool):
             if isinstance(value, (Tensor, Pending)):
                 e.error(
-                    "E0303", item, f"an index must be known at compile time, found {describe(value)}",
+                    "E0303",
+                    item,
+                    f"an index must be known at compile time, found {describe(value)}",
                     help="loops are unrolled: an index is made of loop variables and constants",
-                )  # fmt: skip
+                )
             elif not isinstance(value, Poison):
-                e.error("E0305", item, f"an index must be a whole number, found {describe(value)}",
-                        help="`div` divides whole numbers" if "/" in item.span.text else "")  # fmt: skip
+                e.error(
+                    "E0305",
+                    item,
+                    f"an index must be a whole number, found {describe(value)}",
+                    help="`div` divides whole numbers" if "/" in item.span.text else "",
+                )
             return None
         if not 0 <= value < size:
             _out_of_range(e, node, item, str(value), size, axis, len(shape))
@@ -304,22 +323,28 @@ def _out_of_range(
     allowed = f"0 to {size - 1}" if size > 1 else "only 0"
     help = "counting begins at 0"
     if isinstance(item, ast.Range):
-        e.error("E0306", item, f"the slice {shown} is out of range: {where} has {size} "
-                + ("element" if size == 1 else "elements"))  # fmt: skip
+        e.error(
+            "E0306",
+            item,
+            f"the slice {shown} is out of range: {where} has {size} "
+            + ("element" if size == 1 else "elements"),
+        )
         return
     if "%" not in item.span.text and ("+" in item.span.text or "-" in item.span.text):
         help = f"let the loop end earlier, or wrap around: `({item.span.text}) % {size}`"
     e.error(
-        "E0306", item, f"index {shown} is out of range: {where} has {size} "
-        + ("element" if size == 1 else "elements") + f", {allowed}",
+        "E0306",
+        item,
+        f"index {shown} is out of range: {where} has {size} "
+        + ("element" if size == 1 else "elements")
+        + f", {allowed}",
         help=help,
-    )  # fmt: skip
+    )
 
 
 def _index_tensor(e: Elaborator, node: ast.Index, t: Tensor) -> object:
-    if t.type.seq or t.type.kind not in ("real", "bit"):
-        if not numeric(e, t, node.base):
-            return POISON
+    if not numeric(e, t, node.base):
+        return POISON
     shape = t.type.shape
     items = _items(e, node, shape)
     if items is None:
@@ -335,7 +360,9 @@ def _index_tensor(e: Elaborator, node: ast.Index, t: Tensor) -> object:
             angle = ir.Angle(0.0, (ir.Term(1.0, t.value, offset),))
             return Tensor(type(t.type)("bit"), None, (angle,))
         return scalar(ir.Angle(0.0, (ir.Term(1.0, t.value, offset),)))
-    axes = [(i,) if isinstance(i, int) else tuple(i) for i in items] + [tuple(range(d)) for d in rest]
+    axes = [(i,) if isinstance(i, int) else tuple(i) for i in items] + [
+        tuple(range(d)) for d in rest
+    ]
     new_shape = tuple(len(a) for a, i in zip(axes, items, strict=False) if not isinstance(i, int))
     new_shape += rest
     positions = [0]
@@ -364,12 +391,16 @@ def field(e: Elaborator, node: ast.Field) -> object:
             if not help:
                 help = (
                     f"`{base.name}` gives " + ", ".join(f"`{m}`" for m in base.members)
-                    if base.members else f"give it a name there: `emit {node.name} = …`"
-                )  # fmt: skip
+                    if base.members
+                    else f"give it a name there: `emit {node.name} = …`"
+                )
             return e.error(
-                "E0211", node, f"`{base.name}` has no `{node.name}`", help=help,
+                "E0211",
+                node,
+                f"`{base.name}` has no `{node.name}`",
+                help=help,
                 notes=[Note(f"`{base.name}` is declared here", base.span)],
-            )  # fmt: skip
+            )
         if isinstance(found, Qubits):
             for r in found.registers:
                 release(r)  # somebody wants these qubits after their block
@@ -377,9 +408,11 @@ def field(e: Elaborator, node: ast.Field) -> object:
         return found
     if isinstance(base, Layer):
         return e.error(
-            "E0211", node, f"the weights of `{base.name}` can't be read here",
+            "E0211",
+            node,
+            f"the weights of `{base.name}` can't be read here",
             help=f"`init {base.name}.{node.name} = …` sets how they begin",
-        )  # fmt: skip
+        )
     return e.error("E0211", node, f"{describe(base)} has no `{node.name}`")
 
 
@@ -419,8 +452,12 @@ def _clause(e: Elaborator, node: ast.Comprehension, depth: int, items: list[obje
     if isinstance(values, Poison):
         return False
     if not isinstance(values, (range, tuple)):
-        e.error("E0305", clause.range, f"a loop needs a range or a list, found {describe(values)}",
-                help="write `0..n`")  # fmt: skip
+        e.error(
+            "E0305",
+            clause.range,
+            f"a loop needs a range or a list, found {describe(values)}",
+            help="write `0..n`",
+        )
         return False
     for value in values:
         e.tick(clause)
@@ -434,9 +471,11 @@ def _clause(e: Elaborator, node: ast.Comprehension, depth: int, items: list[obje
                     return False
                 if not isinstance(condition, bool):
                     e.error(
-                        "E0411", clause.condition,
-                        f"the condition of a list must be known at compile time, found {describe(condition)}",
-                    )  # fmt: skip
+                        "E0411",
+                        clause.condition,
+                        "the condition of a list must be known at compile time, found "
+                        + describe(condition),
+                    )
                     return False
                 if not condition:
                     continue

@@ -32,6 +32,7 @@ from qrlang.check.values import (
     Poison,
     Probs,
     Qubits,
+    Register,
     Tensor,
     describe,
 )
@@ -85,9 +86,11 @@ def _define(
         for key, (arg, value) in args.named.items():
             if key not in named:
                 return e.error(
-                    "E0302", arg, f"`{name}` has no argument `{key}`",
+                    "E0302",
+                    arg,
+                    f"`{name}` has no argument `{key}`",
                     help=did_you_mean(key, named) or doc,
-                )  # fmt: skip
+                )
             place = most - len(named) + named.index(key)
             if len(given) != place:
                 return e.error("E0302", arg, f"`{key}` of `{name}` is out of order", help=doc)
@@ -97,10 +100,12 @@ def _define(
             if most > 1000:
                 expected = f"at least {least}"
             return e.error(
-                "E0301", node, f"`{name}` takes {expected} "
+                "E0301",
+                node,
+                f"`{name}` takes {expected} "
                 f"{'argument' if expected == '1' else 'arguments'}, found {len(given)}",
                 help=doc,
-            )  # fmt: skip
+            )
         return handler(e, node, given)
 
     FUNCTIONS[name] = checked_handler
@@ -144,7 +149,7 @@ def _pair(name: str) -> Callable[..., object]:
     def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
         (at_a, a), (at_b, b) = given
         if is_number(a) and is_number(b):
-            return min(a, b) if name == "minimum" else max(a, b)  # type: ignore[type-var]
+            return min(a, b) if name == "minimum" else max(a, b)
         x, y = _tensor(e, given[0]), _tensor(e, given[1])
         if not isinstance(x, Tensor) or not isinstance(y, Tensor):
             return POISON
@@ -169,9 +174,11 @@ def _where(e: Elaborator, node: ast.Call, given: Given) -> object:
     shapes = {t.type.shape for t in tensors if t.type.shape}
     if len(shapes) > 1:
         return e.error(
-            "E0401", node, "shapes don't match: " + ", ".join(str(t.type) for t in tensors),
+            "E0401",
+            node,
+            "shapes don't match: " + ", ".join(str(t.type) for t in tensors),
             help="a scalar goes with any shape; otherwise all need the same",
-        )  # fmt: skip
+        )
     e.count_op(node)
     return of_value(e.builder.pointwise("where", *[e.builder.real_whole(t) for t in tensors]))
 
@@ -208,7 +215,7 @@ def _integral(name: str, f: Callable[[float], int]) -> None:
                 "E0303", at, f"`{name}` needs a number known at compile time, found {describe(x)}"
             )
         try:
-            return checked(f(x))  # type: ignore[arg-type]
+            return checked(f(x))
         except (Wrong, ValueError, OverflowError):
             return e.error("E0309", node, f"`{name}` of {x} is not a number")
 
@@ -249,7 +256,9 @@ def _reduction(name: str) -> Callable[..., object]:
                 return _reduce(e, node, name, thing, at)
             if not isinstance(thing, (tuple, range)):
                 return e.error(
-                    "E0310", at, f"`{name}` works on lists, tensors and sequences, found {describe(thing)}"
+                    "E0310",
+                    at,
+                    f"`{name}` works on lists, tensors and sequences, found {describe(thing)}",
                 )
             items = tuple(thing)
         if not items:
@@ -289,8 +298,9 @@ def _of_list(
                 )
             return product
         if name not in ("sum", "prod"):
-            return e.error("E0310", at, f"`{name}` can't take observables",
-                           help="`sum` and `prod` can")  # fmt: skip
+            return e.error(
+                "E0310", at, f"`{name}` can't take observables", help="`sum` and `prod` can"
+            )
         if name == "sum" and len(observables) == len(items):
             return sum_observables(observables)
         result: object = items[0]
@@ -299,8 +309,10 @@ def _of_list(
             result = binary_operator(e, link, result, item)
         return result
     e.tick(node, len(items))
-    if name == "sum" and len(items) <= MANY_TERMS and all(
-        is_number(i) or isinstance(i, Tensor) for i in items
+    if (
+        name == "sum"
+        and len(items) <= MANY_TERMS
+        and all(is_number(i) or isinstance(i, Tensor) for i in items)
     ):
         # Scalars stay affine, so that a sum can be an angle; tensors are added one by one.
         total = items[0]
@@ -316,8 +328,12 @@ def _of_list(
 def _reduce(e: Elaborator, node: ast.Call, name: str, t: Tensor, at: ast.Node) -> object:
     if t.type.seq:
         if name not in ("sum", "mean", "max"):
-            return e.error("E0406", at, f"`{name}` can't run over a sequence",
-                           help="`mean`, `sum` and `max` can")  # fmt: skip
+            return e.error(
+                "E0406",
+                at,
+                f"`{name}` can't run over a sequence",
+                help="`mean`, `sum` and `max` can",
+            )
         if t.type.kind != "real":
             numeric(e, Tensor(t.type.item, t.value), at)
             return POISON
@@ -371,9 +387,11 @@ def _product(name: str, wanted_ranks: Callable[[int, int], bool]) -> Callable[..
         a, b = x.type.shape, y.type.shape
         if not wanted_ranks(len(a), len(b)) or a[-1] != b[0]:
             return e.error(
-                "E0401", node, f"`{name}` can't take {x.type} and {y.type}",
+                "E0401",
+                node,
+                f"`{name}` can't take {x.type} and {y.type}",
                 help=DOCS[name],
-            )  # fmt: skip
+            )
         if not e.fits((*a[:-1], *b[1:]), node):
             return POISON
         e.count_op(node)
@@ -382,10 +400,22 @@ def _product(name: str, wanted_ranks: Callable[[int, int], bool]) -> Callable[..
     return handler
 
 
-_define("dot", 2, 2, (), "dot(a, b): of two vectors of one width",
-        _product("dot", lambda a, b: a == b == 1))  # fmt: skip
-_define("matmul", 2, 2, (), "matmul(a, b): a matrix times a vector or a matrix",
-        _product("matmul", lambda a, b: a == 2 and b in (1, 2)))  # fmt: skip
+_define(
+    "dot",
+    2,
+    2,
+    (),
+    "dot(a, b): of two vectors of one width",
+    _product("dot", lambda a, b: a == b == 1),
+)
+_define(
+    "matmul",
+    2,
+    2,
+    (),
+    "matmul(a, b): a matrix times a vector or a matrix",
+    _product("matmul", lambda a, b: a == 2 and b in (1, 2)),
+)
 
 
 @function("outer", 2, doc="outer(a, b): the products of all pairs, real[n, m]")
@@ -428,7 +458,9 @@ def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
     dims: list[int] = []
     for at, d in given[1:]:
         if not isinstance(d, int) or isinstance(d, bool) or d < 1:
-            return e.error("E0311", at, f"a dimension is a whole number above 0, found {describe(d)}")
+            return e.error(
+                "E0311", at, f"a dimension is a whole number above 0, found {describe(d)}"
+            )
         dims.append(d)
     if isinstance(t, Pending):
         want(e, t, tuple(dims), node)
@@ -437,10 +469,14 @@ def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
     if math.prod(dims) != t.type.count:
         shown = ", ".join(map(str, dims))
         return e.error(
-            "E0401", node, f"{t.type} has {t.type.count} numbers, real[{shown}] has {math.prod(dims)}"
+            "E0401",
+            node,
+            f"{t.type} has {t.type.count} numbers, real[{shown}] has {math.prod(dims)}",
         )
-    return viewed(t, tuple(dims)) if t.type.kind == "real" else of_value(
-        e.builder.reshape(e.builder.real_whole(t), tuple(dims))
+    return (
+        viewed(t, tuple(dims))
+        if t.type.kind == "real"
+        else of_value(e.builder.reshape(e.builder.real_whole(t), tuple(dims)))
     )
 
 
@@ -462,7 +498,9 @@ def _filled(name: str, number: float) -> None:
         dims: list[int] = []
         for at, d in given:
             if not isinstance(d, int) or isinstance(d, bool) or d < 1:
-                return e.error("E0311", at, f"a dimension is a whole number above 0, found {describe(d)}")
+                return e.error(
+                    "E0311", at, f"a dimension is a whole number above 0, found {describe(d)}"
+                )
             dims.append(d)
         count = math.prod(dims)
         if count > MANY:
@@ -486,10 +524,13 @@ def _push(e: Elaborator, node: ast.Call, given: Given) -> object:
     shape = w.type.shape
     if not shape or math.prod(shape[1:]) != v.type.count:
         return e.error(
-            "E0401", node, f"a window of {w.type} takes rows of {math.prod(shape[1:])} numbers, "
-            f"found {v.type}" if shape else f"a window is a tensor real[k, m], found {w.type}",
+            "E0401",
+            node,
+            f"a window of {w.type} takes rows of {math.prod(shape[1:])} numbers, found {v.type}"
+            if shape
+            else f"a window is a tensor real[k, m], found {w.type}",
             help="`carry window: real[k, m] = 0`, then `window <- push(window, v)`",
-        )  # fmt: skip
+        )
     b = e.builder
     e.count_op(node)
     row, whole = v.type.count, b.real_whole(w)
@@ -539,7 +580,9 @@ def _shifted(e: Elaborator, node: ast.Call, given: Given) -> object:
         if not isinstance(value, int) or isinstance(value, bool):
             return e.error("E0312", at, f"`start` is a token's number, found {describe(value)}")
         if value and x.type.kind not in ("token", "class"):
-            return e.error("E0312", at, "`start` is for tokens; a sequence of numbers starts with zeros")
+            return e.error(
+                "E0312", at, "`start` is for tokens; a sequence of numbers starts with zeros"
+            )
         if not 0 <= value < max(x.type.size, 1):
             return e.error("E0306", at, f"token {value} is out of range: {x.type}")
         start = value
@@ -572,11 +615,17 @@ def _last(e: Elaborator, node: ast.Call, given: Given) -> object:
     if len(given) > 1:
         at, value = given[1]
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            return e.error("E0312", at, f"`last` takes a number of moments, found {describe(value)}")
+            return e.error(
+                "E0312", at, f"`last` takes a number of moments, found {describe(value)}"
+            )
         count = value
     if x.type.kind not in ("real", "bit"):
-        return e.error("E0405", given[0][0], f"`last` of {x.type} would not be numbers",
-                       help="embed the tokens first, in a step")  # fmt: skip
+        return e.error(
+            "E0405",
+            given[0][0],
+            f"`last` of {x.type} would not be numbers",
+            help="embed the tokens first, in a step",
+        )
     found = last_of(e, x, count, node)
     if found is None:
         return POISON
@@ -605,9 +654,11 @@ def _pauli(letter: str) -> Callable[..., object]:
             return e.error("E0208", at, f"`{letter}` needs a qubit, found {describe(q)}")
         if len(q.qubits) != 1:
             return e.error(
-                "E0503", at, f"`{letter}` is of one qubit, found {len(q.qubits)}",
+                "E0503",
+                at,
+                f"`{letter}` is of one qubit, found {len(q.qubits)}",
                 help=f"one for each: `[{letter}({at.span.text}[i]) for i in 0..{len(q.qubits)}]`",
-            )  # fmt: skip
+            )
         return pauli(letter, q.qubits[0])
 
     return handler
@@ -620,7 +671,7 @@ for _name in "XYZ":
 @function("probs", 1, MANY, doc="probs(q): the distribution over the basis states of a register")
 def _probs(e: Elaborator, node: ast.Call, given: Given) -> object:
     qubits: list[int] = []
-    registers = []
+    registers: list[Register] = []
     for at, q in given:
         if not isinstance(q, Qubits):
             return e.error("E0208", at, f"`probs` needs qubits, found {describe(q)}")
@@ -629,8 +680,11 @@ def _probs(e: Elaborator, node: ast.Call, given: Given) -> object:
     if len(set(qubits)) != len(qubits):
         return e.error("E0501", node, "`probs` is given the same qubit twice")
     if len(qubits) > 24:
-        return e.error("E0307", node, f"a distribution over {plural(len(qubits), 'qubit')} has more "
-                       "than 2^24 numbers")  # fmt: skip
+        return e.error(
+            "E0307",
+            node,
+            f"a distribution over {plural(len(qubits), 'qubit')} has more than 2^24 numbers",
+        )
     return Probs(Qubits(tuple(qubits), tuple(registers)))
 
 
@@ -643,9 +697,11 @@ def _initial(name: str, least: int, most: int, defaults: tuple[float, ...], doc:
         for at, x in given:
             if not is_number(x):
                 return e.error(
-                    "E0303", at, f"`{name}` takes numbers known at compile time, found {describe(x)}"
+                    "E0303",
+                    at,
+                    f"`{name}` takes numbers known at compile time, found {describe(x)}",
                 )
-            numbers.append(float(x))  # type: ignore[arg-type]
+            numbers.append(float(x))
         numbers += defaults[len(numbers) :]
         if name == "uniform" and numbers[0] > numbers[1]:
             return e.error("E0311", node, f"`uniform` from {numbers[0]:g} down to {numbers[1]:g}")

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from qrlang.check.arithmetic import as_tensor, flat, numeric, of_value
-from qrlang.check.calls import CALL, CALL_LAYER, Args, evaluate, fits_parameter, is_activation, wanting
+from qrlang.check.calls import (
+    CALL,
+    CALL_LAYER,
+    Args,
+    evaluate,
+    fits_parameter,
+    is_activation,
+    wanting,
+)
 from qrlang.check.core import Elaborator
 from qrlang.check.report import did_you_mean, plural
 from qrlang.check.values import (
@@ -71,18 +79,24 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
                 continue
             if isinstance(value, int) and not isinstance(value, bool):
                 if value < 1:
-                    return e.error("E0311", at, f"a layer needs a width of at least 1, found {value}")
+                    return e.error(
+                        "E0311", at, f"a layer needs a width of at least 1, found {value}"
+                    )
                 hidden.append(value)
                 continue
             return e.error(
-                "E0312", at, f"`mlp` takes widths and an activation, found {describe(value)}",
+                "E0312",
+                at,
+                f"`mlp` takes widths and an activation, found {describe(value)}",
                 help="`mlp(64, tanh)`",
-            )  # fmt: skip
+            )
         if not order:
             return e.error(
-                "E0301", at, f"`{kind.name}` takes {plural(len(kind.settings), 'argument')}, "
+                "E0301",
+                at,
+                f"`{kind.name}` takes {plural(len(kind.settings), 'argument')}, "
                 f"found {len(args.positional) if args else 0}",
-            )  # fmt: skip
+            )
         setting = order.pop(0)
         if not _set(e, kind, setting, values, at, value):
             return POISON
@@ -90,9 +104,11 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
         found = next((s for s in kind.settings if s.name == name and name != "hidden"), None)
         if found is None:
             return e.error(
-                "E0302", arg, f"`{kind.name}` has no argument `{name}`",
+                "E0302",
+                arg,
+                f"`{kind.name}` has no argument `{name}`",
                 help=did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else ""),
-            )  # fmt: skip
+            )
         if not _set(e, kind, found, values, arg.value, value):
             return POISON
     if len(hidden) > MAX_HIDDEN:
@@ -102,18 +118,29 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
     for s in kind.settings:
         if values[s.name] is REQUIRED:
             return e.error(
-                "E0301", node, f"`{kind.name}` needs `{s.name}`",
+                "E0301",
+                node,
+                f"`{kind.name}` needs `{s.name}`",
                 help=f"`{kind.name}({s.name}: …)`",
-            )  # fmt: skip
+            )
     return LayerSpec(kind, values)
 
 
 def _set(
-    e: Elaborator, kind: LayerKind, s: Setting, values: dict[str, object], at: ast.Node, value: object
+    e: Elaborator,
+    kind: LayerKind,
+    s: Setting,
+    values: dict[str, object],
+    at: ast.Node,
+    value: object,
 ) -> bool:
     if s.type == "width":
         if not isinstance(value, int) or isinstance(value, bool):
-            e.error("E0312", at, f"`{s.name}` of `{kind.name}` is a whole number, found {describe(value)}")
+            e.error(
+                "E0312",
+                at,
+                f"`{s.name}` of `{kind.name}` is a whole number, found {describe(value)}",
+            )
             return False
         if value < 1:
             e.error("E0311", at, f"a layer needs a width of at least 1, found {value}")
@@ -155,8 +182,12 @@ def declare(e: Elaborator, node: ast.Layer) -> Layer | Poison:
                 return POISON
             value = Definition(value.item, value.module, params)
         if word == "attention":
-            return e.error("E0208", node.value, f"{describe(value)} is not an attention",
-                           help=f"write `attention {node.name} = scored({node.value.span.text})`")  # fmt: skip
+            return e.error(
+                "E0208",
+                node.value,
+                f"{describe(value)} is not an attention",
+                help=f"write `attention {node.name} = scored({node.value.span.text})`",
+            )
     elif not isinstance(value, LayerSpec):
         help = ""
         if isinstance(value, Definition) and value.kind == "ansatz":
@@ -167,10 +198,11 @@ def declare(e: Elaborator, node: ast.Layer) -> Layer | Poison:
     elif word not in value.kind.words:
         right = value.kind.words[0]
         return e.error(
-            "E0208", node, f"`{value.kind.name}` is not "
-            f"{'an' if word == 'attention' else 'a'} {word}",
+            "E0208",
+            node,
+            f"`{value.kind.name}` is not {'an' if word == 'attention' else 'a'} {word}",
             help=f"write `{right} {node.name} = {node.value.span.text}`",
-        )  # fmt: skip
+        )
     e.names[name] = node.span
     return Layer(name, word, value, node.span, node.frozen)
 
@@ -199,8 +231,9 @@ def inputs(e: Elaborator, layer: Layer, node: ast.Call) -> list[Tensor] | Pendin
         first = next(iter(args.named.values()))[0]
         return e.error("E0302", first, f"`{layer.name}` has no argument `{first.name}`")
     if not args.positional:
-        return e.error("E0301", node, f"`{layer.name}` needs something to work on",
-                       help=f"`{layer.name}(x)`")  # fmt: skip
+        return e.error(
+            "E0301", node, f"`{layer.name}` needs something to work on", help=f"`{layer.name}(x)`"
+        )
     found: list[Tensor] = []
     for at, value in args.positional:
         t = as_tensor(e, value, at)
@@ -221,15 +254,22 @@ def same_width(e: Elaborator, layer: Layer, node: ast.Call, widths: tuple[int, .
         return True
     one, other = (" and ".join(map(str, w)) for w in (layer.inputs, widths))
     e.error(
-        "E0402", node, f"`{layer.name}` is given {other} numbers here, and {one} elsewhere",
+        "E0402",
+        node,
+        f"`{layer.name}` is given {other} numbers here, and {one} elsewhere",
         help="a layer has one matrix; declare a second layer for another width",
         notes=[Note(f"here it is given {one}", layer.first_call)],
-    )  # fmt: skip
+    )
     return False
 
 
 def weight(
-    e: Elaborator, name: str, shape: tuple[int, ...], initial: ir.Initial, frozen: bool, at: ast.Node
+    e: Elaborator,
+    name: str,
+    shape: tuple[int, ...],
+    initial: ir.Initial,
+    frozen: bool,
+    at: ast.Node,
 ) -> str | None:
     """A tensor of the program, made at the first call."""
     if name not in e.weights.tensors:
@@ -320,9 +360,11 @@ def _embedding(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) 
     at, value = args.positional[0]
     if not isinstance(value, Tensor) or value.type.kind not in ("token", "class"):
         return e.error(
-            "E0405", at, f"an embedding takes a token, found {describe(value)}",
+            "E0405",
+            at,
+            f"an embedding takes a token, found {describe(value)}",
             help="for numbers use `linear(…)`",
-        )  # fmt: skip
+        )
     if value.type.seq:
         numeric(e, value, at)
         return POISON
@@ -352,8 +394,12 @@ def _layer_norm(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None)
     n = x.type.count
     if not same_width(e, layer, node, (n,)):
         return POISON
-    scale = weight(e, f"{layer.name}.scale", (n,), ir.Initial("constant", (1.0,)), layer.frozen, node)
-    shift = weight(e, f"{layer.name}.shift", (n,), ir.Initial("constant", (0.0,)), layer.frozen, node)
+    scale = weight(
+        e, f"{layer.name}.scale", (n,), ir.Initial("constant", (1.0,)), layer.frozen, node
+    )
+    shift = weight(
+        e, f"{layer.name}.shift", (n,), ir.Initial("constant", (0.0,)), layer.frozen, node
+    )
     assert scale is not None and shift is not None
     out = e.builder.value(real(n))
     e.builder.classical(ir.LayerNorm(out, x, scale, shift))
@@ -369,7 +415,9 @@ def _dropout(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) ->
     p = layer.spec.args["p"]
     assert isinstance(p, float)
     if not 0 <= p < 1:
-        return e.error("E0510", layer.span, f"a dropout probability is at least 0 and below 1, found {p:g}")
+        return e.error(
+            "E0510", layer.span, f"a dropout probability is at least 0 and below 1, found {p:g}"
+        )
     x = e.builder.real_whole(parts[0]) if len(parts) == 1 else flat(e, parts)
     out = e.builder.value(x.type)
     if x.id in e.builder.readouts:
@@ -407,9 +455,11 @@ def _extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
         return POISON
     if len(node.args) != len(expected):
         return e.error(
-            "E0301", node, f"`{layer.name}` takes {plural(len(expected), 'value')}, found {len(node.args)}",
+            "E0301",
+            node,
+            f"`{layer.name}` takes {plural(len(expected), 'value')}, found {len(node.args)}",
             notes=[Note("declared here", d.item.span)],
-        )  # fmt: skip
+        )
     values: list[ir.Value] = []
     for arg, want in zip(node.args, expected, strict=True):
         assert want is not None
@@ -424,17 +474,27 @@ def _extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
 
                 ask(e, thing, want.dims(), arg)
             return POISON
-        t = thing if isinstance(thing, Tensor) and want.kind != "real" else as_tensor(e, thing, arg.value)
+        t = (
+            thing
+            if isinstance(thing, Tensor) and want.kind != "real"
+            else as_tensor(e, thing, arg.value)
+        )
         if not isinstance(t, Tensor):
             return POISON
         if t.type != want.type:
-            if t.type.kind == want.kind == "real" and t.type.seq == want.seq and t.type.count == want.type.count:
+            if (
+                t.type.kind == want.kind == "real"
+                and t.type.seq == want.seq
+                and t.type.count == want.type.count
+            ):
                 t = Tensor(want.type, t.value, t.elements)
             else:
                 return e.error(
-                    "E0409", arg, f"`{layer.name}` takes {want}, found {t.type}",
+                    "E0409",
+                    arg,
+                    f"`{layer.name}` takes {want}, found {t.type}",
                     notes=[Note("declared here", d.item.span)],
-                )  # fmt: skip
+                )
         values.append(e.builder.whole(t))
     if not result.known:
         return e.error("E0404", d.item.result, "the shapes of an extern layer can't be left open")
@@ -444,7 +504,11 @@ def _extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
     )
     out = e.builder.value(result.type)
     e.builder.classical(ir.CallExtern(out, layer.name, tuple(values)))
-    e.fact(layer.span, layer.name, f"extern layer: {', '.join(str(v.type) for v in values)} -> {result}")
+    e.fact(
+        layer.span,
+        layer.name,
+        f"extern layer: {', '.join(str(v.type) for v in values)} -> {result}",
+    )
     return of_value(out)
 
 
@@ -452,28 +516,66 @@ _DENSE = (Setting("bias", "bool", True),)
 LAYERS: Mapping[str, LayerKind] = {
     k.name: k
     for k in (
-        LayerKind("linear", ("layer", "controller"),
-                  (Setting("out", "width"), Setting("gain", "real"), *_DENSE),
-                  "an affine map: gain * (W x) + b", _dense),
-        LayerKind("mlp", ("controller", "layer"),
-                  (Setting("hidden", "width"), Setting("activation", "activation", "relu"),
-                   Setting("out", "width"), Setting("gain", "real"), *_DENSE),
-                  "affine maps with a function between them", _dense),
-        LayerKind("embedding", ("layer",), (Setting("width", "width"),),
-                  "a row of a table for each token", _embedding),
-        LayerKind("layer_norm", ("layer",), (),
-                  "mean 0 and variance 1, then a scale and a shift of its own", _layer_norm),
-        LayerKind("dropout", ("layer",), (Setting("p", "real", 0.1),),
-                  "zeroes numbers at random while training", _dropout),
+        LayerKind(
+            "linear",
+            ("layer", "controller"),
+            (Setting("out", "width"), Setting("gain", "real"), *_DENSE),
+            "an affine map: gain * (W x) + b",
+            _dense,
+        ),
+        LayerKind(
+            "mlp",
+            ("controller", "layer"),
+            (
+                Setting("hidden", "width"),
+                Setting("activation", "activation", "relu"),
+                Setting("out", "width"),
+                Setting("gain", "real"),
+                *_DENSE,
+            ),
+            "affine maps with a function between them",
+            _dense,
+        ),
+        LayerKind(
+            "embedding",
+            ("layer",),
+            (Setting("width", "width"),),
+            "a row of a table for each token",
+            _embedding,
+        ),
+        LayerKind(
+            "layer_norm",
+            ("layer",),
+            (),
+            "mean 0 and variance 1, then a scale and a shift of its own",
+            _layer_norm,
+        ),
+        LayerKind(
+            "dropout",
+            ("layer",),
+            (Setting("p", "real", 0.1),),
+            "zeroes numbers at random while training",
+            _dropout,
+        ),
         LayerKind("dot", ("attention",), (), "attention by q·k", _attention),
         LayerKind("scaled", ("attention",), (), "attention by q·k / sqrt(d)", _attention),
         LayerKind("bilinear", ("attention",), (), "attention by q·(W k)", _attention),
-        LayerKind("additive", ("attention",), (Setting("width", "width", 64),),
-                  "attention by v·tanh(A q + B k + b)", _attention),
-        LayerKind("scored", ("attention",), (Setting("circuit", "circuit", REQUIRED),),
-                  "attention by a circuit's value for a query and a key", _attention),
+        LayerKind(
+            "additive",
+            ("attention",),
+            (Setting("width", "width", 64),),
+            "attention by v·tanh(A q + B k + b)",
+            _attention,
+        ),
+        LayerKind(
+            "scored",
+            ("attention",),
+            (Setting("circuit", "circuit", REQUIRED),),
+            "attention by a circuit's value for a query and a key",
+            _attention,
+        ),
     )
-}  # fmt: skip
+}
 
 CALL[LayerKind] = spec
 CALL_LAYER.append(call)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from qrlang.diagnostics import Diagnostic, Note, has_errors
+from qrlang.diagnostics import Diagnostic, Note
 from qrlang.source import Source
 from qrlang.syntax import ast
 
@@ -150,25 +150,29 @@ class Library:
         if use.relative:
             if module.folder is None:
                 return Problem(
-                    "E0204", f"`{written}` looks beside this file, which is not on disk",
+                    "E0204",
+                    f"`{written}` looks beside this file, which is not on disk",
                     "save the file, or use the standard library: `use std.…`",
-                )  # fmt: skip
+                )
             start, root, parts, kind = module.folder, module.root, use.path, module.kind
         else:
             found = self.root(use.path[0]) if use.path else None
             if found is None:
                 first = use.path[0] if use.path else name
                 return Problem(
-                    "E0204", f"no library `{first}` is installed",
+                    "E0204",
+                    f"no library `{first}` is installed",
                     f"a file of your own is named with a dot: `use .{written}`",
                     tuple(self.installed()),
-                )  # fmt: skip
+                )
             start = root = found
             parts = use.path[1:]
         assert root is not None
         tried: list[Path] = []
         holder: Module | None = None
-        for candidate in ([start.joinpath(*parts)] if parts else []) + [start.joinpath(*parts, name)]:
+        for candidate in ([start.joinpath(*parts)] if parts else []) + [
+            start.joinpath(*parts, name)
+        ]:
             path = candidate.with_name(candidate.name + ".qrl")
             tried.append(path)
             if not path.is_file():
@@ -177,21 +181,23 @@ class Library:
             if isinstance(loaded, Problem):
                 return loaded
             holder = holder or loaded
+            if any(
+                d.severity == "error" and d.span.source is loaded.file.source
+                for d in self.diagnostics
+            ):
+                return None  # the file has mistakes of its own, reported
             if name in loaded.items:
                 item = loaded.items[name]
                 if isinstance(item, ast.Model):
                     return Problem(
-                        "E0208", f"`{name}` is a model: only what models are made of can be used",
+                        "E0208",
+                        f"`{name}` is a model: only what models are made of can be used",
                         "a model is checked and trained from its own file",
-                    )  # fmt: skip
+                    )
                 return loaded, name
             if name in loaded.uses and loaded.uses[name] is None:
                 return None
         if holder is not None:
-            if has_errors(self.diagnostics) and any(
-                d.span.source is holder.file.source for d in self.diagnostics
-            ):
-                return None  # the file has mistakes of its own, reported
             return Problem(
                 "E0205", f"`{holder.file.source.name}` has no `{name}`", "", tuple(holder.items)
             )
@@ -206,15 +212,17 @@ class Library:
         real, inside = _real(path), _real(root)
         if real is None or inside is None or not real.is_relative_to(inside):
             return Problem(
-                "E0207", f"`{path.name}` is a link that leads out of the project",
+                "E0207",
+                f"`{path.name}` is a link that leads out of the project",
                 "put the file itself beside the one that uses it",
-            )  # fmt: skip
+            )
         if real in self._loading:
             ring = [p.name for p in self._loading[self._loading.index(real) :]] + [real.name]
             return Problem(
-                "E0206", "files use each other in a circle: " + " -> ".join(ring),
+                "E0206",
+                "files use each other in a circle: " + " -> ".join(ring),
                 "move what both need into a third file",
-            )  # fmt: skip
+            )
         if real not in self._files:
             if len(self._files) >= MAX_FILES:
                 return Problem("E0307", f"more than {MAX_FILES} files are drawn in")

@@ -10,8 +10,13 @@ MAX_TERMS = 20_000
 
 # Product of two Paulis on one qubit: the letter and the power of i.
 _PRODUCT = {
-    "XY": ("Z", 1), "YX": ("Z", 3), "YZ": ("X", 1), "ZY": ("X", 3), "ZX": ("Y", 1), "XZ": ("Y", 3),
-}  # fmt: skip
+    "XY": ("Z", 1),
+    "YX": ("Z", 3),
+    "YZ": ("X", 1),
+    "ZY": ("X", 3),
+    "ZX": ("Y", 1),
+    "XZ": ("Y", 3),
+}
 
 
 def pauli(letter: str, qubit: int) -> Observable:

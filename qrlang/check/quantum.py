@@ -13,6 +13,7 @@ from qrlang.check.calls import (
     bind_values,
     default_params,
     evaluate,
+    header,
     observed,
     qubit_name,
     readable,
@@ -71,9 +72,11 @@ def put(e: Elaborator, op: ir.Op, qubits: tuple[int, ...], node: ast.Node) -> No
     if e.capture is not None:
         if not isinstance(op, (ir.Evolve, ir.ApplyMatrix)):
             e.error(
-                "E0507", node, "this can't be inverted, controlled or repeated: it is not unitary",
+                "E0507",
+                node,
+                "this can't be inverted, controlled or repeated: it is not unitary",
                 help="only gates, evolutions and unitaries go under `ctrl @`, `inv @` and `pow @`",
-            )  # fmt: skip
+            )
             return
         e.capture.append(op)
     else:
@@ -109,9 +112,13 @@ def change_of(e: Elaborator, modifiers: tuple[ast.Modifier, ...]) -> Change | No
             if isinstance(value, Poison):
                 return None
             if not is_number(value):
-                e.error("E0303", m, f"`pow` needs a number known at compile time, found {describe(value)}")
+                e.error(
+                    "E0303",
+                    m,
+                    f"`pow` needs a number known at compile time, found {describe(value)}",
+                )
                 return None
-            power *= value  # type: ignore[operator]
+            power *= value
         else:
             count = 1 if m.arg is None else integer(e, m.arg, f"`{m.kind}`")
             if count is None:
@@ -130,9 +137,7 @@ def change_of(e: Elaborator, modifiers: tuple[ast.Modifier, ...]) -> Change | No
 
 def _inverted(gate: ir.Gate) -> ir.Gate:
     name, angles = inverse(gate.name)
-    return replace(
-        gate, name=name, angles=tuple(scale_angle(gate.angles[i], s) for s, i in angles)
-    )
+    return replace(gate, name=name, angles=tuple(scale_angle(gate.angles[i], s) for s, i in angles))
 
 
 def _powered(e: Elaborator, gate: ir.Gate, power: float, node: ast.Node) -> list[ir.Gate]:
@@ -144,16 +149,22 @@ def _powered(e: Elaborator, gate: ir.Gate, power: float, node: ast.Node) -> list
         return [replace(gate, angles=tuple(scale_angle(a, power) for a in gate.angles))]
     if power != int(power):
         e.error(
-            "E0507", node, f"`{gate.name}` has no power {power:g}: only rotations have real powers",
+            "E0507",
+            node,
+            f"`{gate.name}` has no power {power:g}: only rotations have real powers",
             help="use rx, ry, rz or p with a multiple of the angle",
-        )  # fmt: skip
+        )
         return []
     e.count_gates(node, int(power))
     return [gate] * int(power)
 
 
 def changed(
-    e: Elaborator, ops: list[ir.Gate | ir.Op], change: Change, controls: tuple[int, ...], node: ast.Node
+    e: Elaborator,
+    ops: list[ir.Gate | ir.Op],
+    change: Change,
+    controls: tuple[int, ...],
+    node: ast.Node,
 ) -> list[ir.Gate | ir.Op]:
     """A whole circuit inverted, repeated and controlled."""
     ones = tuple(q for q, p in zip(controls, change.pattern, strict=True) if p)
@@ -170,14 +181,20 @@ def changed(
         elif isinstance(op, ir.ApplyMatrix):
             out.append(
                 replace(
-                    op, adjoint=op.adjoint != change.inverse,
-                    controls=ones + op.controls, zeros=zeros + op.zeros,
-                )  # fmt: skip
+                    op,
+                    adjoint=op.adjoint != change.inverse,
+                    controls=ones + op.controls,
+                    zeros=zeros + op.zeros,
+                )
             )
         elif isinstance(op, ir.Evolve):
             if controls:
-                e.error("E0507", node, "a Hamiltonian evolution can't be controlled",
-                        help="write its gates: `ctrl @ rzz(…)`")  # fmt: skip
+                e.error(
+                    "E0507",
+                    node,
+                    "a Hamiltonian evolution can't be controlled",
+                    help="write its gates: `ctrl @ rzz(…)`",
+                )
                 return []
             if change.inverse:
                 if op.trotter and len(op.terms) > 1:
@@ -260,9 +277,11 @@ def gate_takes(name: str, angles: int) -> str:
 def angles_of(e: Elaborator, node: ast.Gate, count: int) -> tuple[ir.Angle, ...] | None:
     if len(node.args) != count:
         e.error(
-            "E0301", node, f"{gate_takes(node.name, count)}, found {len(node.args)}",
+            "E0301",
+            node,
+            f"{gate_takes(node.name, count)}, found {len(node.args)}",
             help=f"`{node.name}({', '.join('abcd'[:count])}) …`" if count else f"`{node.name} …`",
-        )  # fmt: skip
+        )
         for arg in node.args:
             e.eval(arg.value)
         return None
@@ -295,7 +314,11 @@ def angle_of(e: Elaborator, node: ast.Expr, what: str) -> ir.Angle | None:
     if not isinstance(t, Tensor) or not numeric(e, t, node):
         return None
     if t.type.shape:
-        help = f"take one element: `{node.span.text}[0]`" if isinstance(node, (ast.Name, ast.Index)) else ""
+        help = (
+            f"take one element: `{node.span.text}[0]`"
+            if isinstance(node, (ast.Name, ast.Index))
+            else ""
+        )
         e.error("E0401", node, f"{what} is one number, found {t.type}", help=help)
         return None
     return e.builder.angle(t)
@@ -329,9 +352,7 @@ def broadcast(
         if len(operands) == 1 and len(operands[0].qubits) == total:
             name = node.operands[0].span.text
             help = "name each qubit: " + ", ".join(f"`{name}[{i}]`" for i in range(total))
-        e.error(
-            "E0502", node, operand_count(node, total), help=help
-        )
+        e.error("E0502", node, operand_count(node, total), help=help)
         return None
     widths = {len(o.qubits) for o in operands}
     if widths == {1}:
@@ -343,7 +364,11 @@ def broadcast(
     widths.discard(1)
     if len(widths) > 1:
         one, other = sorted(widths)[:2]
-        e.error("E0503", node, f"registers of {one} and {other} qubits can't go side by side in one gate")
+        e.error(
+            "E0503",
+            node,
+            f"registers of {one} and {other} qubits can't go side by side in one gate",
+        )
         return None
     width = widths.pop()
     groups = []
@@ -363,16 +388,22 @@ def _written(node: ast.Gate) -> str:
 def _twice(e: Elaborator, node: ast.Gate, qubits: tuple[int, ...]) -> None:
     q = next(q for q in qubits if qubits.count(q) > 1)
     e.error(
-        "E0501", node, f"the same qubit twice in one gate: {qubit_name(e, q)}",
-        help="the operands of a gate must differ; for a ring, `require n >= 2` or leave the last link out",
-    )  # fmt: skip
+        "E0501",
+        node,
+        f"the same qubit twice in one gate: {qubit_name(e, q)}",
+        help="the operands of a gate must differ; a ring needs `require n >= 2`",
+    )
 
 
 def channel(e: Elaborator, node: ast.Gate) -> None:
     spec = CHANNELS[node.name]
     if node.modifiers:
-        e.error("E0507", node, f"`{node.name}` is a noise channel: it can't be inverted or controlled",
-                help="leave the modifier out")  # fmt: skip
+        e.error(
+            "E0507",
+            node,
+            f"`{node.name}` is a noise channel: it can't be inverted or controlled",
+            help="leave the modifier out",
+        )
         return
     args = angles_of(e, node, spec.args)
     operands = operands_of(e, node.operands)
@@ -418,9 +449,11 @@ def apply(e: Elaborator, node: ast.Apply) -> None:
         taken = operands[:needed]
         if len(operands) <= needed or any(len(o.qubits) != 1 for o in taken):
             e.error(
-                "E0502", node, f"`ctrl @` needs {plural(needed, 'control qubit')} before the registers",
+                "E0502",
+                node,
+                f"`ctrl @` needs {plural(needed, 'control qubit')} before the registers",
                 help="`apply ctrl @ block(…) to control[0], q`",
-            )  # fmt: skip
+            )
             return
         controls = tuple(o.qubits[0] for o in taken)
         operands = operands[needed:]
@@ -443,17 +476,23 @@ def apply(e: Elaborator, node: ast.Apply) -> None:
 
 
 def _apply(
-    e: Elaborator, node: ast.Apply, base: ast.Expr, thing: object, lists: list[ast.Call],
+    e: Elaborator,
+    node: ast.Apply,
+    base: ast.Expr,
+    thing: object,
+    lists: list[ast.Call],
     operands: list[Qubits],
-) -> None:  # fmt: skip
+) -> None:
     if isinstance(thing, Definition) and thing.kind == "Hamiltonian":
         _evolve(e, node, thing, lists, operands)
         return
     if node.time is not None:
         e.error(
-            "E0208", base, f"only a Hamiltonian evolves for a time; this is {describe(thing)}",
+            "E0208",
+            base,
+            f"only a Hamiltonian evolves for a time; this is {describe(thing)}",
             help="leave `for …` out, or apply a `hamiltonian`",
-        )  # fmt: skip
+        )
         return
     if isinstance(thing, Definition) and thing.kind == "ansatz":
         _ansatz(e, node, thing, lists, operands)
@@ -487,17 +526,23 @@ def _split_lists(
         if not lists:
             shown = ", ".join(f"{p.name}: {p.type.span.text}" for p in item.values)
             e.error(
-                "E0403", node, f"`{item.name}` needs its "
+                "E0403",
+                node,
+                f"`{item.name}` needs its "
                 f"{'angles' if item.values[0].type.name == 'angle' else 'values'}: {shown}",
                 help=f"`apply {node.callee.span.text}(…) to …`",
                 notes=[Note(f"`{item.name}` is declared here", item.values[0].span)],
-            )  # fmt: skip
+            )
             return None
         values = lists.pop().args
     params: dict[str, object] | None
     if len(lists) > 1 or (lists and d.params is not None):
-        e.error("E0301", lists[0], f"too many lists of arguments for `{item.name}`",
-                help="parameters come first, then values: `block(2)(angles)`")  # fmt: skip
+        e.error(
+            "E0301",
+            lists[0],
+            f"too many lists of arguments for `{item.name}`",
+            help="parameters come first, then values: `block(2)(angles)`",
+        )
         return None
     if lists:
         args = evaluate(e, lists[0])
@@ -505,21 +550,16 @@ def _split_lists(
             return None
         if not item.params and args.positional:
             e.error(
-                "E0301", lists[0], f"`{item.name}` takes no "
-                + ("values" if not item.values else "parameters"),
-                notes=[Note(f"`{item.name}` is declared here", _head(d))],
-            )  # fmt: skip
+                "E0301",
+                lists[0],
+                f"`{item.name}` takes no " + ("values" if not item.values else "parameters"),
+                notes=[Note(f"`{item.name}` is declared here", header(d.item))],
+            )
             return None
         params = bind_params(e, item.params, d, lists[0], args)
     else:
         params = default_params(e, d, node)
     return None if params is None else (params, values)
-
-
-def _head(d: Definition):  # type: ignore[no-untyped-def]
-    from qrlang.check.calls import header
-
-    return header(d.item)
 
 
 def _ansatz(
@@ -602,11 +642,14 @@ def _evolve(
 ) -> None:
     if node.time is None:
         e.error(
-            "E0208", node.callee, f"`{d.item.name}` is a Hamiltonian: say for how long it acts",
+            "E0208",
+            node.callee,
+            f"`{d.item.name}` is a Hamiltonian: say for how long it acts",
             help=f"`apply {node.callee.span.text} for 0.1 to …`, `… for t trotter 8 to …`",
-        )  # fmt: skip
+        )
         return
     assert isinstance(d.item, ast.Hamiltonian)
+    h_item = d.item
     if d.values is None:
         found = _split_lists(e, node, d, lists)
         if found is None:
@@ -634,23 +677,29 @@ def _evolve(
         if steps is None:
             return
         if not 1 <= steps <= 10_000:
-            e.error("E0311", node.trotter, f"the number of Trotter steps is 1 to 10000, found {steps}")
+            e.error(
+                "E0311", node.trotter, f"the number of Trotter steps is 1 to 10000, found {steps}"
+            )
             return
         trotter = steps
-    if len(d.item.registers) == 1 and len(operands) > 1:
+    if len(h_item.registers) == 1 and len(operands) > 1:
         operands = [
-            Qubits(tuple(q for o in operands for q in o.qubits),
-                   tuple(r for o in operands for r in o.registers))
-        ]  # fmt: skip
+            Qubits(
+                tuple(q for o in operands for q in o.qubits),
+                tuple(r for o in operands for r in o.registers),
+            )
+        ]
     h = observed(e, d, params, operands, node)
     if not isinstance(h, Observable) or time is None:
         return
     qubits = tuple(sorted({q for _, p in h.terms for q, _ in p}))
     if not trotter and len(qubits) > 14:
         e.error(
-            "E0307", node, f"an exact evolution of {len(qubits)} qubits needs a matrix of 2^{len(qubits)} rows",
+            "E0307",
+            node,
+            f"an exact evolution of {len(qubits)} qubits needs a matrix of 2^{len(qubits)} rows",
             help="say how many Trotter steps: `… for t trotter 8 to …`",
-        )  # fmt: skip
+        )
         return
     e.count_gates(node, len(h.terms) * max(trotter, 1))
     put(e, ir.Evolve(h.terms, time, trotter, e.place_of(node)), qubits, node)
@@ -663,13 +712,19 @@ def _may_read(e: Elaborator, node: ast.Node, word: str) -> bool:
     if e.region in ("model", "recurrent", "step", "circuit") and not e.in_if:
         return True
     if e.in_if:
-        e.error("E0609", node, f"`{word}` can't stand inside `if` on a measured bit",
-                help="`read` before or after it: it is the average over all shots")  # fmt: skip
+        e.error(
+            "E0609",
+            node,
+            f"`{word}` can't stand inside `if` on a measured bit",
+            help="`read` before or after it: it is the average over all shots",
+        )
     elif e.region == "ansatz":
         e.error(
-            "E0506", node, f"`{word}` can't stand in an ansatz: an ansatz is made of gates",
+            "E0506",
+            node,
+            f"`{word}` can't stand in an ansatz: an ansatz is made of gates",
             help=f"`{word}` in the model, or in a circuit",
-        )  # fmt: skip
+        )
     else:
         e.error("E0601", node, f"`{word}` can't stand here")
     return False
@@ -760,9 +815,11 @@ def _read_last(e: Elaborator, node: ast.Read, what: object, shots: int, weak: fl
     loop = e.last_loop
     if loop is None:
         return e.error(
-            "E0601", node, "`over last` looks back at the moments of a step that has ended",
+            "E0601",
+            node,
+            "`over last` looks back at the moments of a step that has ended",
             help="use it after the `step { … }` of the same block",
-        )  # fmt: skip
+        )
     observables: tuple[Observable, ...] = ()
     if isinstance(what, Probs):
         key: object = ("probs", what.qubits.qubits, shots)
@@ -770,7 +827,9 @@ def _read_last(e: Elaborator, node: ast.Read, what: object, shots: int, weak: fl
     else:
         observables = (what,) if isinstance(what, Observable) else what  # type: ignore[assignment]
         if any(c.terms for o in observables for c, _ in o.terms):
-            return e.error("E0303", node, "`over last` needs observables whose coefficients are constants")
+            return e.error(
+                "E0303", node, "`over last` needs observables whose coefficients are constants"
+            )
         key = (plain(observables), shots, weak)
         width = len(observables)
     emitted = loop.reads.get(key)
@@ -798,8 +857,12 @@ def measure(e: Elaborator, node: ast.Measure) -> object:
     if isinstance(thing, Poison) or not _may_measure(e, node):
         return POISON
     if not isinstance(thing, Qubits):
-        return e.error("E0208", node.target, f"expected qubits to measure, found {describe(thing)}",
-                       help="`measure q[0]`")  # fmt: skip
+        return e.error(
+            "E0208",
+            node.target,
+            f"expected qubits to measure, found {describe(thing)}",
+            help="`measure q[0]`",
+        )
     # One qubit by index is a bit; a register or a slice is a bit for each qubit.
     single = len(thing.qubits) == 1
     out = e.builder.value(Type("bit", () if single else (len(thing.qubits),)))
@@ -813,9 +876,11 @@ def _may_measure(e: Elaborator, node: ast.Node) -> bool:
         return True
     if e.region == "ansatz":
         e.error(
-            "E0506", node, "`measure` can't stand in an ansatz: an ansatz is made of gates",
+            "E0506",
+            node,
+            "`measure` can't stand in an ansatz: an ansatz is made of gates",
             help="measure in the model's step, or in a circuit",
-        )  # fmt: skip
+        )
     else:
         e.error("E0601", node, "`measure` can't stand here")
     return False
@@ -853,17 +918,23 @@ def postselect(e: Elaborator, node: ast.Postselect) -> None:
     k = len(thing.qubits)
     bits: tuple[int, ...]
     if isinstance(outcome, tuple) and len(outcome) == k and all(b in (0, 1) for b in outcome):
-        bits = tuple(int(b) for b in outcome)  # type: ignore[call-overload]
+        bits = tuple(int(b) for b in outcome)
     elif isinstance(outcome, int) and not isinstance(outcome, bool) and 0 <= outcome < 2**k:
         bits = tuple((outcome >> (k - 1 - i)) & 1 for i in range(k))
     elif isinstance(outcome, (Tensor, Pending)):
-        e.error("E0303", node.outcome, "the outcome must be known at compile time, found "
-                + describe(outcome))  # fmt: skip
+        e.error(
+            "E0303",
+            node.outcome,
+            "the outcome must be known at compile time, found " + describe(outcome),
+        )
         return
     else:
         shown = "0 or 1" if k == 1 else f"0 to {2**k - 1}, or a list of {k} bits"
-        e.error("E0306", node.outcome, f"the outcome of {plural(k, 'qubit')} is {shown}, found "
-                + describe(outcome))  # fmt: skip
+        e.error(
+            "E0306",
+            node.outcome,
+            f"the outcome of {plural(k, 'qubit')} is {shown}, found " + describe(outcome),
+        )
         return
     out = e.builder.value(real())
     put(e, ir.Postselect(out, thing.qubits, bits), thing.qubits, node)
@@ -904,11 +975,14 @@ def prepare(e: Elaborator, node: ast.Prepare) -> None:
         if count != 2**k:
             power = count > 0 and count & (count - 1) == 0
             e.error(
-                "E0410", node.value, f"{plural(k, 'qubit')} {'has' if k == 1 else 'have'} {2**k} amplitudes, "
+                "E0410",
+                node.value,
+                f"{plural(k, 'qubit')} {'has' if k == 1 else 'have'} {2**k} amplitudes, "
                 f"found {count} numbers",
-                help=f"use {count.bit_length() - 1} qubits" if power
-                else "the number of amplitudes is a power of two: pad with zeros, `concat(v, zeros(…))`",
-            )  # fmt: skip
+                help=f"use {count.bit_length() - 1} qubits"
+                if power
+                else "their number is a power of two: pad with zeros, `concat(v, zeros(…))`",
+            )
             return
         if t.value is None and all(not a.terms and not a.constant for a in t.elements):
             e.error("E0410", node.value, "all amplitudes are zero: this is not a state")
@@ -917,9 +991,11 @@ def prepare(e: Elaborator, node: ast.Prepare) -> None:
     stale = [q for q in qubits if q not in e.fresh]
     if stale:
         e.error(
-            "E0508", node, f"`prepare` needs fresh qubits, but {qubit_name(e, stale[0])} may not be |0⟩ here",
+            "E0508",
+            node,
+            f"`prepare` needs fresh qubits, but {qubit_name(e, stale[0])} may not be |0⟩ here",
             help=f"`reset {node.operands[0].span.text}` first",
-        )  # fmt: skip
+        )
         return
     put(e, ir.Prepare(qubits, amplitudes, e.place_of(node)), qubits, node)
 
@@ -948,9 +1024,11 @@ def qubits(e: Elaborator, node: ast.Qubits) -> None:
         return
     if source is not None and not isinstance(source, Mixed):
         e.error(
-            "E0208", node.initial or node, f"qubits start from another register or `mixed`, found {describe(source)}",
+            "E0208",
+            node.initial or node,
+            f"qubits start from another register or `mixed`, found {describe(source)}",
             help="for amplitudes use `prepare v on q`",
-        )  # fmt: skip
+        )
     for r, size in zip(node.registers, widths, strict=True):
         start = len(e.register_of)
         if start + size > 1024:
@@ -983,8 +1061,12 @@ def _move(e: Elaborator, node: ast.Qubits, source: Qubits, widths: list[int]) ->
     for r in node.registers:
         e.scope.names[r.name] = POISON
     if e.region == "step":
-        e.error("E0505", node, "qubits can't be moved inside a step: it runs many times",
-                help="move them before the step")  # fmt: skip
+        e.error(
+            "E0505",
+            node,
+            "qubits can't be moved inside a step: it runs many times",
+            help="move them before the step",
+        )
         return
     whole = sum(r.size for r in source.registers)
     if len(source.qubits) != whole:
@@ -992,15 +1074,20 @@ def _move(e: Elaborator, node: ast.Qubits, source: Qubits, widths: list[int]) ->
         return
     if sum(widths) != whole:
         e.error(
-            "E0505", node, f"{plural(whole, 'qubit')} can't be moved into {sum(widths)}",
+            "E0505",
+            node,
+            f"{plural(whole, 'qubit')} can't be moved into {sum(widths)}",
             label=f"{sum(widths)} declared",
-            notes=[Note(f"`{r.name}` is declared here with {plural(r.size, 'qubit')}", r.span)
-                   for r in source.registers],
-        )  # fmt: skip
+            notes=[
+                Note(f"`{r.name}` is declared here with {plural(r.size, 'qubit')}", r.span)
+                for r in source.registers
+            ],
+        )
         return
-    for r in source.registers:
-        release(r)
-        r.ended, r.ended_at = f"they moved to `{node.registers[0].name}`", node.span
+    for moved_register in source.registers:
+        release(moved_register)
+        moved_register.ended = f"they moved to `{node.registers[0].name}`"
+        moved_register.ended_at = node.span
     at = 0
     for r, size in zip(node.registers, widths, strict=True):
         moved = source.qubits[at : at + size]

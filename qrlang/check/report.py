@@ -81,16 +81,24 @@ class Reporter:
                 self.seen.add(key)
         else:
             for frame in reversed(self.frames):
-                notes.append(Note("asked for here" + (f", with {inner}" if inner else ""), frame.span))
+                notes.append(
+                    Note("asked for here" + (f", with {inner}" if inner else ""), frame.span)
+                )
                 inner = frame.numbers()
             if not self.frames and inner:
                 notes.append(Note(f"with {inner}"))
         self._add(Diagnostic(code, message, span, label, help, tuple(notes), fix))
 
     def warning(
-        self, code: str, span: Span, message: str, *, label: str = "", help: str = "",
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        *,
+        label: str = "",
+        help: str = "",
         notes: Iterable[Note] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         key = (code, id(span.source), span.start, span.end)
         if key not in self.seen:
             self.seen.add(key)

@@ -40,16 +40,47 @@ class Block:
 
 
 WORDS: dict[type, str] = {
-    ast.Let: "let", ast.Update: "<-", ast.Emit: "emit", ast.Return: "return", ast.Gate: "a gate",
-    ast.Apply: "apply", ast.Prepare: "prepare", ast.Reset: "reset", ast.Discard: "measure",
-    ast.Postselect: "postselect", ast.If: "if", ast.For: "for", ast.Require: "require",
-    ast.Input: "input", ast.Target: "target", ast.Qubits: "qubits", ast.Readout: "readout",
-    ast.AnsatzBinding: "ansatz", ast.Layer: "layer", ast.Param: "param", ast.Carry: "carry",
-    ast.Const: "const", ast.Init: "init", ast.Step: "step", ast.Recurrent: "recurrent",
-}  # fmt: skip
+    ast.Let: "let",
+    ast.Update: "<-",
+    ast.Emit: "emit",
+    ast.Return: "return",
+    ast.Gate: "a gate",
+    ast.Apply: "apply",
+    ast.Prepare: "prepare",
+    ast.Reset: "reset",
+    ast.Discard: "measure",
+    ast.Postselect: "postselect",
+    ast.If: "if",
+    ast.For: "for",
+    ast.Require: "require",
+    ast.Input: "input",
+    ast.Target: "target",
+    ast.Qubits: "qubits",
+    ast.Readout: "readout",
+    ast.AnsatzBinding: "ansatz",
+    ast.Layer: "layer",
+    ast.Param: "param",
+    ast.Carry: "carry",
+    ast.Const: "const",
+    ast.Init: "init",
+    ast.Step: "step",
+    ast.Recurrent: "recurrent",
+}
 
-_ACTIONS = {ast.Let, ast.Gate, ast.Apply, ast.Reset, ast.For, ast.If, ast.Require, ast.Const,
-            ast.Prepare, ast.Postselect, ast.Discard, ast.AnsatzBinding}  # fmt: skip
+_ACTIONS = {
+    ast.Let,
+    ast.Gate,
+    ast.Apply,
+    ast.Reset,
+    ast.For,
+    ast.If,
+    ast.Require,
+    ast.Const,
+    ast.Prepare,
+    ast.Postselect,
+    ast.Discard,
+    ast.AnsatzBinding,
+}
 _CIRCUIT = _ACTIONS | {ast.Qubits, ast.Readout, ast.Layer, ast.Param, ast.Init, ast.Return}
 _NESTED = _ACTIONS | {ast.Update, ast.Emit, ast.Readout}
 ALLOWED: dict[str, set[type]] = {
@@ -97,7 +128,7 @@ class Resolver:
             if isinstance(item, ast.Use):
                 for use in item.names:
                     self._top(seen, use.alias or use.name, use.span)
-            elif not isinstance(item, ast.Train):
+            elif isinstance(item, NAMED):
                 self._top(seen, item.name, name_span(item, item.name))
         for item in self.module.file.items:
             self._item(item)
@@ -117,10 +148,12 @@ class Resolver:
     def _top(self, seen: dict[str, Span], name: str, span: Span) -> None:
         if name in seen:
             self.report.error(
-                "E0202", span, f"`{name}` is defined twice",
+                "E0202",
+                span,
+                f"`{name}` is defined twice",
                 help="give one of them another name",
                 notes=[Note("the first is here", seen[name])],
-            )  # fmt: skip
+            )
         else:
             seen[name] = span
 
@@ -166,16 +199,20 @@ class Resolver:
         for p in params:
             if p.type.name not in PARAMETER_TYPES:
                 self._error(
-                    "E0213", p.type.span, f"`{p.type.name}` is not the type of a parameter",
+                    "E0213",
+                    p.type.span,
+                    f"`{p.type.name}` is not the type of a parameter",
                     did_you_mean(p.type.name, PARAMETER_TYPES)
                     or "parameters are " + ", ".join(PARAMETER_TYPES),
-                )  # fmt: skip
+                )
             if p.default is not None:
                 self.expr(p.default)
             self.declare(p.name, "parameter", p.span)
 
     def _definition(
-        self, item: ast.Model | ast.Circuit | ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian, region: str
+        self,
+        item: ast.Model | ast.Circuit | ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian,
+        region: str,
     ) -> None:
         self.region, self.nested, self.ended, self.told = region, False, {}, set()
         self.blocks.append(Block())
@@ -195,13 +232,17 @@ class Resolver:
         else:
             # Parameters and body share one block: a line can't declare a parameter again.
             self._statements(item.body)
-            if isinstance(item, ast.Circuit) and not any(isinstance(s, ast.Return) for s in item.body):
+            if isinstance(item, ast.Circuit) and not any(
+                isinstance(s, ast.Return) for s in item.body
+            ):
                 from qrlang.check.calls import header
 
                 self._error(
-                    "E0605", header(item), f"the circuit `{item.name}` returns nothing",
+                    "E0605",
+                    header(item),
+                    f"the circuit `{item.name}` returns nothing",
                     "end it with `return read …`",
-                )  # fmt: skip
+                )
         block = self.blocks.pop()
         if isinstance(item, ast.Model):
             for name, info in block.names.items():
@@ -222,9 +263,12 @@ class Resolver:
         names = self.blocks[-1].names
         if name in names:
             self._error(
-                "E0202", span, f"`{name}` is declared twice", "give one of them another name",
+                "E0202",
+                span,
+                f"`{name}` is declared twice",
+                "give one of them another name",
                 [Note("the first is here", names[name].span)],
-            )  # fmt: skip
+            )
             return
         names[name] = Info(word, span)
         self.blocks[-1].later.pop(name, None)
@@ -259,21 +303,30 @@ class Resolver:
         for block in reversed(self.blocks):
             if name in block.later:
                 self._error(
-                    "E0203", node.span, f"`{name}` is used before it is declared",
-                    "move its declaration up", [Note(f"`{name}` is declared here", block.later[name])],
-                )  # fmt: skip
+                    "E0203",
+                    node.span,
+                    f"`{name}` is used before it is declared",
+                    "move its declaration up",
+                    [Note(f"`{name}` is declared here", block.later[name])],
+                )
                 return
         if name in self.ended:
             where, span = self.ended[name]
             self._error(
-                "E0504", node.span, f"`{name}` lives only inside {where}",
+                "E0504",
+                node.span,
+                f"`{name}` lives only inside {where}",
                 "declare it outside, or hand its value out: a carry, or `emit name = …`",
                 [Note(f"`{name}` is declared here", span)],
-            )  # fmt: skip
+            )
             return
         if len(name) > 1 and (name in GATES or name in SUGAR or name in CHANNELS):
-            self._error("E0208", node.span, f"`{name}` is a gate, not a value",
-                        f"a gate is a line of its own: `{name} q[0]`")  # fmt: skip
+            self._error(
+                "E0208",
+                node.span,
+                f"`{name}` is a gate, not a value",
+                f"a gate is a line of its own: `{name} q[0]`",
+            )
             return
         self._error("E0201", node.span, f"unknown name `{name}`", self._suggest(name))
 
@@ -289,16 +342,24 @@ class Resolver:
                 continue
             if info.word == "let":
                 self.warnings.append(
-                    ("W0201", info.span, f"`{name}` is never used",
-                     "remove it, or begin its name with `_`")
-                )  # fmt: skip
+                    (
+                        "W0201",
+                        info.span,
+                        f"`{name}` is never used",
+                        "remove it, or begin its name with `_`",
+                    )
+                )
             elif info.word in DECLARED:
                 word = DECLARED[info.word]
                 self.warnings.append(
-                    ("W0203" if info.word == "input" else "W0202", info.span,
-                     f"the {word} `{name}` is never " + ("read" if word in ("carry", "input") else "used"),
-                     "remove it, or begin its name with `_`")
-                )  # fmt: skip
+                    (
+                        "W0203" if info.word == "input" else "W0202",
+                        info.span,
+                        f"the {word} `{name}` is never "
+                        + ("read" if word in ("carry", "input") else "used"),
+                        "remove it, or begin its name with `_`",
+                    )
+                )
 
     # --- statements ---
 
@@ -320,19 +381,24 @@ class Resolver:
                 self._misplaced(s)
             if returned is not None and not isinstance(s, ast.Init):
                 self._error(
-                    "E0606", s.span, "nothing can follow `return`", "move `return` to the end",
+                    "E0606",
+                    s.span,
+                    "nothing can follow `return`",
+                    "move `return` to the end",
                     [Note("the return is here", returned.span)],
-                )  # fmt: skip
+                )
                 returned = None
             if isinstance(s, ast.Return):
                 returned = s
             if isinstance(s, ast.Step):
                 if step is not None:
                     self._error(
-                        "E0604", head(s), "a block has one step",
+                        "E0604",
+                        head(s),
+                        "a block has one step",
                         "give each its own block: `recurrent first over xs { … step x { … } }`",
                         [Note("the first step is here", head(step))],
-                    )  # fmt: skip
+                    )
                 step = step or s
             STATEMENTS[type(s)](self, s)
 
@@ -340,10 +406,14 @@ class Resolver:
         self.report.misplaced.add(id(s))
         word = WORDS[type(s)]
         shown = word if word.startswith("a ") else f"`{word}`"
-        where = "a `for` or an `if`" if self.nested and type(s) in ALLOWED[self.region] else self.region
+        where = (
+            "a `for` or an `if`" if self.nested and type(s) in ALLOWED[self.region] else self.region
+        )
         self._error("E0601", head(s), f"{shown} can't stand in {where}", _HELP.get(type(s), ""))
 
-    def nest(self, bodies: Iterable[tuple[ast.Stmt, ...]], names: Iterable[tuple[str, Span]] = ()) -> None:
+    def nest(
+        self, bodies: Iterable[tuple[ast.Stmt, ...]], names: Iterable[tuple[str, Span]] = ()
+    ) -> None:
         outer, self.nested = self.nested, True
         for body in bodies:
             self.blocks.append(Block())
@@ -375,13 +445,41 @@ class Resolver:
             self.expr(d)
 
 
-PARAMETER_TYPES = ("int", "real", "bool", "string", "ansatz", "readout", "circuit", "hamiltonian",
-                   "activation", "layer")  # fmt: skip
+NAMED = (
+    ast.Const,
+    ast.AnsatzBinding,
+    ast.Ansatz,
+    ast.ReadoutDef,
+    ast.Hamiltonian,
+    ast.Circuit,
+    ast.Extern,
+    ast.Model,
+)
+PARAMETER_TYPES = (
+    "int",
+    "real",
+    "bool",
+    "string",
+    "ansatz",
+    "readout",
+    "circuit",
+    "hamiltonian",
+    "activation",
+    "layer",
+)
 DECLARED = {
-    "layer": "layer", "controller": "controller", "attention": "attention", "ansatz": "ansatz",
-    "readout": "readout", "param": "param", "frozen": "frozen tensor", "carry": "carry",
-    "qubits": "register", "input": "input", "recurrent": "recurrence",
-}  # fmt: skip
+    "layer": "layer",
+    "controller": "controller",
+    "attention": "attention",
+    "ansatz": "ansatz",
+    "readout": "readout",
+    "param": "param",
+    "frozen": "frozen tensor",
+    "carry": "carry",
+    "qubits": "register",
+    "input": "input",
+    "recurrent": "recurrence",
+}
 
 
 def unknown(e: Elaborator, node: ast.Name) -> Poison:
@@ -390,14 +488,14 @@ def unknown(e: Elaborator, node: ast.Name) -> Poison:
         e.report.failed = True
         return POISON
     words: set[str] = set(builtin_names()) | set(e.scope.module.items) | set(e.scope.module.uses)
-    scope = e.scope
-    while scope is not None:
+    for scope in e.scope.chain():
         words |= set(scope.names)
-        scope = scope.parent  # type: ignore[assignment]
     return e.error(
-        "E0201", node, f"unknown name `{node.id}`",
+        "E0201",
+        node,
+        f"unknown name `{node.id}`",
         help=did_you_mean(node.id, words) or library_hint(node.id),
-    )  # fmt: skip
+    )
 
 
 def library_hint(name: str) -> str:
@@ -412,7 +510,7 @@ def head(node: ast.Node) -> Span:
     """The line that a statement begins with."""
     from qrlang.check.calls import header
 
-    return header(node)  # type: ignore[no-any-return]
+    return header(node)
 
 
 def name_span(node: ast.Node, name: str) -> Span:
@@ -436,9 +534,17 @@ def declared_names(s: ast.Stmt) -> list[tuple[str, Span]]:
         case ast.Qubits():
             return [(r.name, r.span) for r in s.registers]
         case (
-            ast.Let() | ast.Const() | ast.Readout() | ast.AnsatzBinding() | ast.Layer() | ast.Param()
-            | ast.Carry() | ast.Input() | ast.Target() | ast.Recurrent()
-        ):  # fmt: skip
+            ast.Let()
+            | ast.Const()
+            | ast.Readout()
+            | ast.AnsatzBinding()
+            | ast.Layer()
+            | ast.Param()
+            | ast.Carry()
+            | ast.Input()
+            | ast.Target()
+            | ast.Recurrent()
+        ):
             return [(s.name, s.span)]
     return []
 
@@ -499,14 +605,16 @@ def _gate(r: Resolver, s: ast.Gate) -> None:
 
     if len(s.args) != angles:
         r._error(
-            "E0301", s.span, f"{gate_takes(s.name, angles)}, found {len(s.args)}",
+            "E0301",
+            s.span,
+            f"{gate_takes(s.name, angles)}, found {len(s.args)}",
             f"`{s.name}({', '.join('abcd'[:angles])}) …`" if angles else f"`{s.name} …`",
-        )  # fmt: skip
+        )
     for m in s.modifiers:
         if m.kind in ("ctrl", "negctrl"):
             if m.arg is not None and not isinstance(m.arg, ast.Int):
                 return
-            qubits += 1 if m.arg is None else m.arg.value  # type: ignore[attr-defined]
+            qubits += 1 if m.arg is None else m.arg.value
     if len(s.operands) != qubits:
         r._error("E0502", s.span, operand_count(s, qubits), "")
 
@@ -522,12 +630,20 @@ def _unknown_gate(r: Resolver, s: ast.Gate) -> None:
     if isinstance(item, (ast.Ansatz, ast.AnsatzBinding)) or (found and found.word == "ansatz"):
         if found:
             found.used = True
-        r._error("E0208", s.span, f"`{s.name}` is an ansatz, not a gate",
-                 f"write `apply {s.name}(…) to {operands}`")  # fmt: skip
+        r._error(
+            "E0208",
+            s.span,
+            f"`{s.name}` is an ansatz, not a gate",
+            f"write `apply {s.name}(…) to {operands}`",
+        )
         return
     help = did_you_mean(s.name, [*GATES, *SUGAR, *CHANNELS])
-    r._error("E0209", name_span(s, s.name), f"there is no gate `{s.name}`",
-             help or "gates are " + ", ".join(["h", "x", "rx", "ry", "rz", "cx", "cz", "swap"]) + ", …")  # fmt: skip
+    r._error(
+        "E0209",
+        name_span(s, s.name),
+        f"there is no gate `{s.name}`",
+        help or "gates are " + ", ".join(["h", "x", "rx", "ry", "rz", "cx", "cz", "swap"]) + ", …",
+    )
 
 
 def _apply(r: Resolver, s: ast.Apply) -> None:
@@ -598,14 +714,15 @@ def _step(r: Resolver, s: ast.Step) -> None:
             r.blocks[-1].names[name] = Info("emit", span, True)
 
 
-def emits_of(body: Iterable[ast.Stmt], named: bool = True) -> Iterable[tuple[str, Span]]:
+def emits_of(body: Iterable[ast.Stmt]) -> Iterable[tuple[str, Span]]:
+    """Names that a step emits."""
     for s in body:
-        if isinstance(s, ast.Emit) and bool(s.name) == named:
-            yield s.name or "", s.span
+        if isinstance(s, ast.Emit) and s.name:
+            yield s.name, s.span
         elif isinstance(s, ast.For):
-            yield from emits_of(s.body, named)
+            yield from emits_of(s.body)
         elif isinstance(s, ast.If):
-            yield from emits_of((*s.then, *s.orelse), named)
+            yield from emits_of((*s.then, *s.orelse))
 
 
 def _gives_the_result(body: tuple[ast.Stmt, ...]) -> bool:
@@ -624,9 +741,11 @@ def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     steps = [x for x in s.body if isinstance(x, ast.Step)]
     if not steps:
         r._error(
-            "E0604", head(s), f"the recurrence `{s.name}` has no step",
+            "E0604",
+            head(s),
+            f"the recurrence `{s.name}` has no step",
             "say what happens at each moment: `step x { … }`",
-        )  # fmt: skip
+        )
     outer, r.region = r.region, "a recurrent block"
     ended = dict(r.ended)
     block = r.block(s.body)
@@ -635,12 +754,9 @@ def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     found = r.blocks[-1].names[s.name]
     found.members = block.names
     # What its step emits without a name is the result of the model.
-    found.used = any(not name for step in steps for name, _ in emits_of(step.body, named=False))
     found.used = any(_gives_the_result(step.body) for step in steps)
     # Its registers and carries may still be used from outside; told at the end of the model.
-    r.blocks[-1].names.update(
-        {f"{s.name}.{k}": v for k, v in block.names.items()}
-    )
+    r.blocks[-1].names.update({f"{s.name}.{k}": v for k, v in block.names.items()})
     for name, info in block.names.items():
         r.ended[name] = (f"the recurrence `{s.name}`", info.span)
 
@@ -740,4 +856,3 @@ def forgotten(r: Resolver) -> None:
     """The warnings, once it is known that nothing is wrong."""
     for code, span, message, help in r.warnings:
         r.report.warning(code, span, message, help=help)
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qrlang.check.constants import Wrong, arithmetic, is_number
+from qrlang.check.constants import is_number
 from qrlang.check.core import Elaborator
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.model import TrainBlock
@@ -25,7 +25,9 @@ Choice = tuple[str, dict[str, Plain]]
 def _arguments(*names: str, **defaults: Plain) -> tuple[Argument, ...]:
     out = [Argument(n, "real", 0.0, 0.0) for n in names]
     for name, default in defaults.items():
-        kind = "bool" if isinstance(default, bool) else "int" if isinstance(default, int) else "real"
+        kind = (
+            "bool" if isinstance(default, bool) else "int" if isinstance(default, int) else "real"
+        )
         out.append(Argument(name, kind, default, 0.0))
     return tuple(out)
 
@@ -60,8 +62,18 @@ SCHEDULES: dict[str, tuple[Argument, ...]] = {
     "exponential": _arguments(factor=0.95),
 }
 STOPPING: dict[str, tuple[Argument, ...]] = {"patience": _arguments(epochs=5)}
-METRICS = ("accuracy", "perplexity", "bits_per_token", "mse", "mae", "rmse", "nrmse", "bleu", "f1",
-           "loss")  # fmt: skip
+METRICS = (
+    "accuracy",
+    "perplexity",
+    "bits_per_token",
+    "mse",
+    "mae",
+    "rmse",
+    "nrmse",
+    "bleu",
+    "f1",
+    "loss",
+)
 CORES = ("pqc", "orthogonal", "rnn", "gru", "lstm")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("single", "double")
@@ -120,17 +132,23 @@ class TrainChecker:
         good = True
         for s in self.item.settings:
             if s.name in seen:
-                self.e.error("E0202", s, f"`{s.name}` is set twice",
-                             notes=[Note("the first is here", seen[s.name])])  # fmt: skip
+                self.e.error(
+                    "E0202",
+                    s,
+                    f"`{s.name}` is set twice",
+                    notes=[Note("the first is here", seen[s.name])],
+                )
                 good = False
                 continue
             seen[s.name] = s.span
             spec = SETTINGS.get(s.name)
             if spec is None:
                 self.e.error(
-                    "E0901", s, f"there is no setting `{s.name}`",
+                    "E0901",
+                    s,
+                    f"there is no setting `{s.name}`",
                     help=did_you_mean(s.name, SETTINGS) or "settings are " + ", ".join(SETTINGS),
-                )  # fmt: skip
+                )
                 good = False
                 continue
             value = self._setting(s, spec)
@@ -148,13 +166,19 @@ class TrainChecker:
             case "data":
                 if isinstance(s.value, ast.Str):
                     return s.value.value
-                return self.choice("data", s.value, {d.name: d.arguments for d in DATA_SETS.values()})
+                return self.choice(
+                    "data", s.value, {d.name: d.arguments for d in DATA_SETS.values()}
+                )
             case "names":
                 items = s.value.items if isinstance(s.value, ast.List) else (s.value,)
                 names = [_written(i) for i in items]
                 if any(n is None for n in names):
-                    self.e.error("E0905", s.value, f"`{s.name}` takes names of layers and tensors",
-                                 help=f"`{s.name} = [embed, steer.w1]`")  # fmt: skip
+                    self.e.error(
+                        "E0905",
+                        s.value,
+                        f"`{s.name}` takes names of layers and tensors",
+                        help=f"`{s.name} = [embed, steer.w1]`",
+                    )
                     return None
                 return tuple(n for n in names if n is not None)
         return self.plain(s.name, s.value, spec.kind, spec.least, spec.most)
@@ -178,10 +202,10 @@ class TrainChecker:
             self.e.error("E0905", node, f"`{name}` takes {_kind(kind)}, found {describe(value)}")
             return None
         if is_number(value) and (
-            (least is not None and value < least) or (most is not None and value > most)  # type: ignore[operator]
+            (least is not None and value < least) or (most is not None and value > most)
         ):
             bounds = f"at least {least:g}" if most is None or value < least else f"at most {most:g}"  # type: ignore[operator]
-            self.e.error("E0905", node, f"`{name}` is {bounds}, found {value:g}")  # type: ignore[str-bytes-safe]
+            self.e.error("E0905", node, f"`{name}` is {bounds}, found {value:g}")
             return None
         assert isinstance(value, (int, float, bool, str))
         return value
@@ -192,16 +216,21 @@ class TrainChecker:
         """`adam`, `adam(lr: 1e-3)`: a name, and arguments by order or by name."""
         func = node.func if isinstance(node, ast.Call) else node
         if not isinstance(func, ast.Name):
-            self.e.error("E0905", node, f"`{setting}` takes a name",
-                         help="one of " + ", ".join(choices))  # fmt: skip
+            self.e.error(
+                "E0905", node, f"`{setting}` takes a name", help="one of " + ", ".join(choices)
+            )
             return None
         if func.id not in choices:
             code, what = ("E0904", "data set") if setting == "data" else ("E0905", setting)
             help = did_you_mean(func.id, choices)
             if not help and setting == "data":
                 help = 'data of your own is a path: `data = "mine.csv"`'
-            self.e.error(code, func, f"there is no {what} `{func.id}`",
-                         help=help or "one of " + ", ".join(choices))  # fmt: skip
+            self.e.error(
+                code,
+                func,
+                f"there is no {what} `{func.id}`",
+                help=help or "one of " + ", ".join(choices),
+            )
             return None
         arguments = choices[func.id]
         given: dict[str, Plain] = {}
@@ -211,11 +240,14 @@ class TrainChecker:
             spec = next((a for a in arguments if a.name == name), None)
             if name is None or spec is None:
                 self.e.error(
-                    "E0302", arg, f"`{func.id}` has no argument `{arg.name}`" if arg.name
+                    "E0302",
+                    arg,
+                    f"`{func.id}` has no argument `{arg.name}`"
+                    if arg.name
                     else f"`{func.id}` takes {len(names) or 'no'} arguments",
                     help=(did_you_mean(arg.name, names) if arg.name else "")
                     or ("it has " + ", ".join(names) if names else ""),
-                )  # fmt: skip
+                )
                 return None
             if name in given:
                 self.e.error("E0302", arg, f"`{name}` is given twice")
@@ -226,8 +258,9 @@ class TrainChecker:
             given[name] = value
         for a in arguments:
             if a.default is None and a.name not in given:
-                self.e.error("E0301", node, f"`{func.id}` needs `{a.name}`",
-                             help=f"`{func.id}({a.name}: …)`")  # fmt: skip
+                self.e.error(
+                    "E0301", node, f"`{func.id}` needs `{a.name}`", help=f"`{func.id}({a.name}: …)`"
+                )
                 return None
         return func.id, given
 
@@ -242,8 +275,12 @@ def _written(node: ast.Expr) -> str | None:
 
 
 def _kind(kind: str) -> str:
-    return {"int": "a whole number", "real": "a number", "bool": "true or false",
-            "string": "a text"}.get(kind, kind)  # fmt: skip
+    return {
+        "int": "a whole number",
+        "real": "a number",
+        "bool": "true or false",
+        "string": "a text",
+    }.get(kind, kind)
 
 
 # --- against the model ---
@@ -285,7 +322,9 @@ def bound_by_data(
     return bound
 
 
-def check_data(e: Elaborator, item: ast.Train, settings: Mapping[str, object], attempt: Attempt) -> None:
+def check_data(
+    e: Elaborator, item: ast.Train, settings: Mapping[str, object], attempt: Attempt
+) -> None:
     """Columns against `input` lines, then `target` lines."""
     columns = columns_of(settings)
     node = next((s.value for s in item.settings if s.name == "data"), None)
@@ -296,25 +335,33 @@ def check_data(e: Elaborator, item: ast.Train, settings: Mapping[str, object], a
     name = node.span.text
     if len(columns) != len(ports):
         e.error(
-            "E0903", node, f"`{name}` has {len(columns)} columns ({', '.join(map(str, columns))}), "
+            "E0903",
+            node,
+            f"`{name}` has {len(columns)} columns ({', '.join(map(str, columns))}), "
             f"the model has {len(ports)} (inputs, then targets)",
-            help="an `input` line for each column the model is given, a `target` line for what it predicts",
+            help="an `input` line for each column given, a `target` line for each predicted",
             notes=[Note(f"`{p.name}` is declared here", p.span) for p, _ in ports],
-        )  # fmt: skip
+        )
         return
     for (port, type_), column in zip(ports, columns, strict=True):
         if not fits_column(type_, column):
             word = "input" if isinstance(port, ast.Input) else "target"
             e.error(
-                "E0903", node, f"`{name}` gives {column} for the {word} `{port.name}`, which is {type_}",
+                "E0903",
+                node,
+                f"`{name}` gives {column} for the {word} `{port.name}`, which is {type_}",
                 help=f"write `{word} {port.name}: {_open(column)}`, or choose other data",
                 notes=[Note(f"`{port.name}` is declared here", port.span)],
-            )  # fmt: skip
+            )
 
 
 def _open(column: Column) -> str:
     text = str(column)
-    return text.replace("token]", "token[vocab]") if column.kind == "token" and not column.size else text
+    return (
+        text.replace("token]", "token[vocab]")
+        if column.kind == "token" and not column.size
+        else text
+    )
 
 
 def fits_column(type_: Type, column: Column) -> bool:
@@ -326,7 +373,13 @@ def fits_column(type_: Type, column: Column) -> bool:
 
 
 def default_loss(target: Type) -> str:
-    return "cross_entropy" if target.kind in ("class", "token") else "bce" if target.kind == "bit" else "mse"
+    return (
+        "cross_entropy"
+        if target.kind in ("class", "token")
+        else "bce"
+        if target.kind == "bit"
+        else "mse"
+    )
 
 
 def loss_problem(loss: str, output: Type, target: Type) -> str | None:
@@ -340,14 +393,20 @@ def loss_problem(loss: str, output: Type, target: Type) -> str | None:
         if not discrete:
             return f"`{loss}` needs a target of classes or tokens, this one is {target}"
         if output.shape != (target.size,):
-            return f"`{loss}` needs {target.size} scores, one for each of {target}; the output is {output}"
+            return (
+                f"`{loss}` needs {target.size} scores, one for each of {target}; "
+                f"the output is {output}"
+            )
         return None
     if loss == "bce":
         if discrete and target.size == 2 and output.count == 1:
             return None
         if target.kind in ("bit", "real") and output.count == target.count:
             return None
-        return f"`bce` needs one score for each bit of the target; the output is {output}, the target {target}"
+        return (
+            "`bce` needs one score for each bit of the target; "
+            f"the output is {output}, the target {target}"
+        )
     if loss == "fidelity":
         return None
     if target.kind != "real" and target.kind != "bit":
@@ -380,10 +439,15 @@ def check_loss(e: Elaborator, attempt: Attempt, loss: str | None, at: Span | Non
     elif target.kind in ("class", "token"):
         help = "use `cross_entropy`"
     e.error(
-        "E0902", at or span, problem, help=help,
-        notes=[Note(f"the target is {target}", port.span),
-               *([Note(f"the output is {output}", span)] if at else [])],
-    )  # fmt: skip
+        "E0902",
+        at or span,
+        problem,
+        help=help,
+        notes=[
+            Note(f"the target is {target}", port.span),
+            *([Note(f"the output is {output}", span)] if at else []),
+        ],
+    )
 
 
 def train_block(

@@ -8,10 +8,10 @@ from math import pi, prod, sqrt
 from qrlang.check import layers
 from qrlang.check.arithmetic import as_tensor, of_value, viewed, want
 from qrlang.check.builder import Block, LoopDraft
+from qrlang.check.calls import header, readable
 from qrlang.check.constants import is_number
 from qrlang.check.core import STMT, Elaborator, Rejected, Scope
 from qrlang.check.expressions import bit_angle, integer, is_bit
-from qrlang.check.quantum import readable
 from qrlang.check.report import did_you_mean, plural
 from qrlang.check.types import Declared, declared
 from qrlang.check.values import (
@@ -54,8 +54,12 @@ class LoopContext:
 def let(e: Elaborator, node: ast.Let) -> None:
     value = e.eval(node.value)
     if isinstance(value, LayerSpec):
-        e.error("E0608", node.value, "a layer is declared, not let",
-                help=f"`layer {node.name} = {node.value.span.text}`, outside of the step")  # fmt: skip
+        e.error(
+            "E0608",
+            node.value,
+            "a layer is declared, not let",
+            help=f"`layer {node.name} = {node.value.span.text}`, outside of the step",
+        )
         value = POISON
     e.scope.names[node.name] = value
     e.scope.lets.add(node.name)
@@ -67,9 +71,11 @@ def const(e: Elaborator, node: ast.Const) -> None:
     value = e.eval(node.value)
     if isinstance(value, (Tensor, Pending, Qubits)):
         value = e.error(
-            "E0303", node.value, f"a constant must be known at compile time, found {describe(value)}",
+            "E0303",
+            node.value,
+            f"a constant must be known at compile time, found {describe(value)}",
             help=f"use `let {node.name} = …`",
-        )  # fmt: skip
+        )
     e.scope.names[node.name] = value
 
 
@@ -85,31 +91,41 @@ def readout(e: Elaborator, node: ast.Readout) -> None:
         shots = number or 0
     if node.weak is not None:
         strength = e.eval(node.weak)
-        if not is_number(strength) or not 0 < strength <= 1:  # type: ignore[operator]
+        if not is_number(strength) or not 0 < strength <= 1:
             if not isinstance(strength, Poison):
-                e.error("E0510", node.weak, "the strength of a weak measurement lies above 0, up to 1, "
-                        f"found {describe(strength)}")  # fmt: skip
+                e.error(
+                    "E0510",
+                    node.weak,
+                    "the strength of a weak measurement lies above 0, up to 1, "
+                    f"found {describe(strength)}",
+                )
         else:
-            weak = float(strength)  # type: ignore[arg-type]
+            weak = float(strength)
     if isinstance(found, Poison):
         e.scope.names[node.name] = POISON
         return
     if isinstance(found, Readout):
         found = found.value
     e.scope.names[node.name] = Readout(node.name, found, shots, weak, node.span)
-    width = 2 ** len(found.qubits.qubits) if isinstance(found, Probs) else (
-        1 if isinstance(found, Observable) else len(found) if isinstance(found, tuple) else 0
+    width = (
+        2 ** len(found.qubits.qubits)
+        if isinstance(found, Probs)
+        else (1 if isinstance(found, Observable) else len(found) if isinstance(found, tuple) else 0)
     )
     e.fact(node.span, node.name, f"readout: real[{width}]")
 
 
 def ansatz_binding(e: Elaborator, node: ast.AnsatzBinding) -> None:
     value = e.eval(node.value)
-    if not isinstance(value, Poison) and not (isinstance(value, Definition) and value.kind == "ansatz"):
+    if not isinstance(value, Poison) and not (
+        isinstance(value, Definition) and value.kind == "ansatz"
+    ):
         help = ""
         if isinstance(value, Definition):
             help = f"declare it as what it is: `{value.kind.lower()} {node.name} = …`"
-        value = e.error("E0208", node.value, f"expected an ansatz, found {describe(value)}", help=help)
+        value = e.error(
+            "E0208", node.value, f"expected an ansatz, found {describe(value)}", help=help
+        )
     if isinstance(value, Definition) and value.params is None:
         from qrlang.check.calls import bind_params
 
@@ -131,8 +147,12 @@ def layer(e: Elaborator, node: ast.Layer) -> None:
 def port(e: Elaborator, node: ast.Input | ast.Target) -> None:
     shape = declared(e, node.type)
     if shape is not None and not shape.known:
-        e.error("E0404", node.type, "the shape of a column of data can't be left open",
-                help="say how many numbers a moment has: `seq[real[28]]`")  # fmt: skip
+        e.error(
+            "E0404",
+            node.type,
+            "the shape of a column of data can't be left open",
+            help="say how many numbers a moment has: `seq[real[28]]`",
+        )
         shape = None
     if shape is None:
         e.scope.names[node.name] = POISON
@@ -153,8 +173,12 @@ def param(e: Elaborator, node: ast.Param) -> None:
             e.eval(node.initial)
         return
     if shape.kind not in ("real", "unitary") or shape.seq:
-        e.error("E0213", node.type, f"a tensor of numbers can't be {shape}",
-                help="`real[…]`, `angle[…]` or `unitary[k]`")  # fmt: skip
+        e.error(
+            "E0213",
+            node.type,
+            f"a tensor of numbers can't be {shape}",
+            help="`real[…]`, `angle[…]` or `unitary[k]`",
+        )
         return
     dims = open_shape(e, name, shape, node.span, "param")
     if dims is None:
@@ -180,8 +204,18 @@ def param(e: Elaborator, node: ast.Param) -> None:
         weight = ir.Weight(name, dims, initial, not frozen, k)
         e.names[name] = node.span
     e.scope.names[node.name] = LazyWeight(weight)
-    e.fact(node.span, node.name, f"{'frozen ' if frozen else ''}{shape.word}"
-           + (f"[{', '.join(map(str, dims))}]" if shape.kind == "real" and dims else f"[{k}]" if k else ""))  # fmt: skip
+    e.fact(
+        node.span,
+        node.name,
+        f"{'frozen ' if frozen else ''}{shape.word}"
+        + (
+            f"[{', '.join(map(str, dims))}]"
+            if shape.kind == "real" and dims
+            else f"[{k}]"
+            if k
+            else ""
+        ),
+    )
 
 
 def open_shape(
@@ -225,7 +259,7 @@ def initial_of(e: Elaborator, node: ast.Expr, dims: tuple[int, ...]) -> ir.Initi
     if isinstance(value, Builtin) and value.name == "orthogonal":
         return ir.Initial("orthogonal", (1.0,))
     if is_number(value):
-        return ir.Initial("constant", (float(value),))  # type: ignore[arg-type]
+        return ir.Initial("constant", (float(value),))
     if isinstance(value, Pending):
         e.error("E0303", node, "a tensor begins with constants, found a run-time value")
         return None
@@ -234,16 +268,20 @@ def initial_of(e: Elaborator, node: ast.Expr, dims: tuple[int, ...]) -> ir.Initi
         return None
     if t.value is not None or any(a.terms for a in t.elements):
         e.error(
-            "E0303", node, f"a tensor begins with constants, found {describe(t)}",
+            "E0303",
+            node,
+            f"a tensor begins with constants, found {describe(t)}",
             help="`uniform(lo, hi)`, `normal(mean, sd)`, a number, or a list of numbers",
-        )  # fmt: skip
+        )
         return None
     if len(t.elements) != prod(dims):
         shown = ", ".join(map(str, dims))
         e.error(
-            "E0401", node, f"real[{shown}] has {prod(dims)} numbers, found {len(t.elements)}",
+            "E0401",
+            node,
+            f"real[{shown}] has {prod(dims)} numbers, found {len(t.elements)}",
             help="give as many numbers, or one for all",
-        )  # fmt: skip
+        )
         return None
     return ir.Initial("values", tuple(a.constant for a in t.elements))
 
@@ -276,25 +314,29 @@ def init(e: Elaborator, node: ast.Init) -> None:
     value = e.eval(node.value)
     if not isinstance(value, Poison):
         # The shape is known once the layer has been called: checked at the end.
-        e.weights.inits[name] = (node, e.scope)  # type: ignore[assignment]
+        e.weights.inits[name] = (node, e.scope)
 
 
 def finish_inits(e: Elaborator) -> None:
     """Gives tensors the initial values that `init` lines ask for."""
     for name, (node, scope) in e.weights.inits.items():
-        assert isinstance(node, ast.Init)
         weight = e.weights.tensors.get(name)
-        e.scope = scope  # type: ignore[assignment]
+        e.scope = scope
         if weight is None:
             layer_name, _, part = name.rpartition(".")
-            parts = [n.rpartition(".")[2] for n in e.weights.tensors
-                     if n.rpartition(".")[0] == layer_name]  # fmt: skip
+            parts = [
+                n.rpartition(".")[2]
+                for n in e.weights.tensors
+                if n.rpartition(".")[0] == layer_name
+            ]
             if not parts:
                 continue  # the layer is never called: it has no tensors, and that is warned of
             e.error(
-                "E0211", node.target, f"`{layer_name}` has no tensor `{part}`",
+                "E0211",
+                node.target,
+                f"`{layer_name}` has no tensor `{part}`",
                 help=did_you_mean(part, parts) or f"it has {', '.join(parts)}",
-            )  # fmt: skip
+            )
             continue
         initial = initial_of(e, node.value, weight.shape)
         if initial is not None:
@@ -312,8 +354,12 @@ def carry(e: Elaborator, node: ast.Carry) -> None:
     if shape is None:
         return
     if shape.kind not in ("real", "bit") or shape.seq:
-        e.error("E0213", node.type, f"a carry holds numbers or bits, not {shape}",
-                help="`carry h: real[n] = 0`")  # fmt: skip
+        e.error(
+            "E0213",
+            node.type,
+            f"a carry holds numbers or bits, not {shape}",
+            help="`carry h: real[n] = 0`",
+        )
         return
     if not shape.known and isinstance(thing, (Tensor, tuple)):
         first = as_tensor(e, thing, node.initial or node)
@@ -327,13 +373,15 @@ def carry(e: Elaborator, node: ast.Carry) -> None:
     if dims is None or isinstance(thing, Poison):
         return
     if is_number(thing):
-        angle = ir.Angle(float(thing))  # type: ignore[arg-type]
         if not e.fits(dims, node):
             return
         # One constant for all: kept as one value, whatever its size.
-        found.now = of_value(e.builder.const((angle.constant,) * prod(dims), dims))
-        if shape.kind == "bit":
-            found.now = Tensor(type_, e.builder.reshape(found.now.value, dims))  # type: ignore[union-attr,arg-type]
+        if shape.kind == "bit" and thing not in (0, 1):
+            e.error("E0408", node.initial or node, f"a bit begins as 0 or 1, found {thing}")
+            return
+        start = e.builder.value(type_)
+        e.builder.classical(ir.Const(start, (float(thing),) * prod(dims)))
+        found.now = of_value(start)
     elif isinstance(thing, Pending):
         want(e, thing, dims, node)
         return
@@ -343,9 +391,11 @@ def carry(e: Elaborator, node: ast.Carry) -> None:
             return
         if t.type.count != prod(dims) or t.type.seq or t.type.kind not in ("real", "bit"):
             e.error(
-                "E0408", node.initial or node, f"the carry `{node.name}` is {type_}, but begins as {t.type}",
+                "E0408",
+                node.initial or node,
+                f"the carry `{node.name}` is {type_}, but begins as {t.type}",
                 notes=[Note(f"`{node.name}` is declared here", node.type.span)],
-            )  # fmt: skip
+            )
             return
         found.now = viewed(t, dims)
     e.names[name] = node.span
@@ -364,22 +414,28 @@ def update(e: Elaborator, node: ast.Update) -> None:
         return
     if not isinstance(thing, Carry):
         e.error(
-            "E0208", node, f"`<-` updates a carry; `{node.name}` is {describe(thing)}",
+            "E0208",
+            node,
+            f"`<-` updates a carry; `{node.name}` is {describe(thing)}",
             help=f"declare `carry {node.name}: real[…] = 0` before the step",
-        )  # fmt: skip
+        )
         return
     thing.updated = True
     if not thing.open:
         e.error(
-            "E0601", node, f"`{node.name}` can be updated only in the step of the block that declares it",
+            "E0601",
+            node,
+            f"`{node.name}` can be updated only in the step of the block that declares it",
             notes=[Note(f"`{node.name}` is declared here", thing.span)],
-        )  # fmt: skip
+        )
         return
     if e.in_if:
         e.error(
-            "E0609", node, "a carry can't be updated inside `if` on a measured bit",
+            "E0609",
+            node,
+            "a carry can't be updated inside `if` on a measured bit",
             help=f"`{node.name} <- where(bit, a, b)`",
-        )  # fmt: skip
+        )
         return
     if isinstance(value, Poison):
         return
@@ -398,18 +454,26 @@ def update(e: Elaborator, node: ast.Update) -> None:
         return
     number = not t.type.shape and t.value is None and not t.elements[0].terms
     if number and thing.type.shape:
-        t = of_value(e.builder.const((t.elements[0].constant,) * thing.type.count, thing.type.shape))
+        t = of_value(
+            e.builder.const((t.elements[0].constant,) * thing.type.count, thing.type.shape)
+        )
     if t.type.shape != thing.type.shape or t.type.seq or t.type.kind not in ("real", "bit"):
         e.error(
-            "E0408", node.value, f"the carry `{node.name}` is {thing.type}, found {t.type}",
+            "E0408",
+            node.value,
+            f"the carry `{node.name}` is {thing.type}, found {t.type}",
             notes=[Note(f"`{node.name}` is declared here", thing.span)],
-        )  # fmt: skip
+        )
         return
     if t.type.kind == "bit" and thing.type.kind == "real":
         t = of_value(e.builder.real_whole(t))
     elif thing.type.kind == "bit" and t.type.kind == "real":
-        e.error("E0408", node.value, f"the carry `{node.name}` is {thing.type}, found {t.type}",
-                notes=[Note(f"`{node.name}` is declared here", thing.span)])  # fmt: skip
+        e.error(
+            "E0408",
+            node.value,
+            f"the carry `{node.name}` is {thing.type}, found {t.type}",
+            notes=[Note(f"`{node.name}` is declared here", thing.span)],
+        )
         return
     thing.now = t
 
@@ -433,14 +497,20 @@ def if_(e: Elaborator, node: ast.If) -> None:
         elif isinstance(condition, (Tensor, Pending)):
             help = "`where(x, a, b)` chooses between values"
         e.error(
-            "E0411", node.condition, "`if` needs a measured bit or a condition known at compile time, "
+            "E0411",
+            node.condition,
+            "`if` needs a measured bit or a condition known at compile time, "
             f"found {describe(condition)}",
             help=help,
-        )  # fmt: skip
+        )
         return
     if e.region == "ansatz" or e.capture is not None:
-        e.error("E0506", node, "an ansatz can't depend on a measured bit",
-                help="put the `if` around `apply`, in the step")  # fmt: skip
+        e.error(
+            "E0506",
+            node,
+            "an ansatz can't depend on a measured bit",
+            help="put the `if` around `apply`, in the step",
+        )
         return
     bit = bit_angle(condition)
     if not bit.terms:
@@ -475,7 +545,12 @@ def for_(e: Elaborator, node: ast.For) -> None:
         help = f"write `0..{node.range.span.text}`" if is_number(values) else "write `0..n`"
         if isinstance(values, Tensor) and values.type.seq:
             help = "a sequence is run through by `step … in`"
-        e.error("E0305", node.range, f"a loop needs a range or a list, found {describe(values)}", help=help)
+        e.error(
+            "E0305",
+            node.range,
+            f"a loop needs a range or a list, found {describe(values)}",
+            help=help,
+        )
         return
     outer = e.scope
     e.in_for += 1
@@ -497,7 +572,9 @@ def require(e: Elaborator, node: ast.Require) -> None:
         return
     if not isinstance(condition, bool):
         e.error(
-            "E0411", node.condition, f"`require` needs a condition known at compile time, found {describe(condition)}"
+            "E0411",
+            node.condition,
+            f"`require` needs a condition known at compile time, found {describe(condition)}",
         )
         return
     if not condition:
@@ -525,20 +602,30 @@ def _result(e: Elaborator, node: ast.Emit | ast.Return) -> Tensor | None:
 def emit(e: Elaborator, node: ast.Emit) -> None:
     t = _result(e, node)
     if e.region != "step" or not e.loops:
-        e.error("E0601", node, "`emit` belongs in a step: it hands out a value at each moment",
-                help="`return` hands out a value at the end")  # fmt: skip
+        e.error(
+            "E0601",
+            node,
+            "`emit` belongs in a step: it hands out a value at each moment",
+            help="`return` hands out a value at the end",
+        )
         return
     context: LoopContext = e.loops[-1]
     if e.in_if:
-        e.error("E0609", node, "`emit` can't stand inside `if` on a measured bit",
-                help="`emit where(bit, a, b)`")  # fmt: skip
+        e.error(
+            "E0609",
+            node,
+            "`emit` can't stand inside `if` on a measured bit",
+            help="`emit where(bit, a, b)`",
+        )
         return
     name = node.name or ""
     if name in context.emits:
         e.error(
-            "E0603", node, f"`{name}` is emitted twice in one step" if name else "a step emits its output twice",
+            "E0603",
+            node,
+            f"`{name}` is emitted twice in one step" if name else "a step emits its output twice",
             help="put the values together: `emit concat(a, b)`",
-        )  # fmt: skip
+        )
         return
     if t is None:
         context.emits[name] = POISON  # type: ignore[assignment]
@@ -546,7 +633,11 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
             e.outputs.append((POISON, node.span))
         return
     if t.type.seq:
-        e.error("E0406", node.value, f"one moment is emitted at a time, found a whole sequence, {t.type}")
+        e.error(
+            "E0406",
+            node.value,
+            f"one moment is emitted at a time, found a whole sequence, {t.type}",
+        )
         context.emits[name] = POISON  # type: ignore[assignment]
         if not name:
             e.outputs.append((POISON, node.span))
@@ -567,14 +658,20 @@ def return_(e: Elaborator, node: ast.Return) -> None:
         return
     t = _result(e, node)
     if e.region != "model":
-        e.error("E0601", node, f"`return` can't stand in {_region(e.region)}",
-                help="`emit` hands out a value at each step")  # fmt: skip
+        e.error(
+            "E0601",
+            node,
+            f"`return` can't stand in {_region(e.region)}",
+            help="`emit` hands out a value at each step",
+        )
         return
     e.outputs.append((POISON if t is None else t, node.span))
 
 
 def _region(region: str) -> str:
-    return {"ansatz": "an ansatz", "step": "a step", "recurrent": "a recurrent block"}.get(region, "here")
+    return {"ansatz": "an ansatz", "step": "a step", "recurrent": "a recurrent block"}.get(
+        region, "here"
+    )
 
 
 # --- steps and recurrences ---
@@ -584,13 +681,18 @@ def step(e: Elaborator, node: ast.Step) -> None:
     if e.region == "recurrent":
         sequences: list[Tensor] | None = e.pending_sequences
         if node.sequences:
-            e.error("E0601", node, "the sequence of a recurrent block stands after `over`",
-                    help=f"write `step {', '.join(node.items)} {{ … }}`")  # fmt: skip
+            e.error(
+                "E0601",
+                node,
+                "the sequence of a recurrent block stands after `over`",
+                help=f"write `step {', '.join(node.items)} {{ … }}`",
+            )
             return
     else:
         if not node.sequences:
-            e.error("E0607", node, "a step of a model needs a sequence",
-                    help="`step row in rows { … }`")  # fmt: skip
+            e.error(
+                "E0607", node, "a step of a model needs a sequence", help="`step row in rows { … }`"
+            )
             return
         sequences = sequences_of(e, node.sequences)
     extra = 0
@@ -602,11 +704,14 @@ def step(e: Elaborator, node: ast.Step) -> None:
         extra = number or 0
     if sequences is not None and len(node.items) != len(sequences):
         e.error(
-            "E0607", node, f"{plural(len(sequences), 'sequence')}, but {plural(len(node.items), 'name')} "
-            "for its moments" if len(sequences) == 1
+            "E0607",
+            node,
+            f"{plural(len(sequences), 'sequence')}, but {plural(len(node.items), 'name')} "
+            "for its moments"
+            if len(sequences) == 1
             else f"{plural(len(sequences), 'sequence')}, but {plural(len(node.items), 'name')}",
             help="one name for each: `step a, b in xs, ys { … }`",
-        )  # fmt: skip
+        )
         sequences = None
     name = e.prefix.rstrip(".") if e.region == "recurrent" else "step"
     run(e, node, name, sequences, extra)
@@ -625,7 +730,9 @@ def sequences_of(e: Elaborator, nodes: tuple[ast.Expr, ...]) -> list[Tensor] | N
             help = "declare it as one: `input rows: seq[real[28]]`"
             if isinstance(thing, (range, int)):
                 help = "`for i in 0..n { … }` runs over numbers, at compile time"
-            e.error("E0406", node, f"a step runs over a sequence, found {describe(thing)}", help=help)
+            e.error(
+                "E0406", node, f"a step runs over a sequence, found {describe(thing)}", help=help
+            )
     return found if good else None
 
 
@@ -683,10 +790,12 @@ def run(
         c.open = False
         if not c.updated:
             e.error(
-                "E0407", c.span, f"the carry `{c.name}` is never updated",
-                help=f"update it in the step: `{c.name} <- …`; a value that stays is a `let` or a `param`",
-                notes=[Note("this step should update it", _first_line(node))],
-            )  # fmt: skip
+                "E0407",
+                c.span,
+                f"the carry `{c.name}` is never updated",
+                help=f"update it in the step: `{c.name} <- …`; one that stays is a `let`",
+                notes=[Note("this step should update it", header(node))],
+            )
         if start is None or arg is None or next_ is None:
             c.now = POISON
             continue
@@ -697,22 +806,14 @@ def run(
     e.last_loop = draft
     e.last_emits = context.emits
     if region != "recurrent":
-        for emitted, value in context.emits.items():
+        for emitted, found in context.emits.items():
             if emitted:
-                e.scope.names.setdefault(emitted, value)
-
-
-def _first_line(node: ast.Node):  # type: ignore[no-untyped-def]
-    from qrlang.check.calls import header
-
-    return header(node)
+                e.scope.names.setdefault(emitted, found)
 
 
 def recurrent(e: Elaborator, node: ast.Recurrent) -> None:
     sequences = sequences_of(e, node.sequences)
     found = Recurrence(e.prefix + node.name, node.span)
-    from qrlang.check.calls import header
-
     found.span = header(node)
     saved = (e.prefix, e.register_prefix, e.region, e.pending_sequences, e.last_loop)
     e.prefix = e.register_prefix = e.prefix + node.name + "."

@@ -12,9 +12,14 @@ from qrlang.ir.types import Type
 from qrlang.syntax import ast
 
 KINDS = {
-    "real": "real", "angle": "real", "bit": "bit", "token": "token", "class": "class",
-    "state": "state", "unitary": "unitary",
-}  # fmt: skip
+    "real": "real",
+    "angle": "real",
+    "bit": "bit",
+    "token": "token",
+    "class": "class",
+    "state": "state",
+    "unitary": "unitary",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Declared:
     """A written type. A dimension is a number, None (`...`), or a name still to be bound."""
 
     kind: str
-    shape: tuple[int | None | str, ...] = ()
+    shape: tuple[int | str | None, ...] = ()
     size: int | None = None
     seq: bool = False
     free_size: str = ""  # a name that the size of a token or a class binds
@@ -72,8 +77,12 @@ def declared(e: Elaborator, node: ast.TypeExpr, *, free: bool = False) -> Declar
             e.error("E0213", node, "`seq` needs what it is a sequence of", help="`seq[real[28]]`")
             return None
         if node.element.name == "seq":
-            e.error("E0213", node, "a sequence of sequences",
-                    help="a model is written for one sequence: use a longer element, `seq[real[8, 3]]`")  # fmt: skip
+            e.error(
+                "E0213",
+                node,
+                "a sequence of sequences",
+                help="a model is written for one sequence: use a longer element, `seq[real[8, 3]]`",
+            )
             return None
         inner = declared(e, node.element, free=free)
         if inner is None:
@@ -89,7 +98,7 @@ def declared(e: Elaborator, node: ast.TypeExpr, *, free: bool = False) -> Declar
             help = did_you_mean(node.name, [*KINDS, "seq"]) or "types are " + ", ".join(KINDS)
         e.error("E0213", node, f"`{node.name}` is not the type of a run-time value", help=help)
         return None
-    dims: list[int | None | str] = []
+    dims: list[int | str | None] = []
     for d in node.dims:
         if isinstance(d, ast.Hole):
             dims.append(None)
@@ -110,10 +119,16 @@ def declared(e: Elaborator, node: ast.TypeExpr, *, free: bool = False) -> Declar
         return Declared(kind, tuple(dims), word=node.name)
     if len(dims) != 1:
         e.error(
-            "E0213", node, f"`{node.name}` has one size, found {len(dims)}",
-            help={"token": "the vocabulary: `token[50]`", "class": "how many there are: `class[10]`",
-                  "state": "its qubits: `state[3]`", "unitary": "its qubits: `unitary[2]`"}[kind],
-        )  # fmt: skip
+            "E0213",
+            node,
+            f"`{node.name}` has one size, found {len(dims)}",
+            help={
+                "token": "the vocabulary: `token[50]`",
+                "class": "how many there are: `class[10]`",
+                "state": "its qubits: `state[3]`",
+                "unitary": "its qubits: `unitary[2]`",
+            }[kind],
+        )
         return None
     size = dims[0]
     if size is None:

@@ -24,7 +24,9 @@ ODD = ["0", "-1", "10**9", "1e300", "99999", '"x"', "true", "pi", "[]", "[1, 2]"
 def corpus(root: Path) -> list[str]:
     texts = [p.read_text(encoding="utf-8") for p in sorted((root / "examples").glob("*/*.qrl"))]
     texts += [t for code in catalogue.codes() for t in catalogue.examples(code).values()]
-    return texts + [p.read_text(encoding="utf-8") for p in sorted((root / "tests/ui").glob("*.qrl"))]
+    return texts + [
+        p.read_text(encoding="utf-8") for p in sorted((root / "tests/ui").glob("*.qrl"))
+    ]
 
 
 def mutated(rng: random.Random, text: str, words: list[str]) -> str:
