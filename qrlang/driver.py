@@ -38,6 +38,7 @@ class Compilation:
     passes: tuple[str, ...] | None = None  # None: the usual ones
     verify: bool = False  # the program after each pass
     encoding: tuple[Diagnostic, ...] = ()  # what is wrong with the bytes themselves
+    read: tuple[ast.File, tuple[Diagnostic, ...]] | None = None  # instead of what the text says
 
     @classmethod
     def of_bytes(
@@ -48,9 +49,10 @@ class Compilation:
         only: str | None = None,
         passes: tuple[str, ...] | None = None,
         verify: bool = False,
+        read: tuple[ast.File, tuple[Diagnostic, ...]] | None = None,
     ) -> Compilation:
         source, encoding = decode(name, data)
-        return cls(source, settings or {}, only, passes, verify, encoding)
+        return cls(source, settings or {}, only, passes, verify, encoding, read)
 
     # Syntax.
 
@@ -58,7 +60,7 @@ class Compilation:
     def _parsed(self) -> tuple[ast.File, tuple[Diagnostic, ...]]:
         from qrlang.syntax.parser import parse
 
-        return parse(self.source)
+        return self.read or parse(self.source)
 
     @property
     def file(self) -> ast.File:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -185,3 +187,33 @@ def write(path: str, text: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise usage(f"cannot write '{path}': {reason}") from None
+
+
+# --- training ---
+
+
+def width() -> int:
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+@contextmanager
+def training() -> Iterator[None]:
+    """What training needs is there, and what goes wrong with data and disks is said."""
+    try:
+        import safetensors
+        import torch
+    except ImportError as error:
+        click.echo(
+            f"error: training needs {error.name}\nhelp: pip install 'qrlang[train]'", err=True
+        )
+        raise Wrong from None
+    del safetensors, torch
+    from qrlang.training.data.errors import DataError
+    from qrlang.training.errors import TrainingError
+
+    try:
+        yield
+    except (TrainingError, DataError) as error:
+        message, help = getattr(error, "message", str(error)), error.help
+        click.echo(f"error: {message}" + (f"\nhelp: {help}" if help else ""), err=True)
+        raise Wrong from None

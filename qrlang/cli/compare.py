@@ -1,0 +1,37 @@
+"""`qrlc compare`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from qrlang.cli import common, report
+
+
+@click.command("compare")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path())
+@click.option("--metric", metavar="NAME", help="Which figure.  [default: the first run's]")
+@click.option("--picture", metavar="PATH", default="compare.svg", show_default=True,
+              help="Where the picture goes; a .png is put beside it.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text",
+              help="For people, for programs, for a README.")  # fmt: skip
+def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) -> None:
+    """Compare finished runs: one table and one picture.
+
+    Runs that differ only in their seed are one row: mean ± standard deviation.
+    """
+    with common.training():
+        from qrlang.training import compare
+
+        found = compare.rows(runs, metric)
+        written = compare.picture(found, Path(picture).with_suffix(""))
+        if form == "json":
+            report.print_json(
+                {"rows": [r.data() for r in found], "pictures": [str(p) for p in written]}
+            )
+        elif form == "markdown":
+            click.echo(compare.markdown(found), nl=False)
+        else:
+            click.echo(compare.text(found), nl=False)
+    click.echo("picture: " + ", ".join(map(str, written)), err=True)

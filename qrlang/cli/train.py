@@ -1,0 +1,214 @@
+"""`qrlc train`"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qrlang.cli import common, report
+from qrlang.cli.exits import INTERRUPTED, Wrong
+from qrlang.driver import Setting
+
+if TYPE_CHECKING:
+    from qrlang.training.loop import Trainer, Watcher
+    from qrlang.training.start import Asked
+    from qrlang.training.world import World
+
+HELP = {
+    "data": "A data set, or a path of your own.",
+    "loss": "cross_entropy, nll, mse, mae, huber, bce, fidelity.",
+    "optimizer": "adam, adamw, sgd, rmsprop, lbfgs, spsa, nelder_mead, ridge.",
+    "batch": "Sequences in an update.",
+    "epochs": "How often the training data is gone through.",
+    "steps": "How many updates, instead of epochs.",
+    "schedule": "constant, cosine, linear, step, exponential.",
+    "warmup": "Updates until the learning rate is whole.",
+    "clip": "The largest norm of a gradient; 0: any.",
+    "seed": "Of everything that is drawn by lot.",
+    "validation": "The share of the training data that is held out.",
+    "early_stopping": "Stop after so many epochs without a better one.",
+    "truncate": "Moments that gradients go back.",
+    "accumulate": "Batches whose gradients make one update.",
+    "length": "The longest sequence; moments in a segment of a long one.",
+    "core": "pqc, or a classical one of the same size: orthogonal, rnn, gru, lstm.",
+    "metric": "What decides which weights are best.",
+    "device": "auto, cpu, cuda.",
+    "precision": "single, double.",
+    "shots": "Readouts from so many shots; 0: exact.",
+    "freeze": "Layers or tensors that stay: '[embed, steer.w1]'.",
+    "checkpoint": "Between checkpoints: '30 s', '100 steps'.",
+    "log": "Between lines of metrics: '50 steps'.",
+}
+
+
+def _every_setting(command: Any) -> Any:
+    for name in reversed(HELP):
+        option = click.option(f"--{name.replace('_', '-')}", name, metavar="…", help=HELP[name])
+        command = option(command)
+    return command
+
+
+@click.command("train")
+@click.argument("path", metavar="[FILE]", required=False, type=click.Path())
+@common.settings
+@common.model
+@click.option("--resume", metavar="RUN", help="Go on with a run, to the same numbers.")
+@click.option("--out", metavar="DIR", help="The run's folder.  [default: runs/MODEL-1, -2, …]")
+@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
+@click.option("--threads", type=click.IntRange(0, 4096), default=0, help="Of the CPU; 0: torch's.")
+@click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
+              help="How it is computed; without it, the fastest that fits.")  # fmt: skip
+@click.option("--lr", type=float, help="The optimiser's learning rate.")
+@_every_setting
+@common.output
+def command(
+    path: str | None,
+    settings: tuple[tuple[str, Setting], ...],
+    model: str | None,
+    resume: str | None,
+    out: str | None,
+    data_dir: str | None,
+    threads: int,
+    road: str | None,
+    lr: float | None,
+    form: str,
+    color: str,
+    **given: str | None,
+) -> None:
+    """Train a model as its `train` block says; options say otherwise.
+
+    The run's folder gets the program, its settings, metrics, curves and checkpoints. Ctrl-C stops
+    after the batch; qrlc train --resume RUN goes on from there.
+    """
+    changed = {k: v for k, v in given.items() if v is not None}
+    if (path is None) == (resume is None):
+        raise common.usage("give a FILE to train, or --resume RUN to go on with")
+    if resume is not None and (changed or settings or out or model or lr is not None):
+        raise common.usage("a run goes on with its own settings: --resume goes with no others "
+                           "than --data-dir, --threads and --road")  # fmt: skip
+    if lr is not None and not lr > 0:
+        raise common.usage("--lr is a number above 0")
+    with common.training():
+        from qrlang.training.start import Asked
+
+        asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
+                      road or "")  # fmt: skip
+        _session(asked, resume, form, color)
+
+
+def _session(asked: Asked, resume: str | None, form: str, color: str) -> None:
+    import torch
+
+    from qrlang.training import session, start, world
+    from qrlang.training.errors import Stopped
+    from qrlang.training.progress import Screen, Silent
+
+    here = world.join(torch.cuda.is_available())
+    screen: Watcher = Silent()
+    if here.first:
+        screen = Screen(sys.stderr, width=common.width())
+    try:
+        with _notes(screen):
+            if resume is not None:
+                trainer = start.resume(asked, resume, here, screen)
+            else:
+                trainer = _new(asked, here, screen, form, color)
+            if here.first and form == "text":
+                click.echo(_page(trainer, resume is not None), err=True)
+            try:
+                found = session.run(trainer)
+            except Stopped:
+                screen.note(
+                    f"stopped after step {trainer.progress.step} of {trainer.steps}; go on with: "
+                    f"qrlc train --resume {trainer.run.folder}"
+                )
+                raise click.exceptions.Exit(INTERRUPTED) from None
+    finally:
+        world.leave(here)
+    if here.first:
+        _say(found, trainer, form)
+
+
+def _new(asked: Asked, here: World, screen: Watcher, form: str, color: str) -> Trainer:
+    from qrlang.training import start
+
+    name, data = common.read(asked.path)
+    made, model = start.compilation(asked, name, data)
+    common.known(made, list(asked.parameters or {}), asked.model)
+    report.require(made, form, color)
+    return start.prepare(asked, made, model, here, screen)
+
+
+@contextmanager
+def _notes(screen: Watcher) -> Iterator[None]:
+    """Warnings of libraries as lines between the others, each once."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            screen.note(f"note: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _page(trainer: Trainer, again: bool) -> str:
+    """What will be done, and with which settings: also those that nobody gave."""
+    s, run = trainer.settings, trainer.run
+    model = trainer.objective
+    count = sum(p.numel() for p in model.parameters)
+    sizes = ", ".join(f"{n} {split}" for split, n in trainer.feed.sizes.items() if n)
+    verb = "going on with" if again else "training"
+    warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
+    lines = [
+        f"{verb} {model.program.name} ({', '.join(f'{k}={v}' for k, v in model.program.settings)}): "
+        f"{count} parameters, core {s.core}, seed {s.seed}, in {run.folder}",
+        f"  data       {_call(s.data)}: {sizes}",
+        f"  loss       {_call(s.loss)}; best by {s.metric}",
+        f"  optimizer  {_call(s.optimizer)}",
+        f"  schedule   {_call(s.schedule)}{warm}; gradients clipped at {s.clip:g}",
+        f"  updates    {trainer.steps} of {s.batch * s.accumulate} sequences, {trainer.epochs} epochs",
+        f"  runs on    {_where(trainer)}",
+    ]
+    if trainer.progress.step:
+        lines.append(f"  so far     {trainer.progress.step} updates")
+    return "\n".join(lines)
+
+
+def _call(choice: tuple[str, dict[str, Any]]) -> str:
+    name, given = choice
+    return name + (f"({', '.join(f'{k}: {v}' for k, v in given.items())})" if given else "")
+
+
+def _where(trainer: Trainer) -> str:
+    import torch
+
+    model = trainer.objective.model
+    road = model.chosen_road() if hasattr(model, "chosen_road") else ""
+    many = f", {trainer.world.size} processes" if trainer.world.size > 1 else ""
+    return (f"{trainer.objective.device}, {trainer.settings.precision} precision, {road} road, "
+            f"{torch.get_num_threads()} threads{many}")  # fmt: skip
+
+
+def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
+    from qrlang.training import evaluate
+    from qrlang.training.progress import duration
+
+    if form == "json":
+        report.print_json({"run": str(trainer.run.folder), **found})
+        return
+    skipped = f", {found['skipped']} updates skipped" if found["skipped"] else ""
+    click.echo(evaluate.page(found), nl=False)
+    click.echo(
+        f"{found['steps']} updates in {duration(found['seconds'])} "
+        f"({found['seconds_an_epoch']:.1f} s an epoch{skipped}); best epoch {found['best_epoch']}; "
+        f"curves in {Path(trainer.run.folder) / 'curves.svg'}"
+    )

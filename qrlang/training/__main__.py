@@ -1,0 +1,8 @@
+"""`torchrun --nproc-per-node 2 -m qrlang.training FILE …`: `qrlc train` in several processes."""
+
+import sys
+
+from qrlang.cli import run
+
+if __name__ == "__main__":
+    sys.exit(run(["train", *sys.argv[1:]]))

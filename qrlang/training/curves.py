@@ -1,0 +1,74 @@
+"""The curves of a run, as SVG and PNG in its folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qrlang.training.files import write_atomically
+from qrlang.training.plot.chart import Chart, Panel, Series
+from qrlang.training.plot.png import to_png
+from qrlang.training.plot.svg import to_svg
+from qrlang.training.run import Run
+from qrlang.training.settings import lower_is_better
+
+WORDS = {
+    "accuracy": "accuracy (%)",
+    "nrmse": "normalised r.m.s. error",
+    "rmse": "r.m.s. error",
+    "mse": "mean squared error",
+    "bits_per_token": "bits a token",
+    "f1": "F1 (%)",
+    "bleu": "BLEU",
+}
+
+
+def scaled(metric: str, value: float) -> float:
+    return 100 * value if metric in ("accuracy", "f1") else value
+
+
+def draw(run: Run) -> None:
+    lines = run.lines(run.metrics)
+    if not lines:
+        return
+    settings, about = run.settings(), run.about()
+    metric = settings.metric
+    panels = [_panel(lines, "loss")]
+    if metric != "loss":
+        panels.append(_panel(lines, metric))
+    sizes = ", ".join(f"{k} = {v}" for k, v in dict(about["parameters"]).items())
+    core = "" if settings.core == "pqc" else f", {settings.core} core"
+    chart = Chart(f"{about['model']}{core}", panels, note=f"{sizes}; seed {settings.seed}")
+    save(run.folder / "curves", chart)
+
+
+def save(stem: Any, chart: Chart) -> list[Any]:
+    """`stem`.svg, and `stem`.png where Pillow is there."""
+    picture = chart.picture()
+    written = [stem.with_name(stem.name + ".svg")]
+    write_atomically(written[0], to_svg(picture))
+    png = to_png(picture)
+    if png is not None:
+        written.append(stem.with_name(stem.name + ".png"))
+        write_atomically(written[1], png)
+    return written
+
+
+def per_step(lines: list[dict[str, Any]]) -> float:
+    """Steps in an epoch, as the log tells: its lines know both."""
+    ends = [(x["step"], x["epoch"]) for x in lines]
+    full = [(s, e) for (s, e), (_, after) in zip(ends, ends[1:], strict=False) if after > e]
+    step, epoch = (float(x) for x in (full[-1] if full else ends[-1]))
+    return step / max(epoch, 1.0)
+
+
+def _panel(lines: list[dict[str, Any]], metric: str) -> Panel:
+    an_epoch = per_step(lines)
+    series = []
+    for colour, split in enumerate(("train", "validation")):
+        of = [x for x in lines if x["split"] == split and x.get(metric) is not None]
+        if of:
+            xs = [x["step"] / an_epoch for x in of]
+            ys = [scaled(metric, x[metric]) for x in of]
+            series.append(Series(split, xs, ys, colour=colour))
+    log = metric != "accuracy" and lower_is_better(metric)
+    return Panel("epoch", WORDS.get(metric, metric), series, log=log)

@@ -1,0 +1,100 @@
+"""What a run is worth on data that it has not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qrlang.training import checkpoint, metrics, start
+from qrlang.training.errors import TrainingError
+from qrlang.training.feed import Feed
+from qrlang.training.metrics import Tally
+from qrlang.training.objective import Objective
+from qrlang.training.run import Run
+from qrlang.training.settings import Settings
+from qrlang.training.world import World
+
+HELD_OUT = ("test", "validation", "train")
+
+
+def opened(
+    path: str, data_dir: str | None, which: str = "best", threads: int = 0, road: str = ""
+) -> tuple[Run, Settings, Objective, Feed]:
+    """A run's model at its weights, and its data."""
+    from dataclasses import replace
+
+    run = Run.open(path)
+    settings = run.settings()
+    settings = replace(settings, threads=threads, road=road or settings.road)
+    program = run.program()
+    file = run.best if which == "best" and run.best.exists() else run.last
+    if not file.exists():
+        raise TrainingError(
+            f"'{path}' has no checkpoint yet", f"train it: qrlc train --resume {path}"
+        )
+    weights, _ = checkpoint.load(file)
+    feed = start.reopen(run, settings, program, run.about(), data_dir)
+    imports = [str((Path(path) / "program").absolute())]
+    objective = start.make_objective(program, settings, World(), imports)
+    objective.model.load_state_dict(weights)
+    return run, settings, objective, feed
+
+
+def split_of(feed: Feed, asked: str | None) -> str:
+    """The one that was asked for; else the first that is there, the test split before all."""
+    there = [s for s in HELD_OUT if feed.sizes.get(s)]
+    if asked is None:
+        return there[0]
+    if asked not in there:
+        raise TrainingError(f"the data has no {asked} split", f"it has {', '.join(there)}")
+    return asked
+
+
+def report(tally: Tally, split: str) -> dict[str, Any]:
+    """Figures with 95 % intervals, and the confusion matrix."""
+    found: dict[str, Any] = {"split": split, "sequences": len(tally.table), "figures": {}}
+    for name, value in tally.figures().items():
+        between = metrics.interval(tally, name)
+        found["figures"][name] = {
+            "value": value,
+            "interval": None if between is None else list(between),
+        }
+    if tally.confusion is not None:
+        found["confusion"] = tally.confusion.tolist()
+    return found
+
+
+def page(found: dict[str, Any]) -> str:
+    """For people."""
+    from qrlang.training.progress import number
+
+    lines = [f"{found['split']}: {found['sequences']} sequences, 95 % intervals"]
+    width = max(map(len, found["figures"]))
+    for name, one in found["figures"].items():
+        text = f"  {name:{width}}  {number(name, one['value'])}"
+        if one["interval"]:
+            low, high = (number(name, x) for x in one["interval"])
+            text += f"   {low} … {high}"
+        lines.append(text)
+    confusion = found.get("confusion")
+    if confusion and len(confusion) <= 20:
+        cell = max(len(str(n)) for row in confusion for n in row) + 1
+        cell = max(cell, len(str(len(confusion))) + 1)
+        lines += ["", "confusion: true class down, answer across"]
+        lines.append("    " + "".join(f"{k:>{cell}}" for k in range(len(confusion))))
+        lines += [
+            f"{k:>3} " + "".join(f"{n:>{cell}}" for n in row) for k, row in enumerate(confusion)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def whole(
+    path: str, data_dir: str | None, split: str | None, which: str, batch: int, beam: int = 1,
+    threads: int = 0, road: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """What `qrlc eval` says."""
+    _, _, objective, feed = opened(path, data_dir, which, threads, road)
+    chosen = split_of(feed, split)
+    found = {"run": path, "checkpoint": which}
+    found |= report(objective.evaluate(feed, chosen, batch), chosen)
+    return found

@@ -1,0 +1,163 @@
+"""What training asks of a data set, and a batch of it by the names of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from qrlang.ir.program import Program
+from qrlang.training.errors import TrainingError
+from qrlang.training.settings import Settings
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some sequences, padded, by the names of the model's inputs and targets."""
+
+    values: Mapping[str, Array]  # [batch, (time), …]
+    lengths: Mapping[str, Array] = field(default_factory=dict)  # of those that are ragged
+    counted: Array | None = None  # [batch, time]: which moments a metric counts; None: all
+
+    @property
+    def size(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def part(self, rank: int, world: int) -> Batch:
+        """The share of one process out of several."""
+        if world == 1:
+            return self
+        pick = slice(rank, None, world)
+        return Batch(
+            {k: v[pick] for k, v in self.values.items()},
+            {k: v[pick] for k, v in self.lengths.items()},
+            None if self.counted is None else self.counted[pick],
+        )
+
+
+class Feed(Protocol):
+    """An opened data set, its columns under the names of the model."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Sequences in each split; of a stream, moments."""
+        ...
+
+    def count(self, split: str, batch: int) -> int:
+        """Batches in an epoch."""
+
+    def batches(
+        self, split: str, batch: int, *, seed: int, epoch: int, shuffle: bool, start: int = 0
+    ) -> Iterator[Batch]: ...
+
+    def save(self, folder: Path) -> None:
+        """Vocabularies, and whatever else a run has to keep."""
+
+
+@dataclass
+class Arrays:
+    """Sequences that lie in memory: what tests use, and what a user has who has arrays."""
+
+    splits: Mapping[str, Batch]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {name: b.size for name, b in self.splits.items()}
+
+    def count(self, split: str, batch: int) -> int:
+        return -(-self.splits[split].size // batch)
+
+    def batches(
+        self, split: str, batch: int, *, seed: int, epoch: int, shuffle: bool, start: int = 0
+    ) -> Iterator[Batch]:
+        whole = self.splits[split]
+        order = np.arange(whole.size)
+        if shuffle:
+            order = np.random.default_rng((seed, epoch)).permutation(whole.size)
+        for k in range(start, self.count(split, batch)):
+            pick = order[k * batch : (k + 1) * batch]
+            yield Batch(
+                {n: v[pick] for n, v in whole.values.items()},
+                {n: v[pick] for n, v in whole.lengths.items()},
+                None if whole.counted is None else whole.counted[pick],
+            )
+
+    def save(self, folder: Path) -> None:
+        pass
+
+
+SEGMENT = 64  # moments of a stream that one sees at once, unless `length` says otherwise
+
+
+class DataFeed:
+    """A data set of `qrlang.training.data` under the names of the model.
+
+    A stream is cut into segments, each seen from a fresh state: a batch has fewer lanes rather
+    than shorter ones. Series of numbers are tested in one go, without cuts.
+    """
+
+    def __init__(self, data: Any, program: Program, length: int, whole: bool = False) -> None:
+        from qrlang.training.data.dataset import SPLITS
+
+        self.data = data
+        self.names = [p.name for p in data.ports]
+        self.sizes = {split: int(data.count(split)) for split in SPLITS}
+        self.streaming = bool(data.streaming)
+        self.segment = (length or SEGMENT) if self.streaming else None
+        self.whole = whole  # the training split too
+        self.numbers = bool(program.targets) and program.targets[-1].type.kind == "real"
+
+    def _cut(self, split: str, batch: int) -> tuple[int, int | None]:
+        if self.segment is None:
+            return batch, None
+        if self.whole or (self.numbers and split != "train"):
+            return 1, None
+        return max(1, min(batch, self.sizes[split] // self.segment)), self.segment
+
+    def count(self, split: str, batch: int) -> int:
+        lanes, segment = self._cut(split, batch)
+        return int(self.data.batch_count(split, lanes, segment))
+
+    def batches(
+        self, split: str, batch: int, *, seed: int, epoch: int, shuffle: bool, start: int = 0
+    ) -> Iterator[Batch]:
+        lanes, segment = self._cut(split, batch)
+        for one in self.data.batches(
+            split, lanes, seed=seed, epoch=epoch, shuffle=shuffle, start=start, segment=segment
+        ):
+            lengths = zip(self.names, one.lengths, strict=True)
+            yield Batch(
+                dict(zip(self.names, one.arrays, strict=True)),
+                {k: n for k, n in lengths if n is not None},
+                one.counted,
+            )
+
+    def save(self, folder: Path) -> None:
+        self.data.save(folder / "data.json")
+
+
+def open_feed(
+    settings: Settings, program: Program, data_dir: str | None, base: Path, run: Path | None = None
+) -> Feed:
+    """The data of a run; with `run`, by the vocabularies that it has kept."""
+    from qrlang.training.data.errors import DataError
+    from qrlang.training.data.opening import open_data
+    from qrlang.training.data.ports import ports_of
+    from qrlang.training.files import read_json
+
+    kept = run / "data.json" if run is not None else None
+    name, arguments = settings.data
+    try:
+        data = open_data(
+            name, arguments, ports_of(program), data_dir=data_dir, base=base,
+            validation=settings.validation, max_length=settings.length or None,
+            saved=read_json(kept) if kept is not None and kept.exists() else None,
+        )  # fmt: skip
+        return DataFeed(data, program, settings.length, settings.optimizer[0] == "ridge")
+    except DataError as error:
+        raise TrainingError(error.message, error.help) from None

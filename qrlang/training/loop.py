@@ -1,0 +1,365 @@
+"""The training loop: updates, checkpoints, validation, stopping, and going on as if nothing had
+happened."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from qrlang.training import checkpoint, optim, schedule
+from qrlang.training.errors import Stopped, TrainingError
+from qrlang.training.feed import Batch, Feed
+from qrlang.training.metrics import Tally
+from qrlang.training.objective import Objective, Work
+from qrlang.training.run import Run
+from qrlang.training.settings import Settings, interval, lower_is_better
+from qrlang.training.world import World
+
+CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
+         "last layer")  # fmt: skip
+MOST_SKIPPED = 50  # updates in a row
+
+
+class Watcher(Protocol):
+    """Whoever looks on."""
+
+    def updated(self, at: Moment) -> None: ...
+
+    def evaluated(self, at: Moment, split: str, figures: dict[str, float]) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a run is."""
+
+    step: int
+    steps: int
+    epoch: int  # counted from 1
+    epochs: int
+    figures: dict[str, float]  # of the updates since the last line
+    sequences: float  # a second
+    left: float  # seconds
+
+
+@dataclass
+class Progress:
+    """What a run has to remember, apart from tensors."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0  # within the epoch: how many have been used
+    skipped: int = 0
+    in_a_row: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    since_best: int = 0
+    seconds: float = 0.0
+    finished: bool = False
+
+
+class Trainer:
+    def __init__(
+        self, objective: Objective, feed: Feed, settings: Settings, run: Run, watcher: Watcher,
+        world: World,
+    ) -> None:  # fmt: skip
+        self.objective, self.feed, self.settings = objective, feed, settings
+        self.run, self.watcher, self.world = run, watcher, world
+        self.optimizer = optim.make(settings, objective.parameters)
+        self.progress = Progress()
+        self.recent = Tally(objective.kind)  # since the last line of metrics
+        self.per_epoch = -(-feed.count("train", settings.batch) // settings.accumulate)
+        if self.optimizer.whole:
+            self.per_epoch = 1
+        self.steps = settings.steps or self._planned()
+        self.epochs = -(-self.steps // max(self.per_epoch, 1))
+        self.warmup = min(settings.warmup, self.steps // 4)
+        self.save_every = interval(settings.checkpoint, "checkpoint")
+        self.log_every = interval(settings.log, "log")
+        self.stop = False
+        self._clock = time.perf_counter()
+        self._saved = (self._clock, 0)
+        self._logged = (self._clock, 0)
+        self._seen = 0.0  # sequences since the last line
+
+    def _planned(self) -> int:
+        if self.settings.optimizer[0] == "nelder_mead":
+            return int(self.settings.optimizer[1]["max_iterations"])
+        return self.settings.epochs * self.per_epoch
+
+    # --- the state as a whole ---
+
+    def save(self) -> None:
+        """Everything that the rest of the run depends on."""
+        if not self.world.first:
+            return
+        self._tick()
+        page = {
+            "progress": asdict(self.progress),
+            "logs": self.run.lengths(),
+            "optimizer": self.optimizer.state(),
+            "random": _random_state(self.objective.model),
+            "recent": self.recent.table.tolist(),
+            "moments": self.recent.moments.tolist(),
+            "seen": self._seen,
+        }
+        checkpoint.save(self.run.last, self.objective.model.state_dict(), page)
+        self._saved = (time.perf_counter(), self.progress.step)
+
+    def restore(self) -> None:
+        weights, page = checkpoint.load(self.run.last)
+        self.objective.model.load_state_dict(weights)
+        self.progress = Progress(**page["progress"])
+        self.optimizer.load(page["optimizer"])
+        _set_random_state(self.objective.model, page["random"])
+        self.recent = Tally(self.objective.kind)
+        self.recent.rows = [np.array(page["recent"], float).reshape(-1, 4)]
+        self.recent.moments = np.array(page["moments"], float)
+        self._seen = float(page["seen"])
+        if self.world.first:
+            self.run.rewind(page["logs"])
+        self._clock = time.perf_counter()
+        self._saved = self._logged = (self._clock, self.progress.step)
+
+    # --- training ---
+
+    def train(self) -> None:
+        """To the end, or until somebody stops it."""
+        p = self.progress
+        self.objective.model.train()
+        if p.step == 0:
+            self.save()
+        with self._interruptible():
+            while not p.finished:
+                self._epoch()
+                self._end_of_epoch()
+
+    def _epoch(self) -> None:
+        p = self.progress
+        for group in self._groups():
+            self._update(group)
+            if p.step >= self.steps:
+                break
+            if self._due(self.log_every, self._logged):
+                self._log()
+            if self.world.any(self.stop, self.objective.parameters[0]):
+                self.save()
+                raise Stopped
+            if self._due(self.save_every, self._saved):
+                self.save()
+
+    def _groups(self) -> Iterator[list[Batch]]:
+        """The batches of each update, from where the run is."""
+        s, p = self.settings, self.progress
+        if self.optimizer.whole:
+            yield list(self.feed.batches("train", s.batch, seed=s.seed, epoch=0, shuffle=False))
+            return
+        group: list[Batch] = []
+        for batch in self.feed.batches(
+            "train", s.batch, seed=s.seed, epoch=p.epoch, shuffle=True, start=p.batch
+        ):
+            group.append(batch)
+            if len(group) == s.accumulate:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def _update(self, group: list[Batch]) -> None:
+        s, p = self.settings, self.progress
+        work = Work(self.objective, group)
+        rate = float(s.optimizer[1].get("lr", 0.0)) * schedule.factor(
+            s.schedule, self.warmup, p.step, self.steps, p.epoch
+        )
+        update = self.optimizer.update(work, rate)
+        p.step += 1
+        p.batch += len(group)
+        self._seen += sum(b.size for b in group)
+        self._rate, self._norm = rate, update.norm
+        if work.tally is not None and math.isfinite(update.loss):
+            self.recent.rows.append(work.tally.table.sum(0, keepdims=True))
+            self.recent.moments = self.recent.moments + work.tally.moments
+        if update.skipped:
+            self._skipped()
+        else:
+            p.in_a_row = 0
+        if update.done:
+            self.steps = p.step
+        self._tell()
+
+    def _skipped(self) -> None:
+        p = self.progress
+        p.skipped += 1
+        p.in_a_row += 1
+        if p.skipped == 1:
+            self.watcher.note(f"an update was skipped, its gradient is not finite: {CHAOS}")
+        if p.in_a_row >= MOST_SKIPPED:
+            raise TrainingError(
+                f"{CHAOS} (no finite loss or gradient {p.in_a_row} times in a row)",
+                f"the weights of the last checkpoint are whole: {self.run.last}",
+            )
+
+    def _end_of_epoch(self) -> None:
+        s, p = self.settings, self.progress
+        self._log()
+        p.epoch += 1
+        p.batch = 0
+        p.finished = p.step >= self.steps
+        if self.feed.sizes.get("validation"):
+            tally = self.objective.evaluate(self.feed, "validation", s.batch)
+            figures = tally.figures()
+            self._write({"split": "validation", **figures})
+            self.watcher.evaluated(self._moment(figures), "validation", figures)
+            self._compare(figures[s.metric] if s.metric in figures else figures["loss"])
+        else:
+            self._keep_best()
+        self._tick(line=True)
+        self.save()
+
+    def _compare(self, value: float) -> None:
+        s, p = self.settings, self.progress
+        lower = lower_is_better(s.metric)
+        better = p.best is None or (value < p.best if lower else value > p.best)
+        if better and math.isfinite(value):
+            p.best, p.best_epoch, p.since_best = value, p.epoch, 0
+            self._keep_best()
+            return
+        p.since_best += 1
+        if s.early_stopping and p.since_best >= s.early_stopping and not p.finished:
+            p.finished = True
+            self.watcher.note(
+                f"stopped early: no better {s.metric} on the validation split for "
+                f"{p.since_best} epochs"
+            )
+
+    def _keep_best(self) -> None:
+        if self.world.first:
+            page = {"step": self.progress.step, "epoch": self.progress.epoch}
+            checkpoint.save(self.run.best, self.objective.model.state_dict(), page)
+
+    def solved(self) -> None:
+        """The weights were found in one go: that was the only update, and the only epoch."""
+        p = self.progress
+        tally = self.objective.evaluate(self.feed, "train", self.settings.batch)
+        p.step, p.epoch, self.steps, self.epochs = 1, 0, 1, 1
+        self._write({"split": "train", **tally.figures()})
+        self._end_of_epoch()
+
+    # --- telling ---
+
+    def _log(self) -> None:
+        """A line about the updates since the last one."""
+        figures = self._recent()
+        if figures:
+            self._write({"split": "train", **figures, "rate": self._rate, "gradient": self._norm,
+                         "skipped": self.progress.skipped})  # fmt: skip
+        self.recent = Tally(self.objective.kind)
+        self._seen = 0.0
+        self._logged = (time.perf_counter(), self.progress.step)
+
+    def _recent(self) -> dict[str, float]:
+        tally = self.recent
+        if self.world.size > 1:
+            from qrlang.training.objective import merge
+
+            tally = replace(tally, rows=list(tally.rows))
+            merge(tally, self.world, self.objective.device)
+        found = tally.figures() if len(tally.table) and tally.table[:, 1].sum() else {}
+        found.pop("f1", None)  # of a whole split only
+        return found
+
+    def _write(self, line: dict[str, Any]) -> None:
+        p = self.progress
+        if self.world.first:
+            plain = {k: (v if not isinstance(v, float) or math.isfinite(v) else None)
+                     for k, v in line.items()}  # fmt: skip
+            epoch = p.epoch + (line["split"] == "train")
+            self.run.log(self.run.metrics, {"step": p.step, "epoch": epoch, **plain})
+
+    def _tell(self) -> None:
+        """Between lines of metrics too; in one process only, since the others are not asked."""
+        if self.world.size == 1:
+            tally = self.recent
+            figures = tally.figures() if len(tally.table) and tally.table[:, 1].sum() else {}
+            self.watcher.updated(self._moment(figures))
+
+    def _moment(self, figures: dict[str, float]) -> Moment:
+        p = self.progress
+        now = time.perf_counter()
+        passed = max(now - self._logged[0], 1e-9)
+        done = p.step - self._logged[1]
+        speed = self._seen / passed if done else 0.0
+        total = p.seconds + now - self._clock
+        left = total / max(p.step, 1) * (self.steps - p.step)
+        return Moment(p.step, self.steps, min(p.epoch + 1, self.epochs), self.epochs, figures,
+                      speed, left)  # fmt: skip
+
+    def _tick(self, line: bool = False) -> None:
+        """Seconds so far, without those that a stopped run has lain idle."""
+        p = self.progress
+        now = time.perf_counter()
+        p.seconds += now - self._clock
+        self._clock = now
+        if line and self.world.first:
+            self.run.log(self.run.timing, {"step": p.step, "epoch": p.epoch, "seconds": p.seconds})
+
+    def _due(self, every: tuple[float, str], since: tuple[float, int]) -> bool:
+        value, unit = every
+        p = self.progress
+        if unit == "s":
+            return self.world.any(
+                self.world.first and time.perf_counter() - since[0] >= value,
+                self.objective.parameters[0],
+            )
+        if unit == "epochs":
+            return p.step % max(int(value * self.per_epoch), 1) == 0
+        return p.step % max(int(value), 1) == 0
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C waits for the end of the batch; a second one does not."""
+
+        def ask(*_: Any) -> None:
+            if self.stop:
+                raise KeyboardInterrupt
+            self.stop = True
+
+        before = {}
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before[number] = signal.signal(number, ask)
+        except ValueError:  # not in the main thread
+            pass
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _random_state(model: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        found["cuda"] = torch.cuda.get_rng_state()
+    generator = getattr(model, "generator", None)
+    if generator is not None:
+        found["model"] = generator.get_state()
+    return found
+
+
+def _set_random_state(model: Any, state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+    generator = getattr(model, "generator", None)
+    if generator is not None and "model" in state:
+        generator.set_state(state["model"])

@@ -1,0 +1,140 @@
+"""What a split comes to: sums of every sequence, and the figures that follow from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qrlang.ir.types import Type
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Tally:
+    """Sums for each sequence of a split, in the order in which they came."""
+
+    kind: Type
+    rows: list[Array] = field(default_factory=list)  # [sequences, 4]: see `add`
+    moments: Array = field(default_factory=lambda: np.zeros(3))  # targets: count, sum, squares
+    confusion: Array | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind.kind == "class":
+            self.confusion = np.zeros((self.kind.size, self.kind.size), np.int64)
+
+    @property
+    def discrete(self) -> bool:
+        return self.kind.kind in ("class", "token", "bit")
+
+    def add(self, loss: Array, terms: Array, output: Any, target: Any, inside: Any) -> None:
+        """One batch. Rows: loss, its terms, correct answers or squared errors, and of how many."""
+        from qrlang.training import losses
+
+        if self.discrete:
+            said = losses.choices(output, self.kind)
+            right = said.reshape(target.shape) == target
+            hits, counts = _summed(right.double(), inside)
+            if self.confusion is not None:
+                np.add.at(
+                    self.confusion,
+                    (target.cpu().numpy().reshape(-1), said.cpu().numpy().reshape(-1)), 1,
+                )  # fmt: skip
+        else:
+            goal = target.to(output.dtype).reshape(output.shape)
+            hits, counts = _summed(((output - goal) ** 2).double(), inside)
+            y, n = _summed(goal.double(), inside)
+            square, _ = _summed((goal**2).double(), inside)
+            self.moments += np.array([n.sum(), y.sum(), square.sum()])
+        self.rows.append(np.stack([loss, terms, hits, counts], axis=1))
+
+    @property
+    def table(self) -> Array:
+        return np.concatenate(self.rows) if self.rows else np.zeros((0, 4))
+
+    def figures(self) -> dict[str, float]:
+        """Every metric that makes sense for this target."""
+        return figures(self.table.sum(0), self)
+
+    def spread(self) -> float:
+        """The standard deviation of the targets."""
+        n, total, squares = self.moments
+        return math.sqrt(max(squares / n - (total / n) ** 2, 0.0)) if n else 0.0
+
+
+def figures(sums: Array, tally: Tally) -> dict[str, float]:
+    loss, terms, hits, counts = (float(s) for s in sums)
+    mean = loss / terms if terms else math.nan
+    found = {"loss": mean}
+    if tally.discrete:
+        found["accuracy"] = hits / counts if counts else math.nan
+        if tally.kind.kind == "token":
+            found["perplexity"] = math.exp(min(mean, 700.0))
+            found["bits_per_token"] = mean / math.log(2)
+        if tally.confusion is not None:
+            found["f1"] = macro_f1(tally.confusion)
+    else:
+        square = hits / counts if counts else math.nan
+        spread = tally.spread()
+        found |= {"mse": square, "rmse": math.sqrt(square)}
+        found["nrmse"] = math.sqrt(square) / spread if spread else math.nan
+    return found
+
+
+def macro_f1(confusion: Array) -> float:
+    """The mean over classes that occur."""
+    right = np.diag(confusion).astype(float)
+    truly, said = confusion.sum(1), confusion.sum(0)
+    both = truly + said
+    occurs = truly > 0
+    return float((2 * right[occurs] / np.maximum(both[occurs], 1)).mean()) if occurs.any() else 0.0
+
+
+def _summed(terms: Any, inside: Any) -> tuple[Array, Array]:
+    """Over all but the batch, where `inside`; and how many terms those were."""
+    flat = terms.reshape(terms.shape[0], -1)
+    if inside is None:
+        counts = np.full(flat.shape[0], float(flat.shape[1]))
+        return flat.sum(1).cpu().numpy(), counts
+    each = flat.shape[1] // inside.shape[1]
+    mask = inside[..., None].expand(*inside.shape, each).reshape(flat.shape)
+    return (flat * mask).sum(1).cpu().numpy(), mask.sum(1).double().cpu().numpy()
+
+
+# --- intervals ----------------------------------------------------------------------------------
+
+
+def wilson(hits: float, n: float, z: float = 1.959964) -> tuple[float, float]:
+    """The 95 % interval of a share of independent cases."""
+    if n == 0:
+        return 0.0, 1.0
+    p = hits / n
+    middle = p + z * z / (2 * n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+
+
+def bootstrap(tally: Tally, metric: str, draws: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of a figure, whole sequences drawn again with replacement."""
+    table = tally.table
+    n = len(table)
+    lot = np.random.default_rng(seed)
+    found = []
+    for _ in range(draws):
+        counts = np.bincount(lot.integers(0, n, n), minlength=n)
+        found.append(figures(counts @ table, tally)[metric])
+    low, high = np.nanpercentile(found, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def interval(tally: Tally, metric: str) -> tuple[float, float] | None:
+    """By Wilson for one answer a sequence, by bootstrap otherwise; None where there is none."""
+    table = tally.table
+    if len(table) < 2 or metric == "f1":
+        return None
+    if metric == "accuracy" and bool((table[:, 3] == 1).all()):
+        return wilson(float(table[:, 2].sum()), len(table))
+    return bootstrap(tally, metric)

@@ -1,0 +1,186 @@
+"""A model, what it is given and what it is held to: the loss of batches at its present weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from qrlang.ir.program import Program
+from qrlang.ir.types import Type
+from qrlang.training import losses
+from qrlang.training.errors import TrainingError
+from qrlang.training.feed import Batch, Feed
+from qrlang.training.metrics import Tally
+from qrlang.training.settings import Choice
+from qrlang.training.world import World
+
+
+@dataclass
+class Objective:
+    model: Any  # a torch module
+    program: Program
+    loss: Choice
+    world: World
+
+    @property
+    def target(self) -> str:
+        return self.program.targets[-1].name if self.program.targets else ""
+
+    @property
+    def kind(self) -> Type:
+        return self.program.targets[-1].type if self.program.targets else Type("real")
+
+    @property
+    def device(self) -> Any:
+        return next(iter(self.model.state_dict().values())).device
+
+    @property
+    def parameters(self) -> list[Any]:
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def forward(self, batch: Batch) -> tuple[Any, Any, Any]:
+        """The output, the target, and which moments lie within their sequence (None: all)."""
+        given = {k: torch.as_tensor(v).to(self.device) for k, v in batch.values.items()}
+        wanted = getattr(self.model, "inputs", None)
+        names = [n for n in given if n != self.target] if wanted is None else list(wanted)
+        missing = [n for n in names if n not in given]
+        if missing:
+            raise TrainingError(f"the data has no column for `{missing[0]}`")
+        lengths = {
+            k: torch.as_tensor(np.asarray(n)).to(self.device)
+            for k, n in batch.lengths.items()
+            if k in names
+        }
+        output = self.model(*(given[n] for n in names), **({"lengths": lengths} if lengths else {}))
+        if isinstance(output, dict):
+            output = output.get("", next(iter(output.values())))
+        target = given.get(self.target, output.new_zeros(output.shape))
+        inside = None
+        if self.kind.seq and self.target in batch.lengths:
+            ends = torch.as_tensor(np.asarray(batch.lengths[self.target])).to(self.device)
+            inside = torch.arange(target.shape[1], device=self.device) < ends[:, None]
+        return output, target, inside
+
+    def sums(self, batch: Batch, tally: Tally) -> Any:
+        """The summed loss of a batch, which has a gradient; the tally gets all its sums."""
+        output, target, inside = self.forward(batch)
+        counted = inside
+        if self.kind.seq and batch.counted is not None:
+            counted = torch.as_tensor(batch.counted).to(self.device).bool()
+            counted = counted if inside is None else inside & counted
+        each, terms = losses.per_sequence(output, target, self.kind, inside, self.loss)
+        with torch.no_grad():
+            tally.add(
+                each.double().cpu().numpy(), terms.double().cpu().numpy(), output.detach(), target,
+                counted,
+            )  # fmt: skip
+        return each.sum()
+
+    def evaluate(self, feed: Feed, split: str, batch: int, limit: int = 0) -> Tally:
+        """A whole split, without gradients. In several processes each takes its share, and the
+        sums are those of all."""
+        tally = Tally(self.kind)
+        was = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                for k, one in enumerate(feed.batches(split, batch, seed=0, epoch=0, shuffle=False)):
+                    if limit and k >= limit:
+                        break
+                    part = one.part(self.world.rank, self.world.size)
+                    if part.size:
+                        self.sums(part, tally)
+        finally:
+            self.model.train(was)
+        if self.world.size > 1:
+            merge(tally, self.world, self.device)
+        return tally
+
+
+def merge(tally: Tally, world: World, device: Any) -> None:
+    """The sums of all processes, as one row."""
+    flat = [tally.table.sum(0), tally.moments]
+    if tally.confusion is not None:
+        flat.append(tally.confusion.reshape(-1).astype(float))
+    sent = torch.as_tensor(np.concatenate(flat), dtype=torch.float64, device=device)
+    back = world.sum(sent).cpu().numpy()
+    tally.rows, tally.moments = [back[None, :4]], back[4:7]
+    if tally.confusion is not None:
+        tally.confusion = np.round(back[7:]).astype(np.int64).reshape(tally.confusion.shape)
+
+
+class Work:
+    """The batches of one update. The loss is the mean over all their terms, in all processes."""
+
+    def __init__(self, objective: Objective, batches: Sequence[Batch]) -> None:
+        self.objective = objective
+        self.batches = batches
+        self.tally: Tally | None = None  # of the first pass
+        self._chaos = ""  # what the model said about numbers that are none
+
+    def gradient(self) -> float:
+        """Sets `grad` of every parameter; returns the loss. Not finite: NaN."""
+        parameters = self.objective.parameters
+        for p in parameters:
+            p.grad = None
+        with torch.enable_grad():
+            total, tally = self._pass(backward=True)
+        flat = torch.cat(
+            [*(_grad(p).reshape(-1) for p in parameters), total.new_tensor(_terms(tally))[None],
+             total.detach()[None]]
+        )  # fmt: skip
+        flat = self.objective.world.sum(flat)
+        terms, loss = float(flat[-2]), float(flat[-1])
+        at = 0
+        for p in parameters:
+            p.grad = (flat[at : at + p.numel()] / terms).reshape(p.shape)
+            at += p.numel()
+        return loss / terms
+
+    def value(self) -> float:
+        """The loss, without gradients."""
+        with torch.no_grad():
+            total, tally = self._pass(backward=False)
+        both = torch.stack([total.double(), total.new_tensor(_terms(tally)).double()])
+        both = self.objective.world.sum(both)
+        return float(both[0] / both[1])
+
+    def _pass(self, backward: bool) -> tuple[Any, Tally]:
+        tally = Tally(self.objective.kind)
+        like = self.objective.parameters[0]
+        total = like.new_zeros(())
+        for batch in self._parts():
+            try:
+                summed = self.objective.sums(batch, tally)
+            except FloatingPointError as error:
+                if str(error).startswith("input "):
+                    raise TrainingError(str(error), "mend the data: every number must be finite") \
+                        from None  # fmt: skip
+                self._chaos = str(error)
+                total = total + float("nan")
+                continue
+            if backward:
+                summed.backward()
+            total = total + summed.detach()
+        if self.tally is None:
+            self.tally = tally
+        return total, tally
+
+    def _parts(self) -> Iterator[Batch]:
+        world = self.objective.world
+        for batch in self.batches:
+            part = batch.part(world.rank, world.size)
+            if part.size:
+                yield part
+
+
+def _grad(p: Any) -> Any:
+    return torch.zeros_like(p) if p.grad is None else p.grad
+
+
+def _terms(tally: Tally) -> float:
+    return float(tally.table[:, 1].sum())

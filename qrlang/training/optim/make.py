@@ -1,0 +1,40 @@
+"""From a setting to an optimiser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from qrlang.training.optim.base import Optimizer
+from qrlang.training.optim.gradient import Gradient, Lbfgs
+from qrlang.training.optim.nelder_mead import NelderMead
+from qrlang.training.optim.spsa import Spsa
+from qrlang.training.settings import Settings
+
+
+def make(settings: Settings, parameters: list[Any]) -> Optimizer:
+    name, given = settings.optimizer
+    options: dict[str, Any] = dict(given)
+    match name:
+        case "spsa":
+            return Spsa(parameters, settings.seed, **options)
+        case "nelder_mead":
+            return NelderMead(parameters, **options)
+        case "lbfgs":
+            inner = torch.optim.LBFGS(
+                parameters, lr=options["lr"], history_size=options["history"],
+                max_iter=options["max_iterations"], line_search_fn="strong_wolfe",
+            )  # fmt: skip
+            return Lbfgs(inner, parameters, 0.0)
+        case "adam" | "adamw":
+            betas = (options.pop("beta1"), options.pop("beta2"))
+            cls = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+            return Gradient(cls(parameters, betas=betas, **options), parameters, settings.clip)
+        case "sgd":
+            inner = torch.optim.SGD(parameters, **options)
+            return Gradient(inner, parameters, settings.clip)
+        case "rmsprop":
+            inner = torch.optim.RMSprop(parameters, **options)
+            return Gradient(inner, parameters, settings.clip)
+    raise AssertionError(name)

@@ -1,0 +1,71 @@
+"""Settings from the command line, as lines of the `train` block.
+
+They are parsed and checked as if they stood in the file: a data set on the line is held against the
+model's inputs, and messages point at what was typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from qrlang.diagnostics import Diagnostic
+from qrlang.source import Source
+from qrlang.syntax import ast
+from qrlang.training.errors import TrainingError
+
+TITLE = "<command line>"
+
+
+def chosen(file: ast.File, model: str | None) -> str:
+    """The model that is to be trained: the one asked for, of the first block, or the only one."""
+    blocks = [i.model for i in file.items if isinstance(i, ast.Train)]
+    models = [i.name for i in file.items if isinstance(i, ast.Model)]
+    if model is not None:
+        return model
+    names = list(dict.fromkeys(blocks)) or models
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise TrainingError(f"{file.source.name} has no model")
+    raise TrainingError(
+        f"{file.source.name} can train {', '.join(names)}", f"say which: --model {names[0]}"
+    )
+
+
+def apply(
+    file: ast.File, model: str, given: Mapping[str, str]
+) -> tuple[ast.File, tuple[Diagnostic, ...]]:
+    """The file with one block for this model, changed by what was given."""
+    lines, problems = _parsed(model, given)
+    old = next((i for i in file.items if isinstance(i, ast.Train) and i.model == model), None)
+    settings = {s.name: s for s in (*(old.settings if old else ()), *lines.settings)}
+    block = replace(old or lines, settings=tuple(settings.values()))
+    items = tuple(i for i in file.items if not isinstance(i, ast.Train))
+    return replace(file, items=(*items, block)), problems
+
+
+def _parsed(model: str, given: Mapping[str, str]) -> tuple[ast.Train, tuple[Diagnostic, ...]]:
+    from qrlang.syntax.parser import parse
+
+    body = "".join(f"  {name} = {_written(name, text)}\n" for name, text in given.items())
+    source = Source(TITLE, f"train {model} {{\n{body}}}\n")
+    file, problems = parse(source)
+    block = next((i for i in file.items if isinstance(i, ast.Train)), None)
+    if block is None:
+        raise TrainingError("the settings on the command line cannot be read", body.strip())
+    return block, problems
+
+
+def _written(name: str, text: str) -> str:
+    """A path, and what is a text, goes without quotes in a shell."""
+    quoted = text.startswith('"')
+    if name == "data" and not quoted and "(" not in text and any(c in text for c in "./\\"):
+        return _quote(text)
+    if name in ("checkpoint", "log") and not quoted:
+        return _quote(text)
+    return text
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

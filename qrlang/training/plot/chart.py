@@ -1,0 +1,142 @@
+"""Panels side by side: curves over an axis, or points with error bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from qrlang.training.plot.axes import Axis, axis
+from qrlang.training.plot.shapes import Area, Dot, Line, Picture, Shape, Text
+
+# Okabe and Ito's colours, which everybody can tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#24292f")
+_FAINT = "#d8dee4"
+_FRAME = "#57606a"
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 30.0, 42.0
+
+
+@dataclass(frozen=True)
+class Series:
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    spread: Sequence[float] = ()  # ± of each y: a band, or error bars
+    colour: int = 0
+    dashed: bool = False
+    points: bool = False  # dots instead of a line
+
+
+@dataclass(frozen=True)
+class Panel:
+    x: str
+    y: str
+    series: Sequence[Series]
+    log: bool = False
+    whole: bool = False  # x has whole numbers only
+
+
+@dataclass(frozen=True)
+class Chart:
+    title: str
+    panels: Sequence[Panel]
+    width: float = 300.0  # of a panel
+    height: float = 210.0
+    note: str = field(default="")
+
+    def picture(self) -> Picture:
+        shapes: list[Shape] = []
+        for k, panel in enumerate(self.panels):
+            shapes += _panel(panel, k * self.width, self.width, self.height)
+        whole = self.width * len(self.panels)
+        if self.title:
+            shapes.append(Text((12, 16), self.title, "start", 10, bold=True))
+        if self.note:
+            shapes.append(Text((12, self.height + 12), self.note, "start", 8, _FRAME))
+        return Picture(whole, self.height + (18 if self.note else 0), tuple(shapes), self.title)
+
+
+def _panel(panel: Panel, left: float, width: float, height: float) -> Iterator[Shape]:
+    x0, x1 = left + _LEFT, left + width - _RIGHT
+    y0, y1 = height - _BOTTOM, _TOP
+    xs = axis([v for s in panel.series for v in s.x], whole=panel.whole)
+    ys = axis([v for s in panel.series for v in _reach(s)], log=panel.log)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        high = min(max(ys.share(y), -0.02), 1.02)
+        return x0 + xs.share(x) * (x1 - x0), y0 + high * (y1 - y0)
+
+    yield from _frame(panel, xs, ys, (x0, x1, y0, y1), left)
+    for s in panel.series:
+        if s.spread and not s.points and len(s.x) > 1:
+            above = [place(x, y + d) for x, y, d in zip(s.x, s.y, s.spread, strict=True)]
+            below = [place(x, y - d) for x, y, d in zip(s.x, s.y, s.spread, strict=True)]
+            yield Area((*above, *reversed(below)), _pale(COLOURS[s.colour % len(COLOURS)]))
+    for s in panel.series:
+        yield from _series(s, place)
+    yield from _legend(panel, x0, x1, y1)
+
+
+def _reach(s: Series) -> list[float]:
+    if not s.spread:
+        return list(s.y)
+    return [v for y, d in zip(s.y, s.spread, strict=True) for v in (y - d, y + d)]
+
+
+def _series(s: Series, place: object) -> Iterator[Shape]:
+    assert callable(place)
+    colour = COLOURS[s.colour % len(COLOURS)]
+    at = [place(x, y) for x, y in zip(s.x, s.y, strict=True)]
+    if not s.points:
+        if len(at) > 1:
+            yield Line(tuple(at), colour, 1.4, s.dashed)
+        if len(at) <= 30 and not s.dashed:
+            yield from (Dot(p, colour, 1.8) for p in at)
+        return
+    for p, x, y, d in zip(at, s.x, s.y, s.spread or [0.0] * len(s.y), strict=True):
+        if d:
+            low, high = place(x, y - d), place(x, y + d)
+            yield Line((low, high), colour, 1.2)
+            for end in (low, high):
+                yield Line(((end[0] - 3, end[1]), (end[0] + 3, end[1])), colour, 1.2)
+        yield Dot(p, colour, 3.4)
+
+
+def _frame(
+    panel: Panel, xs: Axis, ys: Axis, box: tuple[float, float, float, float], left: float
+) -> Iterator[Shape]:
+    x0, x1, y0, y1 = box
+    for value, text in ys.ticks:
+        y = y0 + ys.share(value) * (y1 - y0)
+        yield Line(((x0, y), (x1, y)), _FAINT, 0.6)
+        yield Text((x0 - 6, y + 3), text, "end", 8)
+    for value, text in xs.ticks:
+        x = x0 + xs.share(value) * (x1 - x0)
+        yield Line(((x, y0), (x, y0 + 3)), _FRAME, 0.8)
+        yield Text((x, y0 + 14), text, "middle", 8)
+    yield Line(((x0, y1), (x0, y0), (x1, y0)), _FRAME, 0.9)
+    yield Text(((x0 + x1) / 2, y0 + 30), panel.x)
+    yield Text((left + 13, (y0 + y1) / 2), panel.y, upwards=True)
+
+
+def _legend(panel: Panel, x0: float, x1: float, y1: float) -> Iterator[Shape]:
+    """Above the axes, so that it covers nothing."""
+    named = [s for s in panel.series if s.name]
+    if len(named) < 2:
+        return
+    x, y = x0, y1 - 6
+    for s in named:
+        length = 18 + 4.6 * len(s.name) + 10
+        if x + length > x1 + 12 and x > x0:
+            x, y = x0, y - 10
+        colour = COLOURS[s.colour % len(COLOURS)]
+        if s.points:
+            yield Dot((x + 7, y - 3), colour)
+        else:
+            yield Line(((x, y - 3), (x + 14, y - 3)), colour, 1.6, s.dashed)
+        yield Text((x + 18, y), s.name, "start", 8)
+        x += length
+
+
+def _pale(colour: str) -> str:
+    parts = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+    return "#" + "".join(f"{round(255 - (255 - p) * 0.22):02x}" for p in parts)

@@ -1,0 +1,50 @@
+"""What a picture is made of. Lengths are points; y grows downwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    points: tuple[Point, ...]
+    colour: str
+    width: float = 1.0
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    points: tuple[Point, ...]
+    colour: str  # already mixed with white: no transparency, which printers dislike
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    at: Point
+    colour: str
+    radius: float = 2.6
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    at: Point  # of its baseline
+    text: str
+    anchor: str = "middle"  # start, middle, end
+    size: float = 9.0
+    colour: str = "#24292f"
+    upwards: bool = False
+    bold: bool = False
+
+
+Shape = Line | Area | Dot | Text
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    width: float
+    height: float
+    shapes: tuple[Shape, ...]
+    title: str = ""

@@ -1,0 +1,95 @@
+"""Watching a run: one line that is written over on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from qrlang.training.loop import Moment
+
+_SHOWN = ("accuracy", "perplexity", "bits_per_token", "nrmse")
+_NAMES = {"bits_per_token": "bits"}
+
+
+def duration(seconds: float) -> str:
+    """`4 s`, `3:07`, `2:03:04`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    if hours:
+        return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+    return f"{rest // 60}:{rest % 60:02}"
+
+
+def number(name: str, value: float) -> str:
+    if name in ("accuracy", "f1"):
+        return f"{100 * value:.2f} %"
+    if name == "bleu":
+        return f"{value:.2f}"
+    return f"{value:.4g}"
+
+
+def shown(figures: dict[str, float]) -> str:
+    parts = [f"loss {figures['loss']:.4f}"] if "loss" in figures else []
+    parts += [f"{_NAMES.get(k, k)} {number(k, figures[k])}" for k in _SHOWN if k in figures]
+    return "  ".join(parts)
+
+
+class Screen:
+    """For people. Where there is no terminal, a line every `every` seconds."""
+
+    def __init__(self, stream: TextIO, every: float = 10.0, width: int = 100) -> None:
+        self.stream = stream
+        self.terminal = stream.isatty()
+        self.every = 0.1 if self.terminal else every
+        self.width = width
+        self._last = time.perf_counter() if not self.terminal else 0.0
+        self._open = False  # a line that will be written over
+
+    def updated(self, at: Moment) -> None:
+        now = time.perf_counter()
+        if now - self._last < self.every:
+            return
+        self._last = now
+        text = (
+            f"epoch {at.epoch}/{at.epochs}  step {at.step}/{at.steps}  {shown(at.figures)}  "
+            f"{at.sequences:.0f} sequences/s  {duration(at.left)} left"
+        )
+        if not self.terminal:
+            self._say(text)
+            return
+        done = at.step / max(at.steps, 1)
+        room = max(10, self.width - len(text) - 4)
+        full = round(room * done)
+        bar = "█" * full + "░" * (room - full)
+        self.stream.write(f"\r\x1b[2K{bar if room < 40 else bar[:40]} {text}"[: self.width + 5])
+        self.stream.flush()
+        self._open = True
+
+    def evaluated(self, at: Moment, split: str, figures: dict[str, float]) -> None:
+        self._say(f"epoch {at.epoch - (at.step < at.steps)}/{at.epochs}  {split}: {shown(figures)}")
+
+    def note(self, text: str) -> None:
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        if self._open:
+            self.stream.write("\r\x1b[2K")
+            self._open = False
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+
+class Silent:
+    """For the other processes, and for tests."""
+
+    def updated(self, at: Moment) -> None:
+        pass
+
+    def evaluated(self, at: Moment, split: str, figures: dict[str, float]) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass

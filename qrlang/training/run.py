@@ -1,0 +1,156 @@
+"""A run folder: what was trained, how, with what result.
+
+program/            the text, and every file that it draws on
+program.ir          the program itself, all names and sizes resolved: what is trained
+settings.json       every setting, also those that nobody gave
+versions.json       of all that has a say in the numbers
+metrics.jsonl       one line at a time; the same whenever the run is repeated
+timing.jsonl        seconds, which are not
+curves.svg .png
+checkpoints/        last: everything, to go on from; best: by the validation metric
+result.json         what came out
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import qrlang
+from qrlang.ir.program import Program
+from qrlang.training.errors import TrainingError
+from qrlang.training.files import append, cut, read_json, write_atomically, write_json
+from qrlang.training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Run:
+    folder: Path
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "checkpoints" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "checkpoints" / "best.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def timing(self) -> Path:
+        return self.folder / "timing.jsonl"
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result.json"
+
+    # --- beginning ---
+
+    @classmethod
+    def begin(
+        cls, folder: Path, program: Program, settings: Settings, files: dict[str, bytes],
+        about: dict[str, Any],
+    ) -> Run:  # fmt: skip
+        from qrlang.ir.text import print_program
+
+        run = cls(folder)
+        for name, data in files.items():
+            write_atomically(folder / "program" / name, data)
+        write_atomically(folder / "program.ir", print_program(program))
+        write_json(folder / "versions.json", versions())
+        write_atomically(run.metrics, "")
+        write_atomically(run.timing, "")
+        # The last to be written: a folder that has it is a run.
+        write_json(folder / "settings.json", {**settings.to_data(), "about": about})
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        folder = Path(path)
+        if not (folder / "settings.json").is_file():
+            what = "is not a run folder" if folder.is_dir() else "is not there"
+            raise TrainingError(f"'{path}' {what}", "give the folder that `qrlc train` has made")
+        return cls(folder)
+
+    # --- what it holds ---
+
+    def settings(self) -> Settings:
+        return Settings.of_data(self._page("settings.json"))
+
+    def about(self) -> dict[str, Any]:
+        return dict(self._page("settings.json").get("about", {}))
+
+    def _page(self, name: str) -> dict[str, Any]:
+        page = read_json(self.folder / name)
+        if not isinstance(page, dict):
+            raise TrainingError(f"'{self.folder / name}' is damaged")
+        return page
+
+    def program(self) -> Program:
+        from qrlang.ir.text import IRSyntaxError, parse_program
+
+        path = self.folder / "program.ir"
+        try:
+            return parse_program(path.read_text(encoding="utf-8"))
+        except (OSError, IRSyntaxError) as error:
+            raise TrainingError(f"'{path}' cannot be read: {error}") from None
+
+    def lines(self, path: Path) -> list[dict[str, Any]]:
+        """The lines of metrics or of timing; one that a crash has cut short is left out."""
+        found = []
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for line in text.splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                break
+        return found
+
+    def log(self, path: Path, line: dict[str, Any]) -> None:
+        append(path, json.dumps(line) + "\n")
+
+    def lengths(self) -> dict[str, int]:
+        """How long the logs are; what is on the disk before a checkpoint says so."""
+        found = {}
+        for path in (self.metrics, self.timing):
+            with open(path, "ab") as stream:
+                os.fsync(stream.fileno())
+                found[path.name] = stream.tell()
+        return found
+
+    def rewind(self, lengths: dict[str, int]) -> None:
+        """The logs as they were at a checkpoint."""
+        for path in (self.metrics, self.timing):
+            cut(path, lengths[path.name])
+
+
+def free_folder(model: str, parent: Path = Path("runs")) -> Path:
+    """`runs/QRNN-3`: the first that is free."""
+    for k in range(1, 1_000_000):
+        folder = parent / f"{model}-{k}"
+        if not folder.exists():
+            return folder
+    raise TrainingError(f"'{parent}' is full of runs of {model}", "name a folder: --out DIR")
+
+
+def versions() -> dict[str, str]:
+    found = {
+        "qrlang": qrlang.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in ("torch", "numpy", "safetensors"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found

@@ -1,0 +1,28 @@
+"""The learning rate over a run: warm-up, then a schedule."""
+
+from __future__ import annotations
+
+import math
+
+from qrlang.training.settings import Choice
+
+
+def factor(schedule: Choice, warmup: int, step: int, total: int, epoch: int) -> float:
+    """What the learning rate is multiplied by at an update (counted from 0)."""
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return rise * _shape(schedule, step / max(total, 1), epoch)
+
+
+def _shape(schedule: Choice, share: float, epoch: int) -> float:
+    name, options = schedule
+    floor = float(options.get("floor", 0.0))
+    match name:
+        case "cosine":
+            return floor + (1 - floor) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+        case "linear":
+            return floor + (1 - floor) * (1 - min(share, 1.0))
+        case "step":
+            return float(options["factor"]) ** (epoch // max(int(options["every"]), 1))
+        case "exponential":
+            return float(options["factor"]) ** epoch
+    return 1.0

@@ -1,0 +1,57 @@
+"""A whole session: train to the end, then say what came out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from qrlang.training import checkpoint, evaluate
+from qrlang.training.files import write_json
+from qrlang.training.loop import Trainer
+
+
+def run(trainer: Trainer) -> dict[str, Any]:
+    """Trains; the curves and `result.json` are written whatever ends it."""
+    from qrlang.training import curves
+
+    settings = trainer.settings
+    try:
+        if settings.optimizer[0] == "ridge":
+            from qrlang.training.optim import ridge
+
+            ridge.solve(trainer)
+        else:
+            trainer.train()
+    finally:
+        if trainer.world.first and trainer.run.metrics.exists():
+            curves.draw(trainer.run)
+    return finish(trainer)
+
+
+def finish(trainer: Trainer) -> dict[str, Any]:
+    """The best weights on the test split."""
+    objective, feed = trainer.objective, trainer.feed
+    weights, page = checkpoint.load(trainer.run.best)
+    objective.model.load_state_dict(weights)
+    split = evaluate.split_of(feed, None)
+    began = time.perf_counter()
+    tally = objective.evaluate(feed, split, max(trainer.settings.batch, 64))
+    p = trainer.progress
+    found = {
+        "model": trainer.run.about()["model"],
+        "core": trainer.settings.core,
+        "seed": trainer.settings.seed,
+        "metric": trainer.settings.metric,
+        "parameters": sum(x.numel() for x in objective.parameters),
+        "steps": p.step,
+        "epochs": p.epoch,
+        "best_epoch": int(page["epoch"]),
+        "skipped": p.skipped,
+        "seconds": p.seconds,
+        "seconds_an_epoch": p.seconds / max(p.epoch, 1),
+        "seconds_of_test": time.perf_counter() - began,
+        **evaluate.report(tally, split),
+    }
+    if trainer.world.first:
+        write_json(trainer.run.result, found)
+    return found

@@ -1,0 +1,151 @@
+"""What a run is made with: the `train` block over the defaults that were found to train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from qrlang.check.settings import LOSSES, OPTIMIZERS, SCHEDULES, default_loss
+from qrlang.ir.types import Type
+from qrlang.training.errors import TrainingError
+
+Plain = int | float | bool | str
+Choice = tuple[str, dict[str, Plain]]
+
+GRADIENT_FREE = ("spsa", "nelder_mead")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of a run. The defaults are those of the recipe in the handbook's page on
+    training: Adam at 5e-3, 200 steps of warm-up, a cosine to 0, gradients clipped at norm 1."""
+
+    data: Choice
+    loss: Choice
+    metric: str
+    optimizer: Choice = ("adam", {"lr": 5e-3})
+    batch: int = 64
+    epochs: int = 10
+    steps: int = 0  # 0: as many as the epochs have
+    schedule: Choice = ("cosine", {"floor": 0.0})
+    warmup: int = 200
+    clip: float = 1.0  # 0: never
+    seed: int = 0
+    validation: float | None = None  # a share of the training data; None: what the data set has
+    early_stopping: int = 0  # epochs without a better one; 0: never
+    truncate: int = 0
+    accumulate: int = 1
+    length: int = 0
+    core: str = "pqc"
+    device: str = "auto"
+    precision: str = "single"
+    shots: int = 0
+    freeze: tuple[str, ...] = ()
+    checkpoint: str = "30 s"  # between checkpoints: seconds or steps
+    log: str = "50 steps"  # between lines of metrics
+    threads: int = 0  # 0: torch decides
+    road: str = ""  # "": the fastest that fits
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Settings:
+        known = {f.name for f in fields(cls)}
+        made = {k: _choice(v) for k, v in data.items() if k in known}
+        return cls(**made)
+
+
+def _choice(value: Any) -> Any:
+    if isinstance(value, list):
+        if len(value) == 2 and isinstance(value[1], dict):
+            return (value[0], value[1])
+        return tuple(value)
+    return value
+
+
+def settle(block: Mapping[str, object], target: Type | None, lr: float | None = None) -> Settings:
+    """The settings of a checked `train` block, each with its default. `lr` goes to the
+    optimiser, whichever it is."""
+    given = dict(block)
+    data = given.pop("data")
+    found = Settings(
+        data=_data(data),
+        loss=("mse", {}) if target is None else (default_loss(target), {}),
+        metric="loss",
+    )
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in ("metric", "core", "device", "precision"):
+            assert isinstance(value, tuple)
+            values[name] = value[0]
+        else:
+            values[name] = value
+    found = replace(found, **values)
+    if "warmup" not in given and found.optimizer[0] in ("lbfgs", "spsa", "nelder_mead", "ridge"):
+        found = replace(found, warmup=0)
+    if "schedule" not in given and found.optimizer[0] in ("lbfgs", "spsa", "nelder_mead"):
+        found = replace(found, schedule=("constant", {}))  # they have one of their own
+    found = replace(
+        found,
+        optimizer=_filled(found.optimizer, OPTIMIZERS, lr),
+        loss=_filled(found.loss, LOSSES),
+        schedule=_filled(found.schedule, SCHEDULES),
+    )
+    if "metric" not in given:
+        found = replace(found, metric=default_metric(target, found.loss[0]))
+    return found
+
+
+def _data(data: object) -> Choice:
+    if isinstance(data, str):
+        kind = "csv" if data.lower().endswith((".csv", ".csv.gz", ".tsv")) else "npz"
+        return (kind, {"path": data})
+    assert isinstance(data, tuple)
+    return (data[0], dict(data[1]))
+
+
+def _filled(
+    choice: Choice, table: Mapping[str, tuple[Any, ...]], lr: float | None = None
+) -> Choice:
+    """With the defaults of all its arguments, so that a run's page says them."""
+    name, given = choice
+    arguments = {a.name: a.default for a in table[name] if a.default is not None}
+    filled = {**arguments, **given}
+    if lr is not None:
+        if "lr" not in arguments:
+            raise TrainingError(f"`{name}` has no learning rate", "leave out --lr")
+        filled["lr"] = lr
+    return name, filled
+
+
+def default_metric(target: Type | None, loss: str) -> str:
+    """What one looks at: accuracy where something is chosen, a relative error of numbers."""
+    if target is None or loss == "fidelity":
+        return "loss"
+    if target.kind == "token":
+        return "perplexity"
+    if target.kind in ("class", "bit"):
+        return "accuracy"
+    return "nrmse"
+
+
+def interval(text: str, name: str) -> tuple[float, str]:
+    """`30 s`, `100 steps`, `1 epochs`: a number and `s`, `steps` or `epochs`."""
+    number, _, unit = text.strip().partition(" ")
+    units = {"s": "s", "seconds": "s", "": "steps", "steps": "steps", "step": "steps",
+             "epoch": "epochs", "epochs": "epochs"}  # fmt: skip
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if unit.strip() not in units or value <= 0:
+        raise TrainingError(
+            f"`{name}` is {text!r}", f'write a time or a number of steps: {name} = "100 steps"'
+        )
+    return value, units[unit.strip()]
+
+
+def lower_is_better(metric: str) -> bool:
+    return metric not in ("accuracy", "bleu", "f1")

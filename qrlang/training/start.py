@@ -1,0 +1,220 @@
+"""From a file and a line of settings to a run that is ready to go; and back to one that stopped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qrlang.driver import Compilation, Setting
+from qrlang.ir.program import Program
+from qrlang.ir.types import Type
+from qrlang.training import overrides
+from qrlang.training.errors import TrainingError
+from qrlang.training.feed import Feed, open_feed
+from qrlang.training.run import Run, free_folder
+from qrlang.training.settings import Settings, settle
+
+if TYPE_CHECKING:
+    from qrlang.check.library import Module
+    from qrlang.training.loop import Trainer, Watcher
+    from qrlang.training.objective import Objective
+    from qrlang.training.world import World
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for."""
+
+    path: str = ""
+    model: str | None = None
+    parameters: Mapping[str, Setting] | None = None  # --set
+    settings: Mapping[str, str] | None = None  # the text of each
+    lr: float | None = None
+    out: str | None = None
+    data_dir: str | None = None
+    threads: int = 0
+    road: str = ""
+
+
+def compilation(asked: Asked, name: str, data: bytes) -> tuple[Compilation, str]:
+    """The file with the settings of the command line in its `train` block, and the model."""
+    plain = Compilation.of_bytes(name, data, dict(asked.parameters or {}))
+    if plain.broken:
+        return plain, ""
+    model = overrides.chosen(plain.file, asked.model)
+    file, problems = overrides.apply(plain.file, model, asked.settings or {})
+    made = Compilation.of_bytes(
+        name, data, settings=dict(asked.parameters or {}), only=model, read=(file, problems)
+    )
+    return made, model
+
+
+def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: Watcher) -> Trainer:
+    """A new run: its folder is there, and nothing has been trained."""
+    block = next(b for b in made.checked.trains if b.model == model)
+    program = made.checked.models[model].program
+    target = program.targets[-1].type if program.targets else None
+    settings = settle(block.settings, target, asked.lr)
+    settings = replace(settings, threads=asked.threads, road=asked.road)
+    refuse(settings, program)
+    base = Path(asked.path).parent
+    feed = open_feed(settings, program, asked.data_dir, base)
+    from qrlang.training import core
+
+    about = {"model": model, "file": Path(asked.path).name, "parameters": dict(program.settings),
+             "data_dir": asked.data_dir, "base": str(base.absolute())}  # fmt: skip
+    if settings.core != "pqc":
+        program = core.swapped(program, settings.core)
+    folder = Path(world.say(asked.out or str(free_folder(_run_name(model, settings)))))
+    if world.first:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise TrainingError(f"'{folder}' is not empty", "name another: --out DIR")
+        Run.begin(folder, program, settings, files_of(made, base, program), about)
+        feed.save(folder)
+    run = Run(folder)
+    return _trainer(run, program, settings, feed, world, watcher, [str(base)])
+
+
+def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
+    """A run that was stopped, where its last checkpoint is."""
+    run = Run.open(path)
+    about, settings, program = run.about(), run.settings(), run.program()
+    settings = replace(
+        settings, threads=asked.threads or settings.threads, road=asked.road or settings.road
+    )
+    feed = reopen(run, settings, program, about, asked.data_dir)
+    trainer = _trainer(run, program, settings, feed, world, watcher, [_imports(run)])
+    if run.last.exists():
+        trainer.restore()
+    return trainer
+
+
+def reopen(
+    run: Run, settings: Settings, program: Program, about: Mapping[str, Any], data_dir: str | None
+) -> Feed:
+    return open_feed(
+        settings, program, data_dir or about.get("data_dir"), Path(str(about.get("base", "."))),
+        run.folder,
+    )  # fmt: skip
+
+
+def _run_name(model: str, settings: Settings) -> str:
+    return model if settings.core == "pqc" else f"{model}-{settings.core}"
+
+
+def _imports(run: Run) -> str:
+    return str((run.folder / "program").absolute())
+
+
+def _trainer(
+    run: Run, program: Program, settings: Settings, feed: Feed, world: World, watcher: Watcher,
+    imports: list[str],
+) -> Trainer:  # fmt: skip
+    from qrlang.training.loop import Trainer
+
+    objective = make_objective(program, settings, world, imports)
+    return Trainer(objective, feed, settings, run, watcher, world)
+
+
+def make_objective(
+    program: Program, settings: Settings, world: World, imports: list[str]
+) -> Objective:
+    """The model as a module, at the weights that its seed gives."""
+    import torch
+
+    from qrlang.backends.torch.load import make
+    from qrlang.training.objective import Objective
+
+    sys.path[:0] = [p for p in imports if p not in sys.path]
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    dtype = torch.float64 if settings.precision == "double" else torch.float32
+    model = make(program, road=settings.road or None, dtype=dtype, device=device(settings))
+    model.shots = settings.shots
+    freeze(model, settings.freeze)
+    objective = Objective(model, program, settings.loss, world)
+    if not objective.parameters:
+        raise TrainingError("there is nothing to train: every weight is frozen")
+    return objective
+
+
+def device(settings: Settings) -> str:
+    import torch
+
+    if settings.device == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    if settings.device == "cuda":
+        raise TrainingError("torch sees no CUDA device", "leave `device` out, or set it to cpu")
+    return "cpu"
+
+
+def freeze(model: Any, names: tuple[str, ...]) -> None:
+    parameters = dict(model.named_parameters())
+    for name in names:
+        found = [p for k, p in parameters.items() if k == name or k.startswith(f"{name}.")]
+        if not found:
+            from qrlang.targets import did_you_mean
+
+            layers = {k.rpartition(".")[0] or k for k in parameters} | set(parameters)
+            raise TrainingError(
+                f"`freeze` names `{name}`, and the model has no such layer or tensor"
+                + did_you_mean(name, layers),
+                "it has " + ", ".join(sorted(layers)),
+            )
+        for p in found:
+            p.requires_grad_(False)
+
+
+def refuse(settings: Settings, program: Program) -> None:
+    """What cannot be trained this way."""
+    if not program.outputs:
+        raise TrainingError(f"{program.name} has no output", "end it with `return` or `emit`")
+    if settings.truncate:
+        raise TrainingError(
+            "`truncate` is not possible yet: a model begins each call with fresh qubits",
+            "leave it out, and set `length` for the segments of a long text",
+        )
+    if settings.core != "pqc" and settings.optimizer[0] == "ridge":
+        raise TrainingError(
+            "`ridge` trains the head of a reservoir, and a classical core has to be trained whole",
+            "choose an optimiser for it: --optimizer adam",
+        )
+
+
+def target_type(program: Program) -> Type | None:
+    return program.targets[-1].type if program.targets else None
+
+
+# --- what the program is made of ---
+
+
+def files_of(made: Compilation, base: Path, program: Program) -> dict[str, bytes]:
+    """The text and all that it draws on, by where it is kept in the run folder."""
+    found = {Path(made.source.name).name or "model.qrl": made.source.text.encode()}
+    for module in _modules(made.library.main(made.file), made, set()):
+        source = module.file.source
+        name = source.name if module.kind == "library" else os.path.relpath(source.name, base)
+        parts = [p for p in Path(name).parts if p not in ("..", "/", "\\")]
+        found.setdefault(str(Path(*parts)), source.text.encode())
+    for extern in program.externs:
+        path = base / Path(*extern.path.partition(":")[0].split(".")).with_suffix(".py")
+        if path.is_file():
+            found[str(path.relative_to(base))] = path.read_bytes()
+    return found
+
+
+def _modules(module: Module, made: Compilation, seen: set[int]) -> Iterator[Module]:
+    """Every file that a file uses, and what those use."""
+    made.library.follow(module, lambda *_: None)
+    for use in module.uses.values():
+        if use is not None and id(use[0]) not in seen:
+            seen.add(id(use[0]))
+            yield use[0]
+            yield from _modules(use[0], made, seen)
