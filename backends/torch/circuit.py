@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ class Circuit:
         self._angles = _AngleTable(self.names, self.fused)
         self._singles = _Singles(self.blocks)
         self._constants = Constants()
+        self._traces: dict[int, np.ndarray[Any, Any]] = {}
 
     def __repr__(self) -> str:
         return f"circuit({self.n}, {self.text!r})"
@@ -71,6 +73,56 @@ class Circuit:
         """The products of the one-qubit gates, run by run: [..., runs, 2, 2]."""
         return self._singles(angles, self._constants)
 
+    def products(self, singles: Tensor) -> dict[int, Tensor]:
+        """The matrices of the blocks that are products of one-qubit gates, by the block's place;
+        those of equal size at once."""
+        out: dict[int, Tensor] = {}
+        for places, runs in self._products:
+            eye = self._constants.get("I", np.eye(2), singles)
+            every = torch.cat([singles, eye.expand(*singles.shape[:-3], 1, 2, 2)], -3)
+            index = self._constants.get(("runs", places), runs, singles, torch.int64)
+            parts = every[..., index, :, :].unbind(-3)
+            made = parts[0]
+            for one in parts[1:]:
+                size = 2 * made.shape[-1]
+                made = made[..., :, None, :, None] * one[..., None, :, None, :]
+                made = made.reshape(*made.shape[:-4], size, size)
+            out.update(zip(places, made.unbind(-3), strict=True))
+        return out
+
+    @cached_property
+    def _products(self) -> list[tuple[tuple[int, ...], np.ndarray[Any, Any]]]:
+        """Places of product blocks of one size, and the run on each of their qubits."""
+        by_size: dict[int, tuple[list[int], list[list[int]]]] = {}
+        none = len(self._singles.runs)
+        for place, block in enumerate(self.blocks):
+            runs = self.runs_of(block)
+            if runs is not None:
+                places, rows = by_size.setdefault(len(block.qubits), ([], []))
+                places.append(place)
+                rows.append([runs.get(q, none) for q in block.qubits])
+        return [(tuple(p), np.array(r)) for p, r in by_size.values()]
+
+    def traces(self, k: int, like: Tensor) -> Tensor:
+        """[4^k, 4k]: from a matrix on k qubits to its 2x2 traces over all qubits but one."""
+        table = self._traces.get(k)
+        if table is None:
+            row, column = np.divmod(np.arange(4**k), 2**k)
+            table = np.zeros((4**k, k, 2, 2))
+            for q in range(k):
+                at = k - 1 - q
+                same = (row ^ column) & ~(1 << at) == 0
+                table[np.nonzero(same)[0], q, row[same] >> at & 1, column[same] >> at & 1] = 1
+            table = self._traces[k] = table.reshape(4**k, 4 * k)
+        return self._constants.get(("traces", k), table, like)
+
+    def runs_of(self, block: Block) -> dict[int, int] | None:
+        """The run on each qubit of a block that is a product of one-qubit gates."""
+        if not isinstance(block, MatrixBlock):
+            return None
+        plan = self._singles.plan[id(block)]
+        return plan[0] if len(plan) == 1 and isinstance(plan[0], dict) else None
+
     def matrix(self, block: MatrixBlock, angles: Tensor, singles: Tensor) -> Tensor:
         """The matrix of a block, [..., 2^k, 2^k]."""
         out: Tensor | None = None
@@ -89,7 +141,7 @@ class Circuit:
             if q in runs:
                 one = singles[..., runs[q], :, :]
             else:
-                one = self._constants.get("I", torch.eye(2), singles)
+                one = self._constants.get("I", np.eye(2), singles)
             if out is None:
                 out = one
                 continue

@@ -124,7 +124,8 @@ class Shared:
 
 def _renormalised(psi: Tensor) -> Tensor:
     """Rounding makes the norm drift; once a step brings it back."""
-    return psi / torch.linalg.vector_norm(psi, dim=-1, keepdim=True)
+    parts = torch.view_as_real(psi).flatten(-2)  # the norm of complex numbers is far slower
+    return psi / torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
 
 
 class ReversibleQubits(Qubits):
@@ -321,66 +322,92 @@ class _Gates(Move):
         return sweep.run(psi, self.circuit, self.angles)
 
     def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
-        circuit, n = self.circuit, self.circuit.n
-        wanted = g is not None and circuit.count > 0
-        with torch.set_grad_enabled(wanted):
-            angles = self.angles.detach().requires_grad_(wanted)
-            singles = circuit.singles(angles)
-            made: list[tuple[Any, Tensor | None]] = []
-            for block in circuit.blocks:
-                match block:
-                    case MatrixBlock():
-                        made.append((block, circuit.matrix(block, angles, singles)))
-                    case DiagonalBlock():
-                        made.append((block, circuit.phase(block, angles)))
-                    case ControlledBlock(gate=gate):
-                        made.append((block, circuit.gate_matrix(gate, angles)))
-                    case PermutationBlock():
-                        made.append((block, None))
-        ends: list[Tensor] = []
-        cotangents: list[Tensor] = []
+        way = _Back(self.circuit, self.angles, psi, g)
+        for place in reversed(range(len(self.circuit.blocks))):
+            way.block(place)
+        state = way.state
+        return state[0], None if g is None else state[1], way.gradients()
 
-        def found(end: Tensor, cotangent: Tensor) -> None:
-            if wanted and end.requires_grad:
-                ends.append(end)
-                cotangents.append(cotangent.sum_to_size(end.shape))
 
-        for block, tensor in reversed(made):
-            u = None if tensor is None else tensor.detach()
-            match block:
-                case MatrixBlock(qubits=qubits):
-                    assert u is not None and tensor is not None
-                    before = sweep.matrix(psi, u.mH, n, qubits)
-                    if g is not None:
-                        if wanted:
-                            found(tensor, _outer(g, before, n, qubits))
-                        g = sweep.matrix(g, u.mH, n, qubits)
-                    psi = before
-                case DiagonalBlock():
-                    assert u is not None and tensor is not None
-                    back = torch.complex(torch.cos(u), -torch.sin(u))
-                    if g is not None:
-                        if wanted:
-                            found(tensor, (g * psi.conj()).imag)
-                        g = g * back
-                    psi = psi * back
-                case PermutationBlock():
-                    source = circuit.source(block, self.angles, inverse=True)
-                    psi = psi.index_select(-1, source)
-                    g = None if g is None else g.index_select(-1, source)
-                case ControlledBlock():
-                    assert u is not None and tensor is not None
-                    rows = circuit.rows(block, self.angles)
-                    before = sweep.on_rows(psi, u.mH, rows)
-                    if g is not None:
-                        if wanted:
-                            found(tensor, g[..., rows] @ before[..., rows].mH)
-                        g = sweep.on_rows(g, u.mH, rows)
-                    psi = before
-        if not ends:
-            return psi, g, None
-        (gradient,) = torch.autograd.grad(ends, angles, cotangents)
-        return psi, g, [gradient]
+class _Back:
+    """A circuit undone on ψ and g together ([1 or 2, batch, 2^n]), with the gradient of its angles.
+
+    For a product of one-qubit gates the gradient needs no matrix of the block: with
+    `M = g ψ†` after the block, traced over all other qubits, the cotangent of U on one qubit is M U.
+    """
+
+    def __init__(self, circuit: Circuit, angles: Tensor, psi: Tensor, g: Tensor | None) -> None:
+        self.circuit = circuit
+        self.wanted = g is not None and circuit.count > 0
+        self.state = psi[None] if g is None else torch.stack([psi, g])
+        with torch.set_grad_enabled(self.wanted):
+            self.angles = angles.detach().requires_grad_(self.wanted)
+            self.singles = circuit.singles(self.angles)
+        self.adjoint = self.singles.detach().mH.resolve_conj()
+        self.products = circuit.products(self.adjoint)
+        self.traced: dict[int, Tensor] = {}  # by run: M
+        self.ends: list[Tensor] = []
+        self.cotangents: list[Tensor] = []
+
+    def block(self, place: int) -> None:
+        block = self.circuit.blocks[place]
+        match block:
+            case MatrixBlock():
+                self._matrix(place, block)
+            case DiagonalBlock():
+                with torch.set_grad_enabled(self.wanted):
+                    phase = self.circuit.phase(block, self.angles)
+                if self.wanted:
+                    self._found(phase, (self.state[1] * self.state[0].conj()).imag)
+                turned = phase.detach()
+                self.state = self.state * torch.complex(torch.cos(turned), -torch.sin(turned))
+            case PermutationBlock():
+                source = self.circuit.source(block, self.angles, inverse=True)
+                self.state = self.state.index_select(-1, source)
+            case ControlledBlock(gate=gate):
+                with torch.set_grad_enabled(self.wanted):
+                    u = self.circuit.gate_matrix(gate, self.angles)
+                rows = self.circuit.rows(block, self.angles)
+                after = self.state
+                self.state = sweep.on_rows(after, u.detach().mH, rows)
+                if self.wanted:
+                    self._found(u, after[1][..., rows] @ self.state[0][..., rows].mH)
+
+    def _matrix(self, place: int, block: MatrixBlock) -> None:
+        n, qubits = self.circuit.n, block.qubits
+        runs = self.circuit.runs_of(block)
+        if runs is not None:
+            if self.wanted:
+                whole = _outer(self.state[1], self.state[0], n, qubits)
+                traces = whole.flatten(-2) @ self.circuit.traces(len(qubits), whole)
+                parts = traces.unflatten(-1, (len(qubits), 2, 2)).unbind(-3)
+                for q, m in zip(qubits, parts, strict=True):
+                    if q in runs:
+                        self.traced[runs[q]] = m
+            self.state = sweep.matrix(self.state, self.products[place], n, qubits)
+            return
+        with torch.set_grad_enabled(self.wanted):
+            u = self.circuit.matrix(block, self.angles, self.singles)
+        after = self.state
+        self.state = sweep.matrix(after, u.detach().mH, n, qubits)
+        if self.wanted:
+            self._found(u, _outer(after[1], self.state[0], n, qubits))
+
+    def _found(self, end: Tensor, cotangent: Tensor) -> None:
+        if end.requires_grad:
+            self.ends.append(end)
+            self.cotangents.append(cotangent.sum_to_size(end.shape))
+
+    def gradients(self) -> list[Tensor] | None:
+        if self.traced and self.singles.requires_grad:
+            zero = torch.zeros_like(next(iter(self.traced.values())))
+            m = torch.stack(
+                [self.traced.get(r, zero) for r in range(self.singles.shape[-3])], -3
+            )
+            self._found(self.singles, m @ self.singles.detach())
+        if not self.ends:
+            return None
+        return list(torch.autograd.grad(self.ends, self.angles, self.cotangents))
 
 
 def _outer(g: Tensor, psi: Tensor, n: int, qubits: tuple[int, ...]) -> Tensor:

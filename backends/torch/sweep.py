@@ -58,10 +58,13 @@ def on_rows(state: Tensor, u: Tensor, rows: Tensor) -> Tensor:
 def run(state: Tensor, circuit: Circuit, angles: Tensor) -> Tensor:
     """All gates of a circuit on a pure state."""
     singles = circuit.singles(angles)
-    for block in circuit.blocks:
+    products = circuit.products(singles)
+    for place, block in enumerate(circuit.blocks):
         match block:
             case MatrixBlock(qubits=qubits):
-                u = circuit.matrix(block, angles, singles)
+                u = products.get(place)
+                if u is None:
+                    u = circuit.matrix(block, angles, singles)
                 state = matrix(state, u, circuit.n, qubits)
             case DiagonalBlock():
                 state = state * circuit.phases(block, angles)
