@@ -9,19 +9,13 @@ from dataclasses import replace
 
 from qrlang.check import elaborate
 from qrlang.check.calls import fits_parameter
-from qrlang.check.core import Budget, Elaborator, Scope
+from qrlang.check.core import Abort, Budget, Elaborator, Scope
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, TrainBlock
 from qrlang.check.report import Reporter, TooManyErrors, did_you_mean
 from qrlang.check.resolve import Resolver, forgotten, head, name_span
-from qrlang.check.settings import (
-    TrainChecker,
-    bound_by_data,
-    check_data,
-    check_loss,
-    train_block,
-)
+from qrlang.check.settings import TrainChecker, bound_by_data, check_data, check_loss, train_block
 from qrlang.check.values import Builtin, Poison, describe
 from qrlang.diagnostics import Diagnostic
 from qrlang.source import Span

@@ -24,9 +24,10 @@ def test_mutated_programs(part: int) -> None:
         b"use std.ansatz.su2_ring\n" * 5_000, b"use .x.y.z", b"use " + b"a." * 50_000 + b"b",
         b"model M(n: int = 10 ** 9) { qubits q[n] }", b"model M { qubits q[-1] }",
         b"model M { qubits q[2]\n for i in 0..10 ** 12 { h q[0] }\n return read [Z(q[0])] }",
+        b"const a = [i for i in 0..10 ** 7]", b"const a = sum([i * j for i in 0..9999 for j in 0..9999])",
         b"model M { param w: real[10 ** 6, 10 ** 6]\n return w }",
     ],
-    ids=range(29),
+    ids=range(31),
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["check", "fmt", "inspect", "draw", "compile"])
 def test_nasty_ones(command: str, data: bytes) -> None:
