@@ -180,7 +180,7 @@ def _scored(
     scores = b.value(seq(real()), "scores")
     loop = LoopDraft(layer.name, (ir.LoopItem(keys, item),), body)
     loop.emits.append(ir.LoopEmit("", number, scores))
-    b.quantum(loop)  # type: ignore[arg-type]
+    b.quantum(loop)
     weights = b.value(seq(real()), "weights")
     b.classical(ir.SoftmaxOver(weights, scores))
     out = b.value(values.type.item)

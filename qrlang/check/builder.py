@@ -61,7 +61,7 @@ class Builder:
         # Not a flush: what a gate's angle needs may be worked out before the whole segment.
         self.block.ops.append(op)
 
-    def quantum(self, op: ir.Op) -> None:
+    def quantum(self, op: ir.Op | LoopDraft | Freeing) -> None:
         self.block.flush()
         self.block.ops.append(op)
 

@@ -107,7 +107,12 @@ def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) ->
     on_qubits = bool(given) and all(isinstance(v, Qubits) for v in given)
     if kind in ("readout", "Hamiltonian") and on_qubits:
         return observe(e, d, node, args)
-    if not node.args and getattr(d.item, "values", ()) and d.params is None:
+    if (
+        isinstance(d.item, (ast.Circuit, ast.Hamiltonian))
+        and d.item.values
+        and not node.args
+        and (d.params is None)
+    ):
         params = default_params(e, d, node)  # `f()(x)`
         return POISON if params is None else replace(d, params=params)
     if kind == "Hamiltonian":

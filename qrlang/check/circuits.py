@@ -155,7 +155,7 @@ def run_circuit(
             e.register_prefix,
         ) = saved
     if freeing.qubits:
-        e.builder.quantum(freeing)  # type: ignore[arg-type]
+        e.builder.quantum(freeing)
     return result
 
 

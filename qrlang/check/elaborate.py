@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from itertools import product
 
 # The modules that say how each kind of expression and statement is elaborated.
-from qrlang.check import expressions, quantum, statements  # noqa: F401
+from qrlang.check import apply, expressions, gates, readouts, registers, statements  # noqa: F401
+from qrlang.check.apply import inline, leading_requires
 from qrlang.check.builder import finish
 from qrlang.check.calls import fits_parameter, header, observed
 from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
-from qrlang.check.quantum import inline, leading_requires, plain
+from qrlang.check.readouts import plain
 from qrlang.check.report import Reporter
 from qrlang.check.statements import finish_inits
 from qrlang.check.types import declared

@@ -167,6 +167,8 @@ def declare(e: Elaborator, node: ast.Layer) -> Layer | Poison:
     value = e.eval(node.value)
     if isinstance(value, Poison):
         return value
+    if isinstance(value, Builtin) and value.name in LAYERS:
+        value = LAYERS[value.name]  # `dot` is a function, and a kind of attention
     if isinstance(value, LayerKind):
         value = spec(e, value, node.value, None)
         if isinstance(value, Poison):

@@ -601,7 +601,7 @@ def _gate(r: Resolver, s: ast.Gate) -> None:
         r.report.reported_names.add((id(s.span.source), s.span.start))
         _unknown_gate(r, s)
         return
-    from qrlang.check.quantum import gate_takes, operand_count
+    from qrlang.check.gates import gate_takes, operand_count
 
     if len(s.args) != angles:
         r._error(

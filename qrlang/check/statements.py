@@ -802,7 +802,7 @@ def run(
         out = b.value(start.type, c.name, c.span)
         draft.carries.append(ir.LoopCarry(start, arg, next_, out))
         c.now = of_value(out)
-    b.quantum(draft)  # type: ignore[arg-type]
+    b.quantum(draft)
     e.last_loop = draft
     e.last_emits = context.emits
     if region != "recurrent":
@@ -840,7 +840,7 @@ def recurrent(e: Elaborator, node: ast.Recurrent) -> None:
             found.members[name] = thing
     found.members.update({k: v for k, v in emits.items() if k})
     e.scope.names[node.name] = found
-    e.builder.quantum(freeing)  # type: ignore[arg-type]
+    e.builder.quantum(freeing)
 
 
 STMT.update(

@@ -1,0 +1,173 @@
+"""What is written goes through here, so that `inv @`, `ctrl @` and `pow @` can change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from qrlang.check.builder import scale_angle
+from qrlang.check.calls import qubit_name
+from qrlang.check.constants import is_number
+from qrlang.check.core import Elaborator
+from qrlang.check.expressions import integer
+from qrlang.check.values import Poison, describe
+from qrlang.gates import GATES, inverse
+from qrlang.ir import program as ir
+from qrlang.syntax import ast
+
+
+def touch(e: Elaborator, qubits: tuple[int, ...]) -> None:
+    """These qubits meet here: they are no longer fresh, and share one space."""
+    if e.fresh:
+        e.fresh.difference_update(qubits)
+    if len(qubits) > 1:
+        of = e.register_of
+        first = of[qubits[0]]
+        for q in qubits:
+            if of[q] != first:
+                e.join(first, of[q])
+
+
+def put_gate(e: Elaborator, gate: ir.Gate) -> None:
+    touch(e, gate.all_qubits)
+    if e.capture is not None:
+        e.capture.append(gate)
+    else:
+        e.builder.gate(gate)
+
+
+def put(e: Elaborator, op: ir.Op, qubits: tuple[int, ...], node: ast.Node) -> None:
+    """A quantum op other than a gate."""
+    if e.capture is not None:
+        if not isinstance(op, (ir.Evolve, ir.ApplyMatrix)):
+            e.error(
+                "E0507",
+                node,
+                "this can't be inverted, controlled or repeated: it is not unitary",
+                help="only gates, evolutions and unitaries go under `ctrl @`, `inv @` and `pow @`",
+            )
+            return
+        e.capture.append(op)
+    else:
+        e.builder.quantum(op)
+    touch(e, qubits)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What modifiers do to a gate; `pattern` has 1 for `ctrl`, 0 for `negctrl`, in order."""
+
+    inverse: bool
+    power: float
+    pattern: tuple[int, ...]
+
+
+MAX_POWER = 10_000
+PLAIN = Change(False, 1, ())
+
+
+def change_of(e: Elaborator, modifiers: tuple[ast.Modifier, ...]) -> Change | None:
+    if not modifiers:
+        return PLAIN
+    inverted, power, pattern = False, 1.0, []
+    for m in modifiers:
+        if m.kind == "inv":
+            inverted = not inverted
+        elif m.kind == "pow":
+            value = e.eval(m.arg) if m.arg is not None else 1
+            if isinstance(value, Poison):
+                return None
+            if not is_number(value):
+                e.error(
+                    "E0303",
+                    m,
+                    f"`pow` needs a number known at compile time, found {describe(value)}",
+                )
+                return None
+            power *= value
+        else:
+            count = 1 if m.arg is None else integer(e, m.arg, f"`{m.kind}`")
+            if count is None:
+                return None
+            if not 1 <= count <= 64:
+                e.error("E0311", m, f"`{m.kind}` takes 1 to 64 controls, found {count}")
+                return None
+            pattern += [1 if m.kind == "ctrl" else 0] * count
+    if power < 0:
+        inverted, power = not inverted, -power
+    if power > MAX_POWER:
+        e.error("E0307", modifiers[0], f"a power above {MAX_POWER}")
+        return None
+    return Change(inverted, power, tuple(pattern))
+
+
+def inverted_gate(gate: ir.Gate) -> ir.Gate:
+    name, angles = inverse(gate.name)
+    return replace(gate, name=name, angles=tuple(scale_angle(gate.angles[i], s) for s, i in angles))
+
+
+def powered_gates(e: Elaborator, gate: ir.Gate, power: float, node: ast.Node) -> list[ir.Gate]:
+    """The gate so many times; a rotation by a multiple of its angle."""
+    g = GATES[gate.name]
+    if power == 1:
+        return [gate]
+    if g.pauli or g.name in ("p", "xx_plus_yy"):
+        return [replace(gate, angles=tuple(scale_angle(a, power) for a in gate.angles))]
+    if power != int(power):
+        e.error(
+            "E0507",
+            node,
+            f"`{gate.name}` has no power {power:g}: only rotations have real powers",
+            help="use rx, ry, rz or p with a multiple of the angle",
+        )
+        return []
+    e.count_gates(node, int(power))
+    return [gate] * int(power)
+
+
+def changed(
+    e: Elaborator,
+    ops: list[ir.Gate | ir.Op],
+    change: Change,
+    controls: tuple[int, ...],
+    node: ast.Node,
+) -> list[ir.Gate | ir.Op]:
+    """A whole circuit inverted, repeated and controlled."""
+    ones = tuple(q for q, p in zip(controls, change.pattern, strict=True) if p)
+    zeros = tuple(q for q, p in zip(controls, change.pattern, strict=True) if not p)
+    out: list[ir.Gate | ir.Op] = []
+    for op in reversed(ops) if change.inverse else ops:
+        if isinstance(op, ir.Gate):
+            gate = inverted_gate(op) if change.inverse else op
+            clash = set(gate.all_qubits) & set(controls)
+            if clash:
+                e.error("E0501", node, f"{qubit_name(e, clash.pop())} controls a gate on itself")
+                return []
+            out.append(replace(gate, controls=ones + gate.controls, zeros=zeros + gate.zeros))
+        elif isinstance(op, ir.ApplyMatrix):
+            out.append(
+                replace(
+                    op,
+                    adjoint=op.adjoint != change.inverse,
+                    controls=ones + op.controls,
+                    zeros=zeros + op.zeros,
+                )
+            )
+        elif isinstance(op, ir.Evolve):
+            if controls:
+                e.error(
+                    "E0507",
+                    node,
+                    "a Hamiltonian evolution can't be controlled",
+                    help="write its gates: `ctrl @ rzz(…)`",
+                )
+                return []
+            if change.inverse:
+                if op.trotter and len(op.terms) > 1:
+                    op = replace(op, terms=tuple(reversed(op.terms)))
+                op = replace(op, time=scale_angle(op.time, -1.0))
+            out.append(op)
+    if change.power != int(change.power):
+        e.error("E0507", node, f"a circuit can't be applied {change.power:g} times")
+        return []
+    e.count_gates(node, len(out) * max(int(change.power) - 1, 0))
+    return out * int(change.power)
