@@ -26,6 +26,8 @@ from qrlang.backends.torch.matrices import Constants, complex_of, gate_matrices
 from qrlang.gates import GATES
 from qrlang.ir.walk import qubits_of
 
+_EYE = np.eye(2)
+
 
 class Circuit:
     """Gates on `n` qubits. `angles(theta=…)` turns vectors into all its angles, `matrix(…)` gives
@@ -78,7 +80,7 @@ class Circuit:
         those of equal size at once."""
         out: dict[int, Tensor] = {}
         for places, runs in self._products:
-            eye = self._constants.get("I", np.eye(2), singles)
+            eye = self._constants.get("I", _EYE, singles)
             every = torch.cat([singles, eye.expand(*singles.shape[:-3], 1, 2, 2)], -3)
             index = self._constants.get(("runs", places), runs, singles, torch.int64)
             parts = every[..., index, :, :].unbind(-3)
@@ -141,7 +143,7 @@ class Circuit:
             if q in runs:
                 one = singles[..., runs[q], :, :]
             else:
-                one = self._constants.get("I", np.eye(2), singles)
+                one = self._constants.get("I", _EYE, singles)
             if out is None:
                 out = one
                 continue
@@ -210,6 +212,9 @@ class _AngleTable:
         self.angles = fused.angles
         self.constant = np.array([a.constant for a in fused.angles])
         self.simple = all(len(a.terms) == 1 for a in fused.angles)
+        self.factor = np.array([a.terms[0].coefficient for a in fused.angles if a.terms])
+        self.scaled = bool((self.factor != 1).any())
+        self.moved = bool(self.constant.any())
         self._constants = Constants()
 
     def __call__(self, given: Mapping[str, Tensor], like: Tensor) -> Tensor:
@@ -228,14 +233,13 @@ class _AngleTable:
         key = tuple(sizes)
         if self.simple:
             where = [start[a.terms[0].value.name] + a.terms[0].index for a in self.angles]
-            factor = np.array([a.terms[0].coefficient for a in self.angles])
             out = everything
             if where != list(range(sum(sizes))):
                 index = self._constants.get(("index", key), np.array(where), like, torch.int64)
                 out = everything.index_select(-1, index)
-            if not (factor == 1).all():
-                out = out * self._constants.get("factor", factor, like)
-            return out + constant if self.constant.any() else out
+            if self.scaled:
+                out = out * self._constants.get("factor", self.factor, like)
+            return out + constant if self.moved else out
         weights = np.zeros((sum(sizes), len(self.angles)))
         for j, angle in enumerate(self.angles):
             for term in angle.terms:

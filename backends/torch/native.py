@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,40 +11,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from qrlang.backends.torch.emit.names import weight_path
-from qrlang.ir.program import Dropout, Op, Pointwise, Program
+from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
+from qrlang.backends.torch.roads import why_not_reversible
 from qrlang.ir.text import parse_program
-from qrlang.ir.walk import map_bodies, uses, walk
 
 if TYPE_CHECKING:
     from qrlang.backends.torch.model import Model
 
 _DTYPES = {torch.float32: "float32", torch.float64: "float64"}
-
-
-def why_not(program: Program) -> str:
-    """What keeps a program from the native kernel; "" if nothing does."""
-    try:
-        from qrlang.engine.plan import Refusal, plan
-    except ImportError as error:
-        return f"the engine is not installed ({error})"
-    found = plan(with_targets(program))
-    if isinstance(found, Refusal):
-        return str(found.reason)
-    try:
-        from qrlang.engine.cpu import machine
-
-        machine.host("")
-    except (ImportError, RuntimeError, OSError) as error:
-        return f"no machine code can be made here ({error})"
-    return ""
-
-
-def with_targets(program: Program) -> Program:
-    """Targets that the program itself reads, as inputs."""
-    read = {v.id for op in walk(program.body) for v in uses(op)}
-    read |= {o.value.id for o in program.outputs}
-    needed = tuple(t for t in program.targets if t.id in read)
-    return replace(program, inputs=(*program.inputs, *needed), targets=())
 
 
 class _Prepared:
@@ -54,8 +27,9 @@ class _Prepared:
     def __init__(self, text: str, training: bool) -> None:
         program = parse_program(text)
         if not training:
-            program = _without_dropout(program)
+            program = without_dropout(program)
         self.reason = why_not(program)
+        self.mixed = why_not_reversible(program)
         self.program = with_targets(program)
         self.kernels: dict[torch.dtype, Any] = {}
         self.plan: Any = None
@@ -82,20 +56,6 @@ def _of(model: Model) -> _Prepared:
     return _prepared(model.program, model.training and "dropout" in model.program)
 
 
-def _without_dropout(program: Program) -> Program:
-    """What it is when it is not being trained."""
-
-    def change(ops: tuple[Op, ...]) -> tuple[Op, ...]:
-        return tuple(
-            Pointwise(op.out, "identity", (op.x,))
-            if isinstance(op, Dropout)
-            else map_bodies(op, change)
-            for op in ops
-        )
-
-    return replace(program, body=change(program.body))
-
-
 def why_not_model(model: Model) -> str:
     """The same for a module as it stands: its file, its device, its options."""
     if not model.program:
@@ -110,6 +70,11 @@ def why_not_model(model: Model) -> str:
         if getattr(model, name):
             return f"`{name}` is set"
     return _of(model).reason
+
+
+def why_not_reversible_model(model: Model) -> str:
+    """What keeps its states from being walked backwards, as far as its program says."""
+    return "" if model.edited or not model.program else _of(model).mixed
 
 
 class _Node(torch.autograd.Function):

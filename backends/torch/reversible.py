@@ -29,6 +29,7 @@ from qrlang.backends.torch.fuse import (
     PermutationBlock,
 )
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
+from qrlang.backends.torch.segment import native
 from qrlang.backends.torch.state import Qubits
 
 if TYPE_CHECKING:
@@ -319,9 +320,16 @@ class _Gates(Move):
         self.angles = angles
 
     def do(self, psi: Tensor) -> Tensor:
+        made = native(self.circuit, psi)
+        if made is not None:
+            return made.do(psi, self.angles)
         return sweep.run(psi, self.circuit, self.angles)
 
     def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
+        made = native(self.circuit, psi) if g is not None else None
+        if made is not None and g is not None:
+            before, back, gradient = made.undo(psi, g, self.angles)
+            return before, back, [gradient]
         way = _Back(self.circuit, self.angles, psi, g)
         for place in reversed(range(len(self.circuit.blocks))):
             way.block(place)
@@ -333,7 +341,7 @@ class _Back:
     """A circuit undone on ψ and g together ([1 or 2, batch, 2^n]), with the gradient of its angles.
 
     For a product of one-qubit gates the gradient needs no matrix of the block: with
-    `M = g ψ†` after the block, traced over all other qubits, the cotangent of U on one qubit is M U.
+    `M = g ψ†` after the block, traced over all other qubits, the cotangent of U on a qubit is M U.
     """
 
     def __init__(self, circuit: Circuit, angles: Tensor, psi: Tensor, g: Tensor | None) -> None:
@@ -401,9 +409,7 @@ class _Back:
     def gradients(self) -> list[Tensor] | None:
         if self.traced and self.singles.requires_grad:
             zero = torch.zeros_like(next(iter(self.traced.values())))
-            m = torch.stack(
-                [self.traced.get(r, zero) for r in range(self.singles.shape[-3])], -3
-            )
+            m = torch.stack([self.traced.get(r, zero) for r in range(self.singles.shape[-3])], -3)
             self._found(self.singles, m @ self.singles.detach())
         if not self.ends:
             return None

@@ -10,22 +10,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
-from qrlang.ir.program import (
-    Alloc,
-    ApplyMatrix,
-    Channel,
-    Evolve,
-    Expect,
-    Free,
-    If,
-    Measure,
-    Op,
-    Postselect,
-    Prepare,
-    Program,
-    Reset,
-)
-from qrlang.ir.walk import walk
+from qrlang.backends.torch.fit import why_not
+from qrlang.backends.torch.mixing import mixed_spaces
+from qrlang.ir.program import Program
 
 if TYPE_CHECKING:
     from qrlang.backends.torch.model import Model
@@ -40,54 +27,19 @@ class RoadError(Exception):
 
 def choose_road(program: Program) -> tuple[Road, str]:
     """The fastest road for a program on a CPU, and the reason in words."""
-    from qrlang.backends.torch import native
-
-    reason = native.why_not(program)
+    reason = why_not(program)
     if not reason:
         return "native", "the whole loop fits one native kernel"
     mixed = why_not_reversible(program)
     if not mixed:
-        return (
-            "stepwise",
-            f"unitary segments share one reversible state (no native kernel: {reason})",
-        )
-    return "plain", f"plain torch: {mixed}"
+        return "stepwise", f"all steps share one reversible state; no native kernel: {reason}"
+    return "plain", f"{mixed}; no native kernel: {reason}"
 
 
 def why_not_reversible(program: Program) -> str:
-    """What keeps a state from being walked backwards; "" if nothing does."""
-    words = {
-        Measure: "a measurement collapses the state",
-        Reset: "a reset discards part of the state",
-        Channel: "noise makes the state mixed",
-        Postselect: "post-selection is not reversible",
-        Prepare: "amplitudes that are values enter the state",
-        ApplyMatrix: "a unitary that is a value acts on the state",
-        Evolve: "the state evolves under a Hamiltonian",
-        If: "a measured bit decides about gates",
-    }
-    spaces = _spaces(program)
-    for op in walk(program.body):
-        if type(op) in words:
-            return words[type(op)]
-        if isinstance(op, Expect) and op.weak:
-            return "a weak readout disturbs the state"
-        if isinstance(op, Alloc) and op.mixed:
-            return "qubits begin maximally mixed"
-        if isinstance(op, Free) and _partial(op, spaces):
-            return "some qubits end before the others they were with"
-    return ""
-
-
-def _spaces(program: Program) -> dict[int, set[int]]:
-    spaces: dict[int, set[int]] = {}
-    for r in program.registers:
-        spaces.setdefault(r.space, set()).update(range(r.start, r.start + r.size))
-    return {q: qubits for qubits in spaces.values() for q in qubits}
-
-
-def _partial(op: Op, spaces: dict[int, set[int]]) -> bool:
-    return isinstance(op, Free) and set(op.qubits) != spaces[op.qubits[0]]
+    """What keeps the states of a program from being walked backwards; "" if nothing does."""
+    mixed = sorted(set(mixed_spaces(program).values()))
+    return f"a state does not stay pure: {', '.join(mixed)}" if mixed else ""
 
 
 def parse_road(road: str | int | None) -> Road | None:
@@ -103,18 +55,20 @@ def road_of(model: Model) -> Road:
     from qrlang.backends.torch import native
 
     asked = parse_road(model.road)
-    reason = "" if asked in ("plain", "stepwise") else native.why_not_model(model)
-    if asked == "native" and reason:
-        raise RoadError(f"the native road is not open: {reason}")
-    sampled = _sampled(model)
-    if asked == "stepwise" and sampled:
-        raise RoadError(f"the stepwise road is not open: {sampled}")
-    if asked:
-        return asked
-    if not reason:
+    if asked == "plain":
+        return "plain"
+    reason = native.why_not_model(model)
+    if not reason and asked != "stepwise":
         return "native"
-    _say_once(model, f"no native kernel for this model: {reason}")
-    return "plain" if sampled else "stepwise"
+    if asked == "native":
+        raise RoadError(f"the native road is not open: {reason}")
+    mixed = _sampled(model) or native.why_not_reversible_model(model)
+    if asked == "stepwise" and mixed:
+        raise RoadError(f"the stepwise road is not open: {mixed}")
+    if asked is None:
+        found = "plain torch" if mixed else "step by step"
+        _say_once(model, f"runs {found}, as no native kernel fits: {reason}")
+    return "plain" if mixed else "stepwise"
 
 
 def _sampled(model: Model) -> str:

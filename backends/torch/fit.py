@@ -1,0 +1,42 @@
+"""Whether a program fits the native kernel. Needs neither torch nor LLVM to say so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+
+from qrlang.engine.plan import Refusal, plan
+from qrlang.ir.program import Dropout, Op, Pointwise, Program
+from qrlang.ir.walk import map_bodies, uses, walk
+
+
+def why_not(program: Program) -> str:
+    """What keeps a program from the native kernel; "" if nothing does."""
+    found = plan(with_targets(program))
+    if isinstance(found, Refusal):
+        return str(found.reason)
+    if find_spec("llvmlite") is None:
+        return "llvmlite is not installed"
+    return ""
+
+
+def with_targets(program: Program) -> Program:
+    """Targets that the program itself reads, as inputs."""
+    read = {v.id for op in walk(program.body) for v in uses(op)}
+    read |= {o.value.id for o in program.outputs}
+    needed = tuple(t for t in program.targets if t.id in read)
+    return replace(program, inputs=(*program.inputs, *needed), targets=())
+
+
+def without_dropout(program: Program) -> Program:
+    """What it is when it is not being trained."""
+
+    def change(ops: tuple[Op, ...]) -> tuple[Op, ...]:
+        return tuple(
+            Pointwise(op.out, "identity", (op.x,))
+            if isinstance(op, Dropout)
+            else map_bodies(op, change)
+            for op in ops
+        )
+
+    return replace(program, body=change(program.body))
