@@ -261,7 +261,9 @@ def _bad(out: Tokens, group: int, start: int, end: int, literals: dict[str, int]
         )
         return number["STRING"]
     if group == _BAD_NUMBER:
-        add(_bad_number(span))
+        # Few are ever shown: what to do instead is worked out for those only.
+        few = len(out.diagnostics) < 1000
+        add(_bad_number(span) if few else Diagnostic("E0126", "this is not a number", span))
         return number["REAL"] if "." in text else number["INT"]
     if group == _FOREIGN:
         meant = FOREIGN[text]
