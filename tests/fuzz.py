@@ -152,7 +152,7 @@ def programs(count: int, seed: int) -> Iterator[tuple[tuple[str, ...], bytes]]:
     for _ in range(count):
         text = rng.choice(seeds)
         for mutate in rng.choices(mutations, weights, k=rng.choice([1, 1, 1, 2, 3])):
-            text = mutate(text, rng, seeds)[: 2**21] or "\n"
+            text = mutate(text, rng, seeds)[: 2**20 + 2**16] or "\n"
         data = text.encode("utf-8", errors="replace")
         if rng.random() < 0.1:
             data = random_bytes(data, rng)
