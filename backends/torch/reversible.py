@@ -44,6 +44,7 @@ class Move:
     """Something that was done to the state."""
 
     mask: Tensor | None = None
+    normalised = False  # did the last `do` or `undo` see to the norm itself
 
     def do(self, psi: Tensor) -> Tensor:
         raise NotImplementedError
@@ -71,7 +72,9 @@ class Shared:
 
     def _do(self, move: Move) -> None:
         assert self.psi is not None
-        new = _renormalised(move.do(self.psi))
+        new = move.do(self.psi)
+        if not move.normalised:
+            new = _renormalised(new)
         if move.mask is not None:
             new = torch.where(move.mask[..., None], new, self.psi)
         self.psi = new
@@ -95,7 +98,8 @@ class Shared:
         mask = move.mask
         g = self.g if mask is None or self.g is None else self.g * mask[..., None]
         psi, back, gradients = move.undo(self.psi, g)
-        psi = _renormalised(psi)
+        if not move.normalised:
+            psi = _renormalised(psi)
         if mask is not None:
             psi = torch.where(mask[..., None], psi, self.psi)
             if back is not None and self.g is not None:
@@ -321,12 +325,14 @@ class _Gates(Move):
 
     def do(self, psi: Tensor) -> Tensor:
         made = native(self.circuit, psi)
+        self.normalised = made is not None
         if made is not None:
             return made.do(psi, self.angles)
         return sweep.run(psi, self.circuit, self.angles)
 
     def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
         made = native(self.circuit, psi) if g is not None else None
+        self.normalised = made is not None
         if made is not None and g is not None:
             before, back, gradient = made.undo(psi, g, self.angles)
             return before, back, [gradient]

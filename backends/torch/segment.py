@@ -16,19 +16,29 @@ _made: dict[tuple[int, str, str], Any] = {}
 
 
 class Native:
-    """`do` and `undo` on tensors [batch, 2^n], up to a global phase."""
+    """`do` and `undo` on tensors [batch, 2^n], up to a global phase. States come out with norm
+    one."""
 
     def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
 
     def do(self, psi: Tensor, angles: Tensor) -> Tensor:
-        return torch.from_numpy(self.kernel.do(_array(psi), _array(_rows(angles, psi))))
+        psi, rows = _plain(psi), _rows(angles, psi)
+        out = torch.empty_like(psi)
+        self.kernel.run(
+            False, psi.shape[0], psi.data_ptr(), 0, rows.data_ptr(), out.data_ptr(), 0, 0
+        )
+        return out
 
     def undo(self, psi: Tensor, g: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The state and its cotangent before, and the gradient of the angles."""
-        found = self.kernel.undo(_array(psi), _array(g), _array(_rows(angles, psi)))
-        before, back, gradient = map(torch.from_numpy, found)
-        return before, back, gradient.sum_to_size(angles.shape)
+        psi, g, rows = _plain(psi), _plain(g), _rows(angles, psi)
+        before, back, gradient = torch.empty_like(psi), torch.empty_like(g), torch.empty_like(rows)
+        self.kernel.run(
+            True, psi.shape[0], psi.data_ptr(), g.data_ptr(), rows.data_ptr(),
+            before.data_ptr(), back.data_ptr(), gradient.data_ptr(),
+        )  # fmt: skip
+        return before, back, gradient if rows is angles else gradient.sum_to_size(angles.shape)
 
 
 def native(circuit: Circuit, psi: Tensor) -> Native | None:
@@ -66,8 +76,11 @@ def _make(circuit: Circuit, dtype: str) -> Native | None:
 
 
 def _rows(angles: Tensor, psi: Tensor) -> Tensor:
-    return angles.expand(psi.shape[0], angles.shape[-1])
+    shape = (psi.shape[0], angles.shape[-1])
+    if angles.shape == shape and angles.is_contiguous():
+        return angles
+    return angles.expand(shape).contiguous()
 
 
-def _array(x: Tensor) -> Any:
-    return x.detach().resolve_conj().resolve_neg().numpy()
+def _plain(x: Tensor) -> Tensor:
+    return x.detach().resolve_conj().resolve_neg().contiguous()

@@ -340,15 +340,8 @@ class Kernel:
                 )
 
     def _vocabularies(self) -> dict[int, int]:
-        """The fewest rows of any table that a token input may index."""
-        tables = [
-            self.plan.weights[n.weight].shape[0]
-            for n in walk_nodes(self.plan.body)
-            if isinstance(n, nodes.Embed)
-        ]
-        if not tables:
-            return {}
-        return {i: min(tables) for i, x in enumerate(self.plan.inputs) if x.token}
+        """How many tokens each input of tokens can hold."""
+        return {i: x.size for i, x in enumerate(self.plan.inputs) if x.token}
 
     def backward(
         self, saved: Saved, grads: Sequence[Array | None], inputs: bool = False

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import qrlang
-from qrlang.engine.cpu import cache, elf, machine
+from qrlang.engine.cpu import cache, elf, functions, machine
 from qrlang.engine.cpu.asm import Fn, Format, Machine, Module, V
 from qrlang.engine.cpu.kernel import Memory, NotFinite
 from qrlang.engine.cpu.layout import rounded
@@ -125,7 +125,20 @@ class SegmentPrinter:
             value = fn.fma(fn.load(given, k * self.fmt.row), fn.const(c), value)
         return value
 
-    def _copy(self, amplitudes: V, b: V, state: V, out: bool) -> None:
+    def _unit(self, state: V) -> V:
+        """1/norm of a state, in every lane: rounding makes the norm drift."""
+        fn, row = self.fn, self.fmt.row
+        plane = fn.at(state, self.sweeps.plane(self.n))
+        with fn.loop(0, self.fmt.size << self.n, row, [fn.const(0.0)]) as loop:
+            re, im = fn.load(state, loop.i), fn.load(plane, loop.i)
+            loop.next = [fn.fma(re, re, fn.fma(im, im, loop.values[0]))]
+        total = loop.values[0]
+        for k in range(self.fmt.lane_bits):
+            turned = fn.shuffle(total, None, [i ^ (1 << k) for i in range(self.fmt.lanes)])
+            total = fn.add(total, turned)
+        return fn.div(fn.const(1.0), functions.sqrt(fn, total))
+
+    def _copy(self, amplitudes: V, b: V, state: V, out: bool, unit: V | None = None) -> None:
         """Between pairs of numbers and two planes."""
         fn, size, lanes, n = self.fn, self.fmt.size, self.fmt.lanes, self.plan.n
         plane = fn.at(state, self.sweeps.plane(self.n))
@@ -138,14 +151,20 @@ class SegmentPrinter:
                 for k, p in enumerate((state, plane)):
                     near, far = (p, i * size), (there, (2 * i + k) * size)
                     a, z = (near, far) if out else (far, near)
-                    fn.store(fn.load(*a, fn.f), *z)
+                    x = fn.load(*a, fn.f)
+                    if unit is not None:
+                        x = fn.mul(
+                            x, fn.new(fn.f, f"extractelement {unit.type} {unit.name}, i32 0")
+                        )
+                    fn.store(x, *z)
             return
         pair, row = 2 * self.fmt.row, self.fmt.row
         with fn.loop(0, 1 << (n - self.fmt.lane_bits)) as loop:
             near, far = fn.imul(loop.i, row), fn.imul(loop.i, pair)
             second = fn.iadd(far, row)
             if out:
-                re, im = fn.load(state, near), fn.load(plane, near)
+                assert unit is not None
+                re, im = fn.mul(fn.load(state, near), unit), fn.mul(fn.load(plane, near), unit)
                 order = [x for i in range(lanes) for x in (i, lanes + i)]
                 fn.store(fn.shuffle(re, im, order[:lanes]), there, far, size)
                 fn.store(fn.shuffle(re, im, order[lanes:]), there, second, size)
@@ -167,7 +186,7 @@ class SegmentPrinter:
                 fn.call(name, "void", here, there, prm, self.at("tables"), fn.args["own"])
                 if ways[i]:
                     here, there = there, here
-            self._copy(self.words["psi_out"], b, here, True)
+            self._copy(self.words["psi_out"], b, here, True, self._unit(here))
 
     def _undo(self) -> None:
         fn, row, size = self.fn, self.fmt.row, self.fmt.size
@@ -201,8 +220,9 @@ class SegmentPrinter:
                     self.sweeps.settle(self.n, pending, ()), "void", *here, *there, g,
                     self.at("tables"), fn.args["own"],
                 )  # fmt: skip
-            self._copy(self.words["psi_out"], b, here[0], True)
-            self._copy(self.words["g_out"], b, here[1], True)
+            unit = self._unit(here[0])
+            self._copy(self.words["psi_out"], b, here[0], True, unit)
+            self._copy(self.words["g_out"], b, here[1], True, unit)
         self._gradients(starts)
 
     def _gradients(self, starts: list[int]) -> None:
@@ -232,7 +252,8 @@ class SegmentPrinter:
 
 
 class SegmentKernel:
-    """States are complex arrays [B, 2^n], angles real ones [B, count]."""
+    """States are complex arrays [B, 2^n], angles real ones [B, count]. States come out with norm
+    one."""
 
     def __init__(self, plan: Segment, size: int, host: Machine) -> None:
         import numpy as np
@@ -256,13 +277,12 @@ class SegmentKernel:
         self.work = Memory(printer.size)
         self.lock = threading.Lock()
 
-    def _run(self, function: Any, batch: int, *arrays: Array | None) -> None:
-        words = (ctypes.c_int64 * len(WORDS))(
-            batch, *(0 if a is None else a.ctypes.data for a in arrays)
-        )
+    def run(self, back: bool, batch: int, *addresses: int) -> None:
+        """On memory: state, cotangent, angles, then where the results go (0: none)."""
+        words = (ctypes.c_int64 * len(WORDS))(batch, *addresses)
         error = ctypes.c_int64(0)
         with self.lock:
-            function(
+            (self.run_undo if back else self.run_do)(
                 ctypes.addressof(words), self.work.address, self.work.address,
                 ctypes.addressof(error), 0, -(-batch // self.lanes),
             )  # fmt: skip
@@ -271,13 +291,17 @@ class SegmentKernel:
                 f"an angle of layer {error.value - 1} of the circuit is NaN or infinite"
             )
 
+    def _arrays(self, back: bool, *arrays: Array | None) -> None:
+        assert arrays[0] is not None
+        self.run(back, len(arrays[0]), *(0 if a is None else a.ctypes.data for a in arrays))
+
     def do(self, psi: Array, angles: Array) -> Array:
         import numpy as np
 
         psi = np.ascontiguousarray(psi, self.complex)
         angles = np.ascontiguousarray(angles, self.real)
         out = np.empty_like(psi)
-        self._run(self.run_do, len(psi), psi, None, angles, out, None, None)
+        self._arrays(False, psi, None, angles, out, None, None)
         return out
 
     def undo(self, psi: Array, g: Array, angles: Array) -> tuple[Array, Array, Array]:
@@ -287,7 +311,7 @@ class SegmentKernel:
         psi, g = np.ascontiguousarray(psi, self.complex), np.ascontiguousarray(g, self.complex)
         angles = np.ascontiguousarray(angles, self.real)
         before, back, gradient = np.empty_like(psi), np.empty_like(g), np.empty_like(angles)
-        self._run(self.run_undo, len(psi), psi, g, angles, before, back, gradient)
+        self._arrays(True, psi, g, angles, before, back, gradient)
         return before, back, gradient
 
 
