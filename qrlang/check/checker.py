@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +12,7 @@ from qrlang.check.core import Abort, Budget, Elaborator, Scope
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, TrainBlock
-from qrlang.check.report import Reporter, TooManyErrors, did_you_mean
+from qrlang.check.report import Reporter, did_you_mean
 from qrlang.check.resolve import Resolver, forgotten, head, name_span
 from qrlang.check.settings import TrainChecker, bound_by_data, check_data, check_loss, train_block
 from qrlang.check.values import Builtin, Poison, describe
@@ -35,8 +34,6 @@ def check_file(
     checker = _Checker(file, library or Library(), settings or {}, models)
     try:
         checker.run()
-    except TooManyErrors:
-        pass
     except RecursionError:
         checker.too_deep()
     report = checker.report
@@ -83,10 +80,7 @@ class _Checker:
     def too_deep(self) -> None:
         node = self.current
         span = head(node) if node is not None else Span(self.file.source, 0, 0)
-        with contextlib.suppress(TooManyErrors):
-            self.report.error(
-                "E0307", span, "this is nested too deeply", help="give parts of it names"
-            )
+        self.report.error("E0307", span, "this is nested too deeply", help="give parts of it names")
 
     def run(self) -> None:
         self.library.follow(self.module, self._broken_use)

@@ -11,10 +11,6 @@ from qrlang.source import Source, Span
 LIMIT = 50
 
 
-class TooManyErrors(Exception):
-    """Enough has been said."""
-
-
 @dataclass(slots=True)
 class Frame:
     """A definition being inlined: the line that asked for it, and with which numbers."""
@@ -115,9 +111,8 @@ class Reporter:
         self.seen |= other.seen
 
     def _add(self, diagnostic: Diagnostic) -> None:
-        self.diagnostics.append(diagnostic)
-        if len(self.diagnostics) >= self.limit:
-            raise TooManyErrors
+        if len(self.diagnostics) < self.limit:  # after so many, enough has been said
+            self.diagnostics.append(diagnostic)
 
 
 def distance(a: str, b: str, limit: int) -> int:

@@ -121,3 +121,13 @@ def test_a_bomb_is_refused_with_the_limit(name: str) -> None:
     assert errors
     assert any(re.search(r"\d", d.message) for d in errors)
     assert {d.code for d in errors} <= {"E0307", "E0311", "E0509"}, [d.message for d in errors]
+
+
+def test_after_fifty_messages_enough_has_been_said() -> None:
+    lines = "".join(f"  let x{i} = a + b\n" for i in range(80))
+    text = f"model M() {{\n  input a: real[2]\n  input b: real[3]\n{lines}  return a\n}}\n"
+    file, _ = parse(Source("many.qrl", text))
+    checked, found = check_file(file)
+    assert len(found) == 50 and not checked.models
+    file, _ = parse(Source("many.qrl", "ansatz z on q: qubit[n] {\n" + "  h q[9]\n" * 80 + "}\n"))
+    assert len(check_file(file)[1]) == 50
