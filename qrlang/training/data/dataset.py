@@ -1,0 +1,122 @@
+"""An opened data set, as a trainer sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from qrlang.training.data.batches import Batch
+from qrlang.training.data.errors import DataError
+from qrlang.training.data.files import write_atomically
+from qrlang.training.data.ports import Port
+from qrlang.training.data.request import Loaded, Request
+from qrlang.training.data.sources import Source
+from qrlang.training.data.vocabulary import Vocabulary
+
+SPLITS = ("train", "validation", "test")
+
+
+class DataSet:
+    """Columns as the model wants them, in three splits.
+
+    A split is read when it is first used. `streaming`: it is one long time, cut into segments
+    between which the state is carried.
+    """
+
+    def __init__(self, request: Request, loaded: Loaded) -> None:
+        self.name = request.name
+        self.arguments = dict(request.arguments)
+        self.ports: tuple[Port, ...] = request.ports
+        self.vocabularies: Mapping[str, Vocabulary] = loaded.vocabularies
+        self.labels = loaded.labels
+        self.notes = loaded.notes
+        self.scale = loaded.scale
+        self._loaded = loaded
+        self._open: dict[str, Source] = {}
+        self.streaming = self.source("train").streaming
+
+    def source(self, split: str) -> Source:
+        if split not in SPLITS:
+            raise ValueError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
+        if split not in self._open:
+            self._open[split] = self._loaded.splits[split]()
+        return self._open[split]
+
+    def count(self, split: str) -> int:
+        """Records, or moments of a stream."""
+        known = self._loaded.counts.get(split) if split not in self._open else None
+        return len(self.source(split)) if known is None else known
+
+    def batch_count(self, split: str, batch: int, segment: int | None = None) -> int:
+        return self._full(split).batch_count(batch, segment)
+
+    def batches(
+        self,
+        split: str,
+        batch: int,
+        *,
+        seed: int = 0,
+        epoch: int = 0,
+        shuffle: bool | None = None,
+        start: int = 0,
+        segment: int | None = None,
+    ) -> Iterator[Batch]:
+        """The batches of an epoch from number `start` on; the same for the same numbers.
+
+        Training records come in a new order each epoch unless `shuffle` says otherwise. `segment`
+        cuts a stream into stretches of so many moments (None: as long as it is).
+        """
+        if batch < 1 or (segment is not None and segment < 1):
+            raise ValueError("a batch and a segment hold at least one")
+        mixed = split == "train" if shuffle is None else shuffle
+        return self._full(split).batches(batch, seed, epoch, mixed, start, segment)
+
+    def records(self, split: str, rows: Iterable[int]) -> Batch:
+        """Any records, by their numbers in the split."""
+        import numpy as np
+
+        return self._full(split).take(np.array(list(rows), np.int64))
+
+    def _full(self, split: str) -> Source:
+        source = self.source(split)
+        if not len(source):
+            raise DataError(
+                "empty-split",
+                f"the {split} split of `{self.name}` is empty",
+                "`validation = 0.1` holds a tenth of the training records out"
+                if split == "validation"
+                else "the data has too few records for it",
+            )
+        return source
+
+    def decode(self, port: str, numbers: Iterable[int]) -> str:
+        """Tokens as text, or a class as its name."""
+        if port in self.vocabularies:
+            return self.vocabularies[port].decode(numbers)
+        numbers = [int(n) for n in numbers]
+        return " ".join(self.labels[n] if n < len(self.labels) else str(n) for n in numbers)
+
+    def references(self, split: str) -> list[str]:
+        """What translations of the split's records are measured against, tokens apart."""
+        if self._loaded.references is None:
+            raise DataError("bad-argument", f"`{self.name}` is no translation")
+        return self._loaded.references(split)
+
+    def about(self) -> dict[str, Any]:
+        """What a run writes down of its data, and what `saved` of `open_data` takes back."""
+        return {
+            "name": self.name,
+            "arguments": self.arguments,
+            "file": self._loaded.file.name if self._loaded.file else None,
+            "columns": {p.name: str(p.type) for p in self.ports},
+            "labels": list(self.labels),
+            "scale": {k: {"shift": a, "divisor": b} for k, (a, b) in self.scale.items()},
+            "vocabularies": {k: v.data() for k, v in self.vocabularies.items()},
+            "notes": self.notes,
+        }
+
+    def save(self, path: Path) -> None:
+        text = json.dumps(self.about(), ensure_ascii=False, indent=1)
+        write_atomically(path, lambda f: f.write(text.encode()))

@@ -1,0 +1,42 @@
+"""What can be wrong with data, said so that a person knows what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+CODES = {
+    "unknown-data": "there is no data set of that name",
+    "bad-argument": "an argument of the data set has an impossible value",
+    "missing-file": "a file lies in none of the places where it was looked for",
+    "no-network": "a file had to be fetched and could not be",
+    "wrong-checksum": "what was fetched is not what was expected",
+    "malformed-file": "a file can't be read, or holds other arrays than it should",
+    "bad-row": "a row of a CSV file can't be read",
+    "wrong-column": "a column does not fit the model's `input` or `target` line",
+    "bad-value": "a value is not a number, not finite, or outside its range",
+    "empty-split": "there is nothing to train or test on",
+    "outside-vocabulary": "a symbol has no number in the vocabulary",
+    "missing-package": "a Python package is needed that is not there",
+}
+
+
+class DataError(Exception):
+    """`code` is one of `CODES`; `help` says what to do about it."""
+
+    def __init__(self, code: str, message: str, help: str = "") -> None:
+        assert code in CODES
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.help = help
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.help}" if self.help else self.message
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`did you mean …?`, or nothing."""
+    by_lower = {w.lower(): w for w in words}
+    close = get_close_matches(word.lower(), by_lower, 1, 0.6)
+    return f"did you mean `{by_lower[close[0]]}`?" if close else ""

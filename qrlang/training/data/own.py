@@ -1,0 +1,358 @@
+"""Data of one's own: CSV and NumPy files.
+
+CSV. Columns are found by the names of the model's lines (`x`, or `x[0]`, `x[1]` … for several
+numbers), else they come in the order of those lines, with or without a row of names. A row is
+
+- a record, where the model's inputs are no sequences;
+- a whole sequence of numbers, moment after moment, then its target (empty cells at the end of the
+  moments: a shorter one); or a text in a single cell;
+- a moment, where there is a column `sequence`: rows that follow one another with the same entry
+  are one sequence, whose target stands in each of them (the last one counts);
+- a moment of one long series, where all columns of the model are sequences of numbers.
+
+A column `split` says train, validation or test; else a tenth each is held out, always the same.
+
+NumPy files. An array for each line of the model, under its name, or `x` and `y`: as `x`, with
+splits drawn here or by an array `split`; or as `x_train`, `x_test` and perhaps `x_valid`.
+`length` (or `length_train` …) holds the true lengths of padded sequences.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from qrlang.training.data.columns import Column, Dense
+from qrlang.training.data.errors import DataError
+from qrlang.training.data.files import Archive, opened
+from qrlang.training.data.ports import Array, Port, moment_shape
+from qrlang.training.data.request import Loaded, Request, with_validation
+from qrlang.training.data.series import forecast
+from qrlang.training.data.sources import Records
+from qrlang.training.data.table import Cells, Columns, loaded, split_rows
+from qrlang.training.data.vocabulary import rule
+
+_SEQUENCE, _SPLIT = "sequence", "split"
+_NUMBERED = re.compile(r"(.+?)(?:\[(\d+)\]|[._](\d+))")
+
+
+def _is_text(port: Port) -> bool:
+    return port.type.kind == "token" and port.type.seq
+
+
+def _width(port: Port) -> int:
+    """Cells that one moment takes."""
+    return 1 if _is_text(port) else int(np.prod(moment_shape(port.type)))
+
+
+class _Sheet:
+    """A CSV file read row by row; `where` names its lines."""
+
+    def __init__(self, request: Request, path: Path) -> None:
+        self.ports = request.ports
+        self.path = path
+        for port in self.ports:
+            if port.type.kind in ("state", "unitary"):
+                raise DataError(
+                    "wrong-column", f"a CSV file can't hold {port}", "use a NumPy file: x.npz"
+                )
+        self.names: list[str] = []
+        self.lines: list[int] = []  # the line of each record's first row
+        self.cells = [Cells(p) for p in self.ports]
+        self.splits: list[str] = []
+        self._read()
+
+    def where(self, record: int) -> str:
+        return f"{self.path}, line {self.lines[record]}"
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        try:
+            with opened(self.path) as f:
+                tab = self.path.name.removesuffix(".gz").endswith(".tsv")
+                reader = csv.reader(f, delimiter="\t" if tab else ",")
+                for row in reader:
+                    if any(c.strip() for c in row):
+                        yield reader.line_num, [c.strip() for c in row]
+        except (UnicodeDecodeError, csv.Error, OSError, EOFError) as e:
+            raise DataError("malformed-file", f"{self.path} can't be read: {e}") from e
+
+    def _read(self) -> None:
+        rows = self._rows()
+        first = next(rows, None)
+        if first is None:
+            raise DataError("empty-split", f"{self.path} is empty")
+        if self._is_head(first[1]):
+            self.names = first[1]
+            self.width = len(first[1])
+        else:
+            rows = chain([first], rows)
+            self.width = 0
+        self._assign(len(first[1]))
+        whole = self.at_sequence is None
+        last: str | None = None
+        for line, row in rows:
+            if self.width and len(row) != self.width:
+                raise self._bad(line, f"it has {len(row)} cells, the row of names {self.width}")
+            begins = whole or row[self.at_sequence or 0] != last
+            if not whole:
+                last = row[self.at_sequence or 0]
+            if begins:
+                self.lines.append(line)
+                if self.at_split is not None:
+                    self.splits.append(row[self.at_split])
+            for cells, (port, at) in zip(self.cells, self._places(line, row), strict=True):
+                self._take(cells, port, at, row, line, begins, whole)
+        if not self.lines:
+            raise DataError("empty-split", f"{self.path} has a row of names and nothing else")
+
+    def _is_head(self, row: list[str]) -> bool:
+        names = {p.name for p in self.ports} | {_SEQUENCE, _SPLIT}
+        bases = {m[1] for c in row if (m := _NUMBERED.fullmatch(c))}
+        if names & {*row, *bases}:
+            return True
+        return not any(map(_number, row)) and not any(map(_is_text, self.ports))
+
+    def _assign(self, count: int) -> None:
+        """Which cells belong to which port; `None`: by counting, row by row."""
+        self.at_sequence = self.names.index(_SEQUENCE) if _SEQUENCE in self.names else None
+        self.at_split = self.names.index(_SPLIT) if _SPLIT in self.names else None
+        bases = [m[1] if (m := _NUMBERED.fullmatch(n)) else n for n in self.names]
+        named = [[k for k, b in enumerate(bases) if b == p.name] for p in self.ports]
+        self.by_name = named if all(named) else None
+        self.free = [k for k in range(count) if k not in (self.at_sequence, self.at_split)]
+        # All columns sequences of numbers, one long time: a row is a moment.
+        self.series = self.at_sequence is None and all(
+            p.type.seq and not _is_text(p) for p in self.ports
+        )
+
+    def _places(self, line: int, row: list[str]) -> list[tuple[Port, Sequence[int]]]:
+        if self.by_name is not None:
+            return list(zip(self.ports, self.by_name, strict=True))
+        free = self.free if self.names else range(len(row))
+        moments = self.at_sequence is not None or self.series
+        fixed = [p for p in self.ports if moments or not p.type.seq or _is_text(p)]
+        wide = [p for p in self.ports if p not in fixed]
+        rest = len(free) - sum(map(_width, fixed))
+        if len(wide) > 1:
+            raise DataError(
+                "wrong-column",
+                f"{self.path}: a row can't hold {len(wide)} sequences of numbers",
+                f"name the columns, or write a moment a row, with a column `{_SEQUENCE}`",
+            )
+        if (wide and (rest <= 0 or rest % _width(wide[0]))) or (not wide and rest):
+            raise self._bad(line, f"it has {len(free)} cells; {self._wanted(wide)}")
+        found: list[tuple[Port, Sequence[int]]] = []
+        at = 0
+        for p in self.ports:
+            width = rest if p in wide else _width(p)
+            found.append((p, free[at : at + width]))
+            at += width
+        return found
+
+    def _wanted(self, wide: list[Port]) -> str:
+        parts = []
+        for p in self.ports:
+            width = _width(p)
+            cells = "1 cell" if width == 1 else f"{width} cells"
+            parts.append(f"{p} takes {cells}" + (" a moment" if p in wide else ""))
+        return ", ".join(parts)
+
+    def _take(
+        self,
+        cells: Cells,
+        port: Port,
+        at: Sequence[int],
+        row: list[str],
+        line: int,
+        begins: bool,
+        whole: bool,
+    ) -> None:
+        found = [row[k] for k in at]
+        if _is_text(port):
+            if begins:
+                cells.words.append(found[0])
+            return
+        if port.type.seq and whole and not self.series:
+            while found and not found[-1]:  # a shorter sequence
+                found.pop()
+        width = _width(port)
+        if not found or len(found) % width or (not port.type.seq and len(at) != width):
+            raise self._bad(line, f"it has {len(found)} cells for {port}")
+        if port.type.kind in ("class", "token"):
+            if not port.type.seq and not begins:
+                cells.words[-1] = found[0]
+                return
+            cells.words.extend(found)
+            wrong = [w for w in found if not w.isdigit()]
+            if port.type.kind == "token" and wrong:
+                raise self._bad(line, f"{wrong[0]!r} is no token number, for {port}")
+        else:
+            numbers = []
+            for k, text in zip(at, found, strict=False):
+                value = _float(text)
+                if value is None or not np.isfinite(value):
+                    what = f"{text!r} is not a number" if value is None else f"{text} is not finite"
+                    name = f" ({self.names[k]})" if self.names else ""
+                    raise self._bad(line, f"cell {k + 1}{name}: {what}, for {port}")
+                numbers.append(value)
+            if not port.type.seq and not begins:
+                cells.numbers[-len(numbers) :] = numbers
+                return
+            cells.numbers.extend(numbers)
+        moments = len(found) // width
+        if begins:
+            cells.lengths.append(moments)
+        else:
+            cells.lengths[-1] += moments
+
+    def _bad(self, line: int, what: str) -> DataError:
+        return DataError("bad-row", f"{self.path}, line {line}: {what}")
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> bool:
+    return _float(text) is not None
+
+
+def load_csv(request: Request) -> Loaded:
+    path = request.own(request.text("path"))
+    by = request.text("tokens")
+    rule(by)
+    sheet = _Sheet(request, path)
+    columns = Columns(request, by)
+    if sheet.series:
+        return _one_series(request, sheet, columns, path)
+    rows = split_rows(request, len(sheet.lines), sheet.splits, sheet.where)
+    found: list[Column] = [columns.column(c, rows["train"]) for c in sheet.cells]
+    out = loaded(columns, Records(found), rows)
+    out.file = path
+    return out
+
+
+def _one_series(request: Request, sheet: _Sheet, columns: Columns, path: Path) -> Loaded:
+    """One long time: split by time, never shuffled."""
+    arrays = []
+    for cells in sheet.cells:
+        if cells.port.type.kind in ("class", "token"):
+            flat = columns.classes(cells.words, cells.port)
+        else:
+            flat = np.array(cells.numbers, np.float32)
+        arrays.append(flat.reshape(-1, *moment_shape(cells.port.type)))
+    if len(arrays) != 2:
+        raise DataError(
+            "wrong-column", f"a series has an input and a target, the model has {len(arrays)} lines"
+        )
+    if sheet.splits:
+        raise DataError(
+            "bad-row",
+            f"{path}: one long series is split by time; the column `{_SPLIT}` has no meaning",
+            f"a column `{_SEQUENCE}` makes several sequences of it",
+        )
+    out = forecast(request, *arrays)
+    out.labels, out.file = columns.labels, path
+    return out
+
+
+# --- NumPy files ---
+
+_PARTS = {"train": ("train",), "validation": ("valid", "validation", "val"), "test": ("test",)}
+_COMMON = ({"x", "images", "inputs", "text"}, {"y", "label", "labels", "targets"})
+
+
+def load_npz(request: Request) -> Loaded:
+    archive = Archive(request.own(request.text("path")))
+    columns = Columns(request, request.text("tokens"))
+    stems = [_stem(archive, p, request.ports) for p in request.ports]
+
+    def stored(stem: str, split: str) -> str | None:
+        """The array of one split of a port."""
+        names = (n for p in _PARTS[split] for n in (f"{stem}_{p}", f"{p}_{stem}"))
+        return next((n for n in names if n in archive), None)
+
+    def build(split: str | None) -> Records:
+        names = [s if split is None else stored(s, split) for s in stems]
+        missing = [s for s, n in zip(stems, names, strict=True) if n is None or n not in archive]
+        if missing:
+            raise DataError(
+                "malformed-file",
+                f"{archive.path} has no {split or ''} array of {', '.join(missing)}",
+            )
+        found: list[Column] = []
+        for name, stem, port in zip(names, stems, request.ports, strict=True):
+            assert name is not None
+            found.append(_npz_column(archive, columns, name, _lengths(archive, name, stem), port))
+        return Records(found)
+
+    if stored(stems[0], "train") is None:
+        whole = build(None)
+        words = None
+        if _SPLIT in archive:
+            words = [str(w) for w in archive.array(_SPLIT, "uiU", 1).tolist()]
+        rows = split_rows(
+            request, len(whole), words, lambda k: f"{archive.path}, `split`, record {k}"
+        )
+        out = loaded(columns, whole, rows)
+    else:
+        train = build("train")
+        splits = with_validation(request, lambda: train, lambda: build("test"))
+        if stored(stems[0], "validation") is not None:
+            splits |= {"train": lambda: train, "validation": lambda: build("validation")}
+        out = Loaded(splits, vocabularies=columns.vocabularies)
+        if "label_names" in archive:
+            out.labels = tuple(archive.text("label_names").split("\n"))
+    out.file = archive.path
+    return out
+
+
+def _stem(archive: Archive, port: Port, ports: Sequence[Port]) -> str:
+    """The name under which a file holds a port's arrays."""
+    endings = [p for parts in _PARTS.values() for p in parts]
+
+    def there(stem: str) -> bool:
+        return stem in archive or any(
+            n in archive for p in endings for n in (f"{stem}_{p}", f"{p}_{stem}")
+        )
+
+    if there(port.name):
+        return port.name
+    if sum(p.target == port.target for p in ports) == 1:
+        for stem in sorted(_COMMON[port.target]):
+            if there(stem):
+                return stem
+    raise DataError(
+        "wrong-column",
+        f"{archive.path} has no array for {port}; it has "
+        + ", ".join(f"`{n}`" for n in archive.members),
+        f"save it as `{port.name}` (or `{port.name}_train`, `{port.name}_test`)",
+    )
+
+
+def _lengths(archive: Archive, name: str, stem: str) -> Array | None:
+    for candidate in (f"{name}_length", name.replace(stem, "length"), "length"):
+        if candidate != name and candidate in archive:
+            return archive.array(candidate, "ui", 1)
+    return None
+
+
+def _npz_column(
+    archive: Archive, columns: Columns, name: str, lengths: Array | None, port: Port
+) -> Column:
+    array = archive.array(name)
+    stored = array.dtype == np.uint8 and array.ndim == 1
+    if _is_text(port) and (array.dtype.kind == "U" or stored):
+        texts = list(archive.lines(name)) if stored else array.tolist()
+        return columns.texts(texts, port, None)
+    if port.type.kind == "class" and array.dtype.kind == "U" and array.ndim == 1:
+        return Dense(columns.classes(array.tolist(), port), port, f"`{name}`")
+    return Dense(array, port, f"`{name}`", lengths=lengths if port.type.seq else None)

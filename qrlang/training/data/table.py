@@ -1,0 +1,144 @@
+"""Records as they come from a table of one's own, whatever held it: cells for each port, then
+columns as the model wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qrlang.training.data.batches import frozen
+from qrlang.training.data.columns import Column, Dense, Ragged
+from qrlang.training.data.errors import DataError
+from qrlang.training.data.ports import Array, Port, moment_shape
+from qrlang.training.data.request import Loaded, Request
+from qrlang.training.data.series import cut
+from qrlang.training.data.sources import Records
+from qrlang.training.data.vocabulary import SEPARATE, Vocabulary, encode
+
+SPLIT_WORDS = {
+    "train": "train", "training": "train", "0": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "1": "validation", "test": "test", "2": "test",
+}  # fmt: skip
+
+
+@dataclass
+class Cells:
+    """What the records hold for one port: numbers, or words."""
+
+    port: Port
+    numbers: list[float] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+
+
+class Columns:
+    """From cells to columns. Texts get a vocabulary (that of the training records), classes with
+    names get numbers."""
+
+    def __init__(self, request: Request, by: str) -> None:
+        self.request = request
+        self.by = by
+        self.vocabularies: dict[str, Vocabulary] = dict(request.vocabularies)
+        self.labels: tuple[str, ...] = ()
+
+    def texts(self, texts: Sequence[str], port: Port, train: Array | None) -> Ragged:
+        """`train`: which of them the vocabulary is made of; None: all."""
+        vocabulary = self.vocabularies.get(port.name)
+        size, longest = self.request.size(port), self.request.longest
+        if vocabulary is None:
+            chosen = texts if train is None else [texts[k] for k in train]
+            vocabulary = encode(chosen, self.by, None, size, SEPARATE, longest=longest).vocabulary
+            self.vocabularies[port.name] = vocabulary
+        found = encode(texts, self.by, vocabulary, size, SEPARATE, longest=longest)
+        return Ragged(found.flat, found.offsets, port, f"`{port.name}`")
+
+    def classes(self, words: Sequence[str], port: Port) -> Array:
+        """Numbers from 0 on as they are; other labels in the order of the alphabet."""
+        kinds = sorted(set(words))
+        whole = all(w.isdigit() and int(w) < port.type.size for w in kinds)
+        if whole and not self.labels:
+            return np.array([int(w) for w in words], np.int32)
+        if len({*kinds, *self.labels}) > port.type.size:
+            raise DataError(
+                "wrong-column",
+                f"`{port.name}` has {len(kinds)} different labels "
+                f"({', '.join(kinds[:6])}{', …' if len(kinds) > 6 else ''}); {port} has "
+                f"{port.type.size}",
+                f"write `{'target' if port.target else 'input'} {port.name}: class[{len(kinds)}]`",
+            )
+        if not self.labels:
+            self.labels = tuple(kinds)
+        unknown = [k for k in kinds if k not in self.labels]
+        if unknown:
+            raise DataError(
+                "bad-value", f"`{port.name}` has the label {unknown[0]!r} only outside of training"
+            )
+        number = {w: k for k, w in enumerate(self.labels)}
+        return np.array([number[w] for w in words], np.int32)
+
+    def column(self, cells: Cells, train: Array | None) -> Column:
+        port, where = cells.port, f"`{cells.port.name}`"
+        if port.type.kind == "token" and port.type.seq:
+            return self.texts(cells.words, port, train)
+        if port.type.kind == "class":
+            flat: Array = self.classes(cells.words, port)
+        elif port.type.kind == "token":
+            flat = np.array([int(w) for w in cells.words], np.int64)
+        else:
+            flat = np.array(cells.numbers, np.float32)
+        flat = flat.reshape(-1, *moment_shape(port.type))
+        if not port.type.seq:
+            return Dense(flat, port, where)
+        offsets = np.concatenate([[0], np.cumsum(cells.lengths)]).astype(np.int64)
+        return Ragged(flat, offsets, port, where)
+
+
+def split_rows(
+    request: Request, count: int, given: Sequence[str] | None, where: Callable[[int], str]
+) -> dict[str, Array]:
+    """Which records are in which split: as a column says, or a tenth each for validation and
+    test."""
+    if given:
+        named = []
+        for k, word in enumerate(given):
+            split = SPLIT_WORDS.get(word.strip().lower())
+            if split is None:
+                raise DataError(
+                    "bad-row",
+                    f"{where(k)}: the split is {word!r}",
+                    "a split is train, validation or test",
+                )
+            named.append(split)
+        array = np.array(named)
+        rows = {s: np.flatnonzero(array == s) for s in ("train", "validation", "test")}
+        if len(rows["validation"]):
+            return rows
+        part = 0.1 if request.validation is None else request.validation
+        order = frozen(count, 50).permutation(len(rows["train"]))
+        held = round(part * len(order))
+        train = rows["train"]
+        return rows | {"train": np.sort(train[order[held:]]), "validation": train[order[:held]]}
+    order = frozen(count, 51).permutation(count)
+    parts = cut(count, request.validation)
+    return {name: np.sort(order[begin:end]) for name, (begin, end) in parts.items()}
+
+
+def loaded(columns: Columns, records: Records, rows: dict[str, Array]) -> Loaded:
+    if not len(rows["train"]):
+        raise DataError("empty-split", "no record is left for training")
+
+    def part(split: str) -> Records:
+        return records.subset(rows[split])
+
+    return Loaded(
+        {
+            "train": lambda: part("train"),
+            "validation": lambda: part("validation"),
+            "test": lambda: part("test"),
+        },
+        vocabularies=columns.vocabularies,
+        labels=columns.labels,
+    )

@@ -1,0 +1,224 @@
+"""Texts as numbers.
+
+Token 0 is the border: what stands before the first symbol. `shifted(words)` of the language starts
+with it, padding is filled with it (padding is known by the lengths, never by its number), and in
+running text it is the end of the sentence before. So:
+
+- separate texts: 0 `<pad>` (also called `<bos>`), 1 `<unk>`, and 2 `<eos>` where sentences are
+  produced (translation);
+- running text by word: 0 `<eos>`, 1 `<unk>`;
+- running text by character: 0 the line break; `<unk>` is 1 unless the size leaves no room for it.
+
+Further symbols come by frequency in the training text, equals in the order of the alphabet.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qrlang.training.data.errors import DataError, nearest
+from qrlang.training.data.files import write_atomically
+from qrlang.training.data.ports import Array
+
+SEPARATE = ("<pad>", "<unk>")
+PRODUCED = ("<pad>", "<unk>", "<eos>")
+RUNNING = ("<eos>", "<unk>")
+CHARACTERS = ("\n",)
+
+_WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+RULES: dict[str, Callable[[str], list[str]]] = {
+    "space": str.split,  # already cut into tokens
+    "word": _words,  # lower case; words, and every other mark on its own
+    "character": list,
+}
+
+
+def rule(name: str) -> Callable[[str], list[str]]:
+    if name not in RULES:
+        raise DataError(
+            "bad-argument",
+            f"there is no way `{name}` to cut a text into tokens",
+            nearest(name, RULES) or "there are " + ", ".join(RULES),
+        )
+    return RULES[name]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    symbols: tuple[str, ...]
+    rule: str = "space"
+    specials: int = 0  # the first symbols, which are no text
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def unknown(self) -> int | None:
+        return 1 if len(self.symbols) > 1 and self.symbols[1] == "<unk>" else None
+
+    @property
+    def end(self) -> int | None:
+        """What ends a produced sentence."""
+        if self.symbols[0] == "<eos>":
+            return 0
+        return 2 if self.specials > 2 else None
+
+    @property
+    def table(self) -> dict[str, int]:
+        """From a symbol to its number; `<bos>` is another name of `<pad>`."""
+        table = {s: k for k, s in enumerate(self.symbols)}
+        if self.symbols[0] == "<pad>":
+            table["<bos>"] = 0
+        return table
+
+    def encode(self, text: str) -> list[int]:
+        return _Numbers(self).of(rule(self.rule)(text))
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """The text up to `<eos>`; `<pad>` is left out."""
+        found = []
+        for n in map(int, numbers):
+            if self.specials > 2 and n == self.end:
+                break
+            if n or self.symbols[0] != "<pad>":
+                found.append(self.symbols[n])
+        return ("" if self.rule == "character" else " ").join(found)
+
+    def data(self) -> dict[str, Any]:
+        return {"rule": self.rule, "specials": self.specials, "symbols": list(self.symbols)}
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> Vocabulary:
+        return Vocabulary(tuple(data["symbols"]), str(data["rule"]), int(data["specials"]))
+
+    def save(self, path: Path) -> None:
+        text = json.dumps(self.data(), ensure_ascii=False)
+        write_atomically(path, lambda f: f.write(text.encode()))
+
+    @staticmethod
+    def load(path: Path) -> Vocabulary:
+        return Vocabulary.of(json.loads(path.read_text(encoding="utf-8")))
+
+
+class _Numbers(dict[str, int]):
+    """A vocabulary's table that knows what to do with the rest."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__(vocabulary.table)
+        self.unknown = vocabulary.unknown
+
+    def __missing__(self, symbol: str) -> int:
+        if self.unknown is None:
+            raise DataError(
+                "outside-vocabulary",
+                f"{symbol!r} has no number: it does not occur in the training text, and the "
+                f"vocabulary of {len(self)} symbols leaves no room for `<unk>`",
+                f"make the vocabulary one larger: {len(self) + 1}",
+            )
+        return self.unknown
+
+    def of(self, symbols: Iterable[str]) -> list[int]:
+        return list(map(self.__getitem__, symbols))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Texts as numbers, one after another: text k from `offsets[k]` on."""
+
+    flat: Array
+    offsets: Array
+    vocabulary: Vocabulary
+
+
+def encode(
+    texts: Iterable[str],
+    by: str,
+    vocabulary: Vocabulary | None,
+    size: int,
+    specials: Sequence[str],
+    *,
+    longest: int = 0,
+    keep: str = "last",
+    ended: bool = False,
+) -> Encoded:
+    """Texts, read once and forgotten; without a vocabulary one of at most `size` is made of them.
+
+    Of texts with more than `longest` tokens the `keep` ("first", "last") ones stay. `ended`:
+    `<eos>` after each.
+    """
+    cut = rule(by)
+    number: Callable[[str], int]
+    if vocabulary is None:
+        seen: defaultdict[str, int] = defaultdict()
+        seen.default_factory = seen.__len__
+        for s in specials:
+            seen[s]
+        number = seen.__getitem__
+    else:
+        number = _Numbers(vocabulary).__getitem__
+    end = [2] if ended else []
+    ids = array("i")
+    offsets = array("q", [0])
+    for text in texts:
+        tokens = cut(text)
+        if longest and len(tokens) > longest:
+            tokens = tokens[-longest:] if keep == "last" else tokens[:longest]
+        ids.extend(map(number, tokens))
+        ids.extend(end)
+        if len(ids) == offsets[-1]:
+            ids.append(min(1, len(specials) - 1))  # an empty text is one unknown token
+        offsets.append(len(ids))
+    flat = np.frombuffer(ids, np.int32) if ids else np.zeros(0, np.int32)
+    edges = np.frombuffer(offsets, np.int64)
+    if vocabulary is None:
+        vocabulary, renamed = _ranked(flat, list(seen), size, specials, by)
+        flat = renamed[flat]
+    return Encoded(_small(flat, len(vocabulary)), edges, vocabulary)
+
+
+def _ranked(
+    flat: Array, symbols: list[str], size: int, specials: Sequence[str], by: str
+) -> tuple[Vocabulary, Array]:
+    """The vocabulary by frequency, and the new number of each old one."""
+    special = list(specials)
+    if "<unk>" not in special and len(symbols) != size:
+        special.insert(1, "<unk>")
+    if size < len(special) + 1:
+        raise DataError(
+            "bad-argument", f"a vocabulary of {size} is too small: it begins with {special}"
+        )
+    counts = np.bincount(flat, minlength=len(symbols))
+    rest = [k for k in range(len(symbols)) if symbols[k] not in special]
+    rest.sort(key=lambda k: (-int(counts[k]), symbols[k]))
+    kept = rest[: size - len(special)]
+    final = special + [symbols[k] for k in kept]
+    unknown = special.index("<unk>") if "<unk>" in special else 0
+    renamed = np.full(len(symbols), unknown, np.int32)
+    renamed[kept] = np.arange(len(special), len(final))
+    for k, s in enumerate(symbols[: len(specials)]):
+        renamed[k] = special.index(s)
+    return Vocabulary(tuple(final), by, len(special)), renamed
+
+
+def _small(flat: Array, size: int) -> Array:
+    return flat.astype(np.uint16) if size <= 1 << 16 else flat
+
+
+def lines(text: str) -> Iterator[str]:
+    """One item a line; other line breaks belong to the text."""
+    return iter(text.split("\n"))
