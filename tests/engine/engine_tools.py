@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch_meaning import Meaning
 
-from qrlang.engine.cpu.kernel import kernel
+from qrlang.engine.cpu import kernel as making
 from qrlang.engine.plan import Plan, plan
+
+
+kernel = lru_cache(maxsize=None)(making.kernel)
 
 
 def draw(program, batch, steps, seed=0, scale=1.0):

@@ -679,6 +679,8 @@ class Sweeps:
         if norm:
             fn.store(result[-1], out, (terms + len(shape.bits)) * stride)
         if terms:
+            # Slices need not be the pieces that this thread has written.
+            self.team.barrier(fn)
             wanted = [(m, i * stride) for i, m in enumerate(shape.terms)]
             self._fold(fn, wanted, n, lambda o: fn.load(a["w"], o), a["w"], out)
         self.team.barrier(fn)
