@@ -83,10 +83,9 @@ class _Node(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, kernel: Any, inputs: int, lengths: Any, *tensors: Tensor
+        ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         arrays = [t.detach().numpy() for t in tensors]
-        seed = int(torch.randint(1 << 62, ())) if kernel.random else None
         outputs, saved = kernel.forward(arrays[:inputs], arrays[inputs:], lengths, seed)
         ctx.kernel, ctx.inputs, ctx.saved = kernel, inputs, saved
         ctx.save_for_backward(*tensors)
@@ -97,11 +96,11 @@ class _Node(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors  # raises if they were changed, or given back
-        wanted = any(ctx.needs_input_grad[3 : 3 + ctx.inputs])
+        wanted = any(ctx.needs_input_grad[4 : 4 + ctx.inputs])
         arrays = [None if g is None else g.detach().contiguous().numpy() for g in gradients]
         weights, inputs = ctx.kernel.backward(ctx.saved, arrays, wanted)
         made = [None if x is None else torch.from_numpy(x) for x in (*inputs, *weights)]
-        return (None, None, None, *made)
+        return (None, None, None, None, *made)
 
 
 def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
@@ -114,7 +113,7 @@ def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     from qrlang.engine.cpu.kernel import NotFinite
 
     try:
-        outputs = _Node.apply(kernel, len(inputs), arrays, *inputs, *weights)
+        outputs = _Node.apply(kernel, len(inputs), arrays, _seed(model, kernel), *inputs, *weights)
     except NotFinite as error:
         raise FloatingPointError(str(error)) from None
     shaped = {
@@ -122,6 +121,13 @@ def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
         for out, y, shape in zip(prepared.plan.outputs, outputs, prepared.shapes, strict=True)
     }
     return shaped if len(shaped) > 1 else next(iter(shaped.values()))
+
+
+def _seed(model: Model, kernel: Any) -> int | None:
+    """For what the kernel draws by lot: dropout."""
+    if not kernel.random:
+        return None
+    return int(torch.randint(2**62, (), generator=model.generator))
 
 
 def _follow(model: Any, path: tuple[str, ...]) -> Tensor:

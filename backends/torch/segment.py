@@ -11,7 +11,7 @@ from qrlang.backends.torch.circuit import Circuit
 from qrlang.ir.program import Angle
 
 _DTYPES = {torch.complex64: "float32", torch.complex128: "float64"}
-LEAST = 6  # qubits from which it pays to make the code
+LEAST = 2  # qubits from which it pays to make the code
 _made: dict[tuple[int, str, str], Any] = {}
 
 

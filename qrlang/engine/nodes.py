@@ -184,6 +184,7 @@ class Input:
     rows: int
     token: bool
     seq: bool
+    size: int = 0  # of a token: how many there are
 
 
 @dataclass(frozen=True, slots=True)

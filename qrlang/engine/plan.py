@@ -57,7 +57,8 @@ def _plan(program: ir.Program) -> Plan:
             raise Unsupported(f"an input of kind {kind}")
         number = len(inputs)
         rows = value.type.count
-        inputs.append(Input(value.name, rows, kind in ("token", "class"), value.type.seq))
+        token = kind in ("token", "class")
+        inputs.append(Input(value.name, rows, token, value.type.seq, value.type.size))
         if value.type.seq:
             low.sequences[value.id] = View(number)
             low.clocks[number] = (rows, number, 0)
