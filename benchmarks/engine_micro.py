@@ -16,14 +16,15 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "tests/engine")]
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/engine")]
 
-import numpy as np
-import torch
-from engine_programs import qrnn
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from engine_programs import qrnn  # noqa: E402
 
-from qrlang.engine.cpu.kernel import kernel
-from qrlang.engine.plan import plan
+from qrlang.engine.cpu.kernel import kernel  # noqa: E402
+from qrlang.engine.plan import plan  # noqa: E402
 
 CASES = {
     "c4": (4, 1, 16, 32), "c6": (6, 2, 32, 32), "c8": (8, 2, 32, 32), "c10": (10, 2, 64, 16),
@@ -55,12 +56,32 @@ class Native(torch.autograd.Function):
         return None, None, *map(torch.from_numpy, weights)
 
 
+def ry(half):
+    c, s = torch.cos(half), torch.sin(half)
+    m = torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
+    return torch.complex(m, torch.zeros_like(m))
+
+
+def rz(half):
+    phase = torch.polar(torch.ones_like(half), half)
+    return torch.diag_embed(torch.stack([phase.conj(), phase], -1))
+
+
+def fused(a, b, c):
+    """RZ(c) RY(b) RZ(a) of half angles."""
+    cos, sin = torch.cos(b), torch.sin(b)
+    plus = torch.polar(torch.ones_like(a), a + c)
+    minus = torch.polar(torch.ones_like(a), c - a)
+    top = torch.stack([cos * plus.conj(), -sin * minus.conj()], -1)
+    return torch.stack([top, torch.stack([sin * minus, cos * plus], -1)], -2)
+
+
 class Torch(torch.nn.Module):
     """The same network by hand: gates on a complex state, autograd."""
 
-    def __init__(self, n, layers, fused):
+    def __init__(self, n, layers, fuse):
         super().__init__()
-        self.n, self.layers, self.fused = n, layers, fused
+        self.n, self.layers, self.fuse = n, layers, fuse
         self.c1 = torch.nn.Linear(n + FEATURES, WIDTH)
         self.c2 = torch.nn.Linear(WIDTH, 3 * n * layers)
         self.head = torch.nn.Linear(n, CLASSES)
@@ -68,17 +89,28 @@ class Torch(torch.nn.Module):
         bits = [i >> q & 1 for q in range(n)]
         self.signs = torch.stack([1 - 2.0 * b for b in bits], 1)
         self.cnots = []
-        ring = i.clone()
+        self.ring = i.clone()
         for q in range(n):
-            t = (q + 1) % n
-            self.cnots.append(i ^ (bits[q] << t))
-            ring = ring[i ^ (bits[q] << t)]
-        self.ring = ring
+            self.cnots.append(i ^ (bits[q] << (q + 1) % n))
+            self.ring = self.ring[self.cnots[-1]]
 
     def one(self, psi, q, m):
         b = psi.shape[0]
         v = psi.reshape(b, -1, 2, 1 << q)
         return torch.einsum("bij,bkjl->bkil", m, v).reshape(b, -1)
+
+    def layer(self, psi, half):
+        if self.fuse:
+            m = fused(*half.unbind(-1))
+            for q in range(self.n):
+                psi = self.one(psi, q, m[:, q])
+            return psi[:, self.ring]
+        for q in range(self.n):
+            for k, gate in enumerate((rz, ry, rz)):
+                psi = self.one(psi, q, gate(half[:, q, k]))
+        for c in self.cnots:
+            psi = psi[:, c]
+        return psi
 
     def forward(self, x):
         b = x.shape[0]
@@ -87,29 +119,9 @@ class Torch(torch.nn.Module):
         for t in range(x.shape[1]):
             z = (psi.real**2 + psi.imag**2) @ self.signs
             theta = self.c2(torch.tanh(self.c1(torch.cat([z, x[:, t]], 1))))
-            theta = theta.reshape(b, self.layers, self.n, 3) / 2
-            for l in range(self.layers):
-                if self.fused:
-                    a, h, c = theta[:, l, :, 0], theta[:, l, :, 1], theta[:, l, :, 2]
-                    co, si = torch.cos(h), torch.sin(h)
-                    plus, minus = torch.polar(torch.ones_like(a), a + c), torch.polar(torch.ones_like(a), c - a)
-                    m = torch.stack([torch.stack([co * plus.conj(), -si * minus.conj()], -1), torch.stack([si * minus, co * plus], -1)], -2)
-                    for q in range(self.n):
-                        psi = self.one(psi, q, m[:, q])
-                    psi = psi[:, self.ring]
-                else:
-                    for q in range(self.n):
-                        for k in range(3):
-                            h = theta[:, l, q, k]
-                            co, si = torch.cos(h), torch.sin(h)
-                            zero = torch.zeros_like(co)
-                            if k == 1:
-                                m = torch.complex(torch.stack([torch.stack([co, -si], -1), torch.stack([si, co], -1)], -2), torch.zeros(b, 2, 2))
-                            else:
-                                m = torch.stack([torch.stack([torch.complex(co, -si), torch.complex(zero, zero)], -1), torch.stack([torch.complex(zero, zero), torch.complex(co, si)], -1)], -2)
-                            psi = self.one(psi, q, m)
-                    for c in self.cnots:
-                        psi = psi[:, c]
+            half = theta.reshape(b, self.layers, self.n, 3) / 2
+            for depth in range(self.layers):
+                psi = self.layer(psi, half[:, depth])
         return self.head((psi.real**2 + psi.imag**2) @ self.signs)
 
 
@@ -131,7 +143,7 @@ def fma_peak():
     for i, v in enumerate(loop.values):
         fn.store(v, fn.args["x"], i * mod.fmt.row)
     fn.done()
-    code = machine.Code(machine.assemble(mod.text() + "@constants = hidden global ptr null\n", host), host)
+    code = machine.Code(machine.assemble(mod.text(), host), host)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(code.address("peak"))
     memory = np.zeros(4096, np.float32)
     at = (memory.ctypes.data + 63) & ~63
@@ -143,68 +155,77 @@ def fma_peak():
     return 16 * 200_000 / best
 
 
+def bench(name, args, peak):
+    n, layers, steps, batch = CASES[name]
+    p = plan(qrnn(n, layers, WIDTH, FEATURES, classes=CLASSES, gain=1.0))
+    begun = time.process_time()
+    k = kernel(p, "float32", 1, args.vectors)
+    made = time.process_time() - begun
+    x = torch.rand(batch, steps, FEATURES) * 2 - 1
+    y = torch.randint(0, CLASSES, (batch,))
+    hand = Torch(n, layers, True)
+    own = {
+        "c1.w": hand.c1.weight, "c1.b": hand.c1.bias, "c2.w": hand.c2.weight,
+        "c2.b": hand.c2.bias, "head.w": hand.head.weight, "head.b": hand.head.bias,
+    }  # fmt: skip
+    weights = [torch.nn.Parameter(own[w.name].detach().clone()) for w in p.weights]
+    arrays = [w.detach().numpy() for w in weights]
+    d = np.random.default_rng(0).standard_normal((batch, CLASSES)).astype(np.float32)
+    forward = median(lambda: k.forward([x.numpy()], arrays))
+    saved = k.forward([x.numpy()], arrays)[1]
+    backward = median(lambda: k.backward(saved, [d]))
+    total = forward + backward
+    vectors = (1 << n) / k.fmt.lanes * layers * steps * batch
+    share = (8 * n + 22) * vectors / peak * 1e3 / total
+    print(
+        f"{name:5} kernel {forward:7.3f} + {backward:7.3f} = {total:7.3f} ms  "
+        f"limit {share:4.0%}  made in {made:.2f} s",
+        flush=True,
+    )
+    if args.kernel_only:
+        return
+
+    def training_step(run, parameters):
+        optimiser = torch.optim.Adam(parameters, fused=True)
+
+        def step():
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(run(), y).backward()
+            optimiser.step()
+
+        return step
+
+    mine = median(training_step(lambda: Native.apply(k, x, *weights), weights))
+    line = f"      step {mine:8.3f} ms"
+    if not args.no_torch:
+        with torch.no_grad():
+            a, b = Native.apply(k, x, *[own[w.name] for w in p.weights]), hand(x)
+        line += f"  differ {float((a - b).norm() / b.norm()):.1e}"
+        for fuse in (True, False):
+            if not fuse and not args.gate and steps > 100:
+                continue
+            net = Torch(n, layers, fuse)
+            other = median(training_step(lambda net=net: net(x), list(net.parameters())), 2.0, 2)
+            line += f"  {'fused' if fuse else 'gates'} {other:9.1f} ms = {other / mine:6.1f}x"
+    print(line, flush=True)
+
+
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", default=list(CASES))
     parser.add_argument("--no-torch", action="store_true")
     parser.add_argument("--kernel-only", action="store_true")
     parser.add_argument("--gate", action="store_true", help="gate by gate too, where it is slow")
-    parser.add_argument("--vectors", default="")
+    parser.add_argument("--vectors", default="", help="avx512, avx2 or portable")
     args = parser.parse_args()
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
     torch.manual_seed(0)
     peak = fma_peak()
     print(f"multiply-adds {peak / 1e9:.2f} G vectors/s")
-    for name in args.cases or CASES:
-        n, layers, steps, batch = CASES[name]
-        program = qrnn(n, layers, WIDTH, FEATURES, classes=CLASSES, gain=1.0)
-        p = plan(program)
-        begun = time.process_time()
-        k = kernel(p, "float32", 1, args.vectors)
-        made = time.process_time() - begun
-        x = torch.rand(batch, steps, FEATURES) * 2 - 1
-        y = torch.randint(0, CLASSES, (batch,))
-        hand = Torch(n, layers, True)
-        shapes = {w.name: w.shape for w in p.weights}
-        own = {
-            "c1.w": hand.c1.weight, "c1.b": hand.c1.bias, "c2.w": hand.c2.weight,
-            "c2.b": hand.c2.bias, "head.w": hand.head.weight, "head.b": hand.head.bias,
-        }  # fmt: skip
-        weights = [torch.nn.Parameter(own[s].detach().clone()) for s in shapes]
-        arrays = [w.detach().numpy() for w in weights]
-        d = np.random.default_rng(0).standard_normal((batch, CLASSES)).astype(np.float32)
-        forward = median(lambda: k.forward([x.numpy()], arrays))
-        saved = k.forward([x.numpy()], arrays)[1]
-        backward = median(lambda: k.backward(saved, [d]))
-        lanes = k.fmt.lanes
-        work = (8 * n + 22) * (1 << n) / lanes * layers * steps * batch / peak * 1e3
-        line = f"{name:5} kernel {forward:7.3f} + {backward:7.3f} = {forward + backward:7.3f} ms  limit {work / (forward + backward):4.0%}  made in {made:.2f} s"
-        print(line, flush=True)
-        if args.kernel_only:
-            continue
-        optimiser = torch.optim.Adam(weights, fused=True)
-
-        def step(run, opt):
-            opt.zero_grad()
-            torch.nn.functional.cross_entropy(run(), y).backward()
-            opt.step()
-
-        mine = median(lambda: step(lambda: Native.apply(k, x, *weights), optimiser))
-        line = f"      step {mine:8.3f} ms"
-        if not args.no_torch:
-            for fused in (True, False):
-                if not fused and not args.gate and steps > 100:
-                    continue
-                net = Torch(n, layers, fused)
-                opt = torch.optim.Adam(net.parameters(), fused=True)
-                if fused:
-                    net.load_state_dict(hand.state_dict())
-                    a, b = Native.apply(k, x, *[own[s] for s in shapes]), hand(x)
-                    line += f"  differ {float((a - b).detach().norm() / b.detach().norm()):.1e}"
-                other = median(lambda: step(lambda: net(x), opt), 2.0, 2)
-                line += f"  {'fused' if fused else 'gates'} {other:9.1f} ms = {other / mine:6.1f}x"
-        print(line, flush=True)
+    for name in args.cases:
+        bench(name, args, peak)
 
 
 if __name__ == "__main__":

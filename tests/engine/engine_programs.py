@@ -80,9 +80,9 @@ def qrnn(
         count = 3 * n * layers
         theta = b.linear(body, h, count, "c2")
         elements = []
-        for l in range(layers):
+        for depth in range(layers):
             for q in qubits:
-                k = 3 * (l * n + q)
+                k = 3 * (depth * n + q)
                 elements.append(
                     ir.Run(
                         q,

@@ -10,7 +10,6 @@ from torch_meaning import Meaning
 from qrlang.engine.cpu import kernel as making
 from qrlang.engine.plan import Plan, plan
 
-
 kernel = lru_cache(maxsize=None)(making.kernel)
 
 

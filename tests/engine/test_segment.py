@@ -2,10 +2,11 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("llvmlite")
 
 import numpy as np
+import torch
 from torch_meaning import Meaning
 
 from qrlang.engine.cpu.segment import segment_kernel

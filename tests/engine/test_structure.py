@@ -1,11 +1,14 @@
 """Carries, emitted values, lengths, extra steps, several loops and states, attention, functions."""
 
+from itertools import pairwise
+
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("llvmlite")
 
 import numpy as np
+import torch
 from engine_programs import Build, angle, qrnn
 from engine_tools import compare
 
@@ -26,7 +29,7 @@ def layer(theta, qubits, first=0):
     for i, q in enumerate(qubits):
         yield ir.Gate("ry", (q,), (angle(theta, first + 2 * i),))
         yield ir.Gate("rz", (q,), (angle(theta, first + 2 * i + 1),))
-    for q, p in zip(qubits, qubits[1:]):
+    for q, p in pairwise(qubits):
         yield ir.Gate("x", (p,), (), (q,))
 
 

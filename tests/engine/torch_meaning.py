@@ -49,12 +49,12 @@ def matrix(name, a):
     if name == "p":
         return batch_diag(torch.ones_like(a[0]).to(C), torch.exp(1j * a[0]))
     if name == "u":
-        t, f, l = a
+        t, f, lam = a
         c, s = torch.cos(t / 2).to(C), torch.sin(t / 2).to(C)
         return torch.stack(
             [
-                torch.stack([c, -torch.exp(1j * l) * s], -1),
-                torch.stack([torch.exp(1j * f) * s, torch.exp(1j * (f + l)) * c], -1),
+                torch.stack([c, -torch.exp(1j * lam) * s], -1),
+                torch.stack([torch.exp(1j * f) * s, torch.exp(1j * (f + lam)) * c], -1),
             ],
             -2,
         )
@@ -164,8 +164,13 @@ class Meaning:
 
     def op(self, op):
         env, b = self.env, self.b
-        get = lambda v: env[v.id]
-        flat = lambda v: env[v.id].reshape(b, -1)
+
+        def get(v):
+            return env[v.id]
+
+        def flat(v):
+            return env[v.id].reshape(b, -1)
+
         match op:
             case ir.Alloc():
                 s = self.space_of[op.qubits[0]]
@@ -332,20 +337,20 @@ class Meaning:
             "minimum": lambda: torch.minimum(x, a[1]),
             "maximum": lambda: torch.maximum(x, a[1]),
             "where": lambda: torch.where(x > 0.5, a[1], a[2]),
-            "sin": lambda: x.sin(),
-            "cos": lambda: x.cos(),
-            "tan": lambda: x.tan(),
+            "sin": x.sin,
+            "cos": x.cos,
+            "tan": x.tan,
             "asin": lambda: x.clamp(-1, 1).asin(),
             "acos": lambda: x.clamp(-1, 1).acos(),
-            "atan": lambda: x.atan(),
-            "exp": lambda: x.exp(),
-            "log": lambda: x.log(),
-            "sqrt": lambda: x.sqrt(),
-            "abs": lambda: x.abs(),
-            "sign": lambda: x.sign(),
-            "tanh": lambda: x.tanh(),
-            "sigmoid": lambda: x.sigmoid(),
-            "relu": lambda: x.relu(),
+            "atan": x.atan,
+            "exp": x.exp,
+            "log": x.log,
+            "sqrt": x.sqrt,
+            "abs": x.abs,
+            "sign": x.sign,
+            "tanh": x.tanh,
+            "sigmoid": x.sigmoid,
+            "relu": x.relu,
             "leaky_relu": lambda: f.leaky_relu(x),
             "elu": lambda: f.elu(x),
             "silu": lambda: f.silu(x),
