@@ -29,12 +29,14 @@ def mackey_glass(tau: int, count: int) -> Array:
     return np.array(x[lag + skip * per :: per][:count])
 
 
-def lorenz(count: int) -> Array:
+def lorenz(
+    count: int, start: tuple[float, float, float] = (1.0, 1.0, 1.0), skip: int = 2000
+) -> Array:
     """sigma 10, rho 28, beta 8/3, Runge-Kutta with step 0.001, a sample each 0.02 after the first
-    2,000, from (1, 1, 1)."""
-    step, per, skip = 0.001, 20, 2000
+    `skip`."""
+    step, per = 0.001, 20
     beta = 8.0 / 3.0
-    x = y = z = 1.0
+    x, y, z = start
     out = []
     for k in range((skip + count) * per):
         if k % per == 0:

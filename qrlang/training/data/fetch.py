@@ -46,6 +46,8 @@ def fetched(name: str, file: str, looked: str, progress: Progress | None, allowe
                 _download(part.url, path, part.name, progress)
             except (urllib.error.URLError, HTTPException, TimeoutError, OSError) as e:
                 reason = getattr(e, "reason", e)
+                if isinstance(e, urllib.error.HTTPError):
+                    e.close()  # it is the server's answer as well
                 raise DataError(
                     "no-network",
                     f"{missing}. Fetching {part.url} failed: {reason}",

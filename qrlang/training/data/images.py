@@ -52,10 +52,10 @@ def _mnist(file: str, labels: tuple[str, ...]) -> Callable[[Request], Loaded]:
 
 
 def _permuted(x: Array, order: Array) -> Array:
-    """A piece at a time, so that the images are not in memory twice over."""
-    out = np.empty_like(x)
+    """A piece at a time and in place, so that the images are not in memory twice over."""
+    out = x if x.flags.writeable else np.empty_like(x)
     for k in range(0, len(x), 4096):
-        np.take(x[k : k + 4096], order, axis=1, out=out[k : k + 4096])
+        out[k : k + 4096] = x[k : k + 4096, order]
     return out
 
 

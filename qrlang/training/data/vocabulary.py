@@ -188,7 +188,8 @@ def encode(
     if vocabulary is None:
         vocabulary, renamed = _ranked(flat, list(seen), size, specials, by)
         flat = renamed[flat]
-    return Encoded(_small(flat, len(vocabulary)), edges, vocabulary)
+    flat = flat.astype(_width(len(vocabulary)), copy=False)
+    return Encoded(flat, edges, vocabulary)
 
 
 def _ranked(
@@ -208,15 +209,16 @@ def _ranked(
     kept = rest[: size - len(special)]
     final = special + [symbols[k] for k in kept]
     unknown = special.index("<unk>") if "<unk>" in special else 0
-    renamed = np.full(len(symbols), unknown, np.int32)
+    renamed = np.full(len(symbols), unknown, _width(len(final)))
     renamed[kept] = np.arange(len(special), len(final))
     for k, s in enumerate(symbols[: len(specials)]):
         renamed[k] = special.index(s)
     return Vocabulary(tuple(final), by, len(special)), renamed
 
 
-def _small(flat: Array, size: int) -> Array:
-    return flat.astype(np.uint16) if size <= 1 << 16 else flat
+def _width(size: int) -> type[np.generic]:
+    """Short integers where they hold a vocabulary of this size."""
+    return np.uint16 if size <= 1 << 16 else np.int32
 
 
 def lines(text: str) -> Iterator[str]:

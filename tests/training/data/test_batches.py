@@ -26,9 +26,7 @@ def same(a: Batch, b: Batch) -> bool:
 
 def epoch(data: DataSet, number: int, start: int = 0, seed: int = 7) -> list[Batch]:
     segment = 30 if data.streaming else None
-    return list(
-        data.batches("train", 8, seed=seed, epoch=number, start=start, segment=segment)
-    )
+    return list(data.batches("train", 8, seed=seed, epoch=number, start=start, segment=segment))
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -62,7 +60,9 @@ def test_parts_are_the_whole(name: str, samples: Path) -> None:
 def test_similar_lengths_share_a_batch(samples: Path) -> None:
     data = opened("imdb", samples)
     batches = epoch(data, 0)
-    lengths = [b.lengths[0] if b.lengths[0] is not None else [b.arrays[0].shape[1]] for b in batches]
+    lengths = [
+        b.lengths[0] if b.lengths[0] is not None else [b.arrays[0].shape[1]] for b in batches
+    ]
     spread = np.mean([int(np.max(n) - np.min(n)) for n in lengths])
     everything = np.concatenate([np.atleast_1d(n) for n in lengths])
     assert everything.max() - everything.min() >= 4

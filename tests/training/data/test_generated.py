@@ -7,8 +7,7 @@ import pytest
 from data_tools import SERIES, VALUE, opened, ports, token, whole
 
 from qrlang.ir.types import Type
-from qrlang.training.data import DataError, DataSet, open_data
-from qrlang.training.data import dynamics
+from qrlang.training.data import DataError, DataSet, dynamics, open_data
 
 
 def rows(data: DataSet, split: str, epochs: int = 1) -> set[bytes]:

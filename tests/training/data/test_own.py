@@ -1,0 +1,281 @@
+"""CSV, NumPy and hub data of one's own: what is understood, and what is said of the rest."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from data_tools import SERIES, label, own, ports, token, whole
+
+from qrlang.ir.types import Type, real, seq
+from qrlang.training.data import DataError, open_data
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def everything(data: Any) -> list[np.ndarray[Any, Any]]:
+    parts = [whole(data, s) for s in ("train", "validation", "test")]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def test_records_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    rows = [f"{k},{k + 0.5},{k % 2}" for k in range(20)]
+    data = own(write(tmp_path / "f.csv", "\n".join(rows)), real(2), label(2))
+    assert [data.count(s) for s in ("train", "validation", "test")] == [14, 2, 4]
+    x, y = everything(data)
+    assert sorted(x[:, 0]) == list(range(20))
+    assert np.array_equal(x[:, 1], x[:, 0] + 0.5)
+    assert np.array_equal(y, x[:, 0] % 2)
+
+
+def test_columns_by_name_and_a_split(tmp_path: Path) -> None:
+    head = "y,note,x[0],x[1],split\n"
+    rows = ["cat,a,1,2,train", "dog,b,3,4,train", "cat,c,5,6,valid", "dog,d,7,8,test"]
+    data = own(write(tmp_path / "f.csv", head + "\n".join(rows)), real(2), label(2))
+    x, y = whole(data, "test")
+    assert x.tolist() == [[7, 8]] and y.tolist() == [1]
+    assert data.labels == ("cat", "dog")
+    assert data.decode("y", [1]) == "dog"
+    assert data.count("train") == 2 and data.count("validation") == 1
+
+
+def test_a_sequence_in_a_row_may_be_shorter(tmp_path: Path) -> None:
+    text = "1,2,3,4,5,6,0\n1,2,,,,,1\n" * 10
+    data = own(write(tmp_path / "w.csv", text), seq(real(2)), label(2))
+    batch = next(data.batches("train", 20, shuffle=False))
+    lengths = batch.lengths[0]
+    assert lengths is not None
+    for k in range(len(batch)):
+        full = batch.arrays[1][k] == 0
+        assert lengths[k] == (3 if full else 1)
+        row = [[1, 2], [3, 4], [5, 6]] if full else [[1, 2], [0, 0], [0, 0]]
+        assert batch.arrays[0][k, : len(row)].tolist() == row[: batch.arrays[0].shape[1]]
+
+
+def test_a_moment_in_a_row(tmp_path: Path) -> None:
+    rows = [f"s{k},{k},{t},{k % 2}" for k in range(10) for t in range(3 + k % 2)]
+    text = "\n".join(["sequence,x[0],x[1],y", *rows])
+    data = own(write(tmp_path / "m.csv", text), seq(real(2)), label(2))
+    batch = next(data.batches("train", 20))
+    assert data.count("train") == 7
+    for x, length, y in zip(batch.arrays[0], batch.lengths[0], batch.arrays[1], strict=True):
+        assert length == 3 + y
+        assert x[:length, 1].tolist() == list(range(length))
+
+
+def test_one_long_series(tmp_path: Path) -> None:
+    rows = [f"{k},{2 * k}" for k in range(1000)]
+    data = own(write(tmp_path / "s.csv", "\n".join(["x,y", *rows])), SERIES, SERIES)
+    assert data.streaming
+    x, y = next(data.batches("train", 1)).arrays
+    assert np.array_equal(2 * x, y) and x.shape == (1, 700, 1)
+
+
+def test_texts_get_a_vocabulary_of_the_training_texts(tmp_path: Path) -> None:
+    rows = ['"Good, good film.",1,train', "bad film,0,train", "Good unseen,1,test"]
+    path = write(tmp_path / "t.csv", "x,y,split\n" + "\n".join(rows))
+    data = own(path, token(50), label(2), validation=0.0)
+    words = data.vocabularies["x"]
+    assert words.symbols[:3] == ("<pad>", "<unk>", "film") or words.symbols[2] == "good"
+    assert "unseen" not in words.symbols
+    batch = next(data.batches("test", 1))
+    assert words.decode(batch.arrays[0][0]) == "good <unk>"
+    by_letter = open_data("csv", {"path": str(path), "tokens": "character"},
+                          ports(token(50), label(2)))  # fmt: skip
+    assert by_letter.decode("x", by_letter.vocabularies["x"].encode("Good")) == "Good"
+
+
+def test_packed_and_tabbed(tmp_path: Path) -> None:
+    tabs = write(tmp_path / "f.tsv", "1\t0\n2\t1\n" * 10)
+    assert own(tabs, real(1), label(2)).count("train") == 14
+    packed = tmp_path / "g.csv.gz"
+    packed.write_bytes(gzip.compress(b"1,0\n2,1\n" * 10))
+    assert own(packed, real(1), label(2)).count("train") == 14
+
+
+@pytest.mark.parametrize(
+    ("text", "types", "said"),
+    [
+        ("1,2,0\n1,zwei,1\n", (real(2), label(2)), "line 2: cell 2: 'zwei' is not a number"),
+        ("1,2,0\n1,nan,1\n", (real(2), label(2)), "line 2: cell 2: nan is not finite"),
+        ("1,2,0\n1,1\n", (real(2), label(2)), "line 2: it has 2 cells; `input x: real[2]` takes 2"),
+        ("x[0],x[1],y\n1,2,0\n1,2\n", (real(2), label(2)), "line 3: it has 2 cells"),
+        ("1,2,a\n1,2,b\n1,2,c\n", (real(2), label(2)), "3 different labels (a, b, c)"),
+        ("1,2,3,0\n", (seq(real(2)), label(2)), "line 1: it has 4 cells"),
+        ("", (real(2), label(2)), "is empty"),
+        ("x[0],x[1],y\n", (real(2), label(2)), "a row of names and nothing else"),
+        ("x,y,split\n1,0,train\n1,0,often\n", (real(1), label(2)), "line 3: the split is 'often'"),
+        ("1,2\n", (Type("state", (), 1), label(2)), "can't hold `input x: state[1]`"),
+        ("x,y,split\n1,0,test\n", (real(1), label(2)), "no record is left for training"),
+    ],
+)  # fmt: skip
+def test_bad_csv(tmp_path: Path, text: str, types: tuple[Type, ...], said: str) -> None:
+    path = write(tmp_path / "bad.csv", text)
+    with pytest.raises(DataError) as error:
+        own(path, *types)
+    assert said in error.value.message
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x01,2\n")
+    with pytest.raises(DataError, match="can't be read"):
+        own(tmp_path / "b.csv", real(1), label(2))
+
+
+def test_paths_start_at_the_program_then_at_the_data(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    write(tmp_path / "b" / "f.csv", "1,0\n2,1\n" * 10)
+    model = ports(real(1), label(2))
+    found = open_data("f.csv", {}, model, base=tmp_path / "a", data_dir=tmp_path / "b")
+    assert found.count("train") == 14
+    with pytest.raises(DataError) as error:
+        open_data("g.csv", {}, model, base=tmp_path / "a", data_dir=tmp_path / "b")
+    assert error.value.code == "missing-file"
+    assert str(tmp_path / "a") in error.value.message and str(tmp_path / "b") in error.value.message
+
+
+# --- NumPy files ---
+
+
+def save(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_arrays_by_name(tmp_path: Path) -> None:
+    x = np.arange(60, dtype=np.float64).reshape(20, 3)
+    path = save(tmp_path / "a.npz", x=x, y=np.arange(20) % 2)
+    data = own(path, real(3), label(2))
+    a, b = everything(data)
+    order = np.argsort(a[:, 0])
+    assert np.array_equal(a[order], x) and np.array_equal(b[order], np.arange(20) % 2)
+
+
+def test_stored_splits_and_lengths(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 6, 12)
+    arrays: dict[str, Any] = {}
+    for s in ("train", "valid", "test"):
+        arrays[f"x_{s}"] = rng.normal(size=(12, 5))
+        arrays[f"y_{s}"] = rng.integers(0, 3, 12)
+        arrays[f"length_{s}"] = lengths
+    data = own(save(tmp_path / "a.npz", **arrays), SERIES, label(3))
+    batch = next(data.batches("validation", 12))
+    assert batch.lengths[0] is not None
+    assert np.array_equal(batch.lengths[0], lengths[batch.rows])
+    first = batch.rows[0]
+    assert batch.arrays[0][0, : lengths[first], 0] == pytest.approx(
+        arrays["x_valid"][first, : lengths[first]], abs=1e-6
+    )
+
+
+def test_states_and_unitaries(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    psi = rng.normal(size=(10, 4)) + 1j * rng.normal(size=(10, 4))
+    psi /= np.linalg.norm(psi, axis=1, keepdims=True)
+    u, _ = np.linalg.qr(rng.normal(size=(10, 4, 4)) + 1j * rng.normal(size=(10, 4, 4)))
+    y = np.arange(10) % 2
+    state = own(save(tmp_path / "s.npz", x=psi, y=y), Type("state", (), 2), label(2))
+    assert next(state.batches("train", 4)).arrays[0].dtype == np.complex64
+    gate = own(save(tmp_path / "u.npz", x=u, y=y), Type("unitary", (), 2), label(2))
+    assert next(gate.batches("train", 4)).arrays[0].shape == (4, 4, 4)
+    with pytest.raises(DataError, match=r"record 0: a norm of .* is not 1"):
+        own(save(tmp_path / "t.npz", x=2 * psi, y=y), Type("state", (), 2), label(2))
+    with pytest.raises(DataError, match="is not unitary"):
+        own(save(tmp_path / "v.npz", x=2 * u, y=y), Type("unitary", (), 2), label(2))
+
+
+def test_a_sequence_of_classes(tmp_path: Path) -> None:
+    """As the words of `examples/bausch`: vectors in, a class at each moment out."""
+    bits = np.random.default_rng(0).integers(0, 2, (30, 6, 2))
+    path = save(tmp_path / "words.npz", bits=bits, next=bits[:, :, 0])
+    model = ports(seq(real(2)), Type("class", (), 4, True), names=["bits", "next"])  # type: ignore[arg-type]
+    data = open_data(str(path), {}, model)
+    assert next(data.batches("train", 5)).arrays[1].shape == (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"x": np.ones((9, 3)), "z": np.zeros(9, int)}, "no array for `target y: class[2]`"),
+        ({"x": np.ones((9, 4)), "y": np.zeros(9, int)}, "is [9, 4]; `input x: real[3]` takes [records, 3]"),
+        ({"x": np.ones((9, 3)), "y": np.zeros(8, int)}, "different numbers of records: 9, 8"),
+        ({"x": np.full((9, 3), np.nan), "y": np.zeros(9, int)}, "record 0: nan is not a finite number"),
+        ({"x": np.ones((9, 3)), "y": np.full(9, 2)}, "record 0: 2 is outside 0 … 1"),
+        ({"x": np.ones((9, 3)), "y": np.zeros(9)}, "takes whole numbers"),
+        ({"x": np.array([["a"] * 3] * 9), "y": np.zeros(9, int)}, "holds texts"),
+    ],
+)  # fmt: skip
+def test_bad_arrays(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as error:
+        own(save(tmp_path / "a.npz", **arrays), real(3), label(2))
+    assert said in error.value.message
+
+
+def test_a_bad_value_is_found_wherever_it_is(tmp_path: Path) -> None:
+    x = np.ones((3000, 784), np.float32)
+    x[2999, 700] = np.inf
+    with pytest.raises(DataError, match="record 2999: inf"):
+        own(save(tmp_path / "a.npz", x=x, y=np.zeros(3000, int)), real(784), label(2))
+
+
+def test_pickles_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", x=np.array([{}], object), y=np.zeros(1, int))
+    with pytest.raises(DataError) as error:
+        own(tmp_path / "p.npz", real(1), label(2))
+    assert error.value.code == "malformed-file"
+
+
+# --- the hub ---
+
+
+class Rows(dict[str, list[Any]]):
+    @property
+    def column_names(self) -> list[str]:
+        return list(self)
+
+
+def hub(monkeypatch: pytest.MonkeyPatch, splits: dict[str, Rows] | Exception) -> None:
+    module = ModuleType("datasets")
+
+    def load_dataset(name: str, *config: str) -> dict[str, Rows]:
+        if isinstance(splits, Exception):
+            raise splits
+        return splits
+
+    module.load_dataset = load_dataset  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "datasets", module)
+
+
+def test_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["a fine film", "a bad film"] * 20
+    rows = Rows(text=texts, label=[1, 0] * 20)
+    hub(monkeypatch, {"train": rows, "test": rows})
+    data = open_data("hf", {"name": "someone/films"}, ports(token(100), label(2)))
+    assert [data.count(s) for s in ("train", "validation", "test")] == [36, 4, 40]
+    batch = data.records("test", [1])
+    assert data.decode("x", batch.arrays[0][0]) == "a bad film" and batch.arrays[1].tolist() == [0]
+    with pytest.raises(DataError, match="has no column for `input x") as error:
+        open_data("hf", {"name": "x", "columns": "txt, label"}, ports(token(100), label(2)))
+    assert error.value.help == "did you mean `text`?"
+    with pytest.raises(DataError, match="names 1 columns, the model has 2"):
+        open_data("hf", {"name": "x", "columns": "text"}, ports(token(100), label(2)))
+
+
+def test_hub_without_package_or_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(DataError, match="needs the package `datasets`") as error:
+        open_data("hf", {"name": "x"}, ports(token(100), label(2)))
+    assert error.value.code == "missing-package"
+    hub(monkeypatch, ConnectionError("no route"))
+    with pytest.raises(DataError, match="can't be had from the hub: no route"):
+        open_data("hf", {"name": "x"}, ports(token(100), label(2)))
