@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zipfile
+import zlib
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
@@ -19,6 +22,10 @@ from qrlang.training.data.files import cache_dir, write_atomically
 Progress = Callable[[str, int, int], None]
 """Called with what is fetched, the bytes that are there, and how many will be (0: unknown)."""
 
+_UNREADABLE = (
+    ValueError, KeyError, IndexError, OSError, EOFError, zlib.error, zipfile.BadZipFile,
+    tarfile.TarError,
+)  # fmt: skip
 _CHUNK = 1 << 16
 _PATIENCE = 30.0  # seconds without a byte
 
@@ -67,7 +74,7 @@ def fetched(name: str, file: str, looked: str, progress: Progress | None, allowe
             return target
         try:
             arrays = origin.convert(parts)
-        except (ValueError, KeyError, IndexError, OSError, EOFError) as e:
+        except _UNREADABLE as e:
             raise DataError(
                 "malformed-file",
                 f"what {first} gave can't be read: {e}",

@@ -231,6 +231,24 @@ def test_other_files_are_refused(origin: dict[str, Any]) -> None:
     assert not any(cache_dir().iterdir())
 
 
+@pytest.mark.parametrize("file", ["imdb.npz", "ucr_GunPoint.npz", "digits8x8.npz"])
+def test_a_page_instead_of_the_data(
+    file: str, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a server gives that asks one to log in."""
+    base, folder = server
+    (folder / "page").write_text("<html>log in</html>")
+    real = origins.origin_of(file)
+    assert real is not None
+    page = Origin(tuple(Part(p.name, f"{base}/page") for p in real.parts), real.convert, "")
+    monkeypatch.setattr(origins, "origin_of", lambda _: page)
+    monkeypatch.delenv("QRLANG_OFFLINE")
+    with pytest.raises(DataError) as error:
+        fetch.fetched("it", file, "nowhere", None, True)
+    assert error.value.code == "malformed-file"
+    assert not any(cache_dir().iterdir())
+
+
 def test_no_network(origin: dict[str, Any]) -> None:
     (origin["folder"] / "y_test").unlink()
     with pytest.raises(DataError, match="File not found") as error:
