@@ -1,0 +1,210 @@
+"""What the loop asks of a device. Everything vendor-specific is behind this.
+
+A `Template` is a circuit with numbered angles; a `Work` is a template and a table of angles, a
+row for each run of it. `sample` gives the bits of each shot, `probabilities` what they would be
+after infinitely many. Every readout is computed from those, by us, the same way for every vendor.
+
+Conventions: big-endian. Column q of the bits is qubit q (whose outcome 0 means Z = +1), then come
+the bits that were measured inside the circuit, in the order of their numbers. In a vector of
+probabilities qubit 0 is the most significant bit. Gates and angles are those of `qrlang.gates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bits = NDArray[np.uint8]
+
+
+class DeviceError(Exception):
+    """Something a person has to mend: `help` is what to do, if possible the very command."""
+
+    def __init__(self, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.help = help
+
+
+# --- circuits -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An angle that is a column of the table."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A gate of `qrlang.gates.GATES`; or `measure` (into `bit`), `reset`, `barrier`.
+
+    It acts where `controls` are 1 and `zeros` are 0, in the shots in which every measured bit of
+    `when` has its value.
+    """
+
+    name: str
+    qubits: tuple[int, ...]
+    angles: tuple[float | Slot, ...] = ()
+    controls: tuple[int, ...] = ()
+    zeros: tuple[int, ...] = ()
+    bit: int = -1
+    when: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """A circuit from |0…0⟩. Equal circuits are one object within a run: cache by it.
+
+    At the end every qubit is measured, those in `basis` in the basis of X or Y, else in Z.
+    """
+
+    qubits: int
+    bits: int  # measured inside the circuit
+    steps: tuple[Step, ...]
+    parameters: int
+    basis: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def pure(self) -> bool:
+        """Gates only: it has a state vector."""
+        return not self.bits and not any(s.name == "reset" for s in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    template: Template
+    angles: Floats  # [rows, parameters], finite
+    shots: int
+
+    @property
+    def circuits(self) -> int:
+        return len(self.angles)
+
+    @property
+    def executions(self) -> int:
+        return len(self.angles) * self.shots
+
+
+# --- devices ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """0: none that is known."""
+
+    qubits: int = 0
+    shots: int = 0  # of one circuit
+    circuits: int = 0  # in one job
+    executions: int = 0  # in one job
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What can be done inside a circuit."""
+
+    measure: bool = False
+    reset: bool = False
+    conditions: bool = False  # gates under a measured bit
+    exact: bool = False  # `probabilities`
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRates:
+    """Typical ones: of a gate on one qubit, on two, of reading a qubit."""
+
+    one: float = 0.0
+    two: float = 0.0
+    readout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """A circuit as the device will run it. `expected`: the chance that nothing goes wrong, where
+    the device knows more than `ErrorRates`."""
+
+    depth: int
+    one_qubit: int
+    two_qubit: int
+    expected: float | None = None
+
+
+class Ticket(Protocol):
+    """A job that is under way. `id` finds it again from another process; "": nothing does."""
+
+    @property
+    def id(self) -> str: ...
+
+    def result(self) -> list[Bits]:
+        """For each work its bits [rows, shots, qubits + bits]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The ticket of a job that was run on the spot."""
+
+    bits: list[Bits]
+    id: str = ""
+
+    def result(self) -> list[Bits]:
+        return self.bits
+
+
+class Device(Protocol):
+    name: str
+    limits: Limits
+    capabilities: Capabilities
+    errors: ErrorRates | None
+
+    def submit(self, works: Sequence[Work], seed: int) -> Ticket:
+        """One job. The same seed gives the same bits, where the vendor lets it."""
+        ...
+
+    def reopen(self, ticket: str, works: Sequence[Work]) -> Ticket:
+        """A job of an earlier process."""
+        ...
+
+    def probabilities(self, template: Template, angles: Floats) -> Floats:
+        """[rows, 2^qubits], exactly, of a pure template; only with `capabilities.exact`."""
+        ...
+
+    def footprint(self, template: Template) -> Footprint:
+        """After transpiling."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """What it is, for the preflight's page: a version, a noise model."""
+        ...
+
+
+def sample(device: Device, template: Template, angles: Floats, shots: int, seed: int = 0) -> Bits:
+    """One circuit at each row of angles: bits [rows, shots, qubits + bits]."""
+    return device.submit((Work(template, angles, shots),), seed).result()[0]
+
+
+# --- devices by name ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOptions:
+    """What a person can say about a device when it is opened."""
+
+    seed: int = 0
+    noise: str = ""  # a noise model: of a device by name, or a strength such as `0.01`
+    level: int = 2  # of transpiling
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+Opener = Callable[[str, DeviceOptions], Device]
+
+
+def spaced(seed: int, job: int) -> int:
+    """A seed for a job. Aer's shot i has the seed s + i, so neighbouring seeds would give almost
+    the same shots again: these are far apart, whatever the number of shots."""
+    return int(np.random.SeedSequence([seed, job]).generate_state(1, np.uint32)[0] & 0x7FFFFFFF)
