@@ -1,0 +1,294 @@
+"""A layer undone on state and costate, with the gradients of its angles."""
+
+from __future__ import annotations
+
+from qrlang.engine.cpu import functions
+from qrlang.engine.cpu.asm import Fn, V
+from qrlang.engine.cpu.forward import CHUNK_BITS, Forward
+from qrlang.engine.cpu.gather import Gather
+from qrlang.engine.cpu.shape import Shape
+from qrlang.engine.cpu.walsh import (
+    Split,
+    signed_float,
+)
+
+
+class Backward(Forward):
+    def backward(
+        self,
+        shape: Shape,
+        pending: Gather | None,
+        seeds: tuple[int, ...],
+        norm: bool,
+        stay: bool,
+    ) -> str:
+        """Undoes a layer on state and costate: (psi, lam, scratch psi, scratch lam, parameters,
+        g of the pending gather, tables, w, gradient vectors, tables of the seeds).
+
+        `pending`: the map of what came after the layer, still to be undone. `seeds`: parities that
+        were read after it, whose weights go into the costate first. The layer's own map is left
+        to whoever comes next."""
+        key = (shape, pending.key if pending else None, seeds, norm, stay)
+        name, known = self._name("backward", key)
+        if known:
+            return name
+        fn = Fn(
+            self.mod, name,
+            [("psi", "ptr"), ("lam", "ptr"), ("spsi", "ptr"), ("slam", "ptr"), ("prm", "ptr"),
+             ("g", "i64"), ("tab", "ptr"), ("w", "ptr"), ("out", "ptr"), ("seeds", "ptr"),
+             ("own", "ptr")],
+        )  # fmt: skip
+        n, row = shape.n, self.fmt.row
+        plane = self.plane(n)
+        a = fn.args
+        prm, tab, out = a["prm"], a["tab"], a["out"]
+        fn.call(self.phases(shape), "void", prm, tab)
+        split = Split(shape.masks, n, self.fmt.lane_bits)
+        parts = self.back_passes(n)
+        stride = row * self.fmt.lanes
+        terms = len(shape.terms)
+
+        def both(p: V, q: V) -> list[list[V]]:
+            return [[p, q], [fn.at(p, plane), fn.at(q, plane)]]
+
+        homes = both(a["psi"], a["lam"])
+        scratches = both(a["spsi"], a["slam"])
+        ends = scratches if stay else homes
+        zero = fn.const(0.0)
+
+        def enter(source: list[V], h: V | None, k: int, lo: int) -> tuple[list[V], list[V]]:
+            loaded = self._load(fn, pending, source, h, k, lo, a["g"], n)
+            x, y = [v[0] for v in loaded], [v[1] for v in loaded]
+            if seeds:
+                y = self._seeded(fn, seeds, n, a["seeds"], h, lo, x, y)
+            return x, y
+
+        def undo(
+            x: list[V],
+            y: list[V],
+            pairs: list[tuple[int, V, int]],
+            lanes: list[tuple[int, V, int]],
+            sums: dict[int, V],
+        ) -> None:
+            for bit, t, i in pairs:
+                minus = fn.neg(t)
+                for j in range(len(x)):
+                    if j >> bit & 1:
+                        continue
+                    k = j | 1 << bit
+                    p0, p1, l0, l1 = x[j], x[k], y[j], y[k]
+                    s = fn.fma(l1, p0, sums[i])
+                    sums[i] = fn.fma(fn.neg(l0), p1, s)
+                    x[j], x[k] = fn.fma(t, p1, p0), fn.fma(minus, p0, p1)
+                    y[j], y[k] = fn.fma(t, l1, l0), fn.fma(minus, l0, l1)
+            for bit, t, i in lanes:
+                minus = fn.neg(t)
+                for j in range(len(x)):
+                    other = self._lane_swap(fn, x[j], bit)
+                    sums[i] = fn.fma(y[j], other, sums[i])
+                    x[j] = fn.fma(minus, other, x[j])
+                    y[j] = fn.fma(minus, self._lane_swap(fn, y[j], bit), y[j])
+
+        def keep(sums: dict[int, V], lanes: list[int]) -> None:
+            for i, s in sums.items():
+                if i in lanes:
+                    s = fn.neg(signed_float(fn, s, 1 << shape.bits[i]))
+                fn.store(s, out, (terms + i) * stride)
+
+        def further(index: int, chunk: tuple[V, int] | None, start: list[V]) -> list[V]:
+            lo, k = parts[index]
+            pairs = self._tangents(fn, shape, prm, lo, k)
+            entry = index == len(parts) - 1
+            numbers = [i for _, _, i in pairs]
+            with self._summing(fn, n, lo, k, start, chunk) as (h, values, result):
+                sums = dict(zip(numbers, values, strict=True))
+                for source, dest in zip(homes if entry else scratches, scratches, strict=True):
+                    if entry:
+                        x, y = enter(source, h, k, lo)
+                    else:
+                        loaded = self._load(fn, None, source, h, k, lo, a["g"], n)
+                        x, y = [v[0] for v in loaded], [v[1] for v in loaded]
+                    undo(x, y, pairs, [], sums)
+                    for values_, where in zip((x, y), dest, strict=True):
+                        for j, v in enumerate(values_):
+                            fn.store(v, where, self._offset(fn, h, j, lo))
+                result.extend(sums[i] for i in numbers)
+            return result
+
+        lanes = self._lane_tangents(fn, shape, prm)
+
+        def first(chunk: tuple[V, int] | None, start: list[V]) -> list[V]:
+            _, k = parts[0]
+            pairs = self._tangents(fn, shape, prm, 0, k)
+            numbers = [i for _, _, i in pairs + lanes]
+            with self._summing(fn, n, 0, k, start, chunk) as (h, values, result):
+                sums = dict(zip(numbers, values, strict=False))
+                done = []
+                for source in homes if len(parts) == 1 else scratches:
+                    if len(parts) == 1:
+                        x, y = enter(source, h, k, 0)
+                    else:
+                        loaded = self._load(fn, None, source, h, k, 0, a["g"], n)
+                        x, y = [v[0] for v in loaded], [v[1] for v in loaded]
+                    undo(x, y, pairs, lanes, sums)
+                    done.append((x, y))
+                (xr, yr), (xi, yi) = done
+                choice = self._choice(fn, split, h)
+                size = values[-1] if norm else zero
+                for j in range(1 << k):
+                    at = self._offset(fn, h, j, 0)
+                    if terms:
+                        w = fn.fma(yr[j], xi[j], fn.neg(fn.mul(yi[j], xr[j])))
+                        fn.store(w, a["w"], at)
+                    c, s = self._diagonal(fn, split, tab, h, choice, j)
+                    for re, im, where in ((xr, xi, 0), (yr, yi, 1)):
+                        # times the conjugate
+                        r = fn.fma(re[j], c, fn.mul(im[j], s))
+                        i = fn.fma(im[j], c, fn.neg(fn.mul(re[j], s)))
+                        fn.store(r, ends[0][where], at)
+                        fn.store(i, ends[1][where], at)
+                        if norm and where == 0:
+                            size = fn.fma(r, r, fn.fma(i, i, size))
+                result.extend(sums[i] for i in numbers)
+                if norm:
+                    result.append(size)
+            return result
+
+        def rotated(index: int) -> list[int]:
+            lo, k = parts[index]
+            return [i for _, _, i in self._tangents(fn, shape, prm, lo, k)]
+
+        in_first = [i for _, _, i in self._tangents(fn, shape, prm, 0, parts[0][1]) + lanes]
+        many = len(in_first) + norm
+        inner = [p for p in parts if p[0] + p[1] <= CHUNK_BITS]
+        outer = range(len(parts) - 1, max(len(inner), 1) - 1, -1)
+        for index in outer:
+            numbers = rotated(index)
+            result = further(index, None, [zero] * len(numbers))
+            keep(dict(zip(numbers, result, strict=True)), [])
+            self.team.barrier(fn)
+        if len(inner) > 1 and outer:
+            # The lower passes together on a piece that stays in the nearest cache.
+            bits = inner[-1][0] + inner[-1][1]
+            numbers = [i for index in range(len(inner) - 1, 0, -1) for i in rotated(index)]
+            start = [zero] * (len(numbers) + many)
+            shared = self.team.share(fn, 1 << (n - self.fmt.lane_bits - bits))
+            with fn.loop(*shared, 1, start) as loop:
+                # Sums of each piece begin at zero: long sums of small numbers lose digits.
+                piece = []
+                for index in range(len(inner) - 1, 0, -1):
+                    piece += further(index, (loop.i, bits), [zero] * len(rotated(index)))
+                piece += first((loop.i, bits), [zero] * many)
+                loop.next = [fn.add(v, x) for v, x in zip(loop.values, piece, strict=True)]
+            keep(dict(zip(numbers, loop.values, strict=False)), [])
+            result = loop.values[len(numbers) :]
+        else:
+            for index in range(len(inner) - 1, 0, -1) if not outer else ():
+                numbers = rotated(index)
+                result = further(index, None, [zero] * len(numbers))
+                keep(dict(zip(numbers, result, strict=True)), [])
+            result = first(None, [zero] * many)
+        keep(dict(zip(in_first, result, strict=False)), [i for _, _, i in lanes])
+        if norm:
+            fn.store(result[-1], out, (terms + len(shape.bits)) * stride)
+        if terms:
+            # Slices need not be the pieces that this thread has written.
+            self.team.barrier(fn)
+            wanted = [(m, i * stride) for i, m in enumerate(shape.terms)]
+            self._fold(fn, wanted, n, lambda o: fn.load(a["w"], o), a["w"], out)
+        self.team.barrier(fn)
+        fn.done()
+        return name
+
+    def settle(self, n: int, pending: Gather | None, seeds: tuple[int, ...]) -> str:
+        """(psi, lam, scratch psi, scratch lam, g, tables of the seeds): a pending map and seeds by
+        themselves, where no layer takes them along."""
+        name, known = self._name("settle", (n, pending.key if pending else None, seeds))
+        if known:
+            return name
+        fn = Fn(
+            self.mod, name,
+            [("psi", "ptr"), ("lam", "ptr"), ("spsi", "ptr"), ("slam", "ptr"), ("g", "i64"),
+             ("seeds", "ptr"), ("own", "ptr")],
+        )  # fmt: skip
+        a = fn.args
+        plane = self.plane(n)
+        k = min(2, n - self.fmt.lane_bits)
+        moves = pending is not None and not pending.plain
+        out = (a["spsi"], a["slam"]) if moves else (a["psi"], a["lam"])
+        with self._groups(fn, n, 0, k, None) as h:
+            for p in (0, plane):
+                source = [fn.at(a["psi"], p), fn.at(a["lam"], p)]
+                loaded = self._load(fn, pending, source, h, k, 0, a["g"], n)
+                x, y = [v[0] for v in loaded], [v[1] for v in loaded]
+                if seeds:
+                    y = self._seeded(fn, seeds, n, a["seeds"], h, 0, x, y)
+                for values, where in zip((x, y), out, strict=True):
+                    for j, v in enumerate(values):
+                        fn.store(v, fn.at(where, p), self._offset(fn, h, j, 0))
+        self.team.barrier(fn)
+        if moves:
+            first, last = self.team.share(fn, 2 * plane // self.fmt.row)
+            for to, source_ in ((a["psi"], a["spsi"]), (a["lam"], a["slam"])):
+                with fn.loop(first, last) as loop:
+                    at = fn.imul(loop.i, self.fmt.row)
+                    fn.store(fn.load(source_, at), to, at)
+            self.team.barrier(fn)
+        fn.done()
+        return name
+
+    def lane_sums(self) -> str:
+        """(vectors, one for each sequence) -> the sum of each, as one vector."""
+        name, known = self._name("lane_sums", ())
+        if known:
+            return name
+        fn = Fn(self.mod, name, [("x", "ptr")])
+        n = self.fmt.lanes
+        rows = [fn.load(fn.args["x"], i * self.fmt.row) for i in range(n)]
+        # Each round adds neighbours within a vector and puts two vectors' sums into one.
+        while len(rows) > 1:
+            half = n // 2
+            pairs = []
+            for a, b in zip(rows[0::2], rows[1::2], strict=True):
+                even = [2 * i for i in range(half)] + [n + 2 * i for i in range(half)]
+                odd = [x + 1 for x in even]
+                pairs.append(fn.add(fn.shuffle(a, b, even), fn.shuffle(a, b, odd)))
+            rows = pairs
+        fn.done(rows[0])
+        return name
+
+    def finish(self, shape: Shape) -> str:
+        """(vectors, parameters, angle adjoints, active): adds the layer's gradients."""
+        name, known = self._name("finish", shape)
+        if known:
+            return name
+        args = [("x", "ptr"), ("prm", "ptr"), ("out", "ptr"), ("active", "ptr")]
+        fn = Fn(self.mod, name, args)
+        row = self.fmt.row
+        stride = row * self.fmt.lanes
+        prm, out = fn.args["prm"], fn.args["out"]
+        active = fn.compare("ne", fn.load(fn.args["active"], 0, fn.vi), fn.iconst(0))
+        top = -(1 << (self.fmt.size * 8 - 1))
+        zero = fn.const(0.0)
+        terms, count = len(shape.terms), len(shape.bits)
+
+        def put(i: V, position: int, value: V) -> None:
+            where = fn.iadd(fn.imul(i, row), position * row)
+            kept = fn.select(active, value, zero)
+            fn.store(fn.add(fn.load(out, where), kept), out, where)
+
+        if terms:
+            every = fn.load(prm, shape.row_all * row)
+            with fn.loop(0, terms) as loop:
+                v = fn.call(self.lane_sums(), fn.vf, fn.at(fn.args["x"], fn.imul(loop.i, stride)))
+                sign = fn.load(prm, fn.iadd(fn.imul(loop.i, row), shape.row_sign * row), fn.vi)
+                v = functions.flip_sign(fn, fn.mul(v, every), fn.bit("and", sign, fn.iconst(top)))
+                put(loop.i, 0, v)
+        if count:
+            with fn.loop(0, count) as loop:
+                x = fn.at(fn.args["x"], fn.iadd(fn.imul(loop.i, stride), terms * stride))
+                v = fn.call(self.lane_sums(), fn.vf, x)
+                where = fn.iadd(fn.imul(loop.i, row), shape.row_before * row)
+                put(loop.i, terms, fn.mul(v, fn.load(prm, where)))
+        fn.done()
+        return name
