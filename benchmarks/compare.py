@@ -26,8 +26,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from picture import picture
-from work import CASES
+from picture import picture  # noqa: E402
+from work import CASES  # noqa: E402
 
 # Route -> what it is, the library it needs.
 ROUTES = {
@@ -107,7 +107,7 @@ def floor() -> float:
 
 
 def _run(arguments: list[str], limit: float = 600) -> str:
-    one = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "QRLANG_THREADS")}
+    one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "QRLANG_THREADS"), "1")
     one["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     done = subprocess.run(
         [sys.executable, *arguments], env={**os.environ, **one}, cwd=HERE,

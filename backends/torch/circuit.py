@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -215,6 +216,7 @@ class _AngleTable:
         self.factor = np.array([a.terms[0].coefficient for a in fused.angles if a.terms])
         self.scaled = bool((self.factor != 1).any())
         self.moved = bool(self.constant.any())
+        self._found: dict[tuple[int, ...], Any] = {}
         self._constants = Constants()
 
     def __call__(self, given: Mapping[str, Tensor], like: Tensor) -> Tensor:
@@ -225,17 +227,17 @@ class _AngleTable:
         if any(v.dtype != like.dtype for v in vectors):
             vectors = [v.to(like.dtype) for v in vectors]
         sizes = [v.shape[-1] for v in vectors]
-        start = dict(zip(self.names, np.cumsum([0, *sizes]), strict=False))
+        start = dict(zip(self.names, accumulate(sizes, initial=0), strict=False))
         if len(vectors) > 1:
             lead = torch.broadcast_shapes(*(v.shape[:-1] for v in vectors))
             vectors = [v.expand(*lead, v.shape[-1]) for v in vectors]
         everything = torch.cat(vectors, -1) if len(vectors) > 1 else vectors[0]
         key = tuple(sizes)
         if self.simple:
-            where = [start[a.terms[0].value.name] + a.terms[0].index for a in self.angles]
+            where = self._where(key, start)
             out = everything
-            if where != list(range(sum(sizes))):
-                index = self._constants.get(("index", key), np.array(where), like, torch.int64)
+            if where is not None:
+                index = self._constants.get(("index", key), where, like, torch.int64)
                 out = everything.index_select(-1, index)
             if self.scaled:
                 out = out * self._constants.get("factor", self.factor, like)
@@ -245,6 +247,14 @@ class _AngleTable:
             for term in angle.terms:
                 weights[start[term.value.name] + term.index, j] += term.coefficient
         return everything @ self._constants.get(("weights", key), weights, like) + constant
+
+    def _where(self, sizes: tuple[int, ...], start: Mapping[str, int]) -> Any:
+        """The element for each angle; None if they are all elements in order."""
+        if sizes not in self._found:
+            where = [start[a.terms[0].value.name] + a.terms[0].index for a in self.angles]
+            plain = where == list(range(sum(sizes)))
+            self._found[sizes] = None if plain else np.array(where)
+        return self._found[sizes]
 
 
 class _Singles:

@@ -81,6 +81,7 @@ class Observables:
             flips: np.stack(phases, 1) @ self.coefficients[places]
             for flips, (places, phases) in self.groups.items()
         }
+        self.squares = np.repeat(self.weighted[0].real, 2, 0) if 0 in self.weighted else None
         self._constants = Constants()
 
     def __len__(self) -> int:
@@ -90,7 +91,12 @@ class Observables:
         """Expectation values [..., len(observables)]."""
         total: Tensor | None = None
         for flips, weighted in self.weighted.items():
-            if flips == 0:
+            if flips == 0 and not density:
+                # |ψ|² as the squares of both parts, each with the weights of its amplitude.
+                parts = torch.view_as_real(state).flatten(-2)
+                table = self._constants.get((flips, "2r"), self.squares, parts)
+                part = parts.square() @ table
+            elif flips == 0:
                 p = diagonal(state, density)
                 part = p @ self._constants.get((flips, "r"), weighted.real, p)
             else:

@@ -8,6 +8,9 @@ from torch import Tensor
 
 def cat(*parts: Tensor) -> Tensor:
     """One vector of several, [..., k] each; parts without a batch go with all of it."""
+    lead = parts[0].shape[:-1]
+    if all(p.shape[:-1] == lead and p.dtype == parts[0].dtype for p in parts):
+        return torch.cat(parts, -1)
     lead = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
     dtype = next((p.dtype for p in parts if p.is_floating_point()), parts[0].dtype)
     return torch.cat([p.to(dtype).expand(*lead, p.shape[-1]) for p in parts], -1)

@@ -178,7 +178,11 @@ class ReversibleQubits(Qubits):
 
     def apply(self, circuit: Circuit, **vectors: Tensor) -> None:
         angles = self.angles(circuit, vectors)
-        self._move(_Gates(circuit, angles.detach()), angles)
+        try:
+            self._move(_Gates(circuit, angles.detach()), angles)
+        except ValueError as error:  # the engine's, of angles
+            self.run.watch(self.name, vectors, always=True)
+            raise FloatingPointError(f"{error}{self.run.where()}") from None
 
     def _times(self, u: Tensor, qubits: tuple[int, ...]) -> Tensor:
         self._move(_Matrix(self.n, u.detach(), qubits), u)

@@ -195,9 +195,9 @@ class Run:
     def where(self) -> str:
         return f" ({self.step})" if self.step else ""
 
-    def watch(self, name: str, vectors: Mapping[str, Tensor]) -> None:
+    def watch(self, name: str, vectors: Mapping[str, Tensor], always: bool = False) -> None:
         """While an error is being located: NaN and infinity, where they first come up."""
-        if not self._locate:
+        if not (self._locate or always):
             return
         for vector, value in vectors.items():
             finite = (
@@ -262,7 +262,8 @@ class Steps:
     def _set_time(self, t: int) -> Tensor | None:
         """Which sequences are still going (None: all)."""
         if self.lengths is None:
-            self.flag = self.run.like.new_full((self.run.batch,), float(t >= self.time))
+            if t == self.time:
+                self.flag = torch.ones_like(self.flag)
             return None
         self.flag = (t >= self.lengths).to(self.run.like.dtype)
         return t < self.lengths + self.extra
