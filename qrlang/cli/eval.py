@@ -18,7 +18,8 @@ from qrlang.cli import common, report
               help="Sequences at a time.")  # fmt: skip
 @click.option("--beam", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Translations: how many beginnings are kept.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(0, 4096), default=0, help="Of the CPU; 0: torch's.")
+@click.option("--threads", type=click.IntRange(0, 4096), default=0,
+              help="Of the CPU; 0: all cores.")  # fmt: skip
 @click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
               help="How it is computed; without it, as in training.")  # fmt: skip
 @common.output

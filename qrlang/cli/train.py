@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qrlang.cli import common, report
-from qrlang.cli.exits import INTERRUPTED, Wrong
+from qrlang.cli.exits import INTERRUPTED
 from qrlang.driver import Setting
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def _every_setting(command: Any) -> Any:
 @click.option("--resume", metavar="RUN", help="Go on with a run, to the same numbers.")
 @click.option("--out", metavar="DIR", help="The run's folder.  [default: runs/MODEL-1, -2, …]")
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
-@click.option("--threads", type=click.IntRange(0, 4096), default=0, help="Of the CPU; 0: torch's.")
+@click.option(
+    "--threads", type=click.IntRange(0, 4096), default=0, help="Of the CPU; 0: all cores."
+)
 @click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
               help="How it is computed; without it, the fastest that fits.")  # fmt: skip
 @click.option("--lr", type=float, help="The optimiser's learning rate.")
@@ -168,14 +170,15 @@ def _page(trainer: Trainer, again: bool) -> str:
     sizes = ", ".join(f"{n} {split}" for split, n in trainer.feed.sizes.items() if n)
     verb = "going on with" if again else "training"
     warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
+    at = ", ".join(f"{k}={v}" for k, v in model.program.settings)
     lines = [
-        f"{verb} {model.program.name} ({', '.join(f'{k}={v}' for k, v in model.program.settings)}): "
-        f"{count} parameters, core {s.core}, seed {s.seed}, in {run.folder}",
+        f"{verb} {model.program.name} ({at}): {count} parameters, core {s.core}, seed {s.seed}",
+        f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
         f"  loss       {_call(s.loss)}; best by {s.metric}",
         f"  optimizer  {_call(s.optimizer)}",
         f"  schedule   {_call(s.schedule)}{warm}; gradients clipped at {s.clip:g}",
-        f"  updates    {trainer.steps} of {s.batch * s.accumulate} sequences, {trainer.epochs} epochs",
+        f"  updates    {trainer.steps} of {s.batch * s.accumulate}, {trainer.epochs} epochs",
         f"  runs on    {_where(trainer)}",
     ]
     if trainer.progress.step:
@@ -189,13 +192,11 @@ def _call(choice: tuple[str, dict[str, Any]]) -> str:
 
 
 def _where(trainer: Trainer) -> str:
-    import torch
-
     model = trainer.objective.model
     road = model.chosen_road() if hasattr(model, "chosen_road") else ""
     many = f", {trainer.world.size} processes" if trainer.world.size > 1 else ""
     return (f"{trainer.objective.device}, {trainer.settings.precision} precision, {road} road, "
-            f"{torch.get_num_threads()} threads{many}")  # fmt: skip
+            f"{trainer.settings.threads} threads{many}")  # fmt: skip
 
 
 def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:

@@ -131,9 +131,9 @@ def _differences(e: Entry, others: list[Entry]) -> set[str]:
     for o in others:
         mine = {**e.settings.to_data(), **e.about["parameters"]}
         theirs = {**o.settings.to_data(), **o.about["parameters"]}
-        for k in mine:
-            if k not in ("seed", "threads", "road") and mine[k] != theirs.get(k):
-                found.add(f", {k}={_brief(mine[k])}")
+        for k, value in mine.items():
+            if k not in ("seed", "threads", "road") and value != theirs.get(k):
+                found.add(f", {k}={_brief(value)}")
     return found
 
 
@@ -154,8 +154,8 @@ def cells(found: list[Row]) -> list[list[str]]:
         value = number(row.metric, row.mean)
         if row.deviation is not None:
             value += f" ± {number(row.metric, row.deviation)}"
-        out.append([row.name, value, str(len(row.runs)), str(d["parameters"]),
-                    str(d["readouts_a_step"]), f"{d['seconds_an_epoch']:.3g}", str(d["epochs"])])  # fmt: skip
+        sizes = [str(len(row.runs)), str(d["parameters"]), str(d["readouts_a_step"])]
+        out.append([row.name, value, *sizes, f"{d['seconds_an_epoch']:.3g}", str(d["epochs"])])
     return out
 
 

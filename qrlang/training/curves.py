@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from qrlang.training.files import write_atomically
@@ -56,7 +57,7 @@ def save(stem: Any, chart: Chart) -> list[Any]:
 def per_step(lines: list[dict[str, Any]]) -> float:
     """Steps in an epoch, as the log tells: its lines know both."""
     ends = [(x["step"], x["epoch"]) for x in lines]
-    full = [(s, e) for (s, e), (_, after) in zip(ends, ends[1:], strict=False) if after > e]
+    full = [(s, e) for (s, e), (_, after) in pairwise(ends) if after > e]
     step, epoch = (float(x) for x in (full[-1] if full else ends[-1]))
     return step / max(epoch, 1.0)
 

@@ -17,9 +17,9 @@ def run(trainer: Trainer) -> dict[str, Any]:
     settings = trainer.settings
     try:
         if settings.optimizer[0] == "ridge":
-            from qrlang.training.optim import ridge
+            from qrlang.training.optim.ridge import solve
 
-            ridge.solve(trainer)
+            solve(trainer)
         else:
             trainer.train()
     finally:

@@ -44,7 +44,7 @@ class Settings:
     freeze: tuple[str, ...] = ()
     checkpoint: str = "30 s"  # between checkpoints: seconds or steps
     log: str = "50 steps"  # between lines of metrics
-    threads: int = 0  # 0: torch decides
+    threads: int = 0  # 0: as many as there are cores
     road: str = ""  # "": the fastest that fits
 
     def to_data(self) -> dict[str, Any]:

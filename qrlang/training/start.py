@@ -59,7 +59,7 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     program = made.checked.models[model].program
     target = program.targets[-1].type if program.targets else None
     settings = settle(block.settings, target, asked.lr)
-    settings = replace(settings, threads=asked.threads, road=asked.road)
+    settings = replace(settings, threads=asked.threads or cores(), road=asked.road)
     refuse(settings, program)
     base = Path(asked.path).parent
     feed = open_feed(settings, program, asked.data_dir, base)
@@ -130,17 +130,26 @@ def make_objective(
     from qrlang.training.objective import Objective
 
     sys.path[:0] = [p for p in imports if p not in sys.path]
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    threads = settings.threads or cores()
+    os.environ["QRLANG_THREADS"] = str(threads)  # of the native kernel
     torch.manual_seed(settings.seed)
     dtype = torch.float64 if settings.precision == "double" else torch.float32
     model = make(program, road=settings.road or None, dtype=dtype, device=device(settings))
     model.shots = settings.shots
+    # The kernel has threads of its own; torch's would wait for work beside them, and take time.
+    torch.set_num_threads(1 if model.chosen_road() == "native" else threads)
     freeze(model, settings.freeze)
     objective = Objective(model, program, settings.loss, world)
     if not objective.parameters:
         raise TrainingError("there is nothing to train: every weight is frozen")
     return objective
+
+
+def cores() -> int:
+    """Of the CPU, that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def device(settings: Settings) -> str:

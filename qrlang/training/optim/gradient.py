@@ -25,7 +25,7 @@ class Gradient:
         norm = norm_of(self.parameters)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             return Update(loss, norm, skipped=True)
-        _clip(self.parameters, norm, self.clip)
+        clipped(self.parameters, norm, self.clip)
         self.inner.step()
         return Update(loss, norm)
 
@@ -68,7 +68,7 @@ def norm_of(parameters: list[Any]) -> float:
     return math.sqrt(float(total)) if math.isfinite(float(total)) else math.nan
 
 
-def _clip(parameters: list[Any], norm: float, most: float) -> None:
+def clipped(parameters: list[Any], norm: float, most: float) -> None:
     if most and norm > most:
         for p in parameters:
             if p.grad is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from qrlang.training.optim.adam import Adam
 from qrlang.training.optim.base import Optimizer
 from qrlang.training.optim.gradient import Gradient, Lbfgs
 from qrlang.training.optim.nelder_mead import NelderMead
@@ -28,9 +29,7 @@ def make(settings: Settings, parameters: list[Any]) -> Optimizer:
             )  # fmt: skip
             return Lbfgs(inner, parameters, 0.0)
         case "adam" | "adamw":
-            betas = (options.pop("beta1"), options.pop("beta2"))
-            cls = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-            return Gradient(cls(parameters, betas=betas, **options), parameters, settings.clip)
+            return Adam(parameters, settings.clip, decoupled=name == "adamw", **options)
         case "sgd":
             inner = torch.optim.SGD(parameters, **options)
             return Gradient(inner, parameters, settings.clip)
