@@ -149,14 +149,12 @@ class SegmentPrinter:
                 fn.store(fn.const(0.0), plane)
             for i in range(1 << n):
                 for k, p in enumerate((state, plane)):
-                    near, far = (p, i * size), (there, (2 * i + k) * size)
-                    a, z = (near, far) if out else (far, near)
-                    x = fn.load(*a, fn.f)
+                    at, pair_at = i * size, (2 * i + k) * size
                     if unit is not None:
-                        x = fn.mul(
-                            x, fn.new(fn.f, f"extractelement {unit.type} {unit.name}, i32 0")
-                        )
-                    fn.store(x, *z)
+                        one = fn.new(fn.f, f"extractelement {unit.type} {unit.name}, i32 0")
+                        fn.store(fn.mul(fn.load(p, at, fn.f), one), there, pair_at)
+                    else:
+                        fn.store(fn.load(there, pair_at, fn.f), p, at)
             return
         pair, row = 2 * self.fmt.row, self.fmt.row
         with fn.loop(0, 1 << (n - self.fmt.lane_bits)) as loop:
@@ -228,8 +226,8 @@ class SegmentPrinter:
     def _gradients(self, starts: list[int]) -> None:
         fn, row, size, count = self.fn, self.fmt.row, self.fmt.size, self.plan.count
         zero, back = fn.const(0.0), self.at("back")
-        with fn.loop(0, count) as k:
-            fn.store(zero, back, fn.imul(k.i, row))
+        with fn.loop(0, count * row, row) as each:
+            fn.store(zero, back, each.i)
         for i, (shape, rows) in enumerate(zip(self.shapes, self.plan.rows, strict=True)):
             adjoint = self.at(f"adjoint{i}")
             for j in range(len(rows)):
