@@ -16,16 +16,17 @@ HERE := $(shell printf '%s' '$(CURDIR)' | cksum | cut -d ' ' -f 1)
 DEPS := pyproject.toml setup.py constraints.txt
 # --no-build-isolation: the pinned setuptools in .venv builds, so nothing is fetched twice.
 INSTALL := $(PIP) install --quiet --no-build-isolation -c constraints.txt
-EXAMPLE := examples/qrnn/rows.qrl
+EXAMPLE := examples/digits/digits.qrl
 
 .PHONY: demo test lint types clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.core-$(HERE)
-	$(BIN)/qrlc compile $(EXAMPLE) --emit opt
+# A model from its text to its curve: what it is made of, its circuit, and a training run.
+demo: $(VENV)/.train-$(HERE)
 	$(BIN)/qrlc inspect $(EXAMPLE)
-	$(BIN)/qrlc draw $(EXAMPLE)
+	$(BIN)/qrlc draw $(EXAMPLE) --set layers=1
+	$(BIN)/qrlc train $(EXAMPLE)
 
 test: $(VENV)/.test$(TORCH)-$(HERE)
 	$(BIN)/pytest -n auto $(TESTFLAGS)
@@ -56,6 +57,11 @@ $(VENV)/.venv-$(HERE):
 $(VENV)/.core-$(HERE): $(VENV)/.venv-$(HERE) $(DEPS)
 	@$(INSTALL) setuptools
 	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.train-$(HERE): $(VENV)/.core-$(HERE)
+	$(PIP) install --quiet $$(grep '^torch==' constraints.txt)
+	$(INSTALL) -e '.[torch]'
 	@touch $@
 
 $(VENV)/.test0-$(HERE): $(VENV)/.core-$(HERE)

@@ -14,6 +14,7 @@ import pytest
 
 from qrlang.check import check_file
 from qrlang.check.library import Library
+from qrlang.format import format_text
 from qrlang.source import Source
 from qrlang.syntax.parser import parse
 
@@ -39,6 +40,12 @@ def test_block_compiles(where: str, text: str, want: str) -> None:
     _, checked = check_file(tree, Library())
     errors = [d.code for d in (*syntax, *checked) if d.severity == "error"]
     assert errors == ([want] if want else []), [d.message for d in (*syntax, *checked)]
+
+
+@pytest.mark.parametrize(("where", "text", "want"), blocks())
+def test_block_is_formatted(where: str, text: str, want: str) -> None:
+    laid_out, _ = format_text(Source(where, text))
+    assert laid_out == text
 
 
 def test_pages_have_blocks() -> None:
