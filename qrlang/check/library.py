@@ -175,7 +175,7 @@ class Library:
         ]:
             path = candidate.with_name(candidate.name + ".qrl")
             tried.append(path)
-            if not path.is_file():
+            if not _is_file(path):
                 continue
             loaded = self._load(path, root, kind)
             if isinstance(loaded, Problem):
@@ -266,6 +266,14 @@ def problem_at(use: ast.Use, name: ast.UseName, problem: Problem) -> Diagnostic:
     help = did_you_mean(written, problem.candidates) or problem.help
     span = use.span if problem.code == "E0204" and len(use.names) == 1 else name.span
     return Diagnostic(problem.code, problem.message, span, "", help, problem.notes)
+
+
+def _is_file(path: Path) -> bool:
+    """No file either if it could not have such a name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _real(path: Path) -> Path | None:

@@ -13,6 +13,7 @@ from qrlang.syntax.recovery import Recovery
 from qrlang.syntax.table import table
 
 MAX_BYTES = 8 * 2**20
+MAX_TOKENS = 500_000
 MAX_DEPTH = 150  # later phases walk the tree by recursion
 MAX_ERRORS = 50
 
@@ -28,7 +29,16 @@ def parse(source: Source) -> tuple[ast.File, tuple[Diagnostic, ...]]:
             help="split it, and put numbers into a data file",
         )
         return ast.File(source, ()), (limit,)
-    return _Parser(source).run()
+    parser = _Parser(source)
+    if len(parser.tokens.kinds) > MAX_TOKENS:
+        limit = Diagnostic(
+            "E0117",
+            f"this file has more than {MAX_TOKENS:,} words and signs",
+            parser.tokens.span(MAX_TOKENS),
+            help="split it, and put numbers into a data file",
+        )
+        return ast.File(source, ()), (limit,)
+    return parser.run()
 
 
 class _Parser:
