@@ -243,7 +243,7 @@ class Body:
         from qrlang.ir.walk import _uses_in
 
         out: dict[int, tuple[str, str]] = {}
-        names = Names(("q", "pi"))
+        names = Names(("q", "pi", "self", "circuit"))
         for value in _uses_in(thing):
             if value.id not in out:
                 text = self.of(value)

@@ -16,11 +16,19 @@ def fit(text: str, indent: int) -> list[str]:
     start, end = span
     items = split(text[start + 1 : end])
     lines = [pad + text[: start + 1]]
+    called = start > 0 and (text[start - 1].isalnum() or text[start - 1] in "_)]")
+    grouping = text[start] == "(" and not called  # a comma would make a tuple of it
     for item in items:
-        comma = "," if not item.startswith("*") or len(items) > 1 else ""
-        inner = fit(item + (comma or ","), indent + 4)
-        lines += inner
+        lines += fit(item if grouping and len(items) == 1 else f"{item},", indent + 4)
     return [*lines, pad + text[end:]]
+
+
+def fit_definition(name: str, arguments: list[str], result: str) -> list[str]:
+    """The head of a method."""
+    line = f"    def {name}({', '.join(arguments)}) -> {result}:"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"    def {name}(", *(f"        {a}," for a in arguments), f"    ) -> {result}:"]
 
 
 def groups(text: str) -> int:

@@ -6,7 +6,7 @@ from qrlang.backends.torch.emit.body import Body
 from qrlang.backends.torch.emit.constants import Constants
 from qrlang.backends.torch.emit.fingerprint import fingerprint
 from qrlang.backends.torch.emit.layers import Layer, Layers, find, start
-from qrlang.backends.torch.emit.layout import fit
+from qrlang.backends.torch.emit.layout import fit, fit_definition
 from qrlang.backends.torch.emit.names import Names, attribute, camel
 from qrlang.ir.printer import print_program
 from qrlang.ir.program import Extern, Program, Value, Weight
@@ -23,9 +23,10 @@ def emit_program(program: Program) -> str:
     layers = find(program, names)
     constants = Constants(names)
     body = Body(program, layers, constants)
-    forward = _forward(program, body)
+    arguments = {v.id: names.free(_argument(v)) for v in _inputs(program)}
+    forward = _forward(program, body, arguments)
     classes = [_layer_class(layer) for layer in layers.layers.values() if layer.cls]
-    core = _model_class(program, model, layers, forward)
+    core = _model_class(program, model, layers, forward, arguments)
     blocks = [*constants.blocks, *classes, core]
     text = "\n".join(line for block in blocks for line in block)
     parts = [
@@ -113,12 +114,14 @@ def _layer_class(layer: Layer) -> list[str]:
     return lines
 
 
-def _model_class(program: Program, model: str, layers: Layers, forward: list[str]) -> list[str]:
+def _model_class(
+    program: Program, model: str, layers: Layers, forward: list[str], arguments: dict[int, str]
+) -> list[str]:
     lines = [f"class {model}(qr.Model):"]
     inputs = _inputs(program)
     if inputs:
         lines.append("    inputs: ClassVar[dict[str, str]] = {")
-        lines += [f'        "{_argument(v)}": "{v.type}",' for v in inputs]
+        lines += [f'        "{arguments[v.id]}": "{v.type}",' for v in inputs]
         lines += ["    }", ""]
     lines += [
         "    def __init__(self, road: str | int | None = None) -> None:",
@@ -162,20 +165,22 @@ def _inputs(program: Program) -> list[Value]:
 
 
 def _argument(value: Value) -> str:
-    return attribute(value.name or f"input{value.id}")
+    name = attribute(value.name or f"input{value.id}")
+    return f"{name}_" if name in _TAKEN else name
 
 
-def _forward(program: Program, body: Body) -> list[str]:
+def _forward(program: Program, body: Body, named: dict[int, str]) -> list[str]:
     inputs = _inputs(program)
-    arguments = [body.names.free(_argument(v)) for v in inputs]
+    arguments = [named[v.id] for v in inputs]
     for value, name in zip(inputs, arguments, strict=True):
         body.texts[value.id] = name
     many = len(program.outputs) > 1
     result = "dict[str, Tensor]" if many else "Tensor"
     signature = ["self", *(f"{a}: Tensor" for a in arguments), "lengths: qr.Lengths = None"]
-    head = fit(f"def forward({', '.join(signature)}) -> {result}:", 4)
-    given = "".join(f", {_argument(v)}={a}" for v, a in zip(inputs, arguments, strict=True))
-    body.say(f"if (done := self.native(lengths{given})) is not None:")
+    head = fit_definition("forward", signature, result)
+    given = "".join(f", {a}={a}" for a in arguments)
+    body.say(f"done = self.native(lengths{given})")
+    body.say("if done is not None:")
     body.lines.append("            return done  # road 1: all of this in one native kernel")
     left = ", ".join(["run", *arguments])
     body.say(
