@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qrlang.engine.cpu import functions
 from qrlang.engine.cpu.asm import Fn, V
-from qrlang.engine.cpu.forward import CHUNK_BITS, Forward
+from qrlang.engine.cpu.forward import Forward
 from qrlang.engine.cpu.gather import Gather
 from qrlang.engine.cpu.shape import Shape
 from qrlang.engine.cpu.walsh import (
@@ -154,41 +154,45 @@ class Backward(Forward):
                     result.append(size)
             return result
 
+        w = self.fmt.lane_bits
+
         def rotated(index: int) -> list[int]:
             lo, k = parts[index]
-            return [i for _, _, i in self._tangents(fn, shape, prm, lo, k)]
+            return [i for i, b in enumerate(shape.bits) if lo <= b - w < lo + k]
 
-        in_first = [i for _, _, i in self._tangents(fn, shape, prm, 0, parts[0][1]) + lanes]
-        many = len(in_first) + norm
-        inner = [p for p in parts if p[0] + p[1] <= CHUNK_BITS]
-        outer = range(len(parts) - 1, max(len(inner), 1) - 1, -1)
-        for index in outer:
-            numbers = rotated(index)
-            result = further(index, None, [zero] * len(numbers))
-            keep(dict(zip(numbers, result, strict=True)), [])
-            self.team.barrier(fn)
-        if len(inner) > 1 and outer:
-            # The lower passes together on a piece that stays in the nearest cache.
-            bits = inner[-1][0] + inner[-1][1]
-            numbers = [i for index in range(len(inner) - 1, 0, -1) for i in rotated(index)]
-            start = [zero] * (len(numbers) + many)
-            shared = self.team.share(fn, 1 << (n - self.fmt.lane_bits - bits))
-            with fn.loop(*shared, 1, start) as loop:
+        in_lanes = [i for _, _, i in lanes]
+        in_first = rotated(0) + in_lanes
+        levels = self.levels(parts, 4)
+
+        def numbers(level: int) -> list[int]:
+            """Of the rotations, in the order in which `descend` gives their sums."""
+            own = [i for index in reversed(levels[level]) if index for i in rotated(index)]
+            return own + (numbers(level - 1) if level else in_first)
+
+        def descend(level: int, chunk: tuple[V, int] | None) -> list[V]:
+            """The passes of a level and of those below it, on a piece of the state."""
+            sums = []
+            for index in reversed(levels[level]):
+                if index:
+                    sums += further(index, chunk, [zero] * len(rotated(index)))
+                    if chunk is None:
+                        self.team.barrier(fn)
+            if not level:
+                return sums + first(chunk, [zero] * (len(in_first) + norm))
+            bits = sum(parts[levels[level - 1][-1]])
+            start = [zero] * (len(numbers(level - 1)) + norm)
+            if not start:
+                with self._pieces(fn, n, bits, chunk) as piece:
+                    descend(level - 1, piece)
+                return sums
+            with self._pieces(fn, n, bits, chunk, start) as (piece, loop):
                 # Sums of each piece begin at zero: long sums of small numbers lose digits.
-                piece = []
-                for index in range(len(inner) - 1, 0, -1):
-                    piece += further(index, (loop.i, bits), [zero] * len(rotated(index)))
-                piece += first((loop.i, bits), [zero] * many)
-                loop.next = [fn.add(v, x) for v, x in zip(loop.values, piece, strict=True)]
-            keep(dict(zip(numbers, loop.values, strict=False)), [])
-            result = loop.values[len(numbers) :]
-        else:
-            for index in range(len(inner) - 1, 0, -1) if not outer else ():
-                numbers = rotated(index)
-                result = further(index, None, [zero] * len(numbers))
-                keep(dict(zip(numbers, result, strict=True)), [])
-            result = first(None, [zero] * many)
-        keep(dict(zip(in_first, result, strict=False)), [i for _, _, i in lanes])
+                part = descend(level - 1, piece)
+                loop.next = [fn.add(v, x) for v, x in zip(loop.values, part, strict=True)]
+            return sums + list(loop.values)
+
+        result = descend(len(levels) - 1, None)
+        keep(dict(zip(numbers(len(levels) - 1), result, strict=False)), in_lanes)
         if norm:
             fn.store(result[-1], out, (terms + len(shape.bits)) * stride)
         if terms:

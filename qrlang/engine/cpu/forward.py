@@ -14,8 +14,6 @@ from qrlang.engine.cpu.walsh import (
     fold,
 )
 
-CHUNK_BITS = 7  # of the high index: a piece of a state that stays in the nearest cache
-
 
 class Forward(Passes):
     def forward(self, shape: Shape, stay: bool) -> str:
@@ -71,20 +69,23 @@ class Forward(Passes):
                     for j, v in enumerate(x):
                         fn.store(v, dst, self._offset(fn, h, j, lo))
 
-        inner = [p for p in parts if p[0] + p[1] <= CHUNK_BITS]
-        if len(inner) < len(parts) and len(inner) > 1:
-            bits = inner[-1][0] + inner[-1][1]
-            with fn.loop(*self.team.share(fn, 1 << (n - self.fmt.lane_bits - bits))) as loop:
-                first((loop.i, bits))
-                for index in range(1, len(inner)):
-                    further(index, (loop.i, bits))
-            rest = range(len(inner), len(parts))
-        else:
-            first(None)
-            rest = range(1, len(parts))
-        for index in rest:
-            self.team.barrier(fn)
-            further(index, None)
+        levels = self.levels(parts, 2)
+
+        def descend(level: int, chunk: tuple[V, int] | None) -> None:
+            """The passes of a level and of those below it, on a piece of the state."""
+            mine = levels[level]
+            if level:
+                with self._pieces(fn, n, sum(parts[levels[level - 1][-1]]), chunk) as piece:
+                    descend(level - 1, piece)
+            else:
+                first(chunk)
+                mine = mine[1:]
+            for index in mine:
+                if chunk is None:
+                    self.team.barrier(fn)
+                further(index, chunk)
+
+        descend(len(levels) - 1, None)
         self.team.barrier(fn)
         fn.done()
         return name

@@ -8,6 +8,25 @@ from qrlang.engine.cpu.shape import Shape, Tables
 from qrlang.engine.cpu.team import Team
 from qrlang.engine.gf2 import Affine
 
+Pass = tuple[int, int]  # the lowest bit of the high index, and how many bits
+NEAR, FAR = 16 << 10, 512 << 10  # bytes of a state that stay in the first and the second cache
+
+
+def _parted(high: int, first: int, more: int, piece: int) -> list[Pass]:
+    """Bits of the high index in passes: `first` bits, then at most `more`, with a boundary where a
+    piece of the state ends that fits the second cache."""
+    if high <= first:
+        return [(0, high)]
+    parts, at = [(0, first)], first
+    for end in (min(high, piece), high):
+        rest = end - at
+        count = -(-rest // more)
+        for k in range(count):
+            size = rest // count + (k < rest % count)
+            parts.append((at, size))
+            at += size
+    return parts
+
 
 class Geometry:
     """Also knows the functions written so far, each shape once."""
@@ -27,34 +46,35 @@ class Geometry:
         """Bytes of a plane; not a power of two, so that planes do not share cache sets."""
         return (self.fmt.size << n) + 3 * 64
 
-    def passes(self, n: int) -> list[tuple[int, int]]:
-        """(lowest bit, how many) of the high index bits of each pass."""
-        high = n - self.fmt.lane_bits
-        first, more = (3, 4) if self.fmt.machine.registers >= 32 else (2, 3)
-        if high <= first:
-            return [(0, high)]
-        rest = high - first
-        count = -(-rest // more)
-        parts, at = [(0, first)], first
-        for k in range(count):
-            size = rest // count + (k < rest % count)
-            parts.append((at, size))
-            at += size
-        return parts
+    def passes(self, n: int) -> list[Pass]:
+        """Of a layer forward, lowest bits first."""
+        sizes = (3, 4) if self.fmt.machine.registers >= 32 else (2, 3)
+        return _parted(n - self.fmt.lane_bits, *sizes, self._piece(FAR, 2))
 
-    def back_passes(self, n: int) -> list[tuple[int, int]]:
-        high = n - self.fmt.lane_bits
-        first, more = (2, 3) if self.fmt.machine.registers >= 32 else (1, 2)
-        if high <= first:
-            return [(0, high)]
-        rest = high - first
-        count = -(-rest // more)
-        parts, at = [(0, first)], first
-        for k in range(count):
-            size = rest // count + (k < rest % count)
-            parts.append((at, size))
-            at += size
-        return parts
+    def back_passes(self, n: int) -> list[Pass]:
+        sizes = (2, 3) if self.fmt.machine.registers >= 32 else (1, 2)
+        return _parted(n - self.fmt.lane_bits, *sizes, self._piece(FAR, 4))
+
+    def _piece(self, size: int, planes: int) -> int:
+        """Bits of the high index of a piece whose planes take so many bytes."""
+        return (size // (planes * self.fmt.row)).bit_length() - 1
+
+    def levels(self, parts: list[Pass], planes: int) -> list[list[int]]:
+        """The passes by the piece of the state they stay within: one that fits the nearest cache,
+        one that fits the second, all of it."""
+        limits = (self._piece(NEAR * planes // 2, planes), self._piece(FAR, planes))
+        found: list[list[int]] = [[], [], []]
+        for index, (lo, k) in enumerate(parts):
+            found[sum(lo + k > limit for limit in limits)].append(index)
+        if not found[0]:
+            found[0], rest = [0], [i for level in found for i in level if i]
+            found[1:] = [[i for i in rest if sum(parts[i]) <= limits[1]],
+                         [i for i in rest if sum(parts[i]) > limits[1]]]  # fmt: skip
+        # A single pass gains nothing from a piece of its own, unless more follow in a larger one.
+        if len(found[0]) == 1 and (found[1] or found[2]):
+            lower = found[1] if found[1] else found[2]
+            lower.insert(0, found[0].pop())
+        return [level for level in found if level]
 
     def back_order(self, shape: Shape) -> list[int]:
         """Positions of the rotations in the order in which they are undone."""

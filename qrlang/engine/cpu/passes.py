@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from qrlang.engine.cpu.asm import Fn, V
 from qrlang.engine.cpu.diagonal import Diagonals
@@ -35,6 +36,18 @@ class Passes(Diagonals):
             if lo:
                 h = fn.bit("or", h, fn.bit("and", loop.i, (1 << lo) - 1))
             yield fn.bit("or", h, fn.bit("shl", chunk[0], bits)) if chunk else h
+
+    @contextmanager
+    def _pieces(
+        self, fn: Fn, n: int, bits: int, chunk: tuple[V, int] | None, start: Sequence[V] = ()
+    ) -> Iterator[Any]:
+        """The pieces of 2^bits vectors of a larger piece, or of the team's share of the state;
+        with values to carry, the loop comes too."""
+        count = (chunk[1] if chunk else n - self.fmt.lane_bits) - bits
+        first, last = (0, 1 << count) if chunk else self.team.share(fn, 1 << count)
+        with fn.loop(first, last, 1, start) as loop:
+            at = fn.bit("or", fn.bit("shl", chunk[0], count), loop.i) if chunk else loop.i
+            yield ((at, bits), loop) if start else (at, bits)
 
     @contextmanager
     def _summing(
