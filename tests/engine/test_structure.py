@@ -261,6 +261,16 @@ def test_classical_ops():
     assert max(compare(p, 4, 1, "float64")) < 1e-10
 
 
+def test_sequences_walked_along_together_are_equally_long():
+    b = Build()
+    x, y, both = b.seq(2), b.seq(2), b.seq(2)
+    k = kernel(plan(program(b, [x, y], [ir.Pointwise(both, "mul", (x, y))], [both], ())), "float64")
+    one, other = np.full((3, 4, 2), 2.0), np.full((3, 5, 2), 3.0)
+    assert (k.forward([one, other[:, :4]], [])[0][0] == 6).all()
+    with pytest.raises(ValueError, match="not equally long"):
+        k.forward([one, other], [])
+
+
 def test_dropout():
     """Finite differences with the same seed; the share that falls; another seed, other lots."""
     b = Build()

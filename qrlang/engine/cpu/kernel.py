@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 CACHE = 2400 << 10
+GRAIN = 1_000_000  # vector operations that are worth a thread: a quarter of a millisecond
 
 
 class NotFinite(ValueError):
@@ -125,6 +126,7 @@ class Kernel:
         self.plan = plan
         self.fmt = Format(host, size)
         self.threads = threads or default_threads()
+        self.asked = bool(threads or os.environ.get("QRLANG_THREADS"))
         self.dtype = np.dtype(np.float32 if size == 4 else np.float64)
         begun = time.perf_counter()
         printer = Printer(plan, self.fmt)
@@ -159,7 +161,8 @@ class Kernel:
     def _lay_out(self, words: dict[str, int], batch: int) -> tuple[int, int, int]:
         """Fills in what depends on B and T: (blocks, saved bytes of each, bytes of work)."""
         plan, row, lanes = self.plan, self.fmt.row, self.fmt.lanes
-        width = max(1, min(lanes, -(-batch // self.threads), self._fit()))
+        words["threads"] = threads = self._useful(words, batch)
+        width = max(1, min(lanes, -(-batch // threads), self._fit()))
         blocks = -(-batch // width)
         words["B"], words["width"] = batch, width
         at = rounded(sum(plan.slots[: plan.outer]) * row)
@@ -185,6 +188,28 @@ class Kernel:
         words["saved_stride"] = at
         return blocks, at, work
 
+    def _useful(self, words: dict[str, int], batch: int) -> int:
+        """As many threads as have something to do for longer than it takes to wake them."""
+        if self.asked or self.threads == 1:
+            return self.threads
+
+        def vectors(body: tuple[nodes.Node, ...]) -> float:
+            total = 0.0
+            for node in body:
+                match node:
+                    case nodes.Loop():
+                        steps = words[f"T{node.clock}"] + node.grown + node.extra
+                        total += steps * vectors(node.body)
+                    case nodes.Circuit():
+                        n = self.layout.qubits(node.space)
+                        total += len(node.layers) * (8 * n + 22) * (1 << n) / self.fmt.lanes
+                    case nodes.Linear():
+                        size = self.plan.slots[node.x] * self.plan.slots[node.out]
+                        total += 3 * size / self.fmt.lanes
+            return total
+
+        return max(1, min(self.threads, int(batch * vectors(self.plan.body) / GRAIN)))
+
     def _fit(self) -> int:
         """How many sequences go through a step together: as many as keep their states and
         costates in the second cache."""
@@ -197,8 +222,8 @@ class Kernel:
         import numpy as np
 
         ctx = np.array([words[name] for name in self.layout.words], np.int64)
-        together = self._team(blocks)
-        parts = together if together > 1 else min(self.threads, blocks)
+        together = self._team(words, blocks)
+        parts = together if together > 1 else min(words["threads"], blocks)
         errors = np.zeros((parts, 8), np.int64)
         if self.team_of_threads:
             self._introduce(together, parts)
@@ -226,11 +251,11 @@ class Kernel:
                 self.work = []
                 raise NotFinite(self._words_for(*map(int, error[:4])))
 
-    def _team(self, blocks: int) -> int:
+    def _team(self, words: dict[str, int], blocks: int) -> int:
         """How many threads share each sequence."""
-        if not self.team_of_threads or blocks >= self.threads:
+        if not self.team_of_threads or blocks >= words["threads"]:
             return 1
-        return min(self.threads, team.MOST)
+        return min(words["threads"], team.MOST)
 
     def _introduce(self, together: int, parts: int) -> None:
         """Tells each thread of a team where the shared memory is, and who it is."""
@@ -306,6 +331,7 @@ class Kernel:
                     arrays.append(own)
                     words[f"len{i}"] = own.ctypes.data
         self._check_tokens(kept)
+        self._check_times(words)
         for i, (w, given) in enumerate(zip(plan.weights, weights, strict=True)):
             x = np.ascontiguousarray(given, self.dtype)
             if x.shape != w.shape:
@@ -330,6 +356,20 @@ class Kernel:
             self._need_work(work)
             self._call(words, blocks, self.run_forward, [])
         return outputs, saved
+
+    def _check_times(self, words: dict[str, int]) -> None:
+        """Sequences that one loop walks along are equally long."""
+        for loop in self.loops:
+            whole = words[f"T{loop.clock}"] + loop.grown
+            for view, _ in loop.items:
+                clock, grown = view.source, 0
+                if view.source < 0:
+                    _, clock, grown = self.plan.sequences[-1 - view.source]
+                if words[f"T{clock}"] + grown != whole:
+                    names = (
+                        f"`{self.plan.inputs[loop.clock].name}`, `{self.plan.inputs[clock].name}`"
+                    )
+                    raise ValueError(f"{names}: walked along together, and not equally long")
 
     def _check_tokens(self, inputs: list[Array]) -> None:
         for i, size in self._vocabularies().items():
@@ -365,7 +405,8 @@ class Kernel:
                     words[f"din{i}"] = out.ctypes.data
         _, _, work = self._lay_out(words, saved.batch)
         words["saved"] = saved.memory.address
-        parts = max(self._team(saved.blocks), min(self.threads, saved.blocks))
+        together = self._team(words, saved.blocks)
+        parts = max(together, min(words["threads"], saved.blocks))
         size = max(64, self.layout.gradient_size)
         gradients = [self.pool.take(size) for _ in range(parts)]
         for g in gradients:
@@ -374,7 +415,7 @@ class Kernel:
             self._need_work(work)
             self._call(words, saved.blocks, self.run_backward, gradients)
         # In a team everyone has all of it.
-        totals = self._gather(gradients[:1] if self._team(saved.blocks) > 1 else gradients)
+        totals = self._gather(gradients[:1] if together > 1 else gradients)
         for g in gradients:
             self.pool.give(g)
         return totals, given_back
