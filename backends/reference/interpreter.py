@@ -80,6 +80,8 @@ from qrlang.ir.program import (
 )
 from qrlang.ir.walk import qubits_of
 
+Watch = Callable[[str, int, Sequence[Branch]], None]
+
 METHODS = ("auto", "statevector", "density")
 MOST_BRANCHES = 4096
 
@@ -119,6 +121,7 @@ def run(
     seed: int = 0,
     method: str = "auto",
     externs: Mapping[str, Callable[..., Any]] | None = None,
+    watch: Watch | None = None,
 ) -> Result:
     """Run a (verified) program on one sequence.
 
@@ -126,12 +129,14 @@ def run(
     unitaries complex matrices. Without `weights` they are `initial_weights(program, seed)`; the
     seed also drives readouts from shots. `externs` holds a function for each extern layer.
     `method`: "statevector" refuses what is not pure, "density" uses density matrices throughout,
-    "auto" goes from one to the other when it has to.
+    "auto" goes from one to the other when it has to. `watch` is called at the end of each step of
+    a recurrence with its name, the number of the step and all branches, which it must not change.
     """
     if method not in METHODS:
         raise RunError(f"there is no method {method!r} (there are: {', '.join(METHODS)})")
     with np.errstate(all="ignore"):
-        return _Machine(program, weights, seed, method, externs or {}).run(inputs or {}, targets)
+        machine = _Machine(program, weights, seed, method, externs or {}, watch)
+        return machine.run(inputs or {}, targets)
 
 
 @dataclass(slots=True)
@@ -141,6 +146,7 @@ class _Machine:
     seed: int
     method: str
     externs: Mapping[str, Callable[..., Any]]
+    watch: Watch | None
     weights: dict[str, Array] = field(init=False)
     liveness: Liveness = field(init=False)
     space_of: dict[int, int] = field(init=False)
@@ -253,6 +259,8 @@ class _Machine:
                 if op.flag is not None:
                     b.values[op.flag.id] = flag
             branches = self._ops(op.body, branches)
+            if self.watch is not None:
+                self.watch(op.name, t, branches)
             branches = self._step_ends(op, branches)
         for b in branches:
             for carry in op.carries:
