@@ -85,9 +85,9 @@ def functions() -> str:
 
     rows = []
     for name, doc in sorted(docs.items()):
-        # "push(window, v): the window …", or only "uniform(lo, hi)".
+        # "push(window, v): the window …", "floor(x), at compile time", or only "uniform(lo, hi)".
         call, _, what = doc.rpartition("): ")
-        rows.append((f"`{call})`", what) if what else (f"`{name}`", doc))
+        rows.append((f"`{call})`", what) if call else (f"`{name}`", doc))
     return table(("function", "what it is"), rows)
 
 
