@@ -63,9 +63,17 @@ def inspect(
         },
         "circuits": _circuits(program, optimised, before, after),
         "state": _state(model, simulated),
-        "training_step": _training(cost(simulated), batch, steps),
+        "training_step": {**_training(cost(simulated), batch, steps), "road": _road(program)},
         "defaults": _defaults(model),
     }
+
+
+def _road(program: Program) -> Data:
+    """How the module of the torch target runs it."""
+    from qrlang.backends.torch.roads import choose_road
+
+    name, why = choose_road(program)
+    return {"name": name, "why": why}
 
 
 # --- weights and defaults ---
@@ -414,6 +422,8 @@ def _step(data: Mapping[str, Any]) -> list[str]:
             ],
             right={1},
         ),
+        f"  torch takes the {data['road']['name']} road:",
+        f"    {data['road']['why']}",
     ]  # fmt: skip
 
 

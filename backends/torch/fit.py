@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.util import find_spec
 
 from qrlang.engine.plan import Refusal, plan
 from qrlang.ir.program import Dropout, Op, Pointwise, Program
@@ -13,11 +12,7 @@ from qrlang.ir.walk import map_bodies, uses, walk
 def why_not(program: Program) -> str:
     """What keeps a program from the native kernel; "" if nothing does."""
     found = plan(with_targets(program))
-    if isinstance(found, Refusal):
-        return str(found.reason)
-    if find_spec("llvmlite") is None:
-        return "llvmlite is not installed"
-    return ""
+    return str(found.reason) if isinstance(found, Refusal) else ""
 
 
 def with_targets(program: Program) -> Program:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,6 +67,8 @@ def why_not_model(model: Model) -> str:
         return f"the model is on {model.like.device}, and the kernel runs on the CPU"
     if model.like.dtype not in _DTYPES:
         return f"the kernel knows float32 and float64, not {model.like.dtype}"
+    if find_spec("llvmlite") is None:
+        return "llvmlite is not installed"
     for name in ("shots", "trajectories", "readout_error", "gate_error"):
         if getattr(model, name):
             return f"`{name}` is set"

@@ -33,7 +33,7 @@ def choose_road(program: Program) -> tuple[Road, str]:
     mixed = why_not_reversible(program)
     if not mixed:
         return "stepwise", f"all steps share one reversible state; no native kernel: {reason}"
-    return "plain", f"{mixed}; no native kernel: {reason}"
+    return "plain", mixed
 
 
 def why_not_reversible(program: Program) -> str:

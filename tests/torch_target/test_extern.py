@@ -1,0 +1,74 @@
+"""A layer of the user's own, in Python, inside the step."""
+
+import sys
+import types
+
+import pytest
+
+from qrlang.backends.torch.memory import model_class
+from qrlang.backends.torch.roads import RoadError, choose_road
+from qrlang.ir.text import parse_program
+
+torch = pytest.importorskip("torch")
+
+PROGRAM = """
+program Own {
+  input %rows.0 : seq[real[2]]
+  extern steer : (real[2], real[2]) -> real[4] = "own_layers:Steer"(width = 3)
+  qubits q[2] at q0
+  alloc q0, q1
+  loop step (%row.1 : real[2] in %rows.0) {
+    %z.2 : real[2] = expect [Z0, Z1]
+    %a.3 : real[4] = call steer(%row.1, %z.2)
+    unitary { ry(%a.3[0]) q0 rz(%a.3[1]) q0 cx q0, q1 ry(%a.3[2]) q1 rx(%a.3[3]) q0 }
+  }
+  %z.4 : real[2] = expect [Z0, Z1]
+  return %z.4
+}
+"""
+
+
+@pytest.fixture
+def program(monkeypatch):
+    class Steer(torch.nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.one = torch.nn.Linear(4, width)
+            self.two = torch.nn.Linear(width, 4)
+
+        def forward(self, row, z):
+            return self.two(torch.relu(self.one(torch.cat([row, z], -1))))
+
+    module = types.ModuleType("own_layers")
+    module.Steer = Steer
+    monkeypatch.setitem(sys.modules, "own_layers", module)
+    return parse_program(PROGRAM)
+
+
+def test_it_trains_step_by_step(program):
+    assert choose_road(program)[0] == "stepwise"
+    found = {}
+    rows = torch.randn(3, 5, 2, dtype=torch.float64)
+    for road in ("plain", "stepwise"):
+        torch.manual_seed(2)
+        model = model_class(program)(road=road).double()
+        model(rows, lengths=torch.tensor([5, 2, 4])).square().sum().backward()
+        found[road] = {name: w.grad for name, w in model.named_parameters()}
+    assert set(found["plain"]) == {
+        "steer.one.weight",
+        "steer.one.bias",
+        "steer.two.weight",
+        "steer.two.bias",
+    }
+    for name, g in found["plain"].items():
+        torch.testing.assert_close(found["stepwise"][name], g)
+
+
+def test_the_reason_is_said_once(program):
+    cls = model_class(program)
+    rows = torch.randn(1, 2, 2)
+    with pytest.warns(UserWarning, match="step by step.*layer in Python"):
+        cls()(rows)
+    cls()(rows)  # a second warning would be an error here
+    with pytest.raises(RoadError, match="layer in Python"):
+        cls(road="native")(rows)
