@@ -47,10 +47,13 @@ HELP = {
 }
 
 
+ALSO = {"log": ("--log-every",)}  # torchrun takes --log for an option of its own
+
+
 def _every_setting(command: Any) -> Any:
     for name in reversed(HELP):
-        option = click.option(f"--{name.replace('_', '-')}", name, metavar="…", help=HELP[name])
-        command = option(command)
+        words = [f"--{name.replace('_', '-')}", *ALSO.get(name, ())]
+        command = click.option(*words, name, metavar="…", help=HELP[name])(command)
     return command
 
 

@@ -81,7 +81,7 @@ def rows(paths: Iterable[str], metric: str | None) -> list[Row]:
     names = _names(list(groups.values()))
     wanted = metric or entries[0].settings.metric
     for e in entries:
-        if wanted not in e.result["figures"]:
+        if (e.result["figures"].get(wanted) or {}).get("value") is None:
             raise TrainingError(
                 f"'{e.run.folder}' has no {wanted}",
                 f"it has {', '.join(e.result['figures'])}: choose with --metric",

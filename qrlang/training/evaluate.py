@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,10 @@ def report(tally: Tally, split: str) -> dict[str, Any]:
     """Figures with 95 % intervals, and the confusion matrix."""
     found: dict[str, Any] = {"split": split, "sequences": len(tally.table), "figures": {}}
     for name, value in tally.figures().items():
-        between = metrics.interval(tally, name)
+        finite = math.isfinite(value)
+        between = metrics.interval(tally, name) if finite else None
         found["figures"][name] = {
-            "value": value,
+            "value": value if finite else None,
             "interval": None if between is None else list(between),
         }
     if tally.confusion is not None:
@@ -71,7 +73,8 @@ def page(found: dict[str, Any]) -> str:
     lines = [f"{found['split']}: {found['sequences']} sequences, 95 % intervals"]
     width = max(map(len, found["figures"]))
     for name, one in found["figures"].items():
-        text = f"  {name:{width}}  {number(name, one['value'])}"
+        value = one["value"]
+        text = f"  {name:{width}}  " + ("not finite" if value is None else number(name, value))
         if one["interval"]:
             low, high = (number(name, x) for x in one["interval"])
             text += f"   {low} … {high}"

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ from qrlang.training import checkpoint, optim, schedule
 from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Batch, Feed
 from qrlang.training.metrics import Tally
-from qrlang.training.objective import Objective, Work
+from qrlang.training.objective import Objective, Work, merged
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings, interval, lower_is_better
 from qrlang.training.world import World
@@ -267,12 +267,7 @@ class Trainer:
         self._logged = (time.perf_counter(), self.progress.step)
 
     def _recent(self) -> dict[str, float]:
-        tally = self.recent
-        if self.world.size > 1:
-            from qrlang.training.objective import merge
-
-            tally = replace(tally, rows=list(tally.rows))
-            merge(tally, self.world, self.objective.device)
+        tally = merged(self.recent, self.world)
         found = tally.figures() if len(tally.table) and tally.table[:, 1].sum() else {}
         found.pop("f1", None)  # of a whole split only
         return found

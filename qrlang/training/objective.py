@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,15 @@ class Objective:
             )  # fmt: skip
         return each.sum()
 
+    def _try(self, batch: Batch, tally: Tally) -> None:
+        """A loss that is none is NaN here: a wild model has a figure too."""
+        try:
+            self.sums(batch, tally)
+        except FloatingPointError as error:
+            if _said_of_data(error):
+                raise TrainingError(str(error), "mend the data") from None
+            tally.rows.append(np.full((1, 4), math.nan))
+
     def evaluate(self, feed: Feed, split: str, batch: int, limit: int = 0) -> Tally:
         """A whole split, without gradients. In several processes each takes its share, and the
         sums are those of all."""
@@ -93,24 +103,25 @@ class Objective:
                         break
                     part = one.part(self.world.rank, self.world.size)
                     if part.size:
-                        self.sums(part, tally)
+                        self._try(part, tally)
         finally:
             self.model.train(was)
-        if self.world.size > 1:
-            merge(tally, self.world, self.device)
+        return merged(tally, self.world)
+
+
+def _said_of_data(error: FloatingPointError) -> bool:
+    return str(error).startswith("input ")
+
+
+def merged(tally: Tally, world: World) -> Tally:
+    """Of all processes."""
+    if world.size == 1:
         return tally
-
-
-def merge(tally: Tally, world: World, device: Any) -> None:
-    """The sums of all processes, as one row."""
-    flat = [tally.table.sum(0), tally.moments]
+    parts = world.gather((tally.table, tally.moments, tally.confusion))
+    found = Tally(tally.kind, [table for table, _, _ in parts], sum(m for _, m, _ in parts))
     if tally.confusion is not None:
-        flat.append(tally.confusion.reshape(-1).astype(float))
-    sent = torch.as_tensor(np.concatenate(flat), dtype=torch.float64, device=device)
-    back = world.sum(sent).cpu().numpy()
-    tally.rows, tally.moments = [back[None, :4]], back[4:7]
-    if tally.confusion is not None:
-        tally.confusion = np.round(back[7:]).astype(np.int64).reshape(tally.confusion.shape)
+        found.confusion = sum(c for _, _, c in parts)
+    return found
 
 
 class Work:
@@ -134,7 +145,7 @@ class Work:
              total.detach()[None]]
         )  # fmt: skip
         flat = self.objective.world.sum(flat)
-        terms, loss = float(flat[-2]), float(flat[-1])
+        terms, loss = float(flat[-2]) or math.nan, float(flat[-1])
         at = 0
         for p in parameters:
             p.grad = (flat[at : at + p.numel()] / terms).reshape(p.shape)
@@ -147,7 +158,7 @@ class Work:
             total, tally = self._pass(backward=False)
         both = torch.stack([total.double(), total.new_tensor(_terms(tally)).double()])
         both = self.objective.world.sum(both)
-        return float(both[0] / both[1])
+        return float(both[0]) / (float(both[1]) or math.nan)
 
     def _pass(self, backward: bool) -> tuple[Any, Tally]:
         tally = Tally(self.objective.kind)
@@ -157,7 +168,7 @@ class Work:
             try:
                 summed = self.objective.sums(batch, tally)
             except FloatingPointError as error:
-                if str(error).startswith("input "):
+                if _said_of_data(error):
                     raise TrainingError(str(error), "mend the data: every number must be finite") \
                         from None  # fmt: skip
                 self._chaos = str(error)

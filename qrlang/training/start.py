@@ -59,7 +59,9 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     program = made.checked.models[model].program
     target = program.targets[-1].type if program.targets else None
     settings = settle(block.settings, target, asked.lr)
-    settings = replace(settings, threads=asked.threads or cores(), road=asked.road)
+    settings = replace(
+        settings, threads=asked.threads or max(1, cores() // world.size), road=asked.road
+    )
     refuse(settings, program)
     base = Path(asked.path).parent
     feed = open_feed(settings, program, asked.data_dir, base)

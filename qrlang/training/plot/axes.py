@@ -28,7 +28,7 @@ def axis(
     """One that holds all values, ending at round numbers."""
     finite = [v for v in values if math.isfinite(v) and (not log or v > 0)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
-    if log and high / low > 3:
+    if log and low > 0 and high / low > 3:
         return _log_axis(low, high)
     if high - low < 1e-12 * max(abs(low), abs(high), 1e-300):
         pad = abs(high) * 0.1 or 1.0

@@ -1,0 +1,131 @@
+"""Losses and metrics against NumPy, with sequences of different lengths."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from qrlang.ir.types import Type, real, seq  # noqa: E402
+from qrlang.training import losses, metrics  # noqa: E402
+from qrlang.training.metrics import Tally  # noqa: E402
+
+LOT = np.random.default_rng(5)
+LENGTHS = np.array([3, 5, 1])
+INSIDE = torch.as_tensor(np.arange(5) < LENGTHS[:, None])
+
+
+def test_cross_entropy_counts_what_lies_inside() -> None:
+    scores = LOT.normal(size=(3, 5, 4))
+    target = LOT.integers(0, 4, (3, 5))
+    sums, counts = losses.per_sequence(
+        torch.as_tensor(scores), torch.as_tensor(target), seq(Type("token", (), 4)), INSIDE,
+        ("cross_entropy", {"smoothing": 0.0}),
+    )  # fmt: skip
+    logp = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+    for k, n in enumerate(LENGTHS):
+        expected = -sum(logp[k, t, target[k, t]] for t in range(n))
+        assert float(sums[k]) == pytest.approx(expected)
+        assert float(counts[k]) == n
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "one"),
+    [
+        ("mse", {}, lambda d: d**2),
+        ("mae", {}, abs),
+        ("huber", {"delta": 0.5}, lambda d: d * d / 2 if abs(d) < 0.5 else 0.5 * (abs(d) - 0.25)),
+    ],
+)
+def test_numbers(name, options, one) -> None:
+    x, y = LOT.normal(size=(3, 5, 2)), LOT.normal(size=(3, 5, 2))
+    sums, counts = losses.per_sequence(
+        torch.as_tensor(x), torch.as_tensor(y), seq(real(2)), INSIDE, (name, options)
+    )
+    for k, n in enumerate(LENGTHS):
+        expected = sum(one(d) for d in (x - y)[k, :n].reshape(-1))
+        assert float(sums[k]) == pytest.approx(expected)
+        assert float(counts[k]) == 2 * n
+
+
+def test_a_scalar_goes_with_one_number() -> None:
+    x, y = LOT.normal(size=(3, 1)), LOT.normal(size=3)
+    sums, _ = losses.per_sequence(torch.as_tensor(x), torch.as_tensor(y), real(), None, ("mse", {}))
+    np.testing.assert_allclose(sums.numpy(), (x[:, 0] - y) ** 2)
+
+
+def test_probabilities_bits_and_overlaps() -> None:
+    p = np.array([[0.25, 0.75], [0.5, 0.5]])
+    sums, _ = losses.per_sequence(
+        torch.as_tensor(p), torch.tensor([1, 0]), Type("class", (), 2), None, ("nll", {})
+    )
+    np.testing.assert_allclose(sums.numpy(), [-math.log(0.75), -math.log(0.5)])
+    sums, _ = losses.per_sequence(
+        torch.tensor([[0.3]]), torch.tensor([1]), Type("class", (), 2), None, ("bce", {})
+    )
+    assert float(sums) == pytest.approx(-math.log(1 / (1 + math.exp(-0.3))))
+    sums, _ = losses.per_sequence(
+        torch.tensor([[0.9]]), torch.zeros(1, 1), real(1), None, ("fidelity", {})
+    )
+    assert float(sums) == pytest.approx(0.1)
+
+
+def tally_of(kind: Type, output, target, inside=None) -> Tally:
+    tally = Tally(kind)
+    n = len(target)
+    tally.add(np.ones(n), np.ones(n), torch.as_tensor(output), torch.as_tensor(target), inside)
+    return tally
+
+
+def test_accuracy_confusion_and_f1() -> None:
+    said = np.eye(3)[[0, 0, 1, 2, 2, 2]]
+    target = np.array([0, 1, 1, 2, 2, 0])
+    tally = tally_of(Type("class", (), 3), said, target)
+    np.testing.assert_array_equal(tally.confusion, [[1, 0, 1], [1, 1, 0], [0, 0, 2]])
+    found = tally.figures()
+    assert found["accuracy"] == pytest.approx(4 / 6)
+    each = [2 * 1 / (2 + 2), 2 * 1 / (2 + 1), 2 * 2 / (2 + 3)]
+    assert found["f1"] == pytest.approx(np.mean(each))
+
+
+def test_nrmse_is_in_units_of_the_spread() -> None:
+    y = LOT.normal(size=(40, 1)) * 3 + 7
+    tally = tally_of(real(1), np.full_like(y, y.mean()), y)
+    assert tally.figures()["nrmse"] == pytest.approx(1.0)
+    assert tally.figures()["rmse"] == pytest.approx(y.std())
+
+
+def test_perplexity_is_that_of_the_mean_loss() -> None:
+    tally = Tally(seq(Type("token", (), 4)))
+    tally.rows.append(np.array([[6.0, 3.0, 1.0, 3.0], [4.0, 2.0, 0.0, 2.0]]))
+    found = tally.figures()
+    assert found["perplexity"] == pytest.approx(math.exp(2.0))
+    assert found["bits_per_token"] == pytest.approx(2 / math.log(2))
+    assert found["accuracy"] == pytest.approx(0.2)
+
+
+def test_wilson() -> None:
+    # Newcombe (1998), table 1: 81 of 263.
+    low, high = metrics.wilson(81, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+    assert metrics.wilson(0, 10)[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_bootstrap_covers_what_the_normal_law_says() -> None:
+    tally = Tally(real(1))
+    errors = LOT.normal(size=400) ** 2
+    tally.rows.append(np.stack([errors, np.ones(400), errors, np.ones(400)], 1))
+    low, high = metrics.bootstrap(tally, "loss")
+    half = 1.96 * errors.std() / 20
+    assert (low, high) == (
+        pytest.approx(errors.mean() - half, rel=0.05), pytest.approx(errors.mean() + half, rel=0.05)
+    )  # fmt: skip
+
+
+def test_one_answer_a_sequence_has_wilsons_interval() -> None:
+    tally = tally_of(Type("class", (), 2), np.eye(2)[[0, 1, 1, 0]], np.array([0, 1, 0, 0]))
+    assert metrics.interval(tally, "accuracy") == metrics.wilson(3, 4)
+    assert metrics.interval(tally, "f1") is None

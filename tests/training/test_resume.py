@@ -1,0 +1,108 @@
+"""Runs that are stopped at any moment go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from training_tools import command, environment, lines, project, same, start  # noqa: E402
+
+ARGS = ("--threads", "1", "--epochs", "60", "--log", "7 steps", "--checkpoint", "3 steps")
+
+
+def _killed(path: Path, run: Path, times: int, seed: int) -> int:
+    """Trains, killed at moments drawn by lot, until it is through; how often it was killed."""
+    lot = random.Random(seed)
+    args: list[object] = [path, *ARGS, "--out", run]
+    kills = 0
+    while True:
+        process = start(*args)
+        try:
+            if kills < times:
+                _wait(process, run, lot.random() * 0.6)
+                process.kill()
+                kills += process.wait() != 0
+            else:
+                _, err = process.communicate(timeout=100)
+                assert process.returncode == 0, err.decode()
+                return kills
+        finally:
+            process.kill()
+            process.communicate()
+        if (run / "settings.json").exists():
+            args = ["--resume", run]
+
+
+def _wait(process: subprocess.Popen[bytes], run: Path, seconds: float) -> None:
+    """Until it has gone on with training, and so long beyond."""
+    metrics = run / "metrics.jsonl"
+    before = metrics.stat().st_mtime_ns if metrics.exists() else 0
+    for _ in range(1000):
+        if process.poll() is not None:
+            return
+        if metrics.exists() and metrics.stat().st_mtime_ns != before and metrics.stat().st_size:
+            break
+        time.sleep(0.02)
+    time.sleep(seconds)
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.timeout(600)
+def test_kill_at_any_moment(tmp_path: Path, times: int) -> None:
+    path = project(tmp_path)
+    whole = tmp_path / "whole"
+    subprocess.run(command(path, *ARGS, "--out", whole), env=environment(), check=True,
+                   capture_output=True)  # fmt: skip
+    run = tmp_path / "run"
+    assert _killed(path, run, times, seed=times) > 0
+    assert same(run, whole)
+
+
+def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    run = tmp_path / "run"
+    process = start(path, "--threads", "1", "--epochs", "100000", "--out", run, "--log", "5 steps")
+    _wait(process, run, 0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"--resume {run}" in err.decode()
+    assert "Traceback" not in err.decode()
+    from qrlang.training import checkpoint
+
+    page = checkpoint.load(run / "checkpoints" / "last.safetensors")[1]
+    assert page["progress"]["step"] > 0
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    args = ["--precision", "double", "--epochs", "2", "--log-every", "2 steps", "--threads", "1"]
+    for out, launcher in (
+        ("one", [sys.executable]),
+        ("two", [sys.executable, "-m", "torch.distributed.run", "--standalone",
+                 "--nproc-per-node", "2"]),
+    ):  # fmt: skip
+        subprocess.run(
+            [*launcher, "-m", "qrlang.training", str(path), *args, "--out", str(tmp_path / out)],
+            env=environment(), check=True, capture_output=True, timeout=200,
+        )  # fmt: skip
+    one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
+    assert len(one) == len(two) > 8
+    for a, b in zip(one, two, strict=True):
+        assert a.keys() == b.keys()
+        for k in a:
+            if isinstance(a[k], float):
+                np.testing.assert_allclose(a[k], b[k], rtol=1e-9)
+            else:
+                assert a[k] == b[k]

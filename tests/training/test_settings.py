@@ -1,0 +1,109 @@
+"""Settings: of the file, of the command line, and those that nobody gave."""
+
+from __future__ import annotations
+
+import pytest
+from training_tools import MODEL
+
+from qrlang.ir.types import Type, real, seq
+from qrlang.training import overrides
+from qrlang.training.errors import TrainingError
+from qrlang.training.settings import Settings, default_metric, interval, settle
+from qrlang.training.start import Asked, compilation
+
+
+def checked(**given: str):
+    made, model = compilation(Asked("tiny.qrl", settings=given), "tiny.qrl", MODEL.encode())
+    return made, model
+
+
+def test_the_recipe_is_the_default() -> None:
+    made, model = checked()
+    s = settle(made.checked.trains[0].settings, Type("class", (), 2))
+    assert model == "Tiny"
+    assert (s.batch, s.epochs, s.warmup, s.clip) == (16, 2, 200, 1.0)
+    assert s.optimizer[0] == "adam" and s.optimizer[1]["lr"] == 1e-2
+    assert s.optimizer[1]["beta2"] == 0.999  # defaults are written out
+    assert s.schedule == ("cosine", {"floor": 0.0})
+    assert s.metric == "accuracy" and s.data == ("npz", {"path": "tiny.npz"})
+
+
+def test_the_line_wins_over_the_file() -> None:
+    made, _ = checked(epochs="7", optimizer="sgd(lr: 0.5)", data="other.csv", checkpoint="10 steps")
+    assert not made.failed
+    s = settle(made.checked.trains[0].settings, None, lr=0.25)
+    assert s.epochs == 7 and s.checkpoint == "10 steps"
+    assert s.optimizer == (
+        "sgd", {"lr": 0.25, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False}
+    )  # fmt: skip
+    assert s.data == ("csv", {"path": "other.csv"})
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"epochs": "many"}, "E0905"),
+        ({"epochs": "0"}, "E0905"),
+        ({"optimizer": "adan"}, "E0905"),
+        ({"data": "mnist_rows"}, "E0903"),  # rows of 28 pixels, and the model takes pairs
+        ({"loss": "mse"}, "E0902"),
+        ({"epochs": "3 }"}, "E0100"),
+    ],
+)
+def test_what_is_typed_is_checked(given: dict[str, str], code: str) -> None:
+    made, _ = checked(**given)
+    assert made.failed
+    assert any(d.code == code or code == "E0100" for d in made.diagnostics)
+
+
+def test_a_diagnostic_points_at_the_command_line() -> None:
+    made, _ = checked(epochs="0")
+    assert made.diagnostics[0].span.source.name == overrides.TITLE
+
+
+def test_a_file_without_a_block_is_trained_from_the_line() -> None:
+    text = MODEL[: MODEL.index("train Tiny")]
+    made, _ = compilation(Asked("t.qrl", settings={"data": "tiny.npz"}), "t.qrl", text.encode())
+    assert not made.failed
+    assert made.checked.trains[0].settings["data"] == "tiny.npz"
+    made, _ = compilation(Asked("t.qrl"), "t.qrl", text.encode())
+    assert made.failed  # no data
+
+
+def test_which_model() -> None:
+    two = MODEL + MODEL.replace("Tiny", "Other")[MODEL.index("model") :]
+    made, _ = checked()
+    assert overrides.chosen(made.file, None) == "Tiny"
+    with pytest.raises(TrainingError, match="Tiny, Other"):
+        compilation(Asked("t.qrl"), "t.qrl", two.encode())
+
+
+def test_settings_survive_json() -> None:
+    import json
+
+    made, _ = checked(freeze="[head, steer.w1]", validation="0.2")
+    s = settle(made.checked.trains[0].settings, Type("class", (), 2))
+    assert s.freeze == ("head", "steer.w1")
+    assert Settings.of_data(json.loads(json.dumps(s.to_data()))) == s
+
+
+def test_no_learning_rate_where_there_is_none() -> None:
+    made, _ = checked(optimizer="nelder_mead")
+    with pytest.raises(TrainingError, match="no learning rate"):
+        settle(made.checked.trains[0].settings, None, lr=0.1)
+
+
+def test_metrics_that_fit() -> None:
+    assert default_metric(Type("class", (), 3), "cross_entropy") == "accuracy"
+    assert default_metric(seq(Type("token", (), 3)), "cross_entropy") == "perplexity"
+    assert default_metric(real(1), "mse") == "nrmse"
+    assert default_metric(None, "mse") == "loss"
+
+
+def test_intervals() -> None:
+    assert interval("30 s", "log") == (30.0, "s")
+    assert interval("100 steps", "log") == (100.0, "steps")
+    assert interval("1 epoch", "log") == (1.0, "epochs")
+    for wrong in ("often", "-3 s", "3 fortnights"):
+        with pytest.raises(TrainingError):
+            interval(wrong, "log")

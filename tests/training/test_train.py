@@ -1,0 +1,250 @@
+"""`qrlc train`, `eval` and `compare`, from the command line to the files."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from training_tools import MODEL, lines, project, same, weights  # noqa: E402
+
+from qrlang.cli import run as qrlc  # noqa: E402
+
+SHORT = ("--threads", "1", "--log", "4 steps")
+
+
+def train(folder: Path, *args: object, out: str = "run", code: int = 0, model: str = MODEL) -> Path:
+    path = project(folder, model)
+    made = folder / out
+    assert qrlc(["train", str(path), "--out", str(made), *SHORT, *map(str, args)]) == code
+    return made
+
+
+def test_a_run_folder_has_everything(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path, "--set", "n=3")
+    out, err = capsys.readouterr()
+    for name in ("program/tiny.qrl", "program/std/ansatz.qrl", "program.ir", "settings.json",
+                 "versions.json", "data.json", "metrics.jsonl", "timing.jsonl", "curves.svg",
+                 "checkpoints/last.safetensors", "checkpoints/best.safetensors", "result.json"):  # fmt: skip
+        assert (run / name).stat().st_size, name
+    assert not list(run.rglob("*.new"))
+    assert "cosine(floor: 0.0)" in err and "gradients clipped at 1" in err
+    assert "epoch 2/2" in err and "confusion" in out
+    page = json.loads((run / "settings.json").read_text())
+    assert page["seed"] == 0 and page["about"]["parameters"]["n"] == 3
+    found = lines(run)
+    assert [x["split"] for x in found].count("validation") == 2
+    assert {"loss", "accuracy", "rate", "gradient", "skipped"} <= found[0].keys()
+    result = json.loads((run / "result.json").read_text())
+    assert sum(map(sum, result["confusion"])) == result["sequences"]
+
+
+def test_it_learns_and_repeats(tmp_path: Path) -> None:
+    one = train(tmp_path, "--epochs", "12", out="one")
+    two = train(tmp_path, "--epochs", "12", out="two")
+    other = train(tmp_path, "--epochs", "12", "--seed", "1", out="other")
+    assert same(one, two)
+    assert not same(one, other)
+    last = [x for x in lines(one) if x["split"] == "train"][-1]
+    assert last["accuracy"] > 0.8
+
+
+def test_eval_says_what_the_run_said(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    capsys.readouterr()
+    assert qrlc(["eval", str(run), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    result = json.loads((run / "result.json").read_text())
+    assert found["figures"]["loss"]["value"] == pytest.approx(result["figures"]["loss"]["value"])
+    low, high = found["figures"]["accuracy"]["interval"]
+    assert low < found["figures"]["accuracy"]["value"] < high
+    assert qrlc(["eval", str(run), "--split", "validation", "--checkpoint", "last"]) == 0
+    valid = [x for x in lines(run) if x["split"] == "validation"][-1]
+    assert f"{100 * valid['accuracy']:.2f} %" in capsys.readouterr().out
+
+
+def test_compare(tmp_path: Path, capsys: Any) -> None:
+    runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
+    runs.append(train(tmp_path, "--core", "rnn", out="rnn"))
+    picture = tmp_path / "p.svg"
+    capsys.readouterr()
+    args = ["compare", *map(str, runs), "--picture", str(picture)]
+    assert qrlc([*args, "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [r["name"] for r in rows] == ["Tiny", "Tiny, rnn core"]
+    values = [json.loads((r / "result.json").read_text())["figures"]["accuracy"]["value"]
+              for r in runs[:3]]  # fmt: skip
+    assert rows[0]["mean"] == pytest.approx(np.mean(values))
+    assert rows[0]["deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert rows[0]["seeds"] == [0, 1, 2] and rows[1]["deviation"] is None
+    assert rows[0]["readouts_a_step"] == 2 and rows[1]["readouts_a_step"] == 0
+    assert abs(rows[1]["parameters"] / rows[0]["parameters"] - 1) <= 0.02
+    assert "accuracy" in picture.read_text()
+    assert qrlc([*args, "--format", "markdown"]) == 0
+    assert capsys.readouterr().out.startswith("| model | accuracy | seeds |")
+    assert qrlc([*args, "--metric", "bleu"]) == 1
+
+
+def test_early_stopping_and_the_best_weights(tmp_path: Path) -> None:
+    run = train(tmp_path, "--epochs", "40", "--early-stopping", "2", "--lr", "0.5",
+                "--schedule", "constant", "--metric", "loss")  # fmt: skip
+    result = json.loads((run / "result.json").read_text())
+    assert result["epochs"] == result["best_epoch"] + 2 < 40
+    valid = {x["epoch"]: x["loss"] for x in lines(run) if x["split"] == "validation"}
+    assert min(valid, key=lambda e: valid[e]) == result["best_epoch"]
+
+
+def test_resume_refuses_other_settings(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    assert qrlc(["train", "--resume", str(run), "--epochs", "9"]) == 2
+    assert "own settings" in capsys.readouterr().err
+    assert qrlc(["train", "--resume", str(tmp_path)]) == 1
+    assert "is not a run folder" in capsys.readouterr().err
+    assert qrlc(["train"]) == 2
+
+
+def test_a_finished_run_is_finished(tmp_path: Path) -> None:
+    run = train(tmp_path)
+    before = (run / "metrics.jsonl").read_bytes()
+    assert qrlc(["train", "--resume", str(run)]) == 0
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--data", "absent.npz"), "absent.npz"),
+        (("--truncate", "10"), "fresh qubits"),
+        (("--freeze", "[hed]"), "did you mean `head`"),
+        (("--freeze", "[head, steer]"), "nothing to train"),
+        (("--optimizer", "ridge", "--core", "lstm"), "classical core"),
+        (("--checkpoint", "sometimes"), "100 steps"),
+    ],
+)
+def test_what_cannot_be_done(tmp_path: Path, capsys: Any, args: Any, words: str) -> None:
+    train(tmp_path, *args, code=1)
+    assert words.lower() in capsys.readouterr().err.lower().replace("'", "`")
+
+
+def test_data_that_does_not_fit(tmp_path: Path, capsys: Any) -> None:
+    path = project(tmp_path)
+    np.savez(tmp_path / "tiny.npz", xs=np.zeros((20, 4, 3), np.float32), label=np.zeros(20, int))
+    assert qrlc(["train", str(path), "--out", str(tmp_path / "run")]) == 1
+    assert "seq[real[2]]" in capsys.readouterr().err
+    xs = np.zeros((20, 4, 2), np.float32)
+    xs[7, 1, 0] = np.nan
+    np.savez(tmp_path / "tiny.npz", xs=xs, label=np.zeros(20, int))
+    assert qrlc(["train", str(path), "--out", str(tmp_path / "run2")]) == 1
+    assert "7" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_wrong_program_is_said_as_check_says_it(tmp_path: Path, capsys: Any) -> None:
+    train(tmp_path, "--epochs", "0", code=1)
+    assert "E0905" in capsys.readouterr().err
+    train(tmp_path, "--set", "m=3", code=2)
+
+
+def test_an_old_run_is_not_written_over(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    before = weights(run)
+    assert qrlc(["train", str(tmp_path / "tiny.qrl"), "--out", str(run)]) == 1
+    assert "is not empty" in capsys.readouterr().err
+    assert all(torch.equal(v, before[k]) for k, v in weights(run).items())
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    """The third checkpoint does not fit; then there is room again."""
+    whole = train(tmp_path, "--epochs", "3", "--checkpoint", "5 steps", out="whole")
+    real, count = os.replace, [0]
+
+    def full(a: Any, b: Any) -> None:
+        if str(b).endswith("last.safetensors"):
+            count[0] += 1
+            if count[0] == 3:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        real(a, b)
+
+    monkeypatch.setattr(os, "replace", full)
+    run = train(tmp_path, "--epochs", "3", "--checkpoint", "5 steps", code=1)
+    err = capsys.readouterr().err
+    assert "No space left" in err and f"--resume {run}" in err
+    monkeypatch.undo()
+    assert qrlc(["train", "--resume", str(run)]) == 0
+    assert same(run, whole)
+
+
+def test_a_damaged_checkpoint_is_said(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    (run / "checkpoints" / "best.safetensors").write_bytes(b"nothing")
+    assert qrlc(["eval", str(run)]) == 1
+    assert "is not a checkpoint" in capsys.readouterr().err
+
+
+def test_a_loss_that_turns_nan(tmp_path: Path, capsys: Any) -> None:
+    """Angles out of a logarithm: the weights of the last checkpoint stay whole."""
+    model = MODEL.replace("steer(x, read z)", "log(steer(x, read z))")
+    run = train(tmp_path, "--epochs", "30", code=1, model=model)
+    err = capsys.readouterr().err
+    assert "became chaotic" in err and "last.safetensors" in err
+    assert all(bool(torch.isfinite(v).all()) for v in weights(run).values())
+
+
+def test_accumulated_batches_are_one_large_one(tmp_path: Path) -> None:
+    args = ("--precision", "double", "--log", "1 steps", "--epochs", "1", "--validation", "0.2")
+    large = train(tmp_path, "--batch", "20", *args, out="large")
+    small = train(tmp_path, "--batch", "10", "--accumulate", "2", *args, out="small")
+    one = [x["loss"] for x in lines(large)]
+    two = [x["loss"] for x in lines(small)]
+    assert len(one) == len(two) > 3
+    np.testing.assert_allclose(one, two, rtol=1e-9)
+
+
+def test_frozen_layers_stay(tmp_path: Path) -> None:
+    train(tmp_path, "--steps", "1", out="one")
+    run = train(tmp_path, "--epochs", "2", "--freeze", "[steer, head.b]")
+    torch.manual_seed(0)
+    import qrlang
+
+    begun = qrlang.load(tmp_path / "tiny.qrl").state_dict()
+    for name, now in weights(run).items():
+        assert torch.equal(now, begun[name]) == (name != "head.w"), name
+
+
+@pytest.mark.parametrize("name", ["sgd(lr: 0.3)", "rmsprop", "adamw", "lbfgs", "spsa(lr: 0.005)"])
+def test_other_optimisers_learn(tmp_path: Path, name: str) -> None:
+    run = train(tmp_path, "--optimizer", name, "--epochs", "30", "--batch", "200")
+    assert all(bool(torch.isfinite(v).all()) for v in weights(run).values())
+    found = lines(run)
+    assert max(x["accuracy"] for x in found if x["split"] == "validation") >= 0.7
+    losses = [x["loss"] for x in found if x["split"] == "train"]
+    assert min(losses) < 0.6
+
+
+def test_nelder_mead_sees_all_data(tmp_path: Path) -> None:
+    run = train(tmp_path, "--optimizer", "nelder_mead(max_iterations: 15)", "--freeze", "[steer]")
+    found = [x["loss"] for x in lines(run) if x["split"] == "train"]
+    assert len(found) == 15
+    result = json.loads((run / "result.json").read_text())
+    assert result["steps"] == 15
+
+
+def test_pictures(tmp_path: Path) -> None:
+    import xml.etree.ElementTree as ET
+
+    run = train(tmp_path)
+    root = ET.parse(run / "curves.svg").getroot()
+    words = {e.text for e in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"epoch", "loss", "accuracy (%)", "train", "validation"} <= words
+    image = pytest.importorskip("PIL.Image")
+    with image.open(run / "curves.png") as png:
+        assert png.size == (1800, 684)
+        assert len(png.convert("RGB").getcolors(1 << 20)) > 20
