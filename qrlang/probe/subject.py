@@ -1,0 +1,190 @@
+"""What is probed: a program, its weights, and sequences to run it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qrlang.ir.program import Expect, Loop, Probabilities, Program, Value
+from qrlang.ir.types import Type
+from qrlang.probe.errors import ProbeError
+
+if TYPE_CHECKING:
+    from qrlang.driver import Compilation, Setting
+
+Array = np.ndarray[Any, Any]
+Sample = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Subject:
+    name: str
+    program: Program
+    samples: tuple[Sample, ...]
+    source: str  # of the samples, in words
+    weights: Mapping[str, Array] | None = None  # None: as they begin, by `seed`
+    seed: int = 0
+    again: Callable[[Mapping[str, Setting]], Program | None] | None = None
+    """The same model at other settings; None where those do not fit."""
+    imports: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, int | float | bool | str]:
+        return dict(self.program.settings)
+
+    def loop(self) -> Loop:
+        """The recurrence that reads most."""
+        loops = [op for op in self.program.body if isinstance(op, Loop)]
+        if not loops:
+            raise ProbeError(f"{self.name} has no recurrence", "this diagnostic follows one")
+        return max(loops, key=lambda loop: sum(op.out.type.count for op in reads(loop.body)))
+
+    def module(self, program: Program | None = None) -> Any:
+        """A torch module in double precision, at the subject's weights."""
+        import sys
+
+        import torch
+
+        from qrlang.backends.torch.load import make
+
+        sys.path[:0] = [p for p in self.imports if p not in sys.path]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            module = make(program or self.program, dtype=torch.float64)
+        module.load_state_dict(
+            {k: torch.as_tensor(np.asarray(v)) for k, v in self.all_weights().items()},
+            strict=self.weights is not None,
+        )
+        return module.eval()
+
+    def all_weights(self) -> dict[str, Array]:
+        from qrlang.backends.reference import initial_weights
+
+        if self.weights is not None:
+            return dict(self.weights)
+        return dict(initial_weights(self.program, self.seed))
+
+
+def reads(body: tuple[Any, ...]) -> list[Expect | Probabilities]:
+    """What a body reads, in order, at its top level: nothing leaves an `if`."""
+    return [op for op in body if isinstance(op, (Expect, Probabilities))]
+
+
+def call(module: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of a torch module by name; inputs have their batch axis already."""
+    out = module(**{name: given[name] for name in module.inputs})
+    return out if isinstance(out, dict) else {"": out}
+
+
+# --- from a run or a file -----------------------------------------------------------------------
+
+
+def of_run(
+    path: str, data_dir: str | None, samples: int, steps: int, which: str = "best"
+) -> Subject:
+    """A trained model on sequences that it was not trained on."""
+    from qrlang.training import checkpoint, evaluate, start
+    from qrlang.training.run import Run
+
+    run = Run.open(path)
+    settings, program, about = run.settings(), run.program(), run.about()
+    file = run.best if which == "best" and run.best.exists() else run.last
+    weights: dict[str, Array] | None = None
+    state = "untrained"
+    if file.exists():
+        tensors, _ = checkpoint.load(file)
+        weights = {k: v.double().numpy() for k, v in tensors.items()}
+        state = f"its {'best' if file == run.best else 'last'} weights"
+    feed = start.reopen(run, settings, program, about, data_dir)
+    split = evaluate.split_of(feed, None)
+    batch = next(iter(feed.batches(split, samples, seed=0, epoch=0, shuffle=False)))
+    found = tuple(_row(program, batch, k, steps) for k in range(min(samples, batch.size)))
+    folder = run.folder / "program"
+
+    def again(changed: Mapping[str, Setting]) -> Program | None:
+        from qrlang.driver import Compilation
+
+        if settings.core != "pqc":
+            return None
+        text = folder / str(about["file"])
+        merged = {**about["parameters"], **changed}
+        made = Compilation.of_bytes(str(text), text.read_bytes(), merged, str(about["model"]))
+        return _program(made, str(about["model"]))
+
+    name = str(about["model"]) + ("" if settings.core == "pqc" else f", {settings.core} core")
+    said = f"{len(found)} sequences of the {split} split, {state}"
+    return Subject(
+        name, program, found, said, weights, settings.seed, again, (str(folder.absolute()),)
+    )
+
+
+def of_file(made: Compilation, name: str, samples: int, steps: int, seed: int) -> Subject:
+    """A model as it begins, on sequences drawn by lot."""
+    program = made.checked.models[name].program
+    rng = np.random.default_rng(seed)
+    found = tuple(random_sample(program, steps, rng) for _ in range(samples))
+
+    def again(changed: Mapping[str, Setting]) -> Program | None:
+        from qrlang.driver import Compilation
+
+        merged = {**made.settings, **changed}
+        return _program(
+            Compilation.of_bytes(made.source.name, made.source.text.encode(), merged, name), name
+        )
+
+    said = f"{samples} sequences drawn by lot, initial weights of seed {seed}"
+    base = str(Path(made.source.name).parent.absolute())
+    return Subject(program.name, program, found, said, None, seed, again, (base,))
+
+
+def _program(made: Compilation, name: str) -> Program | None:
+    return None if made.failed else made.checked.models[name].program
+
+
+def at_settings(subject: Subject, program: Program, seed: int) -> Subject:
+    """Another size of the model, as it begins."""
+    return replace(subject, program=program, weights=None, seed=seed)
+
+
+def _row(program: Program, batch: Any, k: int, steps: int) -> Sample:
+    found = {}
+    for port in (*program.inputs, *program.targets):
+        if port.name not in batch.values:
+            continue
+        array = np.asarray(batch.values[port.name][k])
+        if port.type.seq:
+            length = batch.lengths.get(port.name)
+            array = array[: min(steps, len(array) if length is None else int(length[k]))]
+        found[port.name] = array
+    return found
+
+
+def random_sample(program: Program, steps: int, rng: np.random.Generator) -> Sample:
+    """Reals uniform in [-1, 1], tokens and bits uniform, states and unitaries by Haar."""
+    ports: tuple[Value, ...] = (*program.inputs, *program.targets)
+    return {p.name: random_value(p.type, steps, rng) for p in ports}
+
+
+def random_value(kind: Type, steps: int, rng: np.random.Generator) -> Array:
+    lead = (steps,) if kind.seq else ()
+    match kind.kind:
+        case "token" | "class":
+            return rng.integers(0, kind.size, lead)
+        case "bit":
+            return rng.integers(0, 2, (*lead, *kind.shape)).astype(float)
+        case "state":
+            z = _normal(rng, (*lead, 1 << kind.size))
+            return z / np.linalg.norm(z, axis=-1, keepdims=True)
+        case "unitary":
+            q, r = np.linalg.qr(_normal(rng, (*lead, 1 << kind.size, 1 << kind.size)))
+            phases = np.diagonal(r, axis1=-2, axis2=-1)
+            return np.asarray(q * (phases / np.abs(phases))[..., None, :])
+    return rng.uniform(-1, 1, (*lead, *kind.shape))
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.asarray(rng.normal(size=shape) + 1j * rng.normal(size=shape))
