@@ -223,12 +223,17 @@ class Spaces:
         self.low.add(
             nodes.Circuit(
                 s, space.reset, angles, tuple(layers), masks, out,
-                space.renormalise and bool(layers), f"space {s}",
+                space.renormalise and bool(layers), self._name(s),
             )
         )  # fmt: skip
         if layers:
             space.renormalise = False
         space.reset = -1
+
+    def _name(self, s: int) -> str:
+        own = set(self.qubits[s])
+        named = [r.name for r in self.low.program.registers if r.start in own and r.size]
+        return ", ".join(f"`{name}`" for name in named)
 
     @staticmethod
     def _layer(draft: Draft, sums: list[Sum]) -> nodes.Layer:
