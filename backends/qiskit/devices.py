@@ -1,0 +1,250 @@
+"""Devices of the Qiskit world: Aer, with or without a device's noise, and IBM's through the runtime.
+
+Names: `aer`; `fake_manila` and the other snapshots of qiskit-ibm-runtime; `ibm_…` for a backend of
+the account, `ibm` for the one with the shortest queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from qrlang.backends.qiskit.circuits import build
+from qrlang.hardware.device import (
+    Bits,
+    Capabilities,
+    Device,
+    DeviceError,
+    DeviceOptions,
+    Done,
+    ErrorRates,
+    Floats,
+    Footprint,
+    Limits,
+    Template,
+    Ticket,
+    Work,
+)
+
+IBM_EXECUTIONS = 10_000_000  # circuits times shots in a job, by IBM's documentation
+
+
+def open_device(name: str, options: DeviceOptions = DeviceOptions()) -> Device:
+    try:
+        import qiskit
+        import qiskit_aer
+    except ImportError as error:
+        raise DeviceError(f"this needs {error.name}", "pip install 'qrlang[qiskit]'") from None
+    del qiskit, qiskit_aer
+    if name in ("aer", ""):
+        return Aer(options)
+    from qrlang.backends.qiskit import ibm
+
+    return ibm.open_device(name, options)
+
+
+def bits_of(result: Any, works: Sequence[Work]) -> list[Bits]:
+    """The bits of each work, in our order. A register's array counts from its last bit, unless
+    asked for otherwise."""
+    out: list[Bits] = []
+    for one, work in zip(result, works, strict=True):
+        data = one.data
+        parts = [data.meas.to_bool_array(order="little")]
+        if work.template.bits:
+            parts.append(data.mid.to_bool_array(order="little"))
+        table = np.concatenate(parts, axis=-1).astype(np.uint8)
+        out.append(table.reshape(work.circuits, work.shots, -1))
+    return out
+
+
+class _Compiled:
+    """Transpiles each template once."""
+
+    def __init__(self, backend: Any, level: int, seed: int) -> None:
+        self._backend, self._level, self._seed = backend, level, seed
+        self._kept: dict[Template, Any] = {}
+        self._manager: Any = None
+
+    def __call__(self, template: Template) -> Any:
+        if template not in self._kept:
+            self._kept[template] = self.of(build(template)[0])
+        return self._kept[template]
+
+    def of(self, circuit: Any) -> Any:
+        return self._passes().run(circuit)
+
+    def _passes(self) -> Any:
+        if self._manager is None:
+            from qiskit.transpiler import generate_preset_pass_manager
+
+            self._manager = generate_preset_pass_manager(
+                self._level, self._backend, seed_transpiler=self._seed
+            )
+        return self._manager
+
+
+def pubs(works: Sequence[Work], compiled: Any) -> list[Any]:
+    """One for each template, its angles broadcast. A work has its own number of shots."""
+    found = []
+    for work in works:
+        if not np.all(np.isfinite(work.angles)):
+            raise DeviceError("an angle is not a finite number: nothing has been sent")
+        circuit = compiled(work.template)
+        columns = used(circuit)
+        if columns:
+            found.append((circuit, work.angles[:, columns], work.shots))
+        else:  # Aer runs a circuit without parameters once, whatever the shape
+            found.append((circuit, None, work.executions))
+    return found
+
+
+def used(circuit: Any) -> list[int]:
+    """The columns of the table that a circuit asks for, in the order in which it binds them:
+    transpiling may have left some out."""
+    return [p.index for p in circuit.parameters]
+
+
+class Aer:
+    """The simulator on this machine. `noise`: that of a device by name, or one number, the chance
+    of a depolarizing error at each gate on two qubits (a tenth of it on one, as much in reading)."""
+
+    errors: ErrorRates | None = None
+
+    def __init__(self, options: DeviceOptions) -> None:
+        from qiskit_aer import AerSimulator
+
+        self.name = "aer"
+        self.limits = Limits(qubits=30)
+        self.capabilities = Capabilities(True, True, True, not options.noise)
+        self._options = options
+        self._noise: Any = None
+        self._backend: Any = AerSimulator()
+        if options.noise:
+            self.name = f"aer with the noise of {options.noise}"
+            self._backend, self._noise, self.errors = _noisy(options)
+            if hasattr(self._backend, "num_qubits") and self._backend.num_qubits:
+                self.limits = Limits(qubits=self._backend.num_qubits)
+        # Without noise it only has to know the gates.
+        self._compiled = _Compiled(self._backend, options.level if options.noise else 0,
+                                   options.seed)  # fmt: skip
+        self._exact = AerSimulator(method="statevector")
+        self._states: dict[Template, Any] = {}
+
+    def submit(self, works: Sequence[Work], seed: int) -> Ticket:
+        from qiskit.exceptions import QiskitError
+        from qiskit_aer.primitives import SamplerV2
+
+        settings: dict[str, Any] = {"noise_model": self._noise} if self._noise else {}
+        if not self._noise and all(_discards(w.template) for w in works):
+            settings["method"] = "density_matrix"  # once for all shots, not once for each
+        sampler = SamplerV2(seed=seed, options={"backend_options": settings})
+        ready = pubs(works, self._compiled)
+        bits: list[Bits] = [np.empty(0, np.uint8)] * len(works)
+        try:
+            for bound in (True, False):  # Aer confuses them in one call
+                mine = [i for i, pub in enumerate(ready) if (pub[1] is None) == bound]
+                if mine:
+                    result = sampler.run([ready[i] for i in mine]).result()
+                    for i, found in zip(mine, bits_of(result, [works[i] for i in mine]), strict=True):
+                        bits[i] = found
+        except QiskitError as error:
+            raise DeviceError(f"aer could not run the job: {error}") from error
+        return Done(bits)
+
+    def reopen(self, ticket: str, works: Sequence[Work]) -> Ticket:
+        raise DeviceError(f"aer keeps no jobs: {ticket}")
+
+    def probabilities(self, template: Template, angles: Floats) -> Floats:
+        if template not in self._states:
+            circuit, _ = build(template, measured=False)
+            circuit = _Compiled(self._exact, 0, 0).of(circuit)
+            circuit.save_probabilities()
+            self._states[template] = circuit
+        circuit = self._states[template]
+        bound = [circuit.assign_parameters(row) for row in angles[:, used(circuit)]]
+        result = self._exact.run(bound).result()
+        found = [result.data(r)["probabilities"] for r in range(len(angles))]
+        # Qiskit's first qubit is the least significant.
+        n, axes = template.qubits, (0, *range(template.qubits, 0, -1))
+        table = np.asarray(found).reshape((len(angles),) + (2,) * n).transpose(axes)
+        return np.asarray(table.reshape(len(angles), -1), float)
+
+    def footprint(self, template: Template) -> Footprint:
+        return footprint(self._compiled(template), None)
+
+    def describe(self) -> Mapping[str, Any]:
+        from importlib.metadata import version
+
+        page = {"device": self.name, "qiskit": version("qiskit"), "aer": version("qiskit-aer")}
+        if self._options.noise:
+            page["noise"] = self._options.noise
+        return page
+
+
+def _discards(template: Template) -> bool:
+    """Resets and nothing else that a density matrix could not hold."""
+    return not template.pure and not template.bits and template.qubits <= 8
+
+
+def footprint(circuit: Any, target: Any) -> Footprint:
+    """Counted in the circuit that is sent; with a target's error rates, also how likely it is that
+    no gate and no reading goes wrong."""
+    one = two = 0
+    kept = 1.0
+    for item in circuit.data:
+        name, width = item.operation.name, len(item.qubits)
+        if name == "barrier":
+            continue
+        if name not in ("measure", "reset"):
+            one += width == 1
+            two += width > 1
+        if target is not None:
+            kept *= 1 - _error(target, name, tuple(circuit.find_bit(q).index for q in item.qubits))
+    depth = circuit.depth(lambda item: item.operation.name != "barrier")
+    return Footprint(depth, one, two, kept if target is not None else None)
+
+
+def _error(target: Any, name: str, qubits: tuple[int, ...]) -> float:
+    try:
+        found = target[name][qubits].error
+    except (KeyError, AttributeError):
+        return 0.0
+    return float(found or 0.0)
+
+
+def _noisy(options: DeviceOptions) -> tuple[Any, Any, ErrorRates | None]:
+    """What to transpile to, the noise, and typical error rates."""
+    from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
+
+    try:
+        p = float(options.noise)
+    except ValueError:
+        from qrlang.backends.qiskit import ibm
+
+        backend = ibm.snapshot(options.noise)
+        return backend, NoiseModel.from_backend(backend), typical(backend.target)
+    if not 0 <= p < 0.75:
+        raise DeviceError(f"a noise of {p:g} is no chance of an error", "for example --noise 0.01")
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(p / 10, 1), ["rz", "sx", "x"])
+    model.add_all_qubit_quantum_error(depolarizing_error(p, 2), ["cz"])
+    model.add_all_qubit_readout_error(ReadoutError([[1 - p, p], [p, 1 - p]]))
+    from qiskit_aer import AerSimulator
+
+    basis = ["rz", "sx", "x", "cz", "measure", "reset", "if_else"]
+    return AerSimulator(noise_model=model, basis_gates=basis), model, ErrorRates(p / 10, p, p)
+
+
+def typical(target: Any) -> ErrorRates:
+    """Medians over the device."""
+    one, two, read = [], [], []
+    for name in target.operation_names:
+        for qubits, found in (target[name] or {}).items():
+            if qubits is None or found is None or found.error is None:
+                continue
+            where = read if name == "measure" else one if len(qubits) == 1 else two
+            if name != "reset":
+                where.append(found.error)
+    return ErrorRates(*(float(np.median(x)) if x else 0.0 for x in (one, two, read)))

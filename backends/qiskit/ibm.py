@@ -1,0 +1,183 @@
+"""IBM's devices and their snapshots, through qiskit-ibm-runtime."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qrlang.backends.qiskit.devices import (
+    IBM_EXECUTIONS,
+    _Compiled,
+    bits_of,
+    footprint,
+    pubs,
+    typical,
+)
+from qrlang.hardware.device import (
+    Bits,
+    Capabilities,
+    Device,
+    DeviceError,
+    DeviceOptions,
+    ErrorRates,
+    Floats,
+    Footprint,
+    Limits,
+    Template,
+    Ticket,
+    Work,
+)
+from qrlang.targets import did_you_mean
+
+ACCOUNT = "python -c \"from qiskit_ibm_runtime import QiskitRuntimeService as S; S.save_account(token='…')\""
+
+
+def open_device(name: str, options: DeviceOptions) -> Device:
+    if options.noise:
+        raise DeviceError(
+            f"`{name}` has noise of its own", f"simulate it: --device aer --noise {name}"
+        )
+    if name.startswith(("ibm_", "ibm")) and not name.startswith("fake"):
+        return Runtime(_backend(name), options)
+    return Runtime(snapshot(name), options)
+
+
+def snapshot(name: str) -> Any:
+    """A `Fake…` backend, by its class or as `fake_manila`."""
+    provider = _import("qiskit_ibm_runtime.fake_provider")
+    known = {_snake(n): n for n in dir(provider) if n.startswith("Fake") and n.endswith(tuple("abcdefghijklmnopqrstuvwxyzV2"))}
+    plain = _snake(name)
+    for asked in (plain, f"{plain}_v2", f"fake_{plain}", f"fake_{plain}_v2"):
+        if asked in known:
+            made = getattr(provider, known[asked])()
+            if hasattr(made, "target"):
+                return made
+    shown = [n.removesuffix("_v2") for n in known]
+    raise DeviceError(
+        f"no device is called `{name}`" + did_you_mean(name, ["aer", *shown]),
+        "there are `aer`, the snapshots `fake_…` of qiskit-ibm-runtime, and `ibm_…` of an account",
+    )
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=V\d|[A-Z])", "_", name).lower()
+
+
+def _import(name: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise DeviceError(
+            f"IBM's devices need {error.name}", "pip install qiskit-ibm-runtime"
+        ) from None
+
+
+def _backend(name: str) -> Any:
+    """A real one."""
+    runtime = _import("qiskit_ibm_runtime")
+    try:
+        service = runtime.QiskitRuntimeService()
+        if name == "ibm":
+            return service.least_busy(operational=True, simulator=False)
+        return service.backend(name)
+    except Exception as error:  # the runtime has many, and a network has more
+        raise explained(error, name) from error
+
+
+def explained(error: Exception, name: str) -> DeviceError:
+    """One message, and what mends it."""
+    kind, text = type(error).__name__, str(error).strip().splitlines()[0][:200] if str(error) else ""
+    if "AccountNotFound" in kind:
+        return DeviceError("there is no IBM Quantum account on this machine", f"save one: {ACCOUNT}")
+    if "InvalidAccount" in kind or "401" in text or "Unauthorized" in text:
+        return DeviceError("IBM Quantum does not accept the account", f"save it again: {ACCOUNT}")
+    if "QiskitBackendNotFound" in kind:
+        return DeviceError(
+            f"the account has no device `{name}`",
+            "python -c \"from qiskit_ibm_runtime import QiskitRuntimeService as S; print(S().backends())\"",
+        )
+    if isinstance(error, (ConnectionError, TimeoutError)) or "RequestsApi" in kind or "Max retries" in text:
+        return DeviceError(
+            f"IBM Quantum cannot be reached: {text}", "go on when it can: the same command, --resume"
+        )
+    return DeviceError(f"{name}: {kind}: {text}", "go on when it is mended: the same command, --resume")
+
+
+@dataclass(slots=True)
+class Job:
+    job: Any
+    works: Sequence[Work]
+    name: str
+
+    @property
+    def id(self) -> str:
+        found = getattr(self.job, "job_id", lambda: "")()
+        # A snapshot's job lives in this process alone.
+        return str(found) if type(self.job).__name__.startswith("Runtime") else ""
+
+    def result(self) -> list[Bits]:
+        try:
+            return bits_of(self.job.result(), self.works)
+        except Exception as error:
+            status = str(getattr(self.job, "status", lambda: "")())
+            if "CANCEL" in status.upper():
+                raise DeviceError(
+                    f"the job {self.id} was cancelled", "send it again: the same command, --resume"
+                ) from error
+            raise explained(error, self.name) from error
+
+
+class Runtime:
+    """A backend of the runtime, a real one or a snapshot with its noise."""
+
+    def __init__(self, backend: Any, options: DeviceOptions) -> None:
+        self._backend, self._options = backend, options
+        self.name = str(backend.name)
+        names = set(backend.target.operation_names)
+        self.capabilities = Capabilities(True, "reset" in names, "if_else" in names, False)
+        shots = int(getattr(backend, "max_shots", 0) or 0)
+        self.limits = Limits(backend.num_qubits, shots, 0, IBM_EXECUTIONS)
+        self.errors: ErrorRates | None = typical(backend.target)
+        self._compiled = _Compiled(backend, options.level, options.seed)
+
+    def submit(self, works: Sequence[Work], seed: int) -> Ticket:
+        ready = pubs(works, self._compiled)
+        try:
+            return Job(self._sampler(seed).run(ready), works, self.name)
+        except Exception as error:
+            raise explained(error, self.name) from error
+
+    def _sampler(self, seed: int) -> Any:
+        """The newer primitive, where the runtime has it; a snapshot takes a seed."""
+        from importlib import import_module
+
+        local = type(self._backend).__name__.startswith("Fake")
+        options = {"simulator": {"seed_simulator": seed}} if local else {}
+        try:
+            made = import_module("qiskit_ibm_runtime.executor_sampler").Sampler
+            return made(mode=self._backend, options=options)
+        except (ImportError, AttributeError, ValueError, TypeError):
+            made = import_module("qiskit_ibm_runtime").SamplerV2
+            return made(mode=self._backend, options=options)
+
+    def reopen(self, ticket: str, works: Sequence[Work]) -> Ticket:
+        try:
+            job = self._backend.service.job(ticket)
+        except Exception as error:
+            raise explained(error, self.name) from error
+        return Job(job, works, self.name)
+
+    def probabilities(self, template: Template, angles: Floats) -> Floats:
+        raise DeviceError(f"`{self.name}` has no exact mode", "give it shots: --shots 1000")
+
+    def footprint(self, template: Template) -> Footprint:
+        return footprint(self._compiled(template), self._backend.target)
+
+    def describe(self) -> Mapping[str, Any]:
+        from importlib.metadata import version
+
+        return {"device": self.name, "runtime": version("qiskit-ibm-runtime")}

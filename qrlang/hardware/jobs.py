@@ -1,0 +1,217 @@
+"""From questions to jobs: circuits that are the same are one, and a job keeps to the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qrlang.hardware.checkpoint import Journal
+from qrlang.hardware.device import (
+    Bits,
+    Device,
+    DeviceError,
+    Floats,
+    Limits,
+    Template,
+    Work,
+    spaced,
+)
+from qrlang.hardware.lane import Answers, Ask
+from qrlang.hardware.pure import pure
+from qrlang.hardware.readings import Quantity, evaluate, settings
+from qrlang.hardware.tape import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where an answer belongs: which question, and which of its quantities."""
+
+    ask: int
+    picked: tuple[int, ...]
+    angles: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Rows of one template that are asked for the same quantities."""
+
+    template: Template
+    shots: int  # 0: exactly
+    quantities: tuple[Quantity, ...]
+    rows: list[Row]
+
+    def work(self) -> Work:
+        table = np.array([r.angles for r in self.rows], float)
+        return Work(self.template, table.reshape(len(self.rows), self.template.parameters), self.shots)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has been, or would be, done."""
+
+    rounds: int = 0
+    jobs: int = 0
+    circuits: int = 0
+    executions: int = 0
+    settings: int = 0  # different circuits, apart from angles
+    fetched: int = 0  # jobs whose answer was there already
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    round: int
+    job: int
+    jobs: int  # in this round
+    circuits: int
+
+
+Watch = Callable[[Progress], None]
+SeeJob = Callable[[int, Sequence[Task]], None]
+
+
+@dataclass
+class Desk:
+    """Sends jobs to a device and brings the answers back."""
+
+    device: Device
+    tree: Tree
+    shots: int
+    seed: int = 0
+    journal: Journal = field(default_factory=Journal)
+    watch: Watch | None = None
+    see: SeeJob | None = None
+    rehearsal: bool = False  # nothing is sent, and every answer is made up
+    counts: Counts = field(default_factory=Counts)
+
+    def ask(self, asks: Sequence[Ask]) -> Answers:
+        """One round: as few jobs as the device's limits allow."""
+        tasks = list(self._tasks(asks))
+        self.counts.rounds += 1
+        self.counts.settings += len({id(t.template) for t in tasks})
+        answers: Answers = [[np.empty(0)] * len(a.quantities) for a in asks]
+        jobs = list(split(tasks, self.device.limits))
+        for k, job in enumerate(jobs):
+            found = self._job(job)
+            rows = [row for task in job for row in task.rows]
+            for row, values in zip(rows, found, strict=True):
+                for i, value in zip(row.picked, values, strict=True):
+                    answers[row.ask][i] = value
+            if self.watch:
+                self.watch(Progress(self.counts.rounds, k + 1, len(jobs), self.counts.circuits))
+        return answers
+
+    def _tasks(self, asks: Sequence[Ask]) -> Iterator[Task]:
+        found: dict[Any, Task] = {}
+        grouped: dict[tuple[Quantity, ...], Any] = {}
+        for i, ask in enumerate(asks):
+            if ask.quantities not in grouped:
+                grouped[ask.quantities] = settings(ask.quantities)
+            for basis, picked in grouped[ask.quantities]:
+                template = self.tree.template(ask.node, basis)
+                quantities = tuple(ask.quantities[p] for p in picked)
+                shots = ask.shots or self.shots
+                key = (template, shots, quantities)
+                if key not in found:
+                    found[key] = Task(template, shots, quantities, [])
+                found[key].rows.append(Row(i, tuple(picked), ask.angles))
+        yield from found.values()
+
+    def _job(self, job: Sequence[Task]) -> list[list[Floats]]:
+        number = self.counts.jobs
+        self.counts.jobs += 1
+        for t in job:
+            self.counts.circuits += len(t.rows)
+            self.counts.executions += len(t.rows) * t.shots
+        if self.see:
+            self.see(number, job)
+        if self.rehearsal:
+            return [_made_up(t) for t in job for _ in t.rows]
+        if number in self.journal.answers:
+            self.counts.fetched += 1
+            return [[np.array(q) for q in row] for row in self.journal.answers[number]]
+        found = self._answer(number, job)
+        self.journal.answered(number, [[q.tolist() for q in row] for row in found])
+        return found
+
+    def _answer(self, number: int, job: Sequence[Task]) -> list[list[Floats]]:
+        for t in job:
+            limit = self.device.limits.qubits
+            if limit and t.template.qubits > limit:
+                raise DeviceError(
+                    f"a circuit has {t.template.qubits} qubits, and `{self.device.name}` has {limit}"
+                )
+        works = {i: t.work() for i, t in enumerate(job) if t.shots}
+        bits: dict[int, Bits] = {}
+        if works:
+            sent = list(works.values())
+            if number in self.journal.tickets:
+                ticket = self.device.reopen(self.journal.tickets[number], sent)
+            else:
+                ticket = self.device.submit(sent, spaced(self.seed, number))
+                self.journal.sent(number, ticket.id)
+            bits = dict(zip(works, ticket.result(), strict=True))
+        found: list[list[Floats]] = []
+        for i, t in enumerate(job):
+            if t.shots:
+                found += evaluate(t.quantities, bits[i], None, t.template.qubits)
+            else:
+                found += self._exactly(t)
+        return found
+
+    def _exactly(self, task: Task) -> list[list[Floats]]:
+        changed = pure(task.template)
+        chances = self.device.probabilities(changed.template, task.work().angles)
+        n = changed.template.qubits
+        states = np.arange(1 << n)
+        columns = [(states >> (n - 1 - q) & 1).astype(np.uint8)
+                   for q in (*changed.qubits, *changed.bits)]  # fmt: skip
+        table = np.stack(columns, axis=1)[None]
+        return evaluate(task.quantities, table, chances, task.template.qubits)
+
+
+def _made_up(task: Task) -> list[Floats]:
+    from qrlang.hardware.readings import Distribution, Patterns
+
+    out: list[Floats] = []
+    for q in task.quantities:
+        if isinstance(q, Distribution):
+            out.append(np.full(1 << len(q.qubits), 0.5 ** len(q.qubits)))
+        elif isinstance(q, Patterns):
+            out.append(np.array([*(0.0 for _ in q.bits), 1.0]))
+        else:
+            out.append(np.zeros(1))
+    return out
+
+
+def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
+    """Jobs that a device accepts, filled in order."""
+    job: list[Task] = []
+    circuits = executions = 0
+    for task in tasks:
+        if limits.shots and task.shots > limits.shots:
+            raise DeviceError(
+                f"{task.shots} shots are more than the {limits.shots} that the device takes at once",
+                f"take --shots {limits.shots} or fewer",
+            )
+        if limits.executions and task.shots > limits.executions:
+            raise DeviceError(f"a job holds at most {limits.executions} executions")
+        rows = task.rows
+        while rows:
+            room = len(rows)
+            if limits.circuits:
+                room = min(room, limits.circuits - circuits)
+            if limits.executions and task.shots:
+                room = min(room, (limits.executions - executions) // task.shots)
+            if room <= 0:
+                yield job
+                job, circuits, executions = [], 0, 0
+                continue
+            job.append(Task(task.template, task.shots, task.quantities, rows[:room]))
+            circuits += room
+            executions += room * task.shots
+            rows = rows[room:]
+    if job:
+        yield job

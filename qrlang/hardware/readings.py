@@ -1,0 +1,166 @@
+"""What is asked about a circuit, and how the answer follows from bits.
+
+A quantity is asked of the shots in which the bits of `when` have their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qrlang.analysis.settings import together
+from qrlang.hardware.device import Bits, DeviceError, Floats
+
+Cond = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The expectation of a Pauli word: letters on qubits."""
+
+    string: tuple[tuple[int, str], ...]
+    when: Cond = ()
+    kept: Cond = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Of some qubits, the first the most significant."""
+
+    qubits: tuple[int, ...]
+    when: Cond = ()
+    kept: Cond = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BitMean:
+    """`1 - 2 bit` of a bit that was measured inside, on average."""
+
+    bit: int
+    when: Cond = ()
+    kept: Cond = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of the shots with `kept` also have `when`."""
+
+    when: Cond
+    kept: Cond = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Every combination of some inner bits that occurs: its bits, then its share of the shots."""
+
+    bits: tuple[int, ...]
+    when: Cond = ()
+    kept: Cond = ()
+
+
+Quantity = Word | Distribution | BitMean | Share | Patterns
+
+
+def settings(quantities: Sequence[Quantity]) -> list[tuple[tuple[tuple[int, str], ...], list[int]]]:
+    """The fewest bases in which all of it can be measured, and what each is for."""
+    words: dict[tuple[tuple[int, str], ...], list[int]] = {}
+    rest: list[int] = []
+    for i, q in enumerate(quantities):
+        if isinstance(q, Word):
+            words.setdefault(q.string, []).append(i)
+        elif isinstance(q, Distribution):
+            words.setdefault(tuple((x, "Z") for x in sorted(q.qubits)), []).append(i)
+        else:
+            rest.append(i)  # any basis will do
+    found: list[tuple[tuple[tuple[int, str], ...], list[int]]] = []
+    for group in together(list(words)):
+        basis: dict[int, str] = {}
+        for word in group:
+            basis.update(word)
+        turned = tuple((q, p) for q, p in sorted(basis.items()) if p != "Z")
+        found.append((turned, sorted(i for word in group for i in words[word])))
+    if not found:
+        return [((), rest)]
+    found.sort(key=lambda s: s[1])
+    found[0][1].extend(rest)
+    return found
+
+
+def evaluate(
+    quantities: Sequence[Quantity], bits: Bits, weights: Floats | None, qubits: int,
+    inner: Sequence[int] = (), size: int = 0,
+) -> list[list[Floats]]:  # fmt: skip
+    """For each row, the quantities. `bits` [rows or 1, shots, columns], `weights` [rows, shots]
+    or None for shots that all count the same. `inner`: the columns of the inner bits, if they are
+    not the ones after the qubits."""
+    rows = len(bits) if weights is None else len(weights)
+
+    def column(bit: int) -> int:
+        return inner[bit] if inner else qubits + bit
+
+    def mask(cond: Cond) -> Any:
+        keep: Any = 1.0
+        for bit, value in cond:
+            keep = keep * (bits[:, :, column(bit)] == value)
+        return keep if weights is None else weights * keep
+
+    def mean(numbers: Any, cond: Cond, kept: Cond) -> Floats:
+        if weights is None and not cond and not kept:
+            return np.asarray(numbers, float).mean(axis=1)
+        w = np.broadcast_to(mask((*cond, *kept)), (rows, bits.shape[1]))
+        total = w.sum(axis=1)
+        if kept and np.any(total <= 0):
+            raise DeviceError(
+                "post-selection has left no shots", "take more of them: --shots, or select less"
+            )
+        value: Floats = (w * numbers).sum(axis=1) / np.where(total > 0, total, 1.0)
+        return value
+
+    out: list[list[Floats]] = [[] for _ in range(rows)]
+    for q in quantities:
+        match q:
+            case Word():
+                odd = np.zeros(bits.shape[:2], np.uint8)
+                for wire, _ in q.string:
+                    odd = odd ^ bits[:, :, wire]
+                found: Any = mean(1.0 - 2.0 * odd, q.when, q.kept)[:, None]
+            case BitMean():
+                found = mean(1.0 - 2.0 * bits[:, :, column(q.bit)], q.when, q.kept)[:, None]
+            case Share():
+                hit: Any = np.ones(bits.shape[:2])
+                for bit, value in q.when:
+                    hit = hit * (bits[:, :, column(bit)] == value)
+                found = mean(hit, (), q.kept)[:, None]
+            case Distribution():
+                number = np.zeros(bits.shape[:2], np.int64)
+                for wire in q.qubits:
+                    number = 2 * number + bits[:, :, wire]
+                w = np.broadcast_to(mask((*q.when, *q.kept)), (rows, bits.shape[1]))
+                number = np.broadcast_to(number, w.shape)
+                table = np.zeros((rows, 1 << len(q.qubits)))
+                for r in range(rows):
+                    table[r] = np.bincount(number[r], w[r], 1 << len(q.qubits))
+                total = table.sum(axis=1, keepdims=True)
+                if q.kept and np.any(total <= 0):
+                    raise DeviceError("post-selection has left no shots", "take more: --shots")
+                found = table / np.where(total > 0, total, 1.0)
+            case Patterns():
+                w = np.broadcast_to(mask((*q.when, *q.kept)), (rows, bits.shape[1]))
+                columns = [column(b) for b in q.bits]
+                found = [_patterns(bits[min(r, len(bits) - 1)][:, columns], w[r]) for r in range(rows)]
+        for r in range(rows):
+            out[r].append(np.asarray(found[r], float))
+    return out
+
+
+def _patterns(bits: Bits, w: Floats) -> Floats:
+    alive = w > 0
+    if not np.any(alive):
+        raise DeviceError("post-selection has left no shots", "take more: --shots")
+    kinds, which = np.unique(bits[alive], axis=0, return_inverse=True)
+    share = np.bincount(which.ravel(), w[alive]) / w[alive].sum()
+    flat: Floats = np.concatenate([kinds.astype(float), share[:, None]], axis=1).ravel()
+    return flat

@@ -1,0 +1,157 @@
+"""Our own device: exact probabilities in NumPy, and shots drawn from them with a seed.
+
+It says what a run will be like before one is paid for, and gives the angles of an open loop. A
+circuit that goes on where the last one ended is not begun again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qrlang.gates import GATES, PAULI, pauli_matrix
+from qrlang.hardware.device import (
+    Bits,
+    Capabilities,
+    DeviceError,
+    Done,
+    Floats,
+    Footprint,
+    Limits,
+    Slot,
+    Step,
+    Template,
+    Ticket,
+    Work,
+)
+from qrlang.hardware.pure import pure
+
+Complex = NDArray[np.complex128]
+LARGEST = 1 << 26  # amplitudes at a time
+_TURN = {"X": (Step("h", (0,)),), "Y": (Step("sdg", (0,)), Step("h", (0,)))}
+
+
+class Simulator:
+    name = "simulator"
+    limits = Limits(qubits=24)
+    capabilities = Capabilities(True, True, True, True)
+    errors = None
+
+    def __init__(self) -> None:
+        self._last: dict[int, tuple[int, tuple[Step, ...], Floats, Complex]] = {}
+
+    def submit(self, works: Sequence[Work], seed: int) -> Ticket:
+        rng = np.random.default_rng(seed)
+        return Done([self._sample(w, rng) for w in works])
+
+    def reopen(self, ticket: str, works: Sequence[Work]) -> Ticket:
+        raise DeviceError(f"the simulator keeps no jobs: {ticket}")
+
+    def footprint(self, template: Template) -> Footprint:
+        from qrlang.hardware.footprint import logical
+
+        return logical(template)
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"device": "our own simulator"}
+
+    def _sample(self, work: Work, rng: np.random.Generator) -> Bits:
+        changed = pure(work.template)
+        chances = self.probabilities(changed.template, work.angles)
+        n = changed.template.qubits
+        columns = (*changed.qubits, *changed.bits)
+        out = np.empty((len(chances), work.shots, len(columns)), np.uint8)
+        for r, row in enumerate(chances):
+            drawn = draw(row, work.shots, rng)
+            for c, q in enumerate(columns):
+                out[r, :, c] = drawn >> (n - 1 - q) & 1
+        return out
+
+    def probabilities(self, template: Template, angles: Floats) -> Floats:
+        n, rows = template.qubits, len(angles)
+        if rows << n > LARGEST:
+            if rows == 1:
+                raise DeviceError(
+                    f"a circuit of {n} qubits is too large to simulate here",
+                    "measured and reset qubits count once each time in exact mode",
+                )
+            half = rows // 2
+            parts = (angles[:half], angles[half:])
+            return np.concatenate([self.probabilities(template, p) for p in parts])
+        state = self._state(template, angles)
+        for q, letter in template.basis:
+            for step in _TURN[letter] if letter != "Z" else ():
+                state = apply(state, Step(step.name, (q,)), angles)
+        found: Floats = np.abs(state.reshape(rows, -1)) ** 2
+        return found / found.sum(axis=1, keepdims=True)
+
+    def _state(self, template: Template, angles: Floats) -> Complex:
+        n, rows, first = template.qubits, len(angles), 0
+        state = np.zeros((rows,) + (2,) * n, complex)
+        state[(slice(None),) + (0,) * n] = 1
+        last = self._last.get(rows)
+        if last is not None:
+            width, steps, known, before = last
+            same = width == n and len(steps) <= len(template.steps)
+            if (
+                same
+                and known.shape[1] <= angles.shape[1]
+                and template.steps[: len(steps)] == steps
+                and np.array_equal(angles[:, : known.shape[1]], known)
+            ):
+                state, first = before, len(steps)
+        for step in template.steps[first:]:
+            state = apply(state, step, angles)
+        self._last[rows] = (n, template.steps, angles, state)
+        return state
+
+
+def draw(chances: Floats, shots: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Basis states, one for each shot."""
+    edges = np.cumsum(chances)
+    found = np.searchsorted(edges, rng.random(shots) * edges[-1], side="right")
+    return np.asarray(np.minimum(found, len(chances) - 1), np.int64)
+
+
+def apply(state: Complex, step: Step, angles: Floats) -> Complex:
+    """A gate on the state of each row."""
+    if step.name == "barrier":
+        return state
+    matrix = _matrix(step, angles)
+    if step.controls or step.zeros:
+        where: list[Any] = [slice(None)] * state.ndim
+        for q in step.controls:
+            where[q + 1] = 1
+        for q in step.zeros:
+            where[q + 1] = 0
+        fixed = sorted((*step.controls, *step.zeros))
+        axes = [q + 1 - sum(f < q for f in fixed) for q in step.qubits]
+        out = state.copy()
+        out[tuple(where)] = _act(state[tuple(where)], matrix, axes)
+        return out
+    return _act(state, matrix, [q + 1 for q in step.qubits])
+
+
+def _act(state: Complex, matrix: Complex, axes: list[int]) -> Complex:
+    k = len(axes)
+    moved = np.moveaxis(state, axes, range(1, k + 1))
+    flat = moved.reshape(len(state), 1 << k, -1)
+    return np.moveaxis((matrix @ flat).reshape(moved.shape), range(1, k + 1), axes)
+
+
+def _matrix(step: Step, angles: Floats) -> Complex:
+    """[2^k, 2^k], or one for each row."""
+    spec = GATES[step.name]
+    if not any(isinstance(a, Slot) for a in step.angles):
+        return np.array(spec.matrix(*step.angles), complex)
+    columns = [angles[:, a.index] if isinstance(a, Slot) else np.full(len(angles), a)
+               for a in step.angles]  # fmt: skip
+    if spec.pauli:
+        word = np.array(PAULI[spec.pauli] if len(spec.pauli) == 1 else pauli_matrix(spec.pauli))
+        c = np.cos(columns[0] / 2)[:, None, None]
+        s = np.sin(columns[0] / 2)[:, None, None]
+        return np.asarray(c * np.eye(len(word)) - 1j * s * word)
+    return np.array([spec.matrix(*map(float, row)) for row in zip(*columns, strict=True)], complex)
