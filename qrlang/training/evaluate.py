@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from qrlang.training import checkpoint, metrics, start
+from qrlang.training import checkpoint, decode, metrics, start
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Feed
 from qrlang.training.metrics import Tally
@@ -74,10 +74,11 @@ def page(found: dict[str, Any]) -> str:
     width = max(map(len, found["figures"]))
     for name, one in found["figures"].items():
         value = one["value"]
-        text = f"  {name:{width}}  " + ("not finite" if value is None else number(name, value))
+        text = f"  {name:{width}}  " + ("none" if value is None else number(name, value))
         if one["interval"]:
             low, high = (number(name, x) for x in one["interval"])
             text += f"   {low} … {high}"
+        text += f"   ({one['note']})" if "note" in one else ""
         lines.append(text)
     confusion = found.get("confusion")
     if confusion and len(confusion) <= 20:
@@ -98,6 +99,25 @@ def whole(
     """What `qrlc eval` says."""
     _, _, objective, feed = opened(path, data_dir, which, threads, road)
     chosen = split_of(feed, split)
-    found = {"run": path, "checkpoint": which}
+    found: dict[str, Any] = {"run": path, "checkpoint": which}
     found |= report(objective.evaluate(feed, chosen, batch), chosen)
+    if decode.produces(objective):
+        found["figures"]["bleu"] = bleu(*decode.texts(objective, feed, chosen, batch, beam))
+        found["beam"] = beam
     return found
+
+
+def bleu(said: list[str], meant: list[str]) -> dict[str, Any]:
+    """Of sentences whose tokens stand apart; the interval is sacrebleu's bootstrap."""
+    try:
+        from sacrebleu.metrics import BLEU
+    except ImportError:
+        return {"value": None, "interval": None, "note": "needs: pip install 'qrlang[train]'"}
+    measure = BLEU(tokenize="none", force=True)
+    score = measure.corpus_score(said, [meant], n_bootstrap=1000)
+    middle, half = float(score._mean), float(score._ci)
+    return {
+        "value": float(score.score),
+        "interval": [middle - half, middle + half],
+        "note": str(measure.get_signature()),
+    }

@@ -23,6 +23,7 @@ class Batch:
     values: Mapping[str, Array]  # [batch, (time), …]
     lengths: Mapping[str, Array] = field(default_factory=dict)  # of those that are ragged
     counted: Array | None = None  # [batch, time]: which moments a metric counts; None: all
+    rows: Array | None = None  # which records of the split these are, where that is known
 
     @property
     def size(self) -> int:
@@ -37,6 +38,7 @@ class Batch:
             {k: v[pick] for k, v in self.values.items()},
             {k: v[pick] for k, v in self.lengths.items()},
             None if self.counted is None else self.counted[pick],
+            None if self.rows is None else self.rows[pick],
         )
 
 
@@ -135,6 +137,7 @@ class DataFeed:
                 dict(zip(self.names, one.arrays, strict=True)),
                 {k: n for k, n in lengths if n is not None},
                 one.counted,
+                one.rows,
             )
 
     def save(self, folder: Path) -> None:

@@ -219,15 +219,16 @@ class Trainer:
             figures = tally.figures()
             self._write({"split": "validation", **figures})
             self.watcher.evaluated(self._moment(figures), "validation", figures)
-            self._compare(figures[s.metric] if s.metric in figures else figures["loss"])
+            metric = s.metric if s.metric in figures else "loss"
+            self._compare(metric, figures[metric])
         else:
             self._keep_best()
         self._tick(line=True)
         self.save()
 
-    def _compare(self, value: float) -> None:
+    def _compare(self, metric: str, value: float) -> None:
         s, p = self.settings, self.progress
-        lower = lower_is_better(s.metric)
+        lower = lower_is_better(metric)
         better = p.best is None or (value < p.best if lower else value > p.best)
         if better and math.isfinite(value):
             p.best, p.best_epoch, p.since_best = value, p.epoch, 0
@@ -237,7 +238,7 @@ class Trainer:
         if s.early_stopping and p.since_best >= s.early_stopping and not p.finished:
             p.finished = True
             self.watcher.note(
-                f"stopped early: no better {s.metric} on the validation split for "
+                f"stopped early: no better {metric} on the validation split for "
                 f"{p.since_best} epochs"
             )
 
