@@ -1,0 +1,277 @@
+"""Braket's devices in the cloud, by ARN. All circuits of a job are one program set, where the
+device takes those: one task, with one fee."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qrlang.backends.braket.circuit import circuit, finite, parameter
+from qrlang.backends.braket.gates import NATIVE
+from qrlang.backends.braket.size import footprint
+from qrlang.hardware.device import (
+    Bits,
+    Capabilities,
+    DeviceError,
+    ErrorRates,
+    Floats,
+    Footprint,
+    Limits,
+    Template,
+    Ticket,
+    Work,
+)
+
+_ARN = re.compile(r"arn:aws[\w-]*:braket:[\w-]*:\d*:device/[\w-]+/[\w.-]+/[\w.-]+\Z")
+_AWAY = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError",
+         "ConnectionClosedError", "ProxyConnectionError")  # fmt: skip
+_PROGRAM, _PROGRAM_SET = "braket.ir.openqasm.program", "braket.ir.openqasm.program_set"
+
+
+def open_aws(arn: str) -> AwsBraket:
+    if not _ARN.match(arn):
+        raise DeviceError(
+            f"`{arn}` is not the ARN of a Braket device",
+            "it looks like arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1; the console of "
+            "Amazon Braket lists them under Devices",
+        )
+    from braket.aws import AwsDevice
+
+    return AwsBraket(arn, asked(lambda: AwsDevice(arn), arn))
+
+
+def asked(call: Callable[[], Any], arn: str) -> Any:
+    """What AWS answers; what goes wrong, in words a person can use."""
+    try:
+        return call()
+    except DeviceError:
+        raise
+    except Exception as error:
+        raise explained(error, arn) from error
+
+
+def explained(error: Exception, arn: str) -> DeviceError:
+    """By the name of its class: botocore is a package of its own, and makes some of them up."""
+    kind, said = type(error).__name__, str(error)
+    match kind:
+        case "NoRegionError":
+            region = (arn.split(":") + [""] * 4)[3] or "us-east-1"
+            return DeviceError(
+                "AWS is not set up here: no region is given",
+                f"export AWS_DEFAULT_REGION={region}, or run `aws configure`",
+            )
+        case "NoCredentialsError" | "PartialCredentialsError" | "CredentialRetrievalError":
+            return DeviceError(
+                "AWS is not set up here: there are no credentials",
+                "run `aws configure`, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; "
+                "`--device braket_sv` needs no account",
+            )
+        case "ProfileNotFound":
+            return DeviceError(f"AWS: {said}", "name a profile that exists: AWS_PROFILE=…")
+        case _ if kind in _AWAY:
+            return DeviceError(
+                "AWS cannot be reached: the network is away",
+                "run the same command again: what is finished is not paid for twice",
+            )
+    if "ExpiredToken" in said or "UnrecognizedClient" in said or "InvalidClientToken" in said:
+        return DeviceError("AWS refuses these credentials: they are wrong or have expired",
+                           "run `aws configure`, or `aws sso login`")  # fmt: skip
+    if "AccessDenied" in said:
+        return DeviceError("AWS refuses: these credentials may not use Amazon Braket",
+                           "give the user the policy AmazonBraketFullAccess")  # fmt: skip
+    if "not found" in said or "ResourceNotFound" in said or "ValidationException" in said:
+        return DeviceError(f"AWS knows no device `{arn}`",
+                           "the console of Amazon Braket lists them under Devices")  # fmt: skip
+    return DeviceError(f"AWS: {kind}: {said}")
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The tasks of a job, and which rows of which works each of them runs."""
+
+    tasks: tuple[Any, ...]
+    groups: tuple[tuple[tuple[int, int], ...], ...]  # (work, row) in the order of the results
+    works: tuple[Work, ...]
+    sets: bool
+    arn: str
+
+    @property
+    def id(self) -> str:
+        return " ".join(str(task.id) for task in self.tasks)
+
+    def result(self) -> list[Bits]:
+        out = [np.empty((w.circuits, w.shots, w.template.qubits), np.uint8) for w in self.works]
+        for task, group in zip(self.tasks, self.groups, strict=True):
+            for (work, row), bits in zip(group, self._bits(task), strict=True):
+                out[work][row] = bits
+        return out
+
+    def _bits(self, task: Any) -> list[Any]:
+        found = asked(task.result, self.arn)
+        state = asked(task.state, self.arn)
+        if found is None or state in ("FAILED", "CANCELLED", "CANCELLING"):
+            reason = _reason(task)
+            raise DeviceError(
+                f"the task {task.id} was {'cancelled' if 'CANCEL' in str(state) else 'lost'}"
+                + (f": {reason}" if reason else ""),
+                "run the same command again: the steps before it are not paid for twice",
+            )
+        results = [one for entry in found for one in entry] if self.sets else [found]
+        return [_in_order(r) for r in results]
+
+
+def _reason(task: Any) -> str:
+    try:
+        return str(task.metadata().get("failureReason", ""))
+    except Exception:
+        return ""
+
+
+def _in_order(result: Any) -> Any:
+    """Column q is qubit q."""
+    bits = np.asarray(result.measurements, np.uint8)
+    order = getattr(result, "measured_qubits", None)
+    return bits if order is None else bits[:, np.argsort([int(q) for q in order])]
+
+
+class AwsBraket:
+    def __init__(self, arn: str, device: Any) -> None:
+        self.name = arn
+        self.device = device
+        properties = asked(lambda: device.properties, arn)
+        actions = {getattr(k, "value", k): v for k, v in properties.action.items()}
+        if _PROGRAM not in actions:
+            raise DeviceError(f"`{arn}` runs no circuits of gates", "choose a gate-model device")
+        sets = actions.get(_PROGRAM_SET)
+        self.sets = sets is not None
+        listed = getattr(actions[_PROGRAM], "supportedOperations", None) or ()
+        self.native = frozenset(_ours(name) for name in listed) or NATIVE
+        service, paradigm = properties.service, getattr(properties, "paradigm", None)
+        most = getattr(service, "shotsRange", (0, 0))[1]
+        self.limits = Limits(
+            qubits=int(getattr(paradigm, "qubitCount", 0) or 0),
+            shots=int(most or 0),
+            # without program sets a job is one circuit: so one is never paid for twice
+            circuits=int(getattr(sets, "maximumExecutables", 0) or 0) if self.sets else 1,
+            executions=int(getattr(sets, "maximumTotalShots", 0) or 0) if self.sets else 0,
+        )
+        self.capabilities = Capabilities()
+        self.errors = error_rates(properties)
+
+    def submit(self, works: Sequence[Work], seed: int) -> Ticket:
+        """The seed is ours alone: a device has none."""
+        for work in works:
+            finite(work.angles)
+        if not self.sets:
+            made: list[tuple[Any, int | None]] = [
+                (self._bound(w, row), w.shots) for w in works for row in range(w.circuits)
+            ]
+        else:
+            made = [(one, None) for one in program_sets(works, self.native)]
+        return self._ticket([self._sent(one, shots) for one, shots in made], works)
+
+    def _sent(self, task: Any, shots: int | None) -> Any:
+        given = {} if shots is None else {"shots": shots}
+        return asked(lambda: self.device.run(task, **given), self.name)
+
+    def reopen(self, ticket: str, works: Sequence[Work]) -> Ticket:
+        from braket.aws import AwsQuantumTask
+
+        tasks = asked(lambda: [AwsQuantumTask(arn) for arn in ticket.split()], self.name)
+        return self._ticket(tasks, works)
+
+    def probabilities(self, template: Template, angles: Floats) -> Floats:
+        raise DeviceError(f"`{self.name}` has no exact mode", "say how many shots: --shots 1000")
+
+    def footprint(self, template: Template) -> Footprint:
+        return footprint(template, self.native)
+
+    def describe(self) -> Mapping[str, Any]:
+        from importlib.metadata import version
+
+        return {
+            "device": self.name,
+            "name": getattr(self.device, "name", ""),
+            "provider": getattr(self.device, "provider_name", ""),
+            "status": getattr(self.device, "status", ""),
+            "amazon-braket-sdk": version("amazon-braket-sdk"),
+            "jobs": "program sets" if self.sets else "a task for each circuit",
+            "gates": "before Braket's own compiler, which routes them on the device",
+        }
+
+    def _ticket(self, tasks: Sequence[Any], works: Sequence[Work]) -> Tasks:
+        rows = [[(i, r) for r in range(w.circuits)] for i, w in enumerate(works)]
+        if self.sets:
+            groups = [tuple(p for i in group for p in rows[i]) for group in by_shots(works)]
+        else:
+            groups = [(p,) for mine in rows for p in mine]
+        if len(groups) != len(tasks):
+            raise DeviceError(f"this job had {len(tasks)} tasks, and should have {len(groups)}")
+        return Tasks(tuple(tasks), tuple(groups), tuple(works), self.sets, self.name)
+
+    def _bound(self, work: Work, row: int) -> Any:
+        made = circuit(work.template, self.native)
+        used = {str(p) for p in made.parameters}
+        numbers = {parameter(i): float(a) for i, a in enumerate(work.angles[row])}
+        return made.make_bound_circuit({k: v for k, v in numbers.items() if k in used})
+
+
+def by_shots(works: Sequence[Work]) -> list[list[int]]:
+    """Works that can be one program set: its executables all have as many shots."""
+    groups: dict[int, list[int]] = {}
+    for i, work in enumerate(works):
+        groups.setdefault(work.shots, []).append(i)
+    return list(groups.values())
+
+
+def program_sets(works: Sequence[Work], native: frozenset[str] = NATIVE) -> list[Any]:
+    """Each a circuit for every work, and a set of inputs for every row of its angles. No lists of
+    observables: Braket would run the circuit once for each of them."""
+    from braket.program_sets import CircuitBinding, ProgramSet
+
+    made = []
+    for group in by_shots(works):
+        entries = []
+        for i in group:
+            one = circuit(works[i].template, native)
+            names = sorted(str(p) for p in one.parameters)
+            if names:
+                table = {n: works[i].angles[:, int(n[2:])].tolist() for n in names}
+                entries.append(CircuitBinding(one, input_sets=table))
+            else:  # no angle to tell the rows apart
+                entries += [one] * works[i].circuits
+        made.append(ProgramSet(entries, shots_per_executable=works[group[0]].shots))
+    return made
+
+
+def _ours(name: str) -> str:
+    """A gate as the methods of `Circuit` call it."""
+    return {"u": "u", "U": "u"}.get(name, name.lower())
+
+
+def error_rates(properties: Any) -> ErrorRates | None:
+    """The median of what the device says of itself, in the form that all vendors share."""
+    standard = getattr(properties, "standardized", None)
+    if standard is None:
+        return None
+    one: list[float] = []
+    read: list[float] = []
+    two: list[float] = []
+    for of_qubit in (getattr(standard, "oneQubitProperties", None) or {}).values():
+        for f in getattr(of_qubit, "oneQubitFidelity", None) or ():
+            kind = str(getattr(getattr(f, "fidelityType", None), "name", "")).upper()
+            (read if "READOUT" in kind else one).append(1 - float(f.fidelity))
+    for of_pair in (getattr(standard, "twoQubitProperties", None) or {}).values():
+        for g in getattr(of_pair, "twoQubitGateFidelity", None) or ():
+            two.append(1 - float(g.fidelity))
+    if not two:
+        return None
+
+    def middle(found: list[float]) -> float:
+        return float(np.median(found)) if found else 0.0
+
+    return ErrorRates(middle(one), middle(two), middle(read))

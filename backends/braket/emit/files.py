@@ -1,0 +1,32 @@
+"""The folder: module, weights, and each circuit of a step in Braket's OpenQASM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from qrlang.backends.braket.emit.module import emit_module
+from qrlang.backends.braket.tensors import packed
+from qrlang.backends.qasm.dialects import DIALECTS
+from qrlang.backends.qasm.target import texts
+from qrlang.backends.reference.weights import initial_weights
+from qrlang.ir.program import Program
+
+_HEADER = {"name": "braket.ir.openqasm.program", "version": "1"}
+
+
+def files(
+    program: Program, weights: Mapping[str, Any] | None = None, ir: bool = False
+) -> dict[str, str | bytes]:
+    made: dict[str, str | bytes] = {
+        "model.py": emit_module(program),
+        "weights.safetensors": packed(initial_weights(program) if weights is None else weights),
+    }
+    for path, text in texts(program, DIALECTS["braket"]).items():
+        made[path] = text.source
+        if ir:
+            # What `braket.ir.openqasm.Program(source=…).json()` gives; the inputs come at run time.
+            page = {"braketSchemaHeader": _HEADER, "source": text.source, "inputs": None}
+            made[path.removesuffix(".qasm") + ".json"] = json.dumps(page, indent=1) + "\n"
+    return made

@@ -1,0 +1,221 @@
+"""`braket_sv` and `braket_dm`: Braket's simulators on this machine. No account, no cost.
+
+They have no seed, so shots are drawn here from their exact probabilities. Nearly all the time of
+`LocalSimulator.run` goes into reading the text of the circuit back (1.1 of 1.2 s for 900 gates on
+8 qubits), so its operations are given to the simulation itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from qrlang.backends.braket.circuit import columns, finite, lowered, text, turned
+from qrlang.backends.braket.gates import Call
+from qrlang.backends.braket.noise import GateNoise
+from qrlang.backends.braket.size import footprint
+from qrlang.gates import CHANNELS
+from qrlang.hardware.device import (
+    Bits,
+    Capabilities,
+    DeviceError,
+    Done,
+    ErrorRates,
+    Floats,
+    Footprint,
+    Limits,
+    Slot,
+    Step,
+    Template,
+    Ticket,
+    Work,
+)
+from qrlang.hardware.pure import Pure, pure
+
+_MOST = {"braket_sv": 24, "braket_dm": 12}  # qubits, with those that stand for measured bits
+_NOISY = frozenset(c.braket for c in CHANNELS.values())
+
+
+class LocalDevice:
+    def __init__(self, name: str, noise: GateNoise | None = None) -> None:
+        self.noise = noise or GateNoise()
+        if self.noise and name != "braket_dm":
+            raise DeviceError(
+                f"`{name}` has no noise: it keeps a state vector",
+                f"--device braket_dm --noise {self.noise}",
+            )
+        self.name = name
+        self.limits = Limits(qubits=_MOST[name])
+        self.capabilities = Capabilities(True, True, True, exact=True)
+        self.errors: ErrorRates | None = self.noise.errors if self.noise else None
+
+    def submit(self, works: Sequence[Work], seed: int) -> Ticket:
+        return Done([self._sample(work, [seed, i]) for i, work in enumerate(works)])
+
+    def reopen(self, ticket: str, works: Sequence[Work]) -> Ticket:
+        raise DeviceError(f"`{self.name}` keeps no jobs: `{ticket}` is not one of its own")
+
+    def probabilities(self, template: Template, angles: Floats) -> Floats:
+        return self._distributions(Pure(template, tuple(range(template.qubits)), ()), angles)
+
+    def footprint(self, template: Template) -> Footprint:
+        return footprint(template)
+
+    def describe(self) -> Mapping[str, Any]:
+        from importlib.metadata import version
+
+        packages = ("amazon-braket-sdk", "amazon-braket-default-simulator")
+        return {
+            "device": self.name,
+            **{package: version(package) for package in packages},
+            "noise": str(self.noise) or "none",
+        }
+
+    # --- one circuit at many angles -------------------------------------------------------------
+
+    def _sample(self, work: Work, seed: list[int]) -> Bits:
+        made = pure(work.template)
+        if made.template.qubits > _MOST[self.name] >= work.template.qubits:
+            return self._run_text(work)
+        width = work.template.qubits + work.template.bits
+        shifts = np.arange(width - 1, -1, -1)
+        out = np.empty((work.circuits, work.shots, width), np.uint8)
+        rng = np.random.default_rng(seed)
+        for row, likely in enumerate(self._distributions(made, work.angles)):
+            counts = rng.multinomial(work.shots, likely)
+            found = np.flatnonzero(counts)
+            outcomes = rng.permutation(np.repeat(found, counts[found]))
+            out[row] = outcomes[:, None] >> shifts & 1
+        return out
+
+    def _distributions(self, made: Pure, angles: Floats) -> Floats:
+        """Of the qubits, then the inner bits, at each row of angles."""
+        n = made.template.qubits
+        if n > _MOST[self.name]:
+            raise DeviceError(
+                f"`{self.name}` has room for {_MOST[self.name]} qubits, and this circuit needs {n}",
+                "use fewer qubits, or shorter sequences where the circuit measures or resets",
+            )
+        finite(angles)
+        asked = (*made.qubits, *made.bits)
+        rest = tuple(q for q in range(n) if q not in set(asked))
+        out = np.empty((len(angles), 1 << len(asked)))
+        for row, numbers in enumerate(angles):
+            tensor = self._evolved(made, numbers).reshape((2,) * n)
+            kept = tensor.transpose((*asked, *rest)).reshape(1 << len(asked), -1).sum(axis=1)
+            kept = np.clip(kept, 0.0, None)
+            out[row] = kept / kept.sum()
+        return out
+
+    def _evolved(self, made: Pure, row: Floats) -> Floats:
+        """What Braket's simulation makes of the circuit."""
+        from braket.default_simulator.density_matrix_simulation import DensityMatrixSimulation
+        from braket.default_simulator.state_vector_simulation import StateVectorSimulation
+
+        n = made.template.qubits
+        simulation: Any
+        if self.name == "braket_sv":
+            simulation = StateVectorSimulation(n, shots=0, batch_size=1)
+        else:
+            simulation = DensityMatrixSimulation(n, shots=0)
+        simulation.evolve([_operation(call) for call in self._calls(made, row)])
+        found: Floats = np.asarray(simulation.probabilities)
+        return found
+
+    def _calls(self, made: Pure, row: Floats) -> Iterator[Call]:
+        def angle(a: float | Slot) -> float:
+            return float(row[a.index]) if isinstance(a, Slot) else float(a)
+
+        for step in made.template.steps:
+            for call in lowered(step, angle):
+                if call.name in _NOISY and self.name != "braket_dm":
+                    raise DeviceError(f"`{self.name}` has no `{step.name}`", "--device braket_dm")
+                yield call
+                # Copying a measured bit is our way of writing, not a gate: it may be misread.
+                if not _copies(step, made):
+                    yield from () if step.name in CHANNELS else self._after(call)
+                elif self.noise.readout:
+                    yield Call("bit_flip", step.qubits, (self.noise.readout,))
+        for call in turned(made.template.basis):
+            yield call
+            yield from self._after(call)
+        if self.noise.readout:
+            for q in made.qubits:
+                yield Call("bit_flip", (q,), (self.noise.readout,))
+
+    def _after(self, call: Call) -> Iterator[Call]:
+        for name, p in self.noise.channels:
+            spec = CHANNELS[name]
+            if spec.qubits == 1:
+                for q in call.qubits:
+                    yield Call(spec.braket, (q,), (p,))
+            elif len(call.qubits) == 2:
+                yield Call(spec.braket, call.qubits, (p,))
+
+    # --- too many measured bits for that --------------------------------------------------------
+
+    def _run_text(self, work: Work) -> Bits:
+        """As text, with what happens in its middle: the simulator draws the shots, unseeded."""
+        from braket.devices import LocalSimulator
+        from braket.ir.openqasm import Program
+
+        finite(work.angles)
+        template = work.template
+        steps = template.steps
+        if self.noise or any(s.when and s.name == "measure" for s in steps):
+            raise DeviceError(
+                f"`{self.name}` has no room for what this circuit measures and resets",
+                "use shorter sequences, or fewer qubits",
+            )
+        # The state-vector simulator resets a qubit wrongly if it is entangled.
+        name = "braket_dm" if any(s.name == "reset" for s in steps) else self.name
+        if template.qubits > _MOST[name]:
+            raise DeviceError(
+                f"a reset needs `{name}`, which has room for {_MOST[name]} qubits, "
+                f"and this circuit needs {template.qubits}"
+            )
+        simulator, order = LocalSimulator(name), columns(template)
+        out = np.empty((work.circuits, work.shots, len(order)), np.uint8)
+        for row, numbers in enumerate(work.angles):
+            program = Program(source=text(template, numbers))
+            with _quiet():
+                found = simulator.run(program, shots=work.shots).result().measurements
+            out[row] = np.asarray(found, np.uint8)[:, order]
+        return out
+
+
+def _copies(step: Step, made: Pure) -> bool:
+    return step.qubits[0] in made.bits
+
+
+def _operation(call: Call) -> Any:
+    from braket.default_simulator import noise_operations
+    from braket.default_simulator.gate_operations import BRAKET_GATES
+
+    if call.name in _NOISY:
+        name = "".join(part.capitalize() for part in call.name.split("_"))
+        return getattr(noise_operations, name)(call.qubits, *call.angles)
+    return BRAKET_GATES["U" if call.name == "u" else call.name](call.qubits, *call.angles)
+
+
+def _quiet() -> Any:
+    """Braket says of every `if` that a QPU may not have it."""
+    import contextlib
+    import logging
+    import warnings
+
+    @contextlib.contextmanager
+    def quiet() -> Iterator[None]:
+        logger = logging.getLogger("braket")
+        before = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                yield
+        finally:
+            logger.setLevel(before)
+
+    return quiet()
