@@ -30,6 +30,10 @@ from qrlang.hardware.device import (
 
 IBM_EXECUTIONS = 10_000_000  # circuits times shots in a job, by IBM's documentation
 
+# Gates whose parameters Aer binds by itself: a controlled rotation among them would come back
+# without results. The rest is written with these.
+BOUND = ["id", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg", "rx", "ry", "rz", "p", "u", "cx", "cy", "cz", "swap", "rxx", "ryy", "rzz", "rzx", "ccx"]
+
 
 def open_device(name: str, options: DeviceOptions = DeviceOptions()) -> Device:
     try:
@@ -120,7 +124,7 @@ class Aer:
         self.capabilities = Capabilities(True, True, True, not options.noise)
         self._options = options
         self._noise: Any = None
-        self._backend: Any = AerSimulator()
+        self._backend: Any = AerSimulator(basis_gates=BOUND)
         if options.noise:
             self.name = f"aer with the noise of {options.noise}"
             self._backend, self._noise, self.errors = _noisy(options)
@@ -129,7 +133,7 @@ class Aer:
         # Without noise it only has to know the gates.
         self._compiled = _Compiled(self._backend, options.level if options.noise else 0,
                                    options.seed)  # fmt: skip
-        self._exact = AerSimulator(method="statevector")
+        self._exact = AerSimulator(method="statevector", basis_gates=BOUND)
         self._states: dict[Template, Any] = {}
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
@@ -233,7 +237,7 @@ def _noisy(options: DeviceOptions) -> tuple[Any, Any, ErrorRates | None]:
     model.add_all_qubit_readout_error(ReadoutError([[1 - p, p], [p, 1 - p]]))
     from qiskit_aer import AerSimulator
 
-    basis = ["rz", "sx", "x", "cz", "measure", "reset", "if_else"]
+    basis = ["rz", "sx", "x", "cz"]
     return AerSimulator(noise_model=model, basis_gates=basis), model, ErrorRates(p / 10, p, p)
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "draw": "Draw circuits, as text or SVG.",
     "train": "Train a model as its train block says.",
     "eval": "Say what a trained model is worth, with intervals.",
+    "run": "Run a trained model on a quantum device.",
     "compare": "Compare runs: one table, one picture.",
     "stdlib": "List the standard library, or show one thing in it.",
     "explain": "Explain a code such as E0301.",

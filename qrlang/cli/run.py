@@ -1,0 +1,271 @@
+"""`qrlc run`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qrlang.cli import common, report
+from qrlang.cli.exits import Wrong
+
+if TYPE_CHECKING:
+    from qrlang.hardware.batch import Subject
+    from qrlang.hardware.preflight import Preflight
+
+
+@click.command("run")
+@click.argument("path", metavar="RUN|FILE", type=click.Path())
+@click.option("--target", "-t", metavar="NAME", default="qiskit", show_default=True,
+              help="Whose devices: qiskit, braket.")  # fmt: skip
+@click.option("--device", metavar="NAME", help="Which; without it, a simulator on this machine.")
+@click.option("--shots", type=click.IntRange(0, 10**8), default=1000, show_default=True,
+              help="Of each circuit; 0: exact.")  # fmt: skip
+@click.option("--loop", type=click.Choice(["closed", "open", "picard"]), default="closed",
+              show_default=True, help="Whose readouts make the next angles: the device's; our "
+              "simulator's; the device's, by sweeps over all moments at once.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop.")
+@click.option("--max-shots", type=click.IntRange(1), metavar="N", default=10_000_000,
+              show_default=True, help="Ask before more executions than this.")  # fmt: skip
+@click.option("--max-cost", type=click.FloatRange(0), metavar="X",
+              help="Ask before it costs more than this.")  # fmt: skip
+@click.option("--price-task", type=click.FloatRange(0), default=0.0, help="Price of a job.")
+@click.option("--price-shot", type=click.FloatRange(0), default=0.0, help="Price of an execution.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--resume", is_flag=True, help="Go on with what an earlier run has left in --out.")
+@click.option("--out", metavar="DIR", help="Where the journal and the results go.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--noise", metavar="X", default="",
+              help="For a simulator: a device by name, or the error of a gate, as 0.01.")  # fmt: skip
+@click.option("--level", type=click.IntRange(0, 3), default=2, show_default=True,
+              help="How hard the transpiler tries.")  # fmt: skip
+@click.option("--data", metavar="FILE.npz", help="Sequences of your own: an array for each input.")
+@click.option("--split", type=click.Choice(["test", "validation", "train"]), help="Of the data.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", default=32, show_default=True,
+              help="Sequences, at most.")  # fmt: skip
+@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
+@common.settings
+@common.model
+@common.output
+def command(path: str, form: str, color: str, **given: Any) -> None:
+    """Run a trained model on a quantum device, moment by moment.
+
+    First it says what that takes: circuits, jobs, executions, depth, the error to be expected. Each
+    job's answer is kept in a journal: what was stopped goes on with --resume, and nothing is run
+    twice.
+    """
+    with _said():
+        _command(path, form, color, given)
+
+
+def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
+    from qrlang.hardware.device import DeviceError, DeviceOptions
+    from qrlang.hardware.loop import Plan
+    from qrlang.hardware.preflight import Prices, page, preflight
+    from qrlang.hardware.target import DeviceTarget, lacking, refused
+    from qrlang.targets import TargetError, load
+
+    try:
+        target = load(given["target"])
+    except TargetError as error:
+        raise common.usage(str(error)) from None
+    if not isinstance(target, DeviceTarget):
+        raise common.usage(f"the target '{target.name}' has no devices; qiskit has")
+    subject = _subject(path, given, target, form, color)
+    for line in refused(subject.program, target):
+        raise DeviceError(line)
+    device = target.open_device(
+        given["device"] or target.device,
+        DeviceOptions(given["seed"], given["noise"], given["level"]),
+    )
+    for line in lacking(subject.program, device):
+        raise DeviceError(line, "choose a device that has: --device aer")
+    plan = Plan(given["shots"], given["seed"], given["loop"])
+    if not plan.shots and not device.capabilities.exact:
+        raise DeviceError(f"`{device.name}` has no exact mode", "give it shots: --shots 1000")
+    prices = Prices(given["price_task"], given["price_shot"])
+    found = preflight(subject.program, subject.weights, subject.items, device, plan, prices)
+    if form == "text":
+        click.echo(page(found, subject.about), err=not given["dry_run"], nl=False)
+    if given["dry_run"]:
+        if form == "json":
+            report.print_json({"preflight": found.to_data()})
+        return
+    _allowed(found, given)
+    _execute(subject, device, plan, found, path, form, given)
+
+
+def _allowed(found: Preflight, given: dict[str, Any]) -> None:
+    """Nobody's money is spent without a word."""
+    over = []
+    if found.executions > given["max_shots"]:
+        over.append(f"{found.executions:,} executions are more than --max-shots "
+                    f"{given['max_shots']:,}")  # fmt: skip
+    limit = given["max_cost"]
+    if limit is not None and found.price is None:
+        over.append("the price is not known, and --max-cost was given")
+    elif limit is not None and found.price is not None and found.price > limit:
+        over.append(f"the price {found.price:,.2f} is more than --max-cost {limit:,.2f}")
+    if not over or given["yes"]:
+        return
+    from qrlang.hardware.device import DeviceError
+
+    message = "; ".join(over)
+    if not sys.stdin.isatty():
+        raise DeviceError(message, "nothing was sent: raise the limit, or say --yes")
+    click.confirm(f"{message}. Go on?", abort=True, err=True)
+
+
+def _execute(
+    subject: Subject, device: Any, plan: Any, found: Preflight, path: str, form: str,
+    given: dict[str, Any],
+) -> None:  # fmt: skip
+    from qrlang.hardware import batch
+    from qrlang.hardware.checkpoint import Journal
+    from qrlang.hardware.device import DeviceError
+    from qrlang.hardware.jobs import Progress
+    from qrlang.hardware.loop import run
+
+    plain = "".join(c if c.isalnum() else "_" for c in device.name)
+    base = Path(path) if Path(path).is_dir() else Path("runs") / Path(path).stem
+    folder = Path(given["out"] or base / "device" / f"{plain}-{plan.loop}-{plan.shots}")
+    journal = folder / "journal.jsonl"
+    if journal.exists() and not given["resume"]:
+        raise DeviceError(f"'{folder}' holds a run already",
+                          "go on with it: --resume; or begin another: --out DIR")  # fmt: skip
+    about = {"model": batch.fingerprint(subject), "device": device.name, "shots": plan.shots,
+             "seed": plan.seed, "loop": plan.loop, "noise": given["noise"],
+             "level": given["level"]}  # fmt: skip
+
+    def watch(p: Progress) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r  round {p.round}/{found.rounds}  job {p.job}/{p.jobs}  "
+                       f"{p.circuits:,}/{found.circuits:,} circuits", nl=False, err=True)  # fmt: skip
+
+    done = run(subject.program, subject.weights, subject.items, device, plan,
+               Journal(journal, about), watch)  # fmt: skip
+    if sys.stderr.isatty():
+        click.echo(err=True)
+    figures = batch.score(done.outputs, subject.answers, subject.kind)
+    page = {
+        "device": device.name, "loop": plan.loop, "shots": plan.shots, "seed": plan.seed,
+        "sequences": len(subject.items), "figures": figures, "jobs": done.counts.jobs,
+        "circuits": done.counts.circuits, "executions": done.counts.executions,
+        "fetched": done.counts.fetched, "preflight": found.to_data(),
+    }  # fmt: skip
+    seen = _seen(subject, found, done, plan)
+    if seen:
+        page["error"] = seen
+    batch.save(folder, done.outputs, page)
+    if form == "json":
+        report.print_json({"out": str(folder), **page})
+        return
+    for name, value in figures.items():
+        click.echo(f"{name}  {value:.4g}  ({len(subject.items)} sequences)")
+    if seen:
+        click.echo(f"readouts  rms error {seen[0]:.3g} at first, {seen[-1]:.3g} at last, against "
+                   "the simulator")  # fmt: skip
+    click.echo(f"{done.counts.executions:,} executions in {done.counts.jobs} jobs"
+               f" ({done.counts.fetched} from the journal); results in {folder}")  # fmt: skip
+
+
+def _seen(subject: Subject, found: Preflight, done: Any, plan: Any) -> list[float]:
+    """How far the readouts were from exact ones, where those can be had."""
+    from qrlang.hardware.loop import Plan, run
+    from qrlang.hardware.preflight import SIMULATED, rms
+    from qrlang.hardware.simulator import Simulator
+
+    if any(m.qubits > SIMULATED for m in found.moments) or found.unknown not in ("", "exact"):
+        return []
+    del plan
+    exact = run(subject.program, subject.weights, subject.items, Simulator(), Plan(0))
+    return rms(exact, done)
+
+
+def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: str) -> Subject:
+    """The program through the passes for devices, its weights, and the sequences."""
+    from qrlang.hardware import batch
+    from qrlang.passes import GATES, run_passes
+
+    if Path(path).is_dir():
+        from qrlang.training.run import Run
+
+        run = Run.open(path)
+        program = run_passes(run.program(), GATES)
+        weights = batch.weights_of_run(run.folder, program)
+        if given["data"]:
+            items, answers = batch.items_of_file(given["data"], program, given["limit"])
+        else:
+            from qrlang.training import start
+
+            feed = start.reopen(run, run.settings(), program, run.about(), given["data_dir"])
+            items, answers = _of_feed(feed, program, given)
+    else:
+        from qrlang.backends.reference import initial_weights
+
+        made = common.compilation(path, given["settings"], given["model"])
+        report.require(made, form, color)
+        models = common.chosen(made)
+        if len(models) > 1:
+            raise common.usage(f"{path} has several models: choose one with --model")
+        (model,) = models
+        report.refuse(target.check(model, {}), form, color)
+        program = made.for_target(model).program
+        weights = initial_weights(program, given["seed"])
+        if given["data"]:
+            items, answers = batch.items_of_file(given["data"], program, given["limit"])
+        else:
+            items, answers = _of_train_block(made, model, program, path, given)
+    kind = program.targets[-1].type.kind if program.targets else ""
+    return batch.Subject(program, weights, items, answers, kind, f"{program.name} of {path}")
+
+
+def _of_train_block(
+    made: Any, model: Any, program: Any, path: str, given: dict[str, Any]
+) -> tuple[list[Any], list[Any]]:
+    from qrlang.training.feed import open_feed
+    from qrlang.training.settings import settle
+
+    block = next((b for b in made.checked.trains if b.model == model.program.name), None)
+    if block is None:
+        raise common.usage(f"{path} has no `train` block that says which data: give --data FILE.npz")
+    kind = program.targets[-1].type if program.targets else None
+    feed = open_feed(settle(block.settings, kind), program, given["data_dir"], Path(path).parent)
+    return _of_feed(feed, program, given)
+
+
+def _of_feed(feed: Any, program: Any, given: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    from qrlang.hardware.batch import items_of_feed
+    from qrlang.hardware.device import DeviceError
+
+    there = [s for s in ("test", "validation", "train") if feed.sizes.get(s)]
+    split = given["split"] or there[0]
+    if split not in there:
+        raise DeviceError(f"the data has no {split} split", f"it has {', '.join(there)}")
+    return items_of_feed(feed, program, split, given["limit"])
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What goes wrong outside the program, in one message."""
+    try:
+        import numpy
+    except ImportError:
+        click.echo("error: this needs numpy\nhelp: pip install 'qrlang[qiskit]'", err=True)
+        raise Wrong from None
+    del numpy
+    from qrlang.backends.reference.errors import RunError
+    from qrlang.hardware.device import DeviceError
+    from qrlang.training.data.errors import DataError
+    from qrlang.training.errors import TrainingError
+
+    try:
+        yield
+    except (DeviceError, TrainingError, DataError, RunError) as error:
+        message, help = getattr(error, "message", str(error)), getattr(error, "help", "")
+        click.echo(f"error: {message}" + (f"\nhelp: {help}" if help else ""), err=True)
+        raise Wrong from None

@@ -1,0 +1,131 @@
+"""What a run goes through: a program, its weights and sequences, from a run folder or a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qrlang.hardware.device import DeviceError
+from qrlang.hardware.loop import Item
+from qrlang.ir.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    program: Program
+    weights: Mapping[str, Any]
+    items: list[Item]
+    answers: list[Any]  # the target of each sequence
+    kind: str  # of the target, "" if there is none
+    about: str = ""
+
+
+def weights_of_run(folder: Path, program: Program) -> dict[str, Any]:
+    """The best checkpoint's, or the last one's. Read without torch."""
+    try:
+        from safetensors import safe_open
+    except ImportError:
+        raise DeviceError("weights are in safetensors", "pip install safetensors") from None
+    for name in ("best", "last"):
+        path = folder / "checkpoints" / f"{name}.safetensors"
+        if path.is_file():
+            with safe_open(str(path), "np") as f:
+                found = {k.removeprefix("model."): f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+            missing = [w.name for w in program.weights if w.name not in found]
+            if missing:
+                raise DeviceError(f"'{path}' has no weight `{missing[0]}`")
+            return {w.name: np.asarray(found[w.name], float).reshape(w.shape)
+                    for w in program.weights}  # fmt: skip
+    raise DeviceError(f"'{folder}' has no checkpoint", f"train it: qrlc train --resume {folder}")
+
+
+def items_of_feed(feed: Any, program: Program, split: str, limit: int) -> tuple[list[Item], list[Any]]:
+    """The first sequences of a split, cut to their own lengths."""
+    items: list[Item] = []
+    answers: list[Any] = []
+    inputs = [v.name for v in program.inputs]
+    targets = [v.name for v in program.targets]
+    for batch in feed.batches(split, min(limit or 256, 256), seed=0, epoch=0, shuffle=False):
+        for i in range(batch.size):
+            if limit and len(items) >= limit:
+                return items, answers
+
+            def one(name: str, batch: Any = batch, i: int = i) -> Any:
+                value = np.asarray(batch.values[name][i])
+                return value[: int(batch.lengths[name][i])] if name in batch.lengths else value
+
+            items.append(
+                Item({n: one(n) for n in inputs}, {n: one(n) for n in targets if n in batch.values})
+            )
+            answers.append(one(targets[-1]) if targets else None)
+    return items, answers
+
+
+def items_of_file(path: str, program: Program, limit: int) -> tuple[list[Item], list[Any]]:
+    """An .npz with an array for each input (and target): [sequences, (time), …]."""
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            arrays = {k: found[k] for k in found.files}
+    except (OSError, ValueError) as error:
+        raise DeviceError(f"'{path}' cannot be read: {error}", "give an .npz file") from None
+    names = [v.name for v in program.inputs]
+    missing = [n for n in names if n not in arrays]
+    if missing:
+        raise DeviceError(
+            f"'{path}' has no array `{missing[0]}`", f"it has {', '.join(arrays) or 'none'}"
+        )
+    targets = [v.name for v in program.targets if v.name in arrays]
+    count = min(len(arrays[n]) for n in names) if names else 1
+    count = min(count, limit) if limit else count
+    items = [Item({n: arrays[n][i] for n in names}, {n: arrays[n][i] for n in targets})
+             for i in range(count)]  # fmt: skip
+    last = program.targets[-1].name if program.targets else ""
+    return items, [arrays[last][i] if last in arrays else None for i in range(count)]
+
+
+def score(outputs: list[dict[str, Any]], answers: list[Any], kind: str) -> dict[str, float]:
+    """How good the answers are: right ones, or the rms error of numbers."""
+    hits: list[float] = []
+    squares: list[float] = []
+    for out, answer in zip(outputs, answers, strict=True):
+        main = np.asarray(out.get("", next(iter(out.values()), np.zeros(0))))
+        if answer is None or not main.size:
+            continue
+        if kind in ("class", "token"):
+            hits += list((np.argmax(main, axis=-1) == np.asarray(answer)).ravel().astype(float))
+        elif main.size == np.asarray(answer).size:
+            squares += list(np.square(main.ravel() - np.asarray(answer, float).ravel()))
+    found: dict[str, float] = {}
+    if hits:
+        found["accuracy"] = float(np.mean(hits))
+    if squares:
+        found["rms error"] = float(np.sqrt(np.mean(squares)))
+    return found
+
+
+def fingerprint(subject: Subject) -> str:
+    """Changes with the program, the weights and the data."""
+    import hashlib
+
+    from qrlang.ir.text import print_program
+
+    digest = hashlib.sha256(print_program(subject.program).encode())
+    for name in sorted(subject.weights):
+        digest.update(np.ascontiguousarray(subject.weights[name]).tobytes())
+    for item in subject.items:
+        for name, value in sorted({**item.inputs, **item.targets}.items()):
+            digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save(folder: Path, outputs: list[dict[str, Any]], page: Mapping[str, Any]) -> None:
+    """`outputs.npz` (an array for each output and sequence) and `result.json`."""
+    arrays = {f"{name or 'output'}.{i}": np.asarray(x)
+              for i, out in enumerate(outputs) for name, x in out.items()}  # fmt: skip
+    np.savez(folder / "outputs.npz", **arrays)  # type: ignore[arg-type]
+    (folder / "result.json").write_text(json.dumps(page, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,186 @@
+"""What a run will cost and what it will be worth, said before anything is sent.
+
+The counts come from a rehearsal: the very loop, with nothing sent. The error comes from replicas in
+our simulator: shot noise goes around the loop, and may grow on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from qrlang.hardware.device import Device, DeviceError, Template
+from qrlang.hardware.footprint import survival
+from qrlang.hardware.jobs import Task
+from qrlang.hardware.loop import Item, Plan, Result, run
+from qrlang.hardware.simulator import Simulator
+from qrlang.ir.program import Program
+
+SIMULATED = 14  # qubits, at most, of circuits that replicas are run of
+REPLICAS, SEQUENCES = 8, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    task: float = 0.0
+    shot: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The largest circuit of a round."""
+
+    qubits: int
+    depth: int
+    one_qubit: int
+    two_qubit: int
+    survival: float | None
+    error: float | None  # rms of a readout
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    device: Mapping[str, Any]
+    loop: str
+    sequences: int
+    shots: int
+    rounds: int
+    jobs: int
+    circuits: int
+    executions: int
+    settings: int  # measurement settings, of all rounds
+    moments: tuple[Moment, ...]
+    price: float | None
+    unknown: str = ""  # why no error is predicted
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def preflight(
+    program: Program, weights: Mapping[str, Any], batch: Sequence[Item], device: Device, plan: Plan,
+    prices: Prices | None = None, externs: Mapping[str, Any] | None = None, errors: bool = True,
+) -> Preflight:  # fmt: skip
+    largest: list[Template] = []
+
+    def see(job: int, tasks: Sequence[Task]) -> None:
+        del job
+        largest.append(max((t.template for t in tasks), key=lambda t: len(t.steps)))
+
+    counts = run(program, weights, batch, device, plan, see=see, externs=externs,
+                 rehearsal=True).counts  # fmt: skip
+    widest = max((t.qubits for t in largest), default=0)
+    if device.limits.qubits and widest > device.limits.qubits:
+        raise DeviceError(
+            f"a circuit needs {widest} qubits, and `{device.name}` has {device.limits.qubits}",
+            "make the model smaller, for example --set n=…, or choose another device: --device",
+        )
+    error: list[float] = []
+    why = "" if plan.shots else "exact"
+    if errors and plan.shots:
+        error, why = predicted(program, weights, batch, plan, widest, externs)
+    moments = []
+    for k, template in enumerate(_distinct(largest)):
+        found = device.footprint(template)
+        moments.append(
+            Moment(
+                template.qubits, found.depth, found.one_qubit, found.two_qubit,
+                survival(found, device.errors, template.qubits),
+                error[k] if k < len(error) else None,
+            )
+        )  # fmt: skip
+    price = None
+    if prices is not None and (prices.task or prices.shot):
+        price = counts.jobs * prices.task + counts.executions * prices.shot
+    return Preflight(
+        dict(device.describe()), plan.loop, len(batch), plan.shots, counts.rounds, counts.jobs,
+        counts.circuits, counts.executions, counts.settings, tuple(moments), price, why,
+    )  # fmt: skip
+
+
+def _distinct(templates: Sequence[Template]) -> list[Template]:
+    return list(dict.fromkeys(templates))
+
+
+def predicted(
+    program: Program, weights: Mapping[str, Any], batch: Sequence[Item], plan: Plan, widest: int,
+    externs: Mapping[str, Any] | None = None,
+) -> tuple[list[float], str]:  # fmt: skip
+    """The rms error of the readouts of each round, or why it is not known."""
+    some = _spread(batch)
+    if widest > SIMULATED:
+        return [], f"circuits of {widest} qubits are not simulated for it"
+    try:
+        exact = run(program, weights, some, Simulator(), Plan(0), externs=externs)
+        noisy = run(program, weights, [x for x in some for _ in range(REPLICAS)], Simulator(),
+                    Plan(plan.shots, plan.seed + 1, "open" if plan.loop == "open" else "closed"),
+                    externs=externs)  # fmt: skip
+    except DeviceError as found:
+        return [], str(found)
+    return rms(exact, noisy, REPLICAS), ""
+
+
+def _spread(batch: Sequence[Item]) -> list[Item]:
+    if len(batch) <= SEQUENCES:
+        return list(batch)
+    return [batch[int(i)] for i in np.linspace(0, len(batch) - 1, SEQUENCES)]
+
+
+def rms(exact: Result, noisy: Result, replicas: int = 1) -> list[float]:
+    """Of each round, over all sequences, readouts and replicas."""
+    found: list[float] = []
+    for k in range(max((len(r) for r in exact.readings), default=0)):
+        squares: list[Any] = []
+        for i, one in enumerate(noisy.readings):
+            right = exact.readings[i // replicas]
+            if k < len(right):
+                pairs = zip(right[k], one[k], strict=True)
+                squares += [np.square(a - b).ravel() for a, b in pairs if a.shape == b.shape]
+        found.append(float(np.sqrt(np.mean(np.concatenate(squares)))) if squares else 0.0)
+    return found
+
+
+def page(found: Preflight, name: str) -> str:
+    """For people."""
+    device = ", ".join(f"{k} {v}" if k != "device" else str(v) for k, v in found.device.items())
+    lines = [
+        f"preflight: {name} on {device}",
+        f"  loop        {found.loop}, {found.sequences} sequences, "
+        + (f"{found.shots} shots a circuit" if found.shots else "exact"),
+        f"  circuits    {found.circuits:,} with {found.settings} measurement settings in "
+        f"{found.jobs} jobs ({found.rounds} rounds)",
+        f"  executions  {found.executions:,}",
+    ]
+    if found.moments:
+        lines.append("  circuit     qubits   depth  1-qubit  2-qubit  survival  shot noise (rms)")
+        for k in _some(len(found.moments)):
+            m = found.moments[k]
+            kept = "-" if m.survival is None else f"{m.survival:.3g}"
+            error = "-" if m.error is None else f"{m.error:.3g}"
+            lines.append(
+                f"    {k + 1:<8}  {m.qubits:6} {m.depth:7} {m.one_qubit:8} {m.two_qubit:8} "
+                f"{kept:>9} {error:>10}"
+            )
+    if found.unknown and found.shots:
+        lines.append(f"  shot noise  not predicted: {found.unknown}")
+    last = found.moments[-1] if found.moments else None
+    if last and last.survival is not None and last.survival < 0.1:
+        lines.append(
+            f"  warning     at the end {last.survival:.1%} of the shots are without an error: "
+            "expect noise, not answers"
+        )
+    if last and last.error is not None and last.error > 0.3:
+        lines.append("  warning     shot noise grows to a third of the range: take more shots, or "
+                     "--loop open")  # fmt: skip
+    price = "not known: --price-task and --price-shot" if found.price is None else f"{found.price:,.2f}"
+    lines.append(f"  price       {price}")
+    return "\n".join(lines) + "\n"
+
+
+def _some(count: int) -> list[int]:
+    if count <= 6:
+        return list(range(count))
+    return sorted({int(round(x)) for x in np.linspace(0, count - 1, 6)})

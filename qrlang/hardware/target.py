@@ -1,0 +1,85 @@
+"""What targets for devices share: which features can be had, and how a device is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from qrlang.features import FEATURES
+from qrlang.ir.program import Program
+from qrlang.targets import Support, Target, no, yes
+
+if TYPE_CHECKING:
+    from qrlang.hardware.device import Device, DeviceOptions
+
+_HOST = yes("computed by the host")
+
+SUPPORT: dict[str, Support] = {
+    "controls": yes(),
+    "recurrence": yes("prefix replay: at each moment the circuit of all moments before it"),
+    "recurrences": yes("one after the other"),
+    "extra-steps": yes(),
+    "sequences": _HOST,
+    "attention": _HOST,
+    "circuit-layers": yes("a circuit for each call"),
+    "expectations": yes("from the bits of all shots, in as few settings as agree"),
+    "probabilities": yes("from the bits of all shots"),
+    "shots": yes("whatever the run says"),
+    "weak-readouts": yes("by an ancilla that is measured and reset, where the device can"),
+    "measure": yes("where the device can"),
+    "feed-forward": yes("where the device can"),
+    "kept-bits": yes("where the device can"),
+    "bits-in-expressions": yes("computed by the host for each outcome, then averaged"),
+    "bits-in-angles": no("put the gates with their angles under `if` instead: `if b { rz(a) q }`"),
+    "reset": yes("where the device can"),
+    "postselect": yes("by leaving shots out"),
+    "noise": no("leave the channel out: a device has noise of its own, and `--noise` gives it to "
+                "a simulator"),
+    "computed-noise": no("leave the channel out"),
+    "conditional-noise": no("leave the channel out"),
+    "mixed-start": yes("as halves of entangled pairs: twice the qubits"),
+    "amplitudes": no("encode the values in angles, for example with `std.encoding.angle`"),
+    "matrices": no("write the unitary as gates, for example an ansatz of `std.ansatz`"),
+    "exact-evolution": no("say into how many steps to split it: `trotter 8`"),
+    "trotter": yes("as gates"),
+    "extern": no("write the layer in the language, for example as `mlp` or `linear`"),
+}  # fmt: skip
+
+
+class DeviceTarget(Target):
+    """A target whose devices the loop can use."""
+
+    device = ""  # the one that needs no account
+
+    def features(self, options: Mapping[str, str]) -> Mapping[str, Support]:
+        del options
+        return SUPPORT
+
+    def open_device(self, name: str, options: DeviceOptions) -> Device:
+        ...  # pragma: no cover
+
+
+def lacking(program: Program, device: Device) -> Iterator[str]:
+    """What the program does and the device cannot: each with its name."""
+    can = device.capabilities
+    for feature, has in (
+        ("measure", can.measure),
+        ("postselect", can.measure),
+        ("weak-readouts", can.measure and can.reset),
+        ("reset", can.reset),
+        ("feed-forward", can.conditions),
+    ):
+        if not has:
+            for use in FEATURES[feature].find(program):
+                yield f"`{device.name}` has no {FEATURES[feature].words}: {use.what}"
+                break
+
+
+def refused(program: Program, target: Target) -> Iterator[str]:
+    """The same of the target, for a program whose text is not at hand."""
+    has = target.features({})
+    for name, feature in FEATURES.items():
+        support = has.get(name, no(""))
+        if not support.yes and (uses := list(feature.find(program))):
+            how = f" ({support.note})" if support.note else ""
+            yield f"the target `{target.name}` has no {feature.words}: {uses[0].what}{how}"
