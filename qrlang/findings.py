@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from qrlang.analysis.findings import Finding, findings
 from qrlang.analysis.flow import Flow, weights_of
@@ -42,9 +43,17 @@ def warnings_of(model: CheckedModel) -> tuple[Diagnostic, ...]:
             case "constant-readout":
                 out.append(_constant(model, finding))
             case "memory-unread":
-                out.append(_unread(model, finding))
+                unread = _unread(model, finding)
+                out += [unread] if unread is not None else []
             case "memory-unwritten":
                 out.append(_unwritten(model, finding))
+    if model.assumed:
+        settings = dict(model.program.settings)
+        shown = ", ".join(f"{p} = {settings[p]}" for p in model.assumed if p in settings)
+        many = len(model.assumed) > 1
+        said = "stand-ins, since nobody says them" if many else "a stand-in, since nobody says it"
+        note = Note(f"with {shown}: {said}")
+        out = [replace(d, notes=(*d.notes, note)) for d in out]
     return tuple(sorted(out, key=lambda d: (d.span.source.name, d.span.start, d.code)))
 
 
@@ -235,18 +244,32 @@ def _behind(program: Program, places: set[int]) -> set[str]:
 # --- memory ---
 
 
-def _unread(model: CheckedModel, finding: Finding) -> Diagnostic:
+def _unread(model: CheckedModel, finding: Finding) -> Diagnostic | None:
     loop, *what = finding.names
-    carries = finding.detail.get("carries", ())
-    named = ", ".join(f"`{n}`" for n in what)
+    read = {v.id for op in walk(model.program.body) for v in uses(op)}
+    # A carry that no line reads has been told of where names are looked at.
+    idle = [
+        name
+        for name, value in zip(finding.detail["carries"], finding.values, strict=True)
+        if value not in read
+    ]
+    what = [name for name in what if name not in idle]
+    if not what:
+        return None
+    named, lost = ", ".join(f"`{n}`" for n in what), f"keep{'s' if len(what) == 1 else ''}"
     return Diagnostic(
         "W0805",
-        f"the memory of `{loop}` is never read: nothing from an earlier step reaches an output",
+        f"the memory of `{loop}` is never read: nothing from an earlier step reaches an output"
+        if finding.detail["whole"]
+        else f"what {named} {lost} from step to step reaches no output",
         _named(model, *(f"{loop}.{n}" for n in what), *what, loop),
-        label=f"what {named} keep{'s' if len(what) == 1 else ''} from step to step is lost",
+        label=f"what {named} {lost} from step to step is lost"
+        if finding.detail["whole"]
+        else "no readout and no output depends on it",
         help="let a later step or the output depend on it"
-        if carries else "read it in the step, or after the last one",
-    )  # fmt: skip
+        if finding.detail["carries"]
+        else "read it in the step, or after the last one",
+    )
 
 
 def _unwritten(model: CheckedModel, finding: Finding) -> Diagnostic:

@@ -2,14 +2,14 @@
 and floating-point operations of one training step.
 
 Gates are counted as they are written (`cx`, not "x with a control"), depth as Qiskit counts it:
-every gate takes one layer on all its qubits. Fused elements and evolutions count as the gates they
-are emitted as (`qrlang.circuits`).
+every gate, measurement, reset and `if` takes one layer on all its qubits and bits. Fused elements
+and evolutions count as the gates they are emitted as (`qrlang.circuits`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -42,6 +42,7 @@ from qrlang.ir.program import (
     Prepare,
     Probabilities,
     Program,
+    Reset,
     Run,
     Unitary,
     UseWeight,
@@ -82,37 +83,53 @@ def gate_name(gate: FlatGate | Gate) -> str:
     return " ".join([*parts, gate.name])
 
 
+Wire = int | tuple[int, int]  # a qubit, or a bit: the measured value's id and the position in it
+
+
 def gates_of(ops: Iterable[Op], roles: Roles | None = None) -> Gates:
-    """The gates of a circuit's ops. Both branches of an `if` count, one after the other."""
+    """The gates of a circuit's ops. Both branches of an `if` count; it is one layer of the depth,
+    on all that it touches."""
     out = Gates()
-    level: dict[int, int] = {}
-
-    def place(qubits: Iterable[int]) -> None:
-        qubits = tuple(qubits)
-        top = 1 + max((level.get(q, 0) for q in qubits), default=0)
-        for q in qubits:
-            level[q] = top
-        out.depth = max(out.depth, top)
-
-    for op in walk(tuple(ops)):
-        if isinstance(op, (Unitary, Evolve)):
-            for gate in flat(op):
-                qubits = gate.controls + gate.zeros + gate.qubits
-                out.counts[gate_name(gate)] += 1
-                out.two_qubit += len(qubits) == 2
-                place(qubits)
-                if roles is not None:
-                    for angle in gate.angles:
-                        parts = (angle.a, angle.b) if isinstance(angle, Product) else (angle,)
-                        role = roles.angle(*parts)
-                        if role != "constant":
-                            out.angles[role] += 1
-        elif isinstance(op, ApplyMatrix):
-            qubits = op.controls + op.zeros + op.qubits
-            out.counts["unitary"] += 1
-            out.two_qubit += len(qubits) == 2
-            place(qubits)
+    level: dict[Wire, int] = {}
+    for op in ops:
+        for wires in _layers(op, out, roles):
+            top = 1 + max((level.get(wire, 0) for wire in wires), default=0)
+            level.update(dict.fromkeys(wires, top))
+            out.depth = max(out.depth, top)
     return out
+
+
+def _layers(op: Op, out: Gates, roles: Roles | None) -> Iterator[Sequence[Wire]]:
+    """What each instruction of an op lies on; counts its gates."""
+    if isinstance(op, (Unitary, Evolve)):
+        for gate in flat(op):
+            qubits = gate.controls + gate.zeros + gate.qubits
+            out.counts[gate_name(gate)] += 1
+            out.two_qubit += len(qubits) == 2
+            if roles is not None:
+                for angle in gate.angles:
+                    parts = (angle.a, angle.b) if isinstance(angle, Product) else (angle,)
+                    role = roles.angle(*parts)
+                    if role != "constant":
+                        out.angles[role] += 1
+            yield qubits
+    elif isinstance(op, ApplyMatrix):
+        qubits = op.controls + op.zeros + op.qubits
+        out.counts["unitary"] += 1
+        out.two_qubit += len(qubits) == 2
+        yield qubits
+    elif isinstance(op, Measure):
+        for i, q in enumerate(op.qubits):
+            yield (q, (op.out.id, i))
+    elif isinstance(op, Reset):
+        for q in op.qubits:
+            yield (q,)
+    elif isinstance(op, If):
+        inside: dict[Wire, None] = {(op.condition.id, op.index): None}
+        for part in (*op.then, *op.orelse):
+            for wires in _layers(part, out, roles):
+                inside.update(dict.fromkeys(wires))
+        yield tuple(inside)
 
 
 class Roles:
@@ -234,7 +251,7 @@ def _part(loop: str, ops: tuple[Op, ...], roles: Roles) -> Part:
             settings += 1
         elif isinstance(op, Measure):
             readouts += len(op.qubits)
-    gates = gates_of([op for op in own if not isinstance(op, If)], roles)
+    gates = gates_of([op for op in ops if not isinstance(op, Loop)], roles)
     return Part(loop, gates, readouts, expectations, settings)
 
 

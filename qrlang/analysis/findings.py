@@ -11,9 +11,9 @@ product           qubits of a space that can never be entangled with the rest. n
 constant-readout  observables whose value is the same always. values: the readout; detail:
                   indices (of the observables) and their constants
 unused-weight     weights, unused-layer: extern layers, that reach no output. names
-memory-unread     a recurrence whose memory no later readout sees. names: loop, then registers
-                  (or carries: detail carries)
-memory-unwritten  a recurrence whose input never gets into its memory. names as above
+memory-unread     what a recurrence keeps and no later readout sees. names: loop, then registers
+                  and carries (detail carries; values); detail whole: it keeps nothing else
+memory-unwritten  a recurrence whose input never gets into anything that it keeps. names as above
 """
 
 from __future__ import annotations
@@ -171,31 +171,26 @@ def _memories(program: Program, reach: Reach) -> list[Finding]:
             continue
         begun = {q for inner in walk(op.body) if isinstance(inner, Alloc) for q in inner.qubits}
         memory = touched(op.body) - begun
-        names = (op.name, *(name for name, qubits in registers if qubits & memory))
-        carries = tuple(c.arg.name for c in op.carries if not {c.arg.id, c.out.id} & reach.values)
+        held = tuple(name for name, qubits in registers if qubits & memory)
         head = reach.backward.heads.get(id(op))
-        if memory and head is not None and not head.touches(memory):
-            found.append(Finding("memory-unread", names=names))
-        if carries:
-            values = tuple(c.arg.id for c in op.carries if not {c.arg.id, c.out.id} & reach.values)
-            detail = {"carries": carries}
-            found.append(Finding("memory-unread", (), values, (op.name, *carries), detail))
+        unseen = bool(memory) and head is not None and not head.touches(memory)
+        lost = [c for c in op.carries if not {c.arg.id, c.out.id} & reach.values]
+        if unseen or lost:
+            # A later step or an output may still see the rest of what is kept.
+            whole = (unseen or not memory) and len(lost) == len(op.carries)
+            kept = (*(held if unseen else ()), *(c.arg.name for c in lost))
+            values = tuple(c.arg.id for c in lost)
+            detail = {"carries": tuple(c.arg.name for c in lost), "whole": whole}
+            found.append(Finding("memory-unread", (), values, (op.name, *kept), detail))
         if op.items and (memory or op.carries):
             components = components or Components(program)
             values_in, qubits_in = _written(op, components)
-            if memory and not memory & qubits_in:
-                found.append(Finding("memory-unwritten", names=names))
-            dry = tuple(c.arg for c in op.carries if c.next.id not in values_in)
-            if dry:
-                detail = {"carries": tuple(v.name for v in dry)}
-                found.append(
-                    Finding(
-                        "memory-unwritten",
-                        values=tuple(v.id for v in dry),
-                        names=(op.name, *(v.name for v in dry)),
-                        detail=detail,
-                    )
-                )
+            # What goes on by itself is a clock, as long as something else takes the input in.
+            if not memory & qubits_in and not any(c.next.id in values_in for c in op.carries):
+                carries = tuple(c.arg.name for c in op.carries)
+                values = tuple(c.arg.id for c in op.carries)
+                names = (op.name, *held, *carries)
+                found.append(Finding("memory-unwritten", (), values, names, {"carries": carries}))
     return found
 
 

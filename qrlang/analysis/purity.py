@@ -57,9 +57,6 @@ class Purity:
     def all_pure(self) -> bool:
         return not self.causes
 
-    def in_loop(self, name: str) -> list[Cause]:
-        return [c for causes in self.causes.values() for c in causes if c.loop == name]
-
 
 def purity(program: Program) -> Purity:
     space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}

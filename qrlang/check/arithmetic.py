@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -93,6 +94,29 @@ def as_tensor(
     return e.error(
         "E0208", at, f"expected {what or 'a number or a tensor'}, found {describe(thing)}"
     )
+
+
+def as_bits(thing: object) -> Tensor | None:
+    """A 0 or 1, a bit, or a list of such, as bits; None if there is something else in it."""
+    if is_number(thing) and thing in (0, 1):
+        return Tensor(Type("bit"), None, (ir.Angle(float(thing)),))
+    if isinstance(thing, Tensor):
+        return thing if thing.type.kind == "bit" and not thing.type.seq else None
+    if not isinstance(thing, tuple) or not thing:
+        return None
+    parts = [as_bits(part) for part in thing]
+    first = parts[0]
+    elements: list[ir.Angle] = []
+    for part in parts:
+        if part is None or first is None or part.type != first.type:
+            return None
+        elements.extend(
+            part.elements
+            if part.value is None
+            else [ir.Angle(0.0, (ir.Term(1.0, part.value, i),)) for i in range(part.type.count)]
+        )
+    assert first is not None
+    return Tensor(Type("bit", (len(parts), *first.type.shape)), None, tuple(elements))
 
 
 def numeric(e: Elaborator, t: Tensor, at: ast.Node) -> bool:
@@ -231,7 +255,7 @@ def combine(
     if not x.type.shape and not y.type.shape:
         affine = _affine(fn, b.angle(x), b.angle(y))
         if affine is not None:
-            return scalar(affine)
+            return scalar(affine) if _finite(affine) else _too_large(e, node)
         e.count_op(node)
         values, index, lifted = b.lifted((b.angle(x), b.angle(y)))
         return element(b.pointwise(fn, *values), index, lifted)
@@ -245,12 +269,22 @@ def combine(
             if affine is None:
                 break
             out.append(affine)
+        if not all(map(_finite, out)):
+            return _too_large(e, node)
         if len(out) == size:
             return Tensor(real(*(x.type.shape or y.type.shape)), None, tuple(out))
     if fn == "div" and not y.type.shape and _zero(y):
         return e.error("E0304", sides[1], "division by zero")
     e.count_op(node)
     return of_value(b.pointwise(fn, b.real_whole(x), b.real_whole(y)))
+
+
+def _finite(a: ir.Angle) -> bool:
+    return math.isfinite(a.constant) and all(math.isfinite(t.coefficient) for t in a.terms)
+
+
+def _too_large(e: Elaborator, node: ast.Node) -> Poison:
+    return e.error("E0309", node, "the result is too large for a real number")
 
 
 def _zero(t: Tensor) -> bool:
@@ -313,10 +347,6 @@ def flat(e: Elaborator, parts: Sequence[Tensor]) -> ir.Value:
 def viewed(t: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The same numbers in another shape."""
     return Tensor(replace(t.type, shape=shape), t.value, t.elements)
-
-
-def bit_type(count: int) -> Type:
-    return Type("bit", (count,))
 
 
 def _identity_times(e: Elaborator, x: object, at: ast.Node) -> Observable | None:

@@ -90,11 +90,13 @@ class Builder:
 
     # --- pure ops: asked twice, written once ---
 
-    def const(self, data: tuple[float, ...], shape: tuple[int, ...] = ()) -> ir.Value:
-        key = ("const", data, shape)
+    def const(
+        self, data: tuple[float, ...], shape: tuple[int, ...] = (), kind: str = "real"
+    ) -> ir.Value:
+        key = ("const", data, shape, kind)
         found = self._once(key)
         if found is None:
-            found = self._keep(key, self.value(real(*shape)))
+            found = self._keep(key, self.value(Type(kind, shape)))
             self.classical(ir.Const(found, data))
         return found
 
@@ -115,7 +117,8 @@ class Builder:
         found = self._once(key)
         if found is None:
             shape = next((a.type.shape for a in args if a.type.shape), ())
-            found = self._keep(key, self.value(real(*shape)))
+            bits = fn == "where" and _bits(args)  # a choice between bits is a bit
+            found = self._keep(key, self.value(Type("bit" if bits else "real", shape)))
             self.classical(ir.Pointwise(found, fn, args))
         return found
 
@@ -147,7 +150,8 @@ class Builder:
         key = ("concat", *[a.id for a in args])
         found = self._once(key)
         if found is None:
-            found = self._keep(key, self.value(real(sum(a.type.count for a in args))))
+            type = Type("bit" if _bits(args) else "real", (sum(a.type.count for a in args),))
+            found = self._keep(key, self.value(type))
             if all(a.id in self.readouts for a in args):
                 self.readouts.add(found.id)
             self.classical(ir.Concat(found, args))
@@ -204,10 +208,11 @@ class Builder:
         if t.value is not None:
             return self.reshape(t.value, t.type.shape)
         elements = t.elements
+        scalar = self._bit if t.type.kind == "bit" else self.scalar
         if not t.type.shape:
-            return self.scalar(elements[0])
+            return scalar(elements[0])
         if not any(a.terms for a in elements):
-            return self.const(tuple(a.constant for a in elements), t.type.shape)
+            return self.const(tuple(a.constant for a in elements), t.type.shape, t.type.kind)
         first = elements[0]
         if len(first.terms) == 1:
             x = first.terms[0].value
@@ -216,7 +221,19 @@ class Builder:
                 if len(indices) == x.type.count and indices == tuple(range(len(indices))):
                     return self.reshape(x, t.type.shape)
                 return self.gather(x, indices, t.type.shape)
-        return self.reshape(self.concat(tuple(self.scalar(a) for a in elements)), t.type.shape)
+        return self.reshape(self.concat(tuple(scalar(a) for a in elements)), t.type.shape)
+
+    def _bit(self, angle: ir.Angle) -> ir.Value:
+        """A bit (0, 1, a measured one, or the opposite of one) as one value that is a bit."""
+        if not angle.terms:
+            return self.const((angle.constant,), (), "bit")
+        [term] = angle.terms
+        x = self.gather(term.value, (term.index,), ()) if term.value.type.shape else term.value
+        if term.coefficient > 0:
+            return x
+        return self.pointwise(
+            "where", x, self.const((0.0,), (), "bit"), self.const((1.0,), (), "bit")
+        )
 
     def real_whole(self, t: Tensor) -> ir.Value:
         if t.value is None and t.type.kind == "bit":
@@ -276,6 +293,10 @@ class Builder:
             not a.constant and len(a.terms) == 1 and a.terms[0].value.id in self.readouts
             for a in t.elements
         )
+
+
+def _bits(values: Iterable[ir.Value]) -> bool:
+    return all(v.type.kind == "bit" for v in values)
 
 
 def _plain(angle: ir.Angle, x: ir.Value) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
@@ -81,7 +82,7 @@ CALL_LAYER: list[Callable[[Elaborator, Layer, ast.Call, int | None], object]] = 
 
 
 def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
-    thing = e.eval(node.func)
+    thing = _with_values(e, node.func) if isinstance(node.func, ast.Call) else e.eval(node.func)
     if isinstance(thing, Layer):
         return CALL_LAYER[0](e, thing, node, wanted)
     args = evaluate(e, node)
@@ -89,6 +90,37 @@ def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
         return POISON
     handler = CALL.get(type(thing))
     return handler(e, thing, node, args) if handler else not_callable(e, node, thing)
+
+
+def _with_values(e: Elaborator, node: ast.Call) -> object:
+    """What is called once more. Lists are matched from the end: before the registers of a
+    Hamiltonian come its values, and before those its parameters."""
+    outer = node.func
+    base = outer.func if isinstance(outer, ast.Call) else outer
+    if not isinstance(base, (ast.Name, ast.Field)):
+        return e.eval(node)
+    d = e.eval(base)
+    if not (isinstance(d, Definition) and isinstance(d.item, ast.Hamiltonian) and d.item.values):
+        return e.eval(node)
+    args = evaluate(e, node)
+    first = evaluate(e, outer) if isinstance(outer, ast.Call) else None
+    if args is None or args.poisoned or (isinstance(outer, ast.Call) and first is None):
+        return POISON
+    if args.positional and all(isinstance(v, Qubits) for _, v in args.positional):
+        return e.eval(node)  # called already: `h(q)(q)`
+    if first is not None or d.params is None:
+        if d.params is not None:
+            return e.eval(node)
+        params = bind_params(e, d.item.params, d, outer if first is not None else node, first)
+        if params is None:
+            return POISON
+        d = replace(d, params=params)
+    values = match_values(e, d, node, node.args)
+    if values is None:
+        return POISON
+    known = {id(at): v for at, v in args.positional}
+    known |= {id(arg.value): v for arg, v in args.named.values()}
+    return replace(d, values=tuple(known[id(values[p.name])] for p in d.item.values))
 
 
 def _nameless(e: Elaborator, thing: LayerSpec, node: ast.Call, args: Args) -> object:
@@ -132,7 +164,12 @@ def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) ->
                     help="give them in order",
                 )
             )
-    if kind == "circuit" and (d.params is not None or not d.item.params or _run_time(args)):
+    if kind == "circuit" and (
+        d.params is not None
+        or not d.item.params
+        or _run_time(args)
+        or not _fit_parameters(d.item.params, args)
+    ):
         from qrlang.check.circuits import call_unbound
 
         return call_unbound(e, d, node, args)
@@ -149,6 +186,16 @@ def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) ->
 
 CALL.update({Definition: call_definition, LayerSpec: _nameless})
 EXPR[ast.Call] = call
+
+
+def _fit_parameters(params: tuple[ast.Parameter, ...], args: Args) -> bool:
+    """Whether constants can be compile-time parameters; if not, they are values."""
+    named = {p.name: p for p in params}
+    given = [(p, v) for p, (_, v) in zip(params, args.positional, strict=False)]
+    given += [(named[k], v) for k, (_, v) in args.named.items() if k in named]
+    return len(given) == len(args.positional) + len(args.named) and all(
+        fits_parameter(p.type.name, v) is not None for p, v in given
+    )
 
 
 def _run_time(args: Args) -> bool:
@@ -188,9 +235,10 @@ def fits_parameter(type_name: str, value: object) -> object:
     """The value as this type of parameter takes it; None if it does not."""
     match type_name:
         case "int":
-            return value if isinstance(value, int) and not isinstance(value, bool) else None
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            return value if whole and within_limits(value) else None
         case "real":
-            return float(value) if is_number(value) else None
+            return float(value) if is_number(value) and within_limits(value) else None
         case "bool":
             return value if isinstance(value, bool) else None
         case "string":
@@ -206,6 +254,14 @@ def fits_parameter(type_name: str, value: object) -> object:
 
             return value if isinstance(value, (LayerSpec, LayerKind, Layer)) else None
     return None
+
+
+def within_limits(value: object) -> bool:
+    """Whether a number from outside is one that could be written in a file."""
+    try:
+        return math.isfinite(float(value))  # type: ignore[arg-type]
+    except OverflowError:
+        return False
 
 
 def is_activation(value: object) -> bool:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from qrlang.check import elaborate
-from qrlang.check.calls import fits_parameter
+from qrlang.check.calls import fits_parameter, within_limits
+from qrlang.check.constants import is_number
 from qrlang.check.core import Abort, Budget, Elaborator, Scope
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
@@ -150,10 +151,14 @@ class _Checker:
                     value = Builtin(value)
                 fitted = fits_parameter(p.type.name, value)
                 if fitted is None:
+                    finite = not is_number(value) or within_limits(value)
                     self.report.error(
-                        "E0312",
+                        "E0312" if finite else "E0309",
                         p.span,
-                        f"`{p.name}` is of type {p.type.name}, but is set to {describe(value)}",
+                        f"`{p.name}` is of type {p.type.name}, but is set to {describe(value)}"
+                        if finite
+                        else f"`{p.name}` is set to what is no number, or too large for one",
+                        help="" if finite else "a number below 1e308 in size",
                     )
                     return None
                 found[p.name] = fitted
@@ -255,7 +260,8 @@ class _Checker:
             ):
                 continue
             if train is None:
-                check_loss(e, attempt, None, None)
+                if not attempt.assumed:  # stand-ins need not be true to one another
+                    check_loss(e, attempt, None, None)
                 continue
             if attempt.inputs:
                 check_data(e, train, settings, attempt)

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import TypeGuard
 
-MAX_BITS = 1024  # of an integer
+MAX_BITS = 1023  # of an integer: as large as a real number can be
 MAX_LIST = 100_000
 MAX_TEXT = 10_000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 # The modules that say how each kind of expression and statement is elaborated.
@@ -11,7 +11,7 @@ from qrlang.check import apply, expressions, gates, readouts, registers, stateme
 from qrlang.check.apply import inline, leading_requires
 from qrlang.check.builder import finish
 from qrlang.check.calls import fits_parameter, header, observed
-from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
+from qrlang.check.core import MAX_ITERATIONS, MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
 from qrlang.check.readouts import plain
@@ -53,10 +53,6 @@ class Attempt:
     assumed: tuple[str, ...] = field(default=())
 
 
-def make_reporter(library: Library, limit: int = 50) -> Reporter:
-    return Reporter(library.sources, limit)
-
-
 def model(
     library: Library,
     module: Module,
@@ -66,7 +62,7 @@ def model(
     bound: Mapping[str, object] | None = None,
 ) -> Attempt:
     """A model at given settings. What nobody gives is taken from `bound`, the defaults, or a
-    stand-in, the first at which every `require` holds."""
+    stand-in, the first at which the model is right."""
     needed = [
         p
         for p in item.params
@@ -75,25 +71,51 @@ def model(
     candidates: list[dict[str, object]] = [{}]
     if needed:
         candidates = [{p.name: stand_in(p.type.name, k) for p in needed} for k in SAMPLES]
-    first: tuple[Reporter, Attempt] | None = None
+    trials: list[tuple[Reporter, Attempt]] = []
+    spent = 0
     for candidate in candidates:
         trial = report.child()
         attempt = _model_rounds(
             library, module, item, {**(bound or {}), **candidate, **settings}, trial
         )
         attempt.assumed = tuple(candidate)
-        first = first or (trial, attempt)
         if not trial.failed:
             report.take(trial)
             return attempt
-        if not any(d.code == "E0308" for d in trial.diagnostics):
+        trials.append((trial, attempt))
+        spent += 0 if attempt.elaborator is None else attempt.elaborator.iterations
+        if spent > MAX_ITERATIONS:
             break
-    else:
-        if first is None:
-            return Attempt(None)
-        trial, attempt = first
+    trial, attempt = trials[0]
+    _name_stand_ins(candidates[0], [t for t, _ in trials])
     report.take(trial)
     return attempt
+
+
+def _name_stand_ins(values: Mapping[str, object], trials: list[Reporter]) -> None:
+    """Says at each error that may be owed to a stand-in which numbers stood there."""
+    shown = {k: v for k, v in values.items() if isinstance(v, (int, float, bool))}
+    if not shown:
+        return
+    always = set.intersection(
+        *({(d.span, d.message) for d in t.diagnostics if d.code != "E0308"} for t in trials)
+    )
+    them = "it" if len(shown) == 1 else "them"
+    note = Note(
+        "with "
+        + ", ".join(f"{k} = {describe_setting(v)}" for k, v in shown.items())
+        + f", since nobody says {them}: "
+        + " ".join(f"--set {k}=…" for k in shown)
+    )
+    first = trials[0]
+    first.diagnostics = [
+        d if (d.span, d.message) in always else replace(d, notes=(*d.notes, note))
+        for d in first.diagnostics
+    ]
+
+
+def describe_setting(value: int | float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
 def stand_in(type_name: str, number: int) -> object:

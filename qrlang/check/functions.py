@@ -180,7 +180,11 @@ def _where(e: Elaborator, node: ast.Call, given: Given) -> object:
             help="a scalar goes with any shape; otherwise all need the same",
         )
     e.count_op(node)
-    return of_value(e.builder.pointwise("where", *[e.builder.real_whole(t) for t in tensors]))
+    b = e.builder
+    bits = all(t.type.kind == "bit" for t in tensors)
+    return of_value(
+        b.pointwise("where", *[(b.whole if bits else b.real_whole)(t) for t in tensors])
+    )
 
 
 @function("clamp", 3, doc="clamp(x, lo, hi): x, kept between lo and hi")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, numeric, want
-from qrlang.check.calls import qubit_name
+from qrlang.check.calls import qubit_name, within_limits
 from qrlang.check.core import STMT, Elaborator
 from qrlang.check.modifiers import PLAIN, change_of, inverted_gate, powered_gates, put, put_gate
 from qrlang.check.report import did_you_mean, plural
@@ -106,7 +106,10 @@ def angle_of(e: Elaborator, node: ast.Expr, what: str) -> ir.Angle | None:
     """One real number as an affine sum."""
     thing = e.eval(node)
     if isinstance(thing, (int, float)) and not isinstance(thing, bool):
-        return ir.Angle(float(thing)) if abs(thing) < 1e300 else None
+        if not within_limits(thing):
+            e.error("E0309", node, f"{what} is too large for a real number")
+            return None
+        return ir.Angle(float(thing))
     if isinstance(thing, Poison):
         return None
     if isinstance(thing, Pending):

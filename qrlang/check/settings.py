@@ -382,8 +382,8 @@ def default_loss(target: Type) -> str:
     )
 
 
-def loss_problem(loss: str, output: Type, target: Type) -> str | None:
-    """Why this loss can't compare them; None if it can."""
+def loss_problem(loss: str, output: Type, target: Type, said: bool = True) -> str | None:
+    """Why this loss can't compare them; None if it can. `said`: somebody has named the loss."""
     if output.kind != "real":
         return f"the output is {output}, not numbers"
     if output.seq != target.seq:
@@ -394,7 +394,7 @@ def loss_problem(loss: str, output: Type, target: Type) -> str | None:
             return f"`{loss}` needs a target of classes or tokens, this one is {target}"
         if output.shape != (target.size,):
             return (
-                f"`{loss}` needs {target.size} scores, one for each of {target}; "
+                f"{f'`{loss}`' if said else 'the target'} needs {target.size} scores, one for each of {target}; "
                 f"the output is {output}"
             )
         return None
@@ -426,7 +426,7 @@ def check_loss(e: Elaborator, attempt: Attempt, loss: str | None, at: Span | Non
     output = attempt.result.type
     if loss is None and target.kind not in ("class", "token"):
         return  # nobody has said how numbers are to be compared
-    problem = loss_problem(name, output, target)
+    problem = loss_problem(name, output, target, loss is not None)
     if problem is None:
         return
     span = attempt.result_span

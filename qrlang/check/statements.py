@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import pi, prod, sqrt
 
 from qrlang.check import layers
-from qrlang.check.arithmetic import as_tensor, of_value, viewed, want
+from qrlang.check.arithmetic import as_bits, as_tensor, of_value, viewed, want
 from qrlang.check.builder import Block, LoopDraft
 from qrlang.check.calls import header, readable
 from qrlang.check.constants import is_number
@@ -386,10 +386,10 @@ def carry(e: Elaborator, node: ast.Carry) -> None:
         want(e, thing, dims, node)
         return
     else:
-        t = as_tensor(e, thing, node.initial or node)
+        t = _carried(e, thing, shape.kind, node.initial or node)
         if not isinstance(t, Tensor):
             return
-        if t.type.count != prod(dims) or t.type.seq or t.type.kind not in ("real", "bit"):
+        if t.type.count != prod(dims) or t.type.seq or not _fits_carry(t, type_):
             e.error(
                 "E0408",
                 node.initial or node,
@@ -400,6 +400,16 @@ def carry(e: Elaborator, node: ast.Carry) -> None:
         found.now = viewed(t, dims)
     e.names[name] = node.span
     e.fact(node.span, node.name, f"carry: {type_}")
+
+
+def _carried(e: Elaborator, thing: object, kind: str, at: ast.Node) -> object:
+    """What a carry of this kind is given: bits stay bits."""
+    bits = as_bits(thing) if kind == "bit" else None
+    return bits if bits is not None else as_tensor(e, thing, at)
+
+
+def _fits_carry(t: Tensor, type_: Type) -> bool:
+    return t.type.kind == "bit" or (t.type.kind == "real" and type_.kind == "real")
 
 
 def update(e: Elaborator, node: ast.Update) -> None:
@@ -444,7 +454,7 @@ def update(e: Elaborator, node: ast.Update) -> None:
         if not pending:
             want(e, value, thing.type.shape, node)
         return
-    t = as_tensor(e, value, node.value)
+    t = _carried(e, value, thing.type.kind, node.value)
     if not isinstance(t, Tensor):
         return
     if pending:
@@ -454,10 +464,9 @@ def update(e: Elaborator, node: ast.Update) -> None:
         return
     number = not t.type.shape and t.value is None and not t.elements[0].terms
     if number and thing.type.shape:
-        t = of_value(
-            e.builder.const((t.elements[0].constant,) * thing.type.count, thing.type.shape)
-        )
-    if t.type.shape != thing.type.shape or t.type.seq or t.type.kind not in ("real", "bit"):
+        numbers = (t.elements[0].constant,) * thing.type.count
+        t = of_value(e.builder.const(numbers, thing.type.shape, t.type.kind))
+    if t.type.shape != thing.type.shape or t.type.seq or not _fits_carry(t, thing.type):
         e.error(
             "E0408",
             node.value,
@@ -467,14 +476,6 @@ def update(e: Elaborator, node: ast.Update) -> None:
         return
     if t.type.kind == "bit" and thing.type.kind == "real":
         t = of_value(e.builder.real_whole(t))
-    elif thing.type.kind == "bit" and t.type.kind == "real":
-        e.error(
-            "E0408",
-            node.value,
-            f"the carry `{node.name}` is {thing.type}, found {t.type}",
-            notes=[Note(f"`{node.name}` is declared here", thing.span)],
-        )
-        return
     thing.now = t
 
 

@@ -121,7 +121,16 @@ def _pointwise(op: Pointwise, _: Program) -> Iterator[str]:
     if len(shapes) > 1:
         yield f"the shapes {' and '.join(str(list(s)) for s in sorted(shapes))} differ"
     else:
-        yield from _is(op.out, real(*(shapes.pop() if shapes else ())))
+        shape = shapes.pop() if shapes else ()
+        yield from _is(op.out, Type(_kind_of_choice(op), shape))
+
+
+def _kind_of_choice(op: Pointwise) -> str:
+    return "bit" if op.fn == "where" and _bits(*op.args) else "real"
+
+
+def _bits(*values: Value) -> bool:
+    return all(v.type.kind == "bit" for v in values)
 
 
 @_rule(Linear)
@@ -153,7 +162,8 @@ def _embed(op: Embed, p: Program) -> Iterator[str]:
 @_rule(Concat)
 def _concat(op: Concat, _: Program) -> Iterator[str]:
     yield from _numbers(*op.args)
-    yield from _is(op.out, real(sum(a.type.count for a in op.args)))
+    count = sum(a.type.count for a in op.args)
+    yield from _is(op.out, Type("bit" if _bits(*op.args) else "real", (count,)))
 
 
 @_rule(Gather)

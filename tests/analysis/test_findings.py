@@ -506,3 +506,35 @@ def test_a_long_program_is_quick() -> None:
     start = time.process_time()
     findings(program)
     assert time.process_time() - start < 2.0  # 0.4 s alone; room for a busy machine
+
+
+def clock(next_: Value, body: tuple[Op, ...]) -> Program:
+    """A carry beside a qubit: `h` becomes what `body` makes of it."""
+    start, arg, out = (Value(10 + i, real(1), "h") for i in (0, 1, 3))
+    rows, z = Value(2, seq(real(1)), "rows"), Value(1, real(1), "z")
+    loop = Loop("step", (LoopItem(rows, X),), (LoopCarry(start, arg, next_, out),), body)
+    return Program(
+        "p",
+        inputs=(W, rows),
+        weights=tuple(Weight(n, (1, 1), Initial("constant", (1.0,))) for n in ("w", "s")),
+        registers=(Register("q", 0, 1),),
+        body=(Alloc((0,)), UseWeight(start, "s"), loop, Expect(z, (((1.0, ((0, "Z"),)),),))),
+        outputs=(Output("", z),),
+    )
+
+
+def test_a_clock_beside_a_memory_is_no_finding() -> None:
+    """The carry goes on by itself, but the input gets into the qubit, and it is read."""
+    arg, new = Value(11, real(1), "h"), Value(12, real(1), "h")
+    turned = Gate("ry", (0,), (Angle(0.0, (Term(1.0, X, 0), Term(1.0, new, 0))),))
+    program = clock(new, (Linear(new, arg, "w"), Unitary((turned,))))
+    assert not [f for f in findings(program) if f.kind.startswith("memory")]
+
+
+def test_a_lost_carry_beside_a_memory_is_not_the_whole_memory() -> None:
+    arg, new = Value(11, real(1), "h"), Value(12, real(1), "h")
+    turned = Gate("ry", (0,), (Angle(0.0, (Term(1.0, X, 0),)),))
+    program = clock(new, (Linear(new, arg, "w"), Unitary((turned,))))
+    (found,) = [f for f in findings(program) if f.kind.startswith("memory")]
+    assert found.kind == "memory-unread" and found.names == ("step", "h")
+    assert found.detail == {"carries": ("h",), "whole": False}
