@@ -60,7 +60,7 @@ def probe(subject: Subject, samples: int = SAMPLES) -> Finding:
         ["  standard deviation", float(q.std())],
         ["  of random states", random_q],
     ]
-    notes = [f"{samples} pairs of states, angles uniform in [-π, π], from |0…0⟩"]
+    notes = [f"{samples} pairs of states, angles uniform over a whole turn"]
     if left_out:
         notes.append("left out: " + ", ".join(left_out))
     data = {

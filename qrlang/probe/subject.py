@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,7 +77,9 @@ def reads(body: tuple[Any, ...]) -> list[Expect | Probabilities]:
 
 def call(module: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """The outputs of a torch module by name; inputs have their batch axis already."""
-    out = module(**{name: given[name] for name in module.inputs})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which road is taken matters to nobody here
+        out = module(**{name: given[name] for name in module.inputs})
     return out if isinstance(out, dict) else {"": out}
 
 
