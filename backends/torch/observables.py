@@ -81,21 +81,23 @@ class Observables:
             flips: np.stack(phases, 1) @ self.coefficients[places]
             for flips, (places, phases) in self.groups.items()
         }
+        self._memory: Tensor | None = None
         self.squares = np.repeat(self.weighted[0].real, 2, 0) if 0 in self.weighted else None
         self._constants = Constants()
 
     def __len__(self) -> int:
         return len(self.observables)
 
-    def of(self, state: Tensor, density: bool) -> Tensor:
-        """Expectation values [..., len(observables)]."""
+    def of(self, state: Tensor, density: bool, reuse: bool = False) -> Tensor:
+        """Expectation values [..., len(observables)]. `reuse`: work in memory that is kept, on the
+        CPU and without autograd."""
         total: Tensor | None = None
         for flips, weighted in self.weighted.items():
             if flips == 0 and not density:
                 # |ψ|² as the squares of both parts, each with the weights of its amplitude.
                 parts = torch.view_as_real(state).flatten(-2)
                 table = self._constants.get((flips, "2r"), self.squares, parts)
-                part = parts.square() @ table
+                part = (self._squared(parts) if reuse else parts.square()) @ table
             elif flips == 0:
                 p = diagonal(state, density)
                 part = p @ self._constants.get((flips, "r"), weighted.real, p)
@@ -107,6 +109,13 @@ class Observables:
             real = state.real
             return real.new_zeros(*real.shape[: -2 if density else -1], len(self))
         return total
+
+    def _squared(self, parts: Tensor) -> Tensor:
+        """In the same memory every time; only where autograd does not look."""
+        known = self._memory
+        if known is None or known.shape != parts.shape or known.dtype != parts.dtype:
+            known = self._memory = torch.empty_like(parts)
+        return torch.square(parts, out=known)
 
     def misread(self, error: float) -> Observables:
         """When each bit is read wrongly with this probability, each letter counts 1 - 2 error."""

@@ -46,7 +46,8 @@ class Move:
     mask: Tensor | None = None
     normalised = False  # did the last `do` or `undo` see to the norm itself
 
-    def do(self, psi: Tensor) -> Tensor:
+    def do(self, psi: Tensor, spare: Tensor | None) -> Tensor:
+        """The state after. `spare`: memory of another state that may be written to."""
         raise NotImplementedError
 
     def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
@@ -60,6 +61,7 @@ class Shared:
     def __init__(self, psi: Tensor) -> None:
         self.psi: Tensor | None = psi
         self.g: Tensor | None = None
+        self.spare: Tensor | None = None
         self.moves: list[Move] = []
         self.at = 0  # how many moves the state has behind it
         self.walking = False
@@ -72,12 +74,14 @@ class Shared:
 
     def _do(self, move: Move) -> None:
         assert self.psi is not None
-        new = move.do(self.psi)
+        new = move.do(self.psi, self.spare)
         if not move.normalised:
             new = _renormalised(new)
         if move.mask is not None:
             new = torch.where(move.mask[..., None], new, self.psi)
-        self.psi = new
+        # The next move writes where this one read: fresh memory for each step, with the small
+        # records in between, would leave a hole as large as a state for each.
+        self.spare, self.psi = self.psi, new
 
     def begin_walk(self, at: int) -> None:
         """Back to where the state had `at` moves behind it; what lies after it had no gradient."""
@@ -115,7 +119,7 @@ class Shared:
 
     def forget(self) -> None:
         """The qubits' life has ended: from |0…0⟩ and its moves the state can be had again."""
-        self.psi = None
+        self.psi = self.spare = None
 
     def _forward(self, at: int) -> None:
         """Moves that were undone before, or forgotten with the state, once more."""
@@ -148,6 +152,7 @@ class ReversibleQubits(Qubits):
 
         self.shared.start = start  # type: ignore[method-assign]
         self.token = run.like.new_zeros(())
+        self.moved = False  # without a record
 
     def _move(self, move: Move, *numbers: Tensor) -> None:
         """Does it, and records it where a gradient will walk back over it."""
@@ -158,17 +163,19 @@ class ReversibleQubits(Qubits):
                 self.shared.do(move)
             if self.shared.moves:
                 self._record(move)
-            elif not isinstance(move, _Prepare):
-                self._settle()
+            else:
+                self.moved = True
             return
+        if self.moved and not self.shared.moves:
+            self._settle()
         self._record(move)
         self.token = _Node.apply(self.shared, move, self.token, *numbers)
 
     def _settle(self) -> None:
         """Moves without a gradient before any with one: the walk back ends after them."""
-        psi = self.shared.psi
-        assert psi is not None
-        self.shared.start = lambda: psi  # type: ignore[method-assign]
+        assert self.shared.psi is not None
+        psi = self.shared.psi.clone()
+        self.shared.start = psi.clone  # type: ignore[method-assign]
 
     def _record(self, move: Move) -> None:
         self.shared.moves.append(move)
@@ -298,7 +305,7 @@ class _Expectations(_Reading):
         self.observables = observables
 
     def of(self, psi: Tensor) -> Tensor:
-        return self.observables.of(psi, False)
+        return self.observables.of(psi, False, reuse=psi.device.type == "cpu")
 
     def cotangent(self, psi: Tensor, values: Tensor) -> Tensor:
         return self.observables.weigh(psi, 2 * values)
@@ -327,11 +334,11 @@ class _Gates(Move):
         self.circuit = circuit
         self.angles = angles
 
-    def do(self, psi: Tensor) -> Tensor:
+    def do(self, psi: Tensor, spare: Tensor | None) -> Tensor:
         made = native(self.circuit, psi)
         self.normalised = made is not None
         if made is not None:
-            return made.do(psi, self.angles)
+            return made.do(psi, self.angles, spare)
         return sweep.run(psi, self.circuit, self.angles)
 
     def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
@@ -446,7 +453,7 @@ class _Matrix(Move):
         self.u = u
         self.qubits = qubits
 
-    def do(self, psi: Tensor) -> Tensor:
+    def do(self, psi: Tensor, spare: Tensor | None) -> Tensor:
         return sweep.matrix(psi, self.u, self.n, self.qubits)
 
     def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
@@ -467,7 +474,7 @@ class _Prepare(Move):
         self.amplitudes = amplitudes
         self.qubits = qubits
 
-    def do(self, psi: Tensor) -> Tensor:
+    def do(self, psi: Tensor, spare: Tensor | None) -> Tensor:
         rest = sweep.to_front(psi, self.n, self.qubits)[..., :1, :]
         return sweep.from_front(self.amplitudes[..., None] * rest, self.n, self.qubits)
 

@@ -22,9 +22,10 @@ class Native:
     def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
 
-    def do(self, psi: Tensor, angles: Tensor) -> Tensor:
+    def do(self, psi: Tensor, angles: Tensor, spare: Tensor | None = None) -> Tensor:
         psi, rows = _plain(psi), _rows(angles, psi)
-        out = torch.empty_like(psi)
+        fits = spare is not None and spare.is_contiguous() and spare.shape == psi.shape
+        out = spare if spare is not None and fits else torch.empty_like(psi)
         self.kernel.run(
             False, psi.shape[0], psi.data_ptr(), 0, rows.data_ptr(), out.data_ptr(), 0, 0
         )

@@ -241,3 +241,34 @@ def test_the_fastest_road_is_taken(root):
     model = qrlang.load(root / "examples/qrnn/rows.qrl", n=4)
     assert model.chosen_road() == "native"
     assert model(torch.rand(2, 3, 28)).shape == (2, 10)
+
+
+def test_a_step_of_the_stepwise_road_costs_no_state():
+    """The memory of the process itself: at 12 qubits a state of this batch is 128 KB."""
+    import subprocess
+    import sys
+
+    code = """
+import sys, torch
+sys.path[:0] = [%r]
+import qrlang
+torch.set_num_threads(1)
+model = qrlang.load("benchmarks/qrnn.qrl", n=12, layers=1, road="stepwise")
+def now():
+    return int(open("/proc/self/statm").read().split()[1]) * 4
+model(torch.randn(4, 8, 8)).sum().backward()
+before = now()
+loss = model(torch.randn(4, 300, 8)).sum()
+loss.backward()
+print((now() - before) / 300)
+"""
+    from pathlib import Path
+
+    root = Path(__file__).resolve().parents[2]
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not say how much memory a process has")
+    done = subprocess.run(
+        [sys.executable, "-c", code % str(root)],
+        cwd=root, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert float(done.stdout) < 40  # KB
