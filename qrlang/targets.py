@@ -23,6 +23,7 @@ FIRST_PARTY = {
     "reference": "qrlang.backends.reference:target",
     "qasm": "qrlang.backends.qasm:target",
     "torch": "qrlang.backends.torch:target",
+    "qiskit": "qrlang.backends.qiskit:target",
 }
 
 

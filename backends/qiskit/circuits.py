@@ -51,7 +51,7 @@ def _condition(circuit: Any, when: tuple[tuple[int, int], ...]) -> Any:
     from qiskit.circuit.classical import expr
 
     if len(when) == 1:
-        (bit, value), = when
+        ((bit, value),) = when
         return circuit.clbits[bit], value
     parts = [
         expr.lift(circuit.clbits[bit]) if value else expr.logic_not(circuit.clbits[bit])
@@ -89,10 +89,10 @@ def gate_of(name: str, angles: list[Any]) -> Any:
         return library.iSwapGate().inverse()
     if name == "xx_plus_yy":
         return library.XXPlusYYGate(*angles)
-    return getattr(library, _CLASSES[name])(*angles)
+    return getattr(library, CLASSES[name])(*angles)
 
 
-_CLASSES = {
+CLASSES = {
     "id": "IGate", "x": "XGate", "y": "YGate", "z": "ZGate", "h": "HGate", "s": "SGate",
     "sdg": "SdgGate", "t": "TGate", "tdg": "TdgGate", "sx": "SXGate", "sxdg": "SXdgGate",
     "rx": "RXGate", "ry": "RYGate", "rz": "RZGate", "p": "PhaseGate", "u": "UGate", "r": "RGate",
@@ -100,4 +100,4 @@ _CLASSES = {
     "rzz": "RZZGate", "rzx": "RZXGate",
 }  # fmt: skip
 
-assert {*_CLASSES, "iswapdg", "xx_plus_yy"} == set(GATES)
+assert {*CLASSES, "iswapdg", "xx_plus_yy"} == set(GATES)

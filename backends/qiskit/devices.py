@@ -1,4 +1,4 @@
-"""Devices of the Qiskit world: Aer, with or without a device's noise, and IBM's through the runtime.
+"""Devices of the Qiskit world: Aer, with or without a device's noise, and IBM's by the runtime.
 
 Names: `aer`; `fake_manila` and the other snapshots of qiskit-ibm-runtime; `ibm_…` for a backend of
 the account, `ibm` for the one with the shortest queue.
@@ -32,10 +32,12 @@ IBM_EXECUTIONS = 10_000_000  # circuits times shots in a job, by IBM's documenta
 
 # Gates whose parameters Aer binds by itself: a controlled rotation among them would come back
 # without results. The rest is written with these.
-BOUND = ["id", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg", "rx", "ry", "rz", "p", "u", "cx", "cy", "cz", "swap", "rxx", "ryy", "rzz", "rzx", "ccx"]
+_BOUND = "id x y z h s sdg t tdg sx sxdg rx ry rz p u cx cy cz swap rxx ryy rzz rzx ccx"
+BOUND = _BOUND.split(" ")
 
 
-def open_device(name: str, options: DeviceOptions = DeviceOptions()) -> Device:
+def open_device(name: str, options: DeviceOptions | None = None) -> Device:
+    options = options or DeviceOptions()
     try:
         import qiskit
         import qiskit_aer
@@ -112,7 +114,7 @@ def used(circuit: Any) -> list[int]:
 
 class Aer:
     """The simulator on this machine. `noise`: that of a device by name, or one number, the chance
-    of a depolarizing error at each gate on two qubits (a tenth of it on one, as much in reading)."""
+    of an error at each gate on two qubits and at each reading (a tenth of it on one qubit)."""
 
     errors: ErrorRates | None = None
 
@@ -151,8 +153,9 @@ class Aer:
                 mine = [i for i, pub in enumerate(ready) if (pub[1] is None) == bound]
                 if mine:
                     result = sampler.run([ready[i] for i in mine]).result()
-                    for i, found in zip(mine, bits_of(result, [works[i] for i in mine]), strict=True):
-                        bits[i] = found
+                    found = bits_of(result, [works[i] for i in mine])
+                    for i, one in zip(mine, found, strict=True):
+                        bits[i] = one
         except QiskitError as error:
             raise DeviceError(f"aer could not run the job: {error}") from error
         return Done(bits)

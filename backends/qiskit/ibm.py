@@ -31,7 +31,8 @@ from qrlang.hardware.device import (
 )
 from qrlang.targets import did_you_mean
 
-ACCOUNT = "python -c \"from qiskit_ibm_runtime import QiskitRuntimeService as S; S.save_account(token='…')\""
+_SERVICE = "from qiskit_ibm_runtime import QiskitRuntimeService as S"
+ACCOUNT = f"""python -c "{_SERVICE}; S.save_account(token='…')\""""
 
 
 def open_device(name: str, options: DeviceOptions) -> Device:
@@ -47,7 +48,7 @@ def open_device(name: str, options: DeviceOptions) -> Device:
 def snapshot(name: str) -> Any:
     """A `Fake…` backend, by its class or as `fake_manila`."""
     provider = _import("qiskit_ibm_runtime.fake_provider")
-    known = {_snake(n): n for n in dir(provider) if n.startswith("Fake") and n.endswith(tuple("abcdefghijklmnopqrstuvwxyzV2"))}
+    known = {_snake(n): n for n in dir(provider) if n.startswith("Fake") and "Provider" not in n}
     plain = _snake(name)
     for asked in (plain, f"{plain}_v2", f"fake_{plain}", f"fake_{plain}_v2"):
         if asked in known:
@@ -90,21 +91,21 @@ def _backend(name: str) -> Any:
 
 def explained(error: Exception, name: str) -> DeviceError:
     """One message, and what mends it."""
-    kind, text = type(error).__name__, str(error).strip().splitlines()[0][:200] if str(error) else ""
+    kind, text = type(error).__name__, next(iter(str(error).strip().splitlines()), "")[:200]
     if "AccountNotFound" in kind:
-        return DeviceError("there is no IBM Quantum account on this machine", f"save one: {ACCOUNT}")
+        return DeviceError("there is no IBM Quantum account here", f"save one: {ACCOUNT}")
     if "InvalidAccount" in kind or "401" in text or "Unauthorized" in text:
         return DeviceError("IBM Quantum does not accept the account", f"save it again: {ACCOUNT}")
     if "QiskitBackendNotFound" in kind:
         return DeviceError(
             f"the account has no device `{name}`",
-            "python -c \"from qiskit_ibm_runtime import QiskitRuntimeService as S; print(S().backends())\"",
+            f'it has those of: python -c "{_SERVICE}; print(S().backends())"',
         )
-    if isinstance(error, (ConnectionError, TimeoutError)) or "RequestsApi" in kind or "Max retries" in text:
-        return DeviceError(
-            f"IBM Quantum cannot be reached: {text}", "go on when it can: the same command, --resume"
-        )
-    return DeviceError(f"{name}: {kind}: {text}", "go on when it is mended: the same command, --resume")
+    again = "then go on: the same command with --resume"
+    offline = "RequestsApi" in kind or "Max retries" in text
+    if offline or isinstance(error, (ConnectionError, TimeoutError)):
+        return DeviceError(f"IBM Quantum cannot be reached: {text}", f"mend the network, {again}")
+    return DeviceError(f"{name}: {kind}: {text}", f"mend that, {again}")
 
 
 @dataclass(slots=True)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qrlang.check.model import CheckedModel
+from qrlang.diagnostics import Diagnostic
+from qrlang.features import FEATURES
 from qrlang.hardware.target import DeviceTarget
-from qrlang.targets import Option, Options
+from qrlang.targets import Option, Options, TargetError, refusal, unsupported
 
 if TYPE_CHECKING:
     from qrlang.hardware.device import Device, DeviceOptions
+
+# What `run` can and the module that is written cannot.
+_RUN_ONLY = {
+    "weak-readouts": "`qrlc run` can; in a module of your own use a plain `read`",
+    "postselect": "`qrlc run` can; in a module of your own leave the shots out yourself",
+    "bits-in-expressions": "`qrlc run` can; or read the qubit instead",
+}
 
 
 class QiskitTarget(DeviceTarget):
@@ -18,14 +28,31 @@ class QiskitTarget(DeviceTarget):
     doc = "circuits and the closed loop for Qiskit: Aer, IBM's devices"
     device = "aer"
     options = (
-        Option("weights", "a run folder whose weights go with it; else those it begins with", ""),
-        Option("qpy", "also the step as QPY", "no", ("no", "yes")),
+        Option("weights", "a run folder, or a safetensors file", ""),
+        Option("qpy", "also each circuit as QPY", "no", ("no", "yes")),
     )
 
-    def emit(self, model: CheckedModel, options: Options) -> Mapping[str, str | bytes]:
-        from qrlang.backends.qiskit.emit import files
+    def check(self, model: CheckedModel, options: Options) -> tuple[Diagnostic, ...]:
+        found = list(unsupported(self, model, options))
+        if "weights" in options:  # files are asked for
+            for name, instead in _RUN_ONLY.items():
+                feature = FEATURES[name]
+                if uses := list(feature.find(model.program)):
+                    found.append(refusal("qiskit", feature, instead, model, uses))
+        return tuple(found)
 
-        return files(model.program, options)
+    def emit(self, model: CheckedModel, options: Options) -> Mapping[str, str | bytes]:
+        from qrlang.backends.braket.tensors import weights_of_run
+        from qrlang.backends.qiskit.emit.files import files
+
+        program, weights = model.program, None
+        try:
+            if path := options.get("weights"):
+                wanted = {w.name: w.shape for w in program.weights}
+                weights = weights_of_run(Path(path), wanted)
+            return files(program, weights, options.get("qpy") == "yes")
+        except (ValueError, OSError, ImportError) as error:
+            raise TargetError(str(error)) from error
 
     def open_device(self, name: str, options: DeviceOptions) -> Device:
         from qrlang.backends.qiskit.devices import open_device

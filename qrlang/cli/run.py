@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--out", metavar="DIR", help="Where the journal and the results go.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option("--noise", metavar="X", default="",
-              help="For a simulator: a device by name, or the error of a gate, as 0.01.")  # fmt: skip
+              help="For a simulator: a device by name, or a gate's error, as 0.01.")  # fmt: skip
 @click.option("--level", type=click.IntRange(0, 3), default=2, show_default=True,
               help="How hard the transpiler tries.")  # fmt: skip
 @click.option("--data", metavar="FILE.npz", help="Sequences of your own: an array for each input.")
@@ -144,7 +144,8 @@ def _execute(
     def watch(p: Progress) -> None:
         if sys.stderr.isatty():
             click.echo(f"\r  round {p.round}/{found.rounds}  job {p.job}/{p.jobs}  "
-                       f"{p.circuits:,}/{found.circuits:,} circuits", nl=False, err=True)  # fmt: skip
+                       f"{p.circuits:,}/{found.circuits:,} circuits",
+                       nl=False, err=True)  # fmt: skip
 
     done = run(subject.program, subject.weights, subject.items, device, plan,
                Journal(journal, about), watch)  # fmt: skip
@@ -232,7 +233,7 @@ def _of_train_block(
 
     block = next((b for b in made.checked.trains if b.model == model.program.name), None)
     if block is None:
-        raise common.usage(f"{path} has no `train` block that says which data: give --data FILE.npz")
+        raise common.usage(f"{path} has no `train` block with data: give --data FILE.npz")
     kind = program.targets[-1].type if program.targets else None
     feed = open_feed(settle(block.settings, kind), program, given["data_dir"], Path(path).parent)
     return _of_feed(feed, program, given)

@@ -44,7 +44,9 @@ def weights_of_run(folder: Path, program: Program) -> dict[str, Any]:
     raise DeviceError(f"'{folder}' has no checkpoint", f"train it: qrlc train --resume {folder}")
 
 
-def items_of_feed(feed: Any, program: Program, split: str, limit: int) -> tuple[list[Item], list[Any]]:
+def items_of_feed(
+    feed: Any, program: Program, split: str, limit: int
+) -> tuple[list[Item], list[Any]]:
     """The first sequences of a split, cut to their own lengths."""
     items: list[Item] = []
     answers: list[Any] = []

@@ -73,4 +73,4 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in whole.splitlines()]
     except ValueError as error:
-        raise DeviceError(f"'{path}' is damaged: {error}", "begin again in another folder") from None
+        raise DeviceError(f"'{path}' is damaged: {error}", "begin in another folder") from None

@@ -45,7 +45,8 @@ class Task:
 
     def work(self) -> Work:
         table = np.array([r.angles for r in self.rows], float)
-        return Work(self.template, table.reshape(len(self.rows), self.template.parameters), self.shots)
+        table = table.reshape(len(self.rows), self.template.parameters)
+        return Work(self.template, table, self.shots)
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ class Desk:
             limit = self.device.limits.qubits
             if limit and t.template.qubits > limit:
                 raise DeviceError(
-                    f"a circuit has {t.template.qubits} qubits, and `{self.device.name}` has {limit}"
+                    f"a circuit has {t.template.qubits} qubits, `{self.device.name}` has {limit}"
                 )
         works = {i: t.work() for i, t in enumerate(job) if t.shots}
         bits: dict[int, Bits] = {}
@@ -193,7 +194,7 @@ def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
     for task in tasks:
         if limits.shots and task.shots > limits.shots:
             raise DeviceError(
-                f"{task.shots} shots are more than the {limits.shots} that the device takes at once",
+                f"{task.shots} shots are more than the {limits.shots} that the device takes",
                 f"take --shots {limits.shots} or fewer",
             )
         if limits.executions and task.shots > limits.executions:

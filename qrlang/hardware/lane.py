@@ -94,7 +94,8 @@ class Shared:
         self.tree = Tree()
         self.weights = inputs.weights_of(program, weights)
         self.externs = externs or {}
-        self.space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}
+        registers = program.registers
+        self.space = {q: r.space for r in registers for q in range(r.start, r.start + r.size)}
         self._gates: dict[int, tuple[FlatGate, ...]] = {}
         self._steps: dict[Any, tuple[tuple[Step, ...], list[AnyAngle]]] = {}
         self._uses: dict[int, list[Value]] = {}
@@ -461,9 +462,7 @@ class Lane:
             )  # fmt: skip
             pieces.append((asked, [i]))
         keys = iter(strings)
-        tagged = tuple(
-            tuple((c, next(keys) if s else ()) for c, s in o) for o in op.observables
-        )
+        tagged = tuple(tuple((c, next(keys) if s else ()) for c, s in o) for o in op.observables)
         self._combine(Expect(op.out, tagged), strings, pieces)  # type: ignore[arg-type]
 
     def _probabilities(self, op: Probabilities, when: When) -> None:
@@ -525,9 +524,7 @@ class Lane:
             if bit.tape is not bits[0].tape:
                 self._join(bits[0].tape, bit.tape)
         tape = bits[0].tape
-        asked = Patterns(
-            tuple(b.index for b in bits), (), self._conditions(tape, tuple(tape.kept))
-        )
+        asked = Patterns(tuple(b.index for b in bits), (), self._conditions(tape, tuple(tape.kept)))
         pending = self._ask(tape, (asked,), 0, lambda found: found[0])
         yield from self._know()
         table = np.asarray(pending.value).reshape(-1, len(bits) + 1)

@@ -175,7 +175,8 @@ def page(found: Preflight, name: str) -> str:
     if last and last.error is not None and last.error > 0.3:
         lines.append("  warning     shot noise grows to a third of the range: take more shots, or "
                      "--loop open")  # fmt: skip
-    price = "not known: --price-task and --price-shot" if found.price is None else f"{found.price:,.2f}"
+    known = found.price is not None
+    price = f"{found.price:,.2f}" if known else "not known: --price-task and --price-shot"
     lines.append(f"  price       {price}")
     return "\n".join(lines) + "\n"
 
@@ -183,4 +184,4 @@ def page(found: Preflight, name: str) -> str:
 def _some(count: int) -> list[int]:
     if count <= 6:
         return list(range(count))
-    return sorted({int(round(x)) for x in np.linspace(0, count - 1, 6)})
+    return sorted({round(float(x)) for x in np.linspace(0, count - 1, 6)})

@@ -150,7 +150,9 @@ def evaluate(
             case Patterns():
                 w = np.broadcast_to(mask((*q.when, *q.kept)), (rows, bits.shape[1]))
                 columns = [column(b) for b in q.bits]
-                found = [_patterns(bits[min(r, len(bits) - 1)][:, columns], w[r]) for r in range(rows)]
+                found = [
+                    _patterns(bits[min(r, len(bits) - 1)][:, columns], w[r]) for r in range(rows)
+                ]
         for r in range(rows):
             out[r].append(np.asarray(found[r], float))
     return out

@@ -133,6 +133,4 @@ class Tape:
             bit.tape, bit.index = self, bit.index + mine.bits
         self.bits += other.bits
         self.kept += other.kept
-        self.add(
-            ("join", other.node), steps, other.angles, other.node.qubits, other.node.bits
-        )
+        self.add(("join", other.node), steps, other.angles, other.node.qubits, other.node.bits)

@@ -55,8 +55,7 @@ class DeviceTarget(Target):
         del options
         return SUPPORT
 
-    def open_device(self, name: str, options: DeviceOptions) -> Device:
-        ...  # pragma: no cover
+    def open_device(self, name: str, options: DeviceOptions) -> Device: ...  # pragma: no cover
 
 
 def lacking(program: Program, device: Device) -> Iterator[str]:

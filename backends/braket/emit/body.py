@@ -238,7 +238,7 @@ class Body:
                     angles.append(a.constant)
                 else:
                     angles.append(Symbol(f"a[{slots.setdefault(a, len(slots))}]"))
-            lines += [_line(call) for call in self.lowered(g, angles, space)]
+            lines += [self.line(call) for call in self.lowered(g, angles, space)]
         several = len(self.spaces) > 1
         wish = f"{self.where}_{space.name}" if several and self.where else (
             self.where or (space.name if several else "begin"))  # fmt: skip
@@ -273,6 +273,9 @@ class Body:
             [*(wire(q) for q in g.controls), *on],  # type: ignore[list-item]
             [*(wire(q) for q in g.zeros), *off],  # type: ignore[list-item]
         )
+
+    def line(self, call: Call) -> str:
+        return _line(call)
 
     def columns(self, angles: list[AnyAngle]) -> Iterator[str]:
         """Angles in order; elements of one vector in a row as a slice."""

@@ -1,0 +1,1 @@
+"""What `compile --target qiskit` writes."""
