@@ -6,7 +6,8 @@ import importlib
 
 import click
 
-# Name -> what it does, in the order of `--help`. Each is `command` in the module of its name.
+# Name -> what it does, in the order of `--help`. Each is `command` in the module of its name,
+# or of the name given below.
 COMMANDS = {
     "check": "Say what is wrong with files.",
     "fmt": "Lay files out in the one style.",
@@ -17,12 +18,16 @@ COMMANDS = {
     "eval": "Say what a trained model is worth, with intervals.",
     "run": "Run a trained model on a quantum device.",
     "compare": "Compare runs: one table, one picture.",
+    "probe": "Look into a model: entanglement, gradients, noise, memory.",
+    "report": "Write down all of a run: gates, readouts, costs, figures.",
     "stdlib": "List the standard library, or show one thing in it.",
     "explain": "Explain a code such as E0301.",
     "new": "Begin a model.",
     "targets": "List what models can be compiled to.",
     "completion": "Print a shell's completion script.",
 }
+
+MODULES = {"report": "run_report"}  # `report` prints diagnostics
 
 
 class LazyGroup(click.Group):
@@ -32,7 +37,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"qrlang.cli.{cmd_name}").command
+        command = importlib.import_module(f"qrlang.cli.{MODULES.get(cmd_name, cmd_name)}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -32,8 +32,8 @@ KINDS = ("entropy", "gradients", "ansatz", "jacobian", "memory", "bloch")
               help="gradients: random beginnings of each size.")  # fmt: skip
 @click.option("--pairs", type=click.IntRange(10, 10_000_000), default=5000, show_default=True,
               help="ansatz: pairs of random states.")  # fmt: skip
-@click.option("--delays", type=click.IntRange(1, 10_000), default=20, show_default=True,
-              help="memory: the farthest step back.")  # fmt: skip
+@click.option("--delays", type=click.IntRange(1, 10_000), default=None,
+              help="memory: the farthest step back.  [default: the sequences', at most 20]")  # fmt: skip
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best",
               show_default=True, help="Which weights of a run.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True,
@@ -51,7 +51,7 @@ def command(
     vary: tuple[str, ...],
     draws: int,
     pairs: int,
-    delays: int,
+    delays: int | None,
     checkpoint: str,
     seed: int,
     data_dir: str | None,
@@ -76,7 +76,7 @@ def command(
         options: dict[str, dict[str, Any]] = {
             "gradients": {"draws": draws, "vary": _sizes(vary, subject)},
             "ansatz": {"samples": pairs},
-            "memory": {"delays": delays},
+            "memory": {"delays": delays or 0},
         }
         folder = Path(out) if out else _folder(path, subject)
         data: dict[str, Any] = {"model": subject.name, "source": subject.source}

@@ -11,13 +11,14 @@ from qrlang.probe.instrument import READOUTS, with_readouts
 from qrlang.probe.subject import Array, Subject, call, random_value
 from qrlang.training.plot.chart import Chart, Panel, Series
 
-SEQUENCES, DELAYS, WASHOUT = 1600, 20, 10
+SEQUENCES, DELAYS = 1600, 20
 _AT_ONCE = 100
 RIDGES = (1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 
 
-def probe(subject: Subject, delays: int = DELAYS) -> Finding:
-    readouts, signal = driven(subject, WASHOUT + delays + 1)
+def probe(subject: Subject, delays: int = 0) -> Finding:
+    delays = delays or usual(subject)
+    readouts, signal = driven(subject, delays + 1)
     found = capacity(readouts, signal, delays)
     chance = capacity(readouts, np.random.default_rng(1).permutation(signal), delays)
     total, width = float(found.sum()), readouts.shape[-1]
@@ -25,7 +26,7 @@ def probe(subject: Subject, delays: int = DELAYS) -> Finding:
     rows: list[list[Cell]] = [[str(d), float(found[d])] for d in range(delays + 1)]
     rows.append(["sum", total])
     notes = [
-        f"{len(signal)} sequences of a random signal, read after {WASHOUT + delays + 1} steps",
+        f"{len(signal)} sequences of a random signal, read after {delays + 1} steps",
         f"at most {width}, the number of readouts; shuffled inputs give {float(chance.sum()):.3g}",
         f"more than half of an input's variance can be told {int((found > 0.5).sum())} of these times",
     ]
@@ -39,6 +40,12 @@ def probe(subject: Subject, delays: int = DELAYS) -> Finding:
             "readouts": width, "sequences": len(signal)}  # fmt: skip
     return Finding("memory", f"{subject.name}: linear memory capacity of the readouts",
                    ["steps back", "R²"], rows, data, chart.picture(), notes)  # fmt: skip
+
+
+def usual(subject: Subject) -> int:
+    """As far back as its sequences go, to a bound."""
+    found = [len(s[p.name]) for s in subject.samples for p in subject.program.inputs if p.type.seq]
+    return max(1, min(DELAYS, max(found, default=DELAYS) - 1))
 
 
 def driven(subject: Subject, steps: int) -> tuple[Array, Array]:
