@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from qrlang.ir.program import (
@@ -35,6 +35,9 @@ from qrlang.ir.program import (
 )
 from qrlang.ir.walk import qubits_of, regions, walk
 
+MIXED = "I/2"  # what qubits hold that begin maximally mixed
+_SEES = (Alloc, Free, Expect, Probabilities)  # leave the state as it is
+
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
@@ -44,22 +47,27 @@ class Circuit:
     loop: Loop | None  # the recurrence whose step it is
     registers: tuple[Register, ...]
     ops: tuple[Op, ...]  # quantum ops only, in order
+    # For each qubit what it holds at first: "" for |0⟩, `MIXED`, or the circuit that acted on it.
+    holds: tuple[str, ...] = ()
 
     @property
     def qubits(self) -> tuple[int, ...]:
         return tuple(q for r in self.registers for q in range(r.start, r.start + r.size))
 
     @property
+    def begun(self) -> frozenset[int]:
+        """Qubits that begin in it."""
+        return frozenset(q for op in self.ops if isinstance(op, Alloc) for q in op.qubits)
+
+    @property
     def fresh(self) -> bool:
         """Every qubit begins in it, so it is a layer's: called, and over."""
-        begun = {q for op in self.ops if isinstance(op, Alloc) for q in op.qubits}
-        return begun >= set(self.qubits)
+        return self.begun >= set(self.qubits)
 
 
-def circuits(program: Program, readouts: bool = False) -> tuple[Circuit, ...]:
-    """Every circuit in which something happens, in order; with `readouts` also those that only
-    read."""
-    idle = (Alloc, Free) if readouts else (Alloc, Free, Expect, Probabilities)
+def circuits(program: Program) -> tuple[Circuit, ...]:
+    """Every circuit in which something happens or is read, in order."""
+    idle = (Alloc, Free)
     found: list[Circuit] = []
     for name, loop, ops in _moments(program):
         groups = _groups(program, ops)
@@ -73,7 +81,20 @@ def circuits(program: Program, readouts: bool = False) -> tuple[Circuit, ...]:
                 elif len(groups) > 1:
                     made = replace(made, name=".".join(x for x in (name, registers[0].name) if x))
                 found.append(made)
-    return tuple(_unique(found))
+    return tuple(_holding(program, _unique(found)))
+
+
+def _holding(program: Program, found: Iterable[Circuit]) -> Iterator[Circuit]:
+    """Each circuit with what its qubits hold when it first runs."""
+    allocated = [op for op in walk(program.body) if isinstance(op, Alloc)]
+    begin = {q: MIXED if op.mixed else "" for op in allocated for q in op.qubits}
+    last = dict(begin)
+    for circuit in found:
+        last |= {q: begin[q] for q in circuit.begun}
+        yield replace(circuit, holds=tuple(last.get(q, "") for q in circuit.qubits))
+        for op in walk(circuit.ops):
+            if not isinstance(op, _SEES):
+                last |= dict.fromkeys(qubits_of(op), circuit.name)
 
 
 def _unique(found: list[Circuit]) -> Iterator[Circuit]:

@@ -106,19 +106,20 @@ def _number(x: float) -> str:
 def _given(declaration: ast.Item) -> set[str]:
     """Names of the weights whose initial values the file states."""
     found: set[str] = set()
-    for stmt in _statements(declaration):
+    for block, stmt in _statements(declaration):
         if isinstance(stmt, ast.Init):
-            found.add(_path(stmt.target))
+            found.add(block + _path(stmt.target))
         if isinstance(stmt, ast.Param) and stmt.initial is not None:
-            found.add(stmt.name)
+            found.add(block + stmt.name)
     return found
 
 
-def _statements(declaration: ast.Item) -> Iterable[ast.Stmt]:
+def _statements(declaration: ast.Item) -> Iterable[tuple[str, ast.Stmt]]:
+    """Each with what the names in it begin with: `enc.` in `recurrent enc`."""
     for stmt in declaration.body if isinstance(declaration, ast.Model) else ():
-        yield stmt
+        yield "", stmt
         if isinstance(stmt, ast.Recurrent):
-            yield from stmt.body
+            yield from ((f"{stmt.name}.", inner) for inner in stmt.body)
 
 
 def _path(target: ast.Expr) -> str:
@@ -129,19 +130,17 @@ def _path(target: ast.Expr) -> str:
 
 def _defaults(model: CheckedModel) -> list[str]:
     """What the file leaves open, and what was taken."""
-    values = dict(model.program.settings)
-    said = [f"{name} = {values.get(name)}, since nobody says it: --set {name}=…"
-            for name in model.assumed]  # fmt: skip
+    said: list[str] = []
     stated = {
-        stmt.name
-        for stmt in _statements(model.declaration)
+        block + stmt.name
+        for block, stmt in _statements(model.declaration)
         if isinstance(stmt, ast.Layer)
         and isinstance(stmt.value, ast.Call)
         and any(arg.name == "gain" for arg in stmt.value.args)
     }
     for op in walk(model.program.body):
         if isinstance(op, Linear) and op.gain != 1:
-            layer = op.weight.split(".")[0]
+            layer = op.weight.rsplit(".", 1)[0]
             line = f"{layer} has gain {op.gain:g}, since it sees nothing but readouts"
             if layer not in stated and line not in said:
                 said.append(line)
@@ -292,6 +291,7 @@ def page(data: Mapping[str, Any]) -> str:
 def _head(data: Mapping[str, Any]) -> list[str]:
     settings = "  ".join(f"{k} = {v}" for k, v in data["settings"].items())
     lines = [data["model"] + (f"    {settings}" if settings else "")]
+    lines += [f"  {assumption(name, data['settings'][name])}" for name in data["assumed"]]
     if data["doc"]:
         lines += [f"  {line}" for line in data["doc"].splitlines()]
     lines.append("")
@@ -300,6 +300,11 @@ def _head(data: Mapping[str, Any]) -> list[str]:
         if ports:
             lines.append(f"  {word:<7}{ports}")
     return lines
+
+
+def assumption(name: str, value: object) -> str:
+    """What stands where a parameter has no default and nobody gave a value."""
+    return f"nobody says what {name} is: {value} stands in for it; --set {name}=… says it"
 
 
 def _parameters(data: Mapping[str, Any]) -> list[str]:
@@ -333,7 +338,8 @@ def _circuit(data: Mapping[str, Any], names: Sequence[str]) -> list[str]:
         elif word == "angles":
             note = ", ".join(f"{n:,} {_ROLES[r]}" for r, n in after["angles_by_role"].items())
         rows.append((word.replace("_", "-"), f"{before[word]:,}", f"{after[word]:,}", note))
-    lines += table(rows, right={1, 2})
+    if before["depth"] or after["depth"]:  # else it only reads
+        lines += table(rows, right={1, 2})
     for r in dict.fromkeys(map(_reads, data["readouts"])):
         times = sum(_reads(other) == r for other in data["readouts"])
         lines.append(f"  {r}" + (f"; {times} times" if times > 1 else ""))
@@ -346,10 +352,6 @@ def _moment(data: Mapping[str, Any]) -> str:
         return f"Circuit {name}"
     step = "Step" if loop == "step" else f"Step of {loop}"
     return step if name == loop else f"{step}, {name.removeprefix(loop + '.')}"
-
-
-def _likeness(c: Data) -> object:
-    return c["called"], c["qubits"], c["before"], c["after"], [_reads(r) for r in c["readouts"]]
 
 
 def _alike(circuits: Iterable[Data]) -> list[list[Data]]:

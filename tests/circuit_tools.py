@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from qrlang.backends.qasm.printer import Text
-from qrlang.circuits import AnyAngle, FlatGate, Product
+from qrlang.circuits import AnyAngle, Circuit, FlatGate, Product
 from qrlang.gates import GATES
+from qrlang.ir.program import Expect, If, Measure, Probabilities, Value
+from qrlang.ir.walk import uses, walk
 
 
 def number(angle: AnyAngle, values: Mapping[int, np.ndarray]) -> float:
@@ -55,6 +57,15 @@ def run(gates: Iterable[FlatGate], n: int, values: Mapping[int, np.ndarray]) -> 
     for gate in gates:
         state = dense(gate, n, values) @ state
     return state
+
+
+def angle_sources(circuit: Circuit) -> dict[int, Value]:
+    """Values that the circuit's angles come from, in order."""
+    found: dict[int, Value] = {}
+    for op in walk(circuit.ops):
+        if not isinstance(op, (Expect, Probabilities, Measure, If)):
+            found.update({v.id: v for v in uses(op)})
+    return found
 
 
 def bound(text: Text, values: Mapping[int, np.ndarray]) -> dict[str, float]:

@@ -46,7 +46,7 @@ def streams(stdin: bytes) -> Iterator[tuple[_Bytes, _Bytes]]:
 
 
 def qrlc(*args: object, stdin: bytes | str = b"") -> Done:
-    from qrlang.cli import run
+    from qrlang.cli.main import run
 
     data = stdin.encode() if isinstance(stdin, str) else stdin
     with streams(data) as (out, err):

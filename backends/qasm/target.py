@@ -140,7 +140,9 @@ def _path(program: Program, name: str) -> str:
 
 
 def _title(program: Program, circuit: Circuit, dialect: Dialect) -> str:
-    what = f"one step of `{circuit.loop.name}`" if circuit.loop else "the circuit"
+    what = f"the circuit `{circuit.name}`" if circuit.name else "the circuit"
+    if circuit.loop:
+        what = f"one step of `{circuit.loop.name}`"
     return (
         f"{program.name}: {what}, written by qrlc {qrlang.__version__} "
         f"in the OpenQASM 3 of {dialect.title}."
@@ -150,12 +152,30 @@ def _title(program: Program, circuit: Circuit, dialect: Dialect) -> str:
 def _head(program: Program, circuit: Circuit, dialect: Dialect) -> list[str]:
     settings = ", ".join(f"{k} = {str(v).lower()}" for k, v in program.settings)
     head = [f"Settings: {settings}."] if settings else []
-    if circuit.fresh or not circuit.loop:
-        head.append("The qubits begin in |0⟩.")
-    else:
-        head.append("The qubits hold what the step before left in them; before the first, |0⟩.")
+    head += _beginning(circuit)
     if any(isinstance(op, Measure) for op in walk(circuit.ops)):
         head.append("Measured bits, in order, are in `bits`.")
     if dialect.resets_wrongly and any(isinstance(op, Reset) for op in walk(circuit.ops)):
         head.append(f"Simulate with {dialect.resets_wrongly}")
     return head
+
+
+def _beginning(circuit: Circuit) -> Iterator[str]:
+    """What the host has to start from: the text itself always starts in |0⟩."""
+    held: dict[str, list[str]] = {}
+    for register in circuit.registers:
+        begun = circuit.begun >= set(range(register.start, register.start + register.size))
+        places = range(register.start, register.start + register.size)
+        before = dict.fromkeys(circuit.holds[circuit.qubits.index(q)] for q in places)
+        first = " and ".join(f"`{name}`" for name in before if name)
+        if begun or not (circuit.loop or first):
+            what = "begin in |0⟩"
+        elif not circuit.loop:
+            what = f"hold what {first} left in them"
+        else:
+            start = f"what {first} left" if first else "|0⟩"
+            what = f"hold what the step before left in them; before the first, {start}"
+        held.setdefault(what, []).append(f"`{register.name}`")
+    for what, names in held.items():
+        whose = f" of {' and '.join(names)}" if len(held) > 1 else ""
+        yield f"The qubits{whose} {what}."

@@ -1,5 +1,5 @@
 """The command `qrlc`. Only this package prints; only it knows about exit codes."""
 
-from qrlang.cli.main import main, run
+from qrlang.cli.main import main
 
-__all__ = ["main", "run"]
+__all__ = ["main"]

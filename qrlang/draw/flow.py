@@ -27,7 +27,7 @@ from qrlang.ir.program import (
     UseWeight,
     Value,
 )
-from qrlang.ir.walk import defs, qubits_of, uses, walk
+from qrlang.ir.walk import defs, qubits_of, uses
 
 
 @dataclass(slots=True)
@@ -167,15 +167,6 @@ class _Flow:
             case LayerNorm():
                 node.detail = "layer norm"
         self.flow.origins[op.out.id] = frozenset({name})
-
-
-def angle_sources(circuit: Circuit) -> dict[int, Value]:
-    """Values that the circuit's angles come from, in order."""
-    found: dict[int, Value] = {}
-    for op in walk(circuit.ops):
-        if not isinstance(op, (Expect, Probabilities, Measure, If)):
-            found.update({v.id: v for v in uses(op)})
-    return found
 
 
 def legend(flow: Flow, letters: Mapping[int, str], values: Mapping[int, Value]) -> list[str]:

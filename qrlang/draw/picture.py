@@ -30,7 +30,7 @@ class Picture:
 
 
 def picture(program: Program, fold: bool = False) -> Picture:
-    found = circuits(program) or circuits(program, readouts=True)
+    found = circuits(program)
     labels = Labels()
     scenes = [_scene(circuit, labels, fold) for circuit in found]
     settings = ", ".join(f"{k} = {written(v)}" for k, v in program.settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from qrlang.circuits import Circuit, FlatGate, flat_element, pauli_rotation, product
+from qrlang.circuits import MIXED, Circuit, FlatGate, flat_element, pauli_rotation, product
 from qrlang.draw.labels import Labels, number
 from qrlang.ir.program import (
     Alloc,
@@ -76,7 +76,7 @@ class Scene:
     gaps: set[int]  # rows after which another register begins
     parts: list[Part]
     labels: Labels
-    begins: str  # at the left end of each wire: "|0⟩", or "" for what the step before left
+    begins: list[str]  # at the left end of each wire: "|0⟩", or "" for what was left in it
     repeats: bool
     caption: str = ""
 
@@ -253,9 +253,19 @@ def scene(circuit: Circuit, title: str, labels: Labels, fold: bool = False) -> S
         gaps - {len(wires) - 1},
         folded(parts) if fold else parts,
         labels,
-        "|0⟩" if circuit.fresh or circuit.loop is None else "",
+        [
+            _begin(circuit, q, before)
+            for q, before in zip(circuit.qubits, circuit.holds, strict=True)
+        ],
         circuit.loop is not None and not circuit.fresh,
     )
+
+
+def _begin(circuit: Circuit, qubit: int, before: str) -> str:
+    if before and before != MIXED:
+        return ""
+    kept = circuit.loop is not None and qubit not in circuit.begun
+    return "" if kept else before or "|0⟩"
 
 
 def folded(parts: list[Part]) -> list[Part]:

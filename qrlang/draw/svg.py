@@ -182,7 +182,7 @@ def _panel(
     first, last = ends
     for row, name in enumerate(scene.wires):
         page.text(left - 40, at[row] + 4, name, "plain", end=True)
-        begin = (scene.begins or "▸") if first else "…"
+        begin = (scene.begins[row] or "▸") if first else "…"
         page.text(left - 8, at[row] + 4, begin, "plain", end=True)
         page.line(left - 4, at[row], right, at[row], "wire")
         page.text(right + 4, at[row] + 4, ("▸" if scene.repeats else "") if last else "…", "plain")

@@ -79,7 +79,7 @@ def _circuit(scene: Scene, width: int) -> list[str]:
     widths = [_width(c) for c in cols]
     _make_room(cols, widths)
     names = max(map(len, scene.wires), default=0)
-    start = names + 2 + (4 if scene.begins else 2)
+    start = names + 3 + max((len(b or "▶") for b in scene.begins), default=0)
     parts = panels(cols, widths, 1, max(width - start - 4, 20))
     out: list[str] = []
     open_frames: list[str] = []
@@ -129,7 +129,7 @@ def _panel(
 
     for row, name in enumerate(scene.wires):
         canvas.put(0, lines[row], name)
-        left = (scene.begins or "▶") if first else "…"
+        left = (scene.begins[row] or "▶") if first else "…"
         canvas.put(start - len(left) - 1, lines[row], left)
         canvas.put(start, lines[row], "─" * (total - start - 2))
         canvas.put(total - 2, lines[row], ("▶" if scene.repeats else "") if last else "…")

@@ -2,7 +2,7 @@
 
 import sys
 
-from qrlang.cli import run
+from qrlang.cli.main import run
 
 if __name__ == "__main__":
     sys.exit(run(["train", *sys.argv[1:]]))

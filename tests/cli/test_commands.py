@@ -75,9 +75,10 @@ def test_golden(name: str, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatc
 def test_golden_qasm(dialect: str, tmp_path: Path) -> None:
     done = qrlc("compile", QRNN, "--target", "qasm", "--dialect", dialect, "-o", tmp_path)
     assert done.code == 0, done.err
-    [file] = tmp_path.iterdir()
-    assert done.out == f"{file}\n"
-    golden(f"{dialect}.qasm", file.read_text())
+    step, after = tmp_path / "QRNN.step.qasm", tmp_path / "QRNN.after_step.qasm"
+    assert done.out == f"{step}\n{after}\n"
+    golden(f"{dialect}.qasm", step.read_text())
+    golden(f"{dialect}-after.qasm", after.read_text())
 
 
 def test_every_command_has_a_help() -> None:

@@ -230,7 +230,7 @@ def test_no_colours_in_a_pipe(wrong: Path) -> None:
 
 
 def test_an_output_that_knows_no_greek(good: Path) -> None:
-    code = "import sys; from qrlang.cli import run; sys.exit(run(sys.argv[1:]))"
+    code = "import sys; from qrlang.cli.main import run; sys.exit(run(sys.argv[1:]))"
     env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(
         [sys.executable, "-c", code, "draw", str(good)], capture_output=True, env=env, check=False

@@ -14,7 +14,7 @@ HEAVY = ("numpy", "torch", "qiskit", "braket", "scipy", "lark")
 
 CODE = """
 import re, sys
-from qrlang.cli import run
+from qrlang.cli.main import run
 code = run(sys.argv[1:])
 try:  # ru_maxrss would also count the process that started this one
     memory = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024

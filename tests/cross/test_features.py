@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import strategies
 from circuit_tools import (
+    angle_sources,
     braket_run,
     braket_state,
     number,
@@ -23,7 +24,6 @@ from qrlang.backends.qasm.target import texts
 from qrlang.backends.reference import run
 from qrlang.check.model import CheckedModel
 from qrlang.circuits import circuits
-from qrlang.draw.flow import angle_sources
 from qrlang.driver import Compilation
 from qrlang.features import FEATURES
 from qrlang.ir.program import Loop, LoopEmit, Output, Program
@@ -133,16 +133,21 @@ def _replayed(program: Program, dialect: str) -> None:
     traced, names = _traced(program)
     result = run(traced, strategies.arguments(program), externs=EXTERNS)
     found = circuits(program)
+    left: dict[tuple[int, ...], np.ndarray] = {}
     for circuit, text in zip(found, texts(program, DIALECTS[dialect]).values(), strict=True):
         columns = {v: np.asarray(result.outputs[names[v]]) for v in angle_sources(circuit)}
-        state = np.eye(2 ** len(circuit.qubits))[0].astype(complex)
-        if circuit.loop is None:
+        zero = np.eye(2 ** len(circuit.qubits))[0].astype(complex)
+        state = left.get(circuit.qubits, zero) if any(circuit.holds) else zero
+        if circuit.loop is None and not any(circuit.holds):
             state = STATE[dialect](text, columns)
+        elif dialect == "qiskit" and circuit.loop is None:
+            state = _qiskit_step(text, columns) @ state
         elif dialect == "qiskit" and not circuit.fresh:
             for t in range(len(next(iter(columns.values())))):
                 state = _qiskit_step(text, {v: c[t] for v, c in columns.items()}) @ state
         else:
             continue  # no state is left of it, or Braket cannot begin in one
+        left[circuit.qubits] = state
         expected = result.states.get(circuit.registers[0].space)
         if expected is not None and expected.shape == state.shape:
             same_state(np.asarray(expected), state)

@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import strategies
-from circuit_tools import bound, braket_run, braket_state, qiskit_circuit, qiskit_state, same_state
+from circuit_tools import (
+    angle_sources,
+    bound,
+    braket_run,
+    braket_state,
+    qiskit_circuit,
+    qiskit_state,
+    same_state,
+)
 from hypothesis import given, settings
 
 from qrlang.backends.qasm.dialects import DIALECTS
@@ -13,7 +21,6 @@ from qrlang.backends.qasm.printer import Text
 from qrlang.backends.qasm.target import measured, texts
 from qrlang.backends.reference import run
 from qrlang.circuits import circuits
-from qrlang.draw.flow import angle_sources
 from qrlang.ir.program import (
     Alloc,
     Angle,

@@ -1,0 +1,7 @@
+// QRNN: the circuit `after_step`, written by qrlc 0.1.0 in the OpenQASM 3 of Qiskit.
+// Settings: n = 4, layers = 2, hidden = 16, classes = 3.
+// The qubits hold what `step` left in them.
+OPENQASM 3.0;
+include "stdgates.inc";
+qubit[4] memory;
+// read z: Z(memory[0]), Z(memory[1]), Z(memory[2]), Z(memory[3])
