@@ -93,7 +93,7 @@ class _Compiled:
 
 def pubs(works: Sequence[Work], compiled: Any) -> list[Any]:
     """One for each template, its angles broadcast. A work has its own number of shots."""
-    found = []
+    found: list[Any] = []
     for work in works:
         if not np.all(np.isfinite(work.angles)):
             raise DeviceError("an angle is not a finite number: nothing has been sent")
@@ -246,7 +246,9 @@ def _noisy(options: DeviceOptions) -> tuple[Any, Any, ErrorRates | None]:
 
 def typical(target: Any) -> ErrorRates:
     """Medians over the device."""
-    one, two, read = [], [], []
+    one: list[float] = []
+    two: list[float] = []
+    read: list[float] = []
     for name in target.operation_names:
         for qubits, found in (target[name] or {}).items():
             if qubits is None or found is None or found.error is None:

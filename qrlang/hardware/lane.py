@@ -463,7 +463,7 @@ class Lane:
             pieces.append((asked, [i]))
         keys = iter(strings)
         tagged = tuple(tuple((c, next(keys) if s else ()) for c, s in o) for o in op.observables)
-        self._combine(Expect(op.out, tagged), strings, pieces)  # type: ignore[arg-type]
+        self._combine(Expect(op.out, tagged), strings, pieces)
 
     def _probabilities(self, op: Probabilities, when: When) -> None:
         tape = self._tape(op.qubits[0], when)
@@ -573,7 +573,7 @@ def _at_zero(q: Quantity) -> Floats:
         case Word():
             return np.array([0.0 if any(p != "Z" for _, p in q.string) else 1.0])
         case Distribution():
-            return np.eye(1, 1 << len(q.qubits))[0]
+            return np.asarray(np.eye(1, 1 << len(q.qubits))[0])
     raise AssertionError(q)
 
 

@@ -109,7 +109,8 @@ def evaluate(
 
     def mean(numbers: Any, cond: Cond, kept: Cond) -> Floats:
         if weights is None and not cond and not kept:
-            return np.asarray(numbers, float).mean(axis=1)
+            plain: Floats = np.asarray(numbers, float).mean(axis=1)
+            return plain
         w = np.broadcast_to(mask((*cond, *kept)), (rows, bits.shape[1]))
         total = w.sum(axis=1)
         if kept and np.any(total <= 0):

@@ -17,6 +17,7 @@ from qrlang.hardware.device import (
     Bits,
     Capabilities,
     DeviceError,
+    ErrorRates,
     Done,
     Floats,
     Footprint,
@@ -38,7 +39,7 @@ class Simulator:
     name = "simulator"
     limits = Limits(qubits=24)
     capabilities = Capabilities(True, True, True, True)
-    errors = None
+    errors: ErrorRates | None = None
 
     def __init__(self) -> None:
         self._last: dict[int, tuple[int, tuple[Step, ...], Floats, Complex]] = {}
@@ -86,7 +87,8 @@ class Simulator:
             for step in _TURN[letter] if letter != "Z" else ():
                 state = apply(state, Step(step.name, (q,)), angles)
         found: Floats = np.abs(state.reshape(rows, -1)) ** 2
-        return found / found.sum(axis=1, keepdims=True)
+        found /= found.sum(axis=1, keepdims=True)
+        return found
 
     def _state(self, template: Template, angles: Floats) -> Complex:
         n, rows, first = template.qubits, len(angles), 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qrlang.features import FEATURES
 from qrlang.ir.program import Program
-from qrlang.targets import Support, Target, no, yes
+from qrlang.targets import Support, Target, TargetError, no, yes
 
 if TYPE_CHECKING:
     from qrlang.hardware.device import Device, DeviceOptions
@@ -55,7 +55,9 @@ class DeviceTarget(Target):
         del options
         return SUPPORT
 
-    def open_device(self, name: str, options: DeviceOptions) -> Device: ...  # pragma: no cover
+    def open_device(self, name: str, options: DeviceOptions) -> Device:
+        del options
+        raise TargetError(f"the target `{self.name}` has no device `{name}`")
 
 
 def lacking(program: Program, device: Device) -> Iterator[str]:

@@ -1,0 +1,118 @@
+"""With exact readouts, a device gives the reference interpreter's numbers."""
+
+from __future__ import annotations
+
+import pytest
+from hardware_tools import EXAMPLES, difference, example, items, of_text, right, weights
+from hypothesis import HealthCheck, assume, given, settings
+from strategies import circuits, programs
+
+from qrlang.backends.qiskit import open_device, target
+from qrlang.backends.reference.errors import RunError
+from qrlang.hardware.device import Device
+from qrlang.hardware.loop import Plan, run
+from qrlang.hardware.simulator import Simulator
+from qrlang.hardware.target import refused
+from qrlang.ir.program import Program
+from qrlang.passes import GATES, run_passes
+
+ALL = sorted(str(p.relative_to(EXAMPLES)) for p in EXAMPLES.glob("*/*.qrl"))
+# Circuits that grow, moment by moment, past what is quick to simulate exactly.
+LARGE = {"bausch/bausch.qrl", "ancilla/weak.qrl"}
+SUPPORTED = [n for n in ALL if n not in LARGE and not list(refused(example(n), target))]
+
+
+@pytest.fixture(scope="module")
+def aer() -> Device:
+    return open_device("aer")
+
+
+def test_most_examples_can_run_on_a_device() -> None:
+    assert len(SUPPORTED) >= 25
+
+
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_examples(name: str, aer: Device) -> None:
+    program = example(name)
+    w, batch = weights(program), items(program, (2, 2))
+    found = run(program, w, batch, aer, Plan(0))
+    assert difference(right(program, batch, w), found.outputs) < 1e-9
+
+
+def _check(program: Program, device: Device, lengths: tuple[int, ...] = (2, 3)) -> None:
+    program = run_passes(program, GATES)
+    assume(not list(refused(program, target)))
+    w, batch = weights(program), items(program, lengths)
+    try:
+        expected = right(program, batch, w)
+    except RunError:  # numbers that are not finite
+        assume(False)
+    found = run(program, w, batch, device, Plan(0))
+    assert difference(expected, found.outputs) < 1e-9
+
+
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@given(programs(qubits=3))
+def test_generated_programs(program: Program) -> None:
+    _check(program, Simulator())
+
+
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+@given(programs(qubits=2))
+def test_generated_programs_on_aer(program: Program) -> None:
+    _check(program, open_device("aer"), (2,))
+
+
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@given(circuits())
+def test_every_gate_on_aer(program: Program) -> None:
+    _check(program, open_device("aer"), (1,))
+
+
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@given(programs(qubits=2, mixed=True))
+def test_generated_programs_that_measure(program: Program) -> None:
+    from qrlang.hardware.device import DeviceError
+
+    try:
+        _check(program, Simulator(), (1, 2))
+    except DeviceError as error:
+        # Too large to be exact, or one of the few that are refused by name.
+        assert any(x in str(error) for x in ("too large", "post-selection", "an `if` on"))
+
+
+MEASURED = """\
+use std.readout.each_z
+model M(n: int = 2) {
+  input  x: seq[real[1]]
+  target y: real[1]
+  qubits memory[n], probe[1]
+  step x_t in x {
+    ry(x_t[0]) memory[0]
+    cx memory[0], probe[0]
+    let b = measure probe[0]
+    if b { ry(0.7) memory[1]  x probe[0] }
+    cx memory[1], memory[0]
+  }
+  return read each_z(memory)
+}
+"""
+
+
+def test_a_measured_program_on_aer(aer: Device) -> None:
+    program = of_text(MEASURED)
+    w, batch = weights(program), items(program, (3, 1, 2))
+    assert difference(right(program, batch, w), run(program, w, batch, aer, Plan(0)).outputs) < 1e-9
+    sampled = run(program, w, batch, aer, Plan(20_000, seed=3))
+    assert difference(right(program, batch, w), sampled.outputs) < 0.03
+
+
+@pytest.mark.parametrize("loop", ["open", "picard"])
+@pytest.mark.parametrize("name", ["qrnn/rows.qrl", "qlstm/qlstm.qrl", "language_model/word.qrl"])
+def test_the_other_loops_end_where_the_closed_one_does(name: str, loop: str) -> None:
+    program = example(name)
+    w, batch = weights(program), items(program, (3, 2))
+    found = run(program, w, batch, Simulator(), Plan(0, loop=loop))
+    assert difference(right(program, batch, w), found.outputs) < 1e-9
+    if loop == "open":
+        assert found.counts.jobs == 1

@@ -1,0 +1,114 @@
+"""With shots, readouts are right on average, and no run is its neighbour's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hardware_tools import example, items, weights
+from scipy import stats
+
+from qrlang.backends.qiskit import open_device
+from qrlang.hardware.device import Device, DeviceError, Slot, Step, Template, Work, sample, spaced
+from qrlang.hardware.jobs import Task
+from qrlang.hardware.loop import Plan, run
+from qrlang.hardware.pure import pure
+from qrlang.hardware.simulator import Simulator
+
+SHOTS = 10_000
+NAMES = ["qrnn/rows.qrl", "qlstm/qlstm.qrl", "language_model/word.qrl", "reservoir/reservoir.qrl",
+         "translation/translation.qrl", "mixed/dqc1.qrl", "reuploading/residual.qrl"]  # fmt: skip
+
+
+def works(name: str) -> list[Work]:
+    """Everything that the closed loop sends, at the angles of the exact run."""
+    program = example(name)
+    found: list[Work] = []
+
+    def see(job: int, tasks: Sequence[Task]) -> None:
+        found.extend(Work(t.template, t.work().angles, SHOTS) for t in tasks)
+
+    run(program, weights(program), items(program, (2,)), Simulator(), Plan(0), see=see)
+    return found
+
+
+@pytest.fixture(scope="module")
+def aer() -> Device:
+    return open_device("aer")
+
+
+def test_the_distributions_are_the_exact_ones(aer: Device) -> None:
+    """One chi-square over all circuits of several families."""
+    total, freedom = 0.0, 0
+    for k, name in enumerate(NAMES):
+        sent = works(name)
+        for work, bits in zip(sent, aer.submit(sent, spaced(5, k)).result(), strict=True):
+            changed = pure(work.template)
+            exact = Simulator().probabilities(changed.template, work.angles)
+            n, width = changed.template.qubits, work.template.qubits
+            for r in range(work.circuits):
+                # Qubits that a reset has left behind are summed over.
+                chances = exact[r].reshape((2,) * n)
+                rest = tuple(q for q in range(n) if q not in changed.qubits)
+                chances = chances.sum(axis=rest)
+                order = np.argsort(np.argsort(changed.qubits))
+                chances = chances.transpose(order).ravel()
+                seen = bits[r, :, :width] @ (1 << np.arange(width - 1, -1, -1))
+                counts = np.bincount(seen, minlength=1 << width)
+                expected = chances * SHOTS
+                big = expected >= 5
+                assert counts[chances < 1e-12].sum() == 0
+                parts = [counts[big].astype(float), expected[big]]
+                if expected[~big].sum() >= 5:
+                    parts = [np.append(parts[0], counts[~big].sum()),
+                             np.append(parts[1], expected[~big].sum())]  # fmt: skip
+                if len(parts[0]) > 1:
+                    total += float(((parts[0] - parts[1]) ** 2 / parts[1]).sum())
+                    freedom += len(parts[0]) - 1
+    assert freedom > 100
+    assert 0.01 < stats.chi2.sf(total, freedom)
+
+
+def test_parameters_are_bound_in_their_own_order(aer: Device) -> None:
+    """Of twelve, p10 must not come before p2."""
+    steps = tuple(Step("ry", (i,), (Slot(i),)) for i in range(12))
+    template = Template(12, 0, steps, 12)
+    angles = np.where(np.arange(12) % 3 == 0, np.pi, 0.0)[None]
+    bits = sample(aer, template, angles, 10)
+    assert (bits[0] == (np.arange(12) % 3 == 0)).all()
+
+
+def test_one_seed_gives_one_run(aer: Device) -> None:
+    program = example("qrnn/rows.qrl")
+    w, batch = weights(program), items(program, (2, 3))
+    first, again, other = (
+        run(program, w, batch, aer, Plan(200, seed)).outputs[0][""] for seed in (4, 4, 5)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-6
+
+
+def test_neighbouring_seeds_are_far_apart(aer: Device) -> None:
+    """Aer's shot i has the seed s + i where something is measured inside."""
+    steps = (Step("h", (0,)), Step("measure", (0,), bit=0), Step("h", (0,)))
+    template, angles = Template(1, 1, steps, 0), np.zeros((1, 0))
+    means = [sample(aer, template, angles, 400, spaced(s, 0))[0, :, 0].mean() for s in range(40)]
+    assert 0.5 < np.std(means) / (0.5 / np.sqrt(400)) < 1.6
+
+
+def test_a_number_that_is_none_never_leaves(aer: Device) -> None:
+    program = example("qrnn/rows.qrl")
+    w = weights(program)
+    w["steer.b2"] = np.full_like(w["steer.b2"], np.nan)
+    with pytest.raises(Exception, match="not a number|not finite|is nan"):
+        run(program, w, items(program), aer, Plan(10))
+    template = Template(1, 0, (Step("ry", (0,), (Slot(0),)),), 1)
+    with pytest.raises(DeviceError, match="not a finite number: nothing has been sent"):
+        sample(aer, template, np.array([[np.inf]]), 10)
+
+
+def test_all_sequences_are_one_job_a_moment(aer: Device) -> None:
+    program = example("qrnn/rows.qrl")
+    counts = run(program, weights(program), items(program, (3,) * 32), aer, Plan(100)).counts
+    assert (counts.jobs, counts.circuits, counts.settings) == (3, 96, 3)
