@@ -33,7 +33,7 @@ KINDS = ("entropy", "gradients", "ansatz", "jacobian", "memory", "bloch")
 @click.option("--pairs", type=click.IntRange(10, 10_000_000), default=5000, show_default=True,
               help="ansatz: pairs of random states.")  # fmt: skip
 @click.option("--delays", type=click.IntRange(1, 10_000), default=None,
-              help="memory: the farthest step back.  [default: the sequences', at most 20]")  # fmt: skip
+              help="memory: the farthest step back.  [default: as far as 20]")  # fmt: skip
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best",
               show_default=True, help="Which weights of a run.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True,

@@ -28,7 +28,7 @@ from qrlang.ir.types import real
 from qrlang.ir.walk import walk
 from qrlang.probe import batch
 from qrlang.probe.errors import ProbeError
-from qrlang.probe.finding import Finding
+from qrlang.probe.finding import Cell, Finding
 from qrlang.probe.subject import Array, Subject
 from qrlang.probe.trace import reduced
 from qrlang.training.plot.chart import Chart, Panel, Series
@@ -50,7 +50,7 @@ def probe(subject: Subject, samples: int = SAMPLES) -> Finding:
     q = np.array([meyer_wallach(s, n) for s in states[: min(len(states), 2000)]])
     random_q = ((1 << n) - 2) / ((1 << n) + 1)
     of = gates_of(program.body)
-    rows = [
+    rows: list[list[Cell]] = [
         ["qubits", str(n)],
         ["gates", str(of.total)],
         ["free angles", str(program.weights[0].shape[0])],

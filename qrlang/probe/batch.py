@@ -15,8 +15,9 @@ from qrlang.probe.subject import Array
 def states(program: Program, theta: Array) -> Array:
     """[batch, 2^n] from |0…0⟩: the program's only register at each row of its only values."""
     n, batch = program.registers[0].size, len(theta)
-    found = np.zeros((batch, *(2,) * n), complex)
-    found[(slice(None), *(0,) * n)] = 1
+    found = np.zeros((batch, 1 << n), complex)
+    found[:, 0] = 1
+    found = found.reshape(batch, *(2,) * n)
     for op in program.body:
         if isinstance(op, Unitary):
             for element in op.elements:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from qrlang.probe.finding import Cell, Finding, thinned
@@ -51,7 +53,7 @@ def probe(subject: Subject) -> Finding:
     )  # fmt: skip
 
 
-def _data(trace: Trace) -> dict[str, list[list[float]] | list[list[list[float]]]]:
+def _data(trace: Trace) -> dict[str, Any]:
     of = [vectors(m.state, trace.n) for m in trace.moments]
     return {
         "bloch": [v.tolist() for v in of],

@@ -70,7 +70,9 @@ def probe(subject: Subject) -> Finding:
     heat = Map("step", "cut", mean.T.tolist(), names, "bits", low=0.0)
     rows = [[str(s + 1), *mean[s].tolist()] for s in thinned(steps)]
     rows.append(["random", *haar])
-    notes = [subject.source] if pure else [subject.source, "mixed states: half the mutual information"]
+    notes = [subject.source]
+    if not pure:
+        notes.append("mixed states: half the mutual information")
     return Finding(
         "entropy", f"{subject.name}: entropy in bits, by step and cut", ["step", *names], rows,
         {"cuts": cuts, "pure": pure, "mean": mean.tolist(), "deviation": deviation.tolist(),

@@ -43,8 +43,9 @@ class Map:
         for r, row in enumerate(self.cells):
             for c, value in enumerate(row):
                 # A hair wider than the cell: no seams.
-                yield _box(x0 + c * wide, y0 + r * tall, wide + 0.25 * (c + 1 < len(row)),
-                           tall + 0.25 * (r + 1 < len(self.cells)), _colour(value / reach))  # fmt: skip
+                w = wide + 0.25 * (c + 1 < len(row))
+                h = tall + 0.25 * (r + 1 < len(self.cells))
+                yield _box(x0 + c * wide, y0 + r * tall, w, h, _colour(value / reach))
         yield from self._labels(x0, y0, y1, tall, wide)
         yield Line(((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)), _FRAME, 0.9)
         if self.title:

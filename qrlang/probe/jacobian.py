@@ -18,7 +18,9 @@ def probe(subject: Subject) -> Finding:
     found = [jacobians(subject, s) for s in subject.samples]
     steps = min(len(j) for j, _ in found)
     inner = [j[:steps, :steps] for j, _ in found]
-    largest = np.array([[[_top(j[t, s]) for s in range(steps)] for t in range(steps)] for j in inner])
+    largest = np.array(
+        [[[_top(j[t, s]) for s in range(steps)] for t in range(steps)] for j in inner]
+    )
     gain = np.array([[noise_gain(j[t, : t + 1]) for t in range(steps)] for j in inner])
     ends = [noise_gain(end) for _, end in found if end is not None]
     lags = list(range(1, steps))

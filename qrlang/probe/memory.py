@@ -28,10 +28,10 @@ def probe(subject: Subject, delays: int = 0) -> Finding:
     notes = [
         f"{len(signal)} sequences of a random signal, read after {delays + 1} steps",
         f"at most {width}, the number of readouts; shuffled inputs give {float(chance.sum()):.3g}",
-        f"more than half of an input's variance can be told {int((found > 0.5).sum())} of these times",
+        f"{int((found > 0.5).sum())} of these inputs can be told by more than half",
     ]
     chart = Chart(f"{subject.name}: memory", [
-        Panel("steps back", "share that can be told (R²)", [
+        Panel("steps back", "share of variance told", [
             Series(f"capacity {total:.2f} of {width}", at, found.tolist()),
             Series("shuffled", at, chance.tolist(), colour=6, dashed=True),
         ], whole=True),

@@ -181,7 +181,7 @@ def random_value(kind: Type, steps: int, rng: np.random.Generator) -> Array:
             return rng.integers(0, 2, (*lead, *kind.shape)).astype(float)
         case "state":
             z = _normal(rng, (*lead, 1 << kind.size))
-            return z / np.linalg.norm(z, axis=-1, keepdims=True)
+            return np.asarray(z / np.linalg.norm(z, axis=-1, keepdims=True))
         case "unitary":
             q, r = np.linalg.qr(_normal(rng, (*lead, 1 << kind.size, 1 << kind.size)))
             phases = np.diagonal(r, axis1=-2, axis2=-1)

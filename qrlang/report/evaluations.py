@@ -42,7 +42,8 @@ def evaluations(program: Program, steps: int) -> Evaluations:
         numbers = sum(_values(op) for op in walk(c.ops))
         rule, later = _shifts(c)
         if c.loop is None:
-            sample, sample_values, long = sample + mine, sample_values + numbers, long + mine * steps
+            sample, sample_values = sample + mine, sample_values + numbers
+            long += mine * steps
             own = later
         else:
             values, settings = values + numbers, settings + mine

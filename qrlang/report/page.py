@@ -66,8 +66,7 @@ def _result(run: Run, others: Sequence[str]) -> list[Block]:
     result = read_json(run.result)
     rows = []
     for name, one in result["figures"].items():
-        low, high = one["interval"] or (None, None)
-        between = "" if low is None else f"{number(name, low)} … {number(name, high)}"
+        between = " … ".join(number(name, x) for x in one["interval"] or ())
         rows.append((name, number(name, one["value"]), between))
     head = (f"{result['split']}, {result['sequences']} sequences", "value", "95 % interval")
     blocks += [Table(head, rows, frozenset({1, 2}))]
