@@ -16,7 +16,8 @@ from qrlang.cli.exits import INTERRUPTED
 from qrlang.driver import Setting
 
 if TYPE_CHECKING:
-    from qrlang.training.loop import Trainer, Watcher
+    from qrlang.training.loop import Trainer
+    from qrlang.training.progress import Watcher
     from qrlang.training.start import Asked
     from qrlang.training.world import World
 

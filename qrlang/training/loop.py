@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Batch, Feed
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective, Work, merged
+from qrlang.training.progress import Moment, Watcher
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings, interval, lower_is_better
 from qrlang.training.world import World
@@ -26,29 +27,6 @@ from qrlang.training.world import World
 CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
-
-
-class Watcher(Protocol):
-    """Whoever looks on."""
-
-    def updated(self, at: Moment) -> None: ...
-
-    def evaluated(self, at: Moment, split: str, figures: dict[str, float]) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Where a run is."""
-
-    step: int
-    steps: int
-    epoch: int  # counted from 1
-    epochs: int
-    figures: dict[str, float]  # of the updates since the last line
-    sequences: float  # a second
-    left: float  # seconds
 
 
 @dataclass
@@ -64,6 +42,8 @@ class Progress:
     best_epoch: int = 0
     since_best: int = 0
     seconds: float = 0.0
+    rate: float = 0.0  # of the last update, for the next line of metrics
+    norm: float = 0.0
     finished: bool = False
 
 
@@ -94,6 +74,8 @@ class Trainer:
     def _planned(self) -> int:
         if self.settings.optimizer[0] == "nelder_mead":
             return int(self.settings.optimizer[1]["max_iterations"])
+        if self.settings.optimizer[0] == "ridge":
+            return 1
         return self.settings.epochs * self.per_epoch
 
     # --- the state as a whole ---
@@ -184,7 +166,7 @@ class Trainer:
         p.step += 1
         p.batch += len(group)
         self._seen += sum(b.size for b in group)
-        self._rate, self._norm = rate, update.norm
+        p.rate, p.norm = rate, update.norm
         if work.tally is not None and math.isfinite(update.loss):
             self.recent.rows.append(work.tally.table.sum(0, keepdims=True))
             self.recent.moments = self.recent.moments + work.tally.moments
@@ -259,9 +241,10 @@ class Trainer:
 
     def _log(self) -> None:
         """A line about the updates since the last one."""
+        p = self.progress
         figures = self._recent()
         if figures:
-            self._write({"split": "train", **figures, "rate": self._rate, "gradient": self._norm,
+            self._write({"split": "train", **figures, "rate": p.rate, "gradient": p.norm,
                          "skipped": self.progress.skipped})  # fmt: skip
         self.recent = Tally(self.objective.kind)
         self._seen = 0.0

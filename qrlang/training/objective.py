@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,11 @@ class Objective:
     def kind(self) -> Type:
         return self.program.targets[-1].type if self.program.targets else Type("real")
 
-    @property
+    @cached_property
     def device(self) -> Any:
         return next(iter(self.model.state_dict().values())).device
 
-    @property
+    @cached_property
     def parameters(self) -> list[Any]:
         return [p for p in self.model.parameters() if p.requires_grad]
 
@@ -140,6 +141,11 @@ class Work:
             p.grad = None
         with torch.enable_grad():
             total, tally = self._pass(backward=True)
+        if self.objective.world.size == 1:
+            terms = _terms(tally) or math.nan
+            for p in parameters:
+                p.grad = torch.zeros_like(p) if p.grad is None else p.grad.div_(terms)
+            return float(total) / terms
         flat = torch.cat(
             [*(_grad(p).reshape(-1) for p in parameters), total.new_tensor(_terms(tally))[None],
              total.detach()[None]]

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from qrlang.training.loop import Moment
+from dataclasses import dataclass
+from typing import Protocol, TextIO
 
 _SHOWN = ("accuracy", "perplexity", "bits_per_token", "nrmse")
 _NAMES = {"bits_per_token": "bits"}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a run is."""
+
+    step: int
+    steps: int
+    epoch: int  # counted from 1
+    epochs: int
+    figures: dict[str, float]  # of the updates since the last line
+    sequences: float  # a second
+    left: float  # seconds
+
+
+class Watcher(Protocol):
+    """Whoever looks on."""
+
+    def updated(self, at: Moment) -> None: ...
+
+    def evaluated(self, at: Moment, split: str, figures: dict[str, float]) -> None: ...
+
+    def note(self, text: str) -> None: ...
 
 
 def duration(seconds: float) -> str:
@@ -61,10 +82,10 @@ class Screen:
             self._say(text)
             return
         done = at.step / max(at.steps, 1)
-        room = max(10, self.width - len(text) - 4)
+        room = min(40, max(10, self.width - len(text) - 2))
         full = round(room * done)
         bar = "█" * full + "░" * (room - full)
-        self.stream.write(f"\r\x1b[2K{bar if room < 40 else bar[:40]} {text}"[: self.width + 5])
+        self.stream.write("\r\x1b[2K" + f"{bar} {text}"[: self.width])
         self.stream.flush()
         self._open = True
 

@@ -85,7 +85,7 @@ def settle(block: Mapping[str, object], target: Type | None, lr: float | None = 
     found = replace(found, **values)
     if "warmup" not in given and found.optimizer[0] in ("lbfgs", "spsa", "nelder_mead", "ridge"):
         found = replace(found, warmup=0)
-    if "schedule" not in given and found.optimizer[0] in ("lbfgs", "spsa", "nelder_mead"):
+    if "schedule" not in given and found.optimizer[0] in ("lbfgs", "spsa", "nelder_mead", "ridge"):
         found = replace(found, schedule=("constant", {}))  # they have one of their own
     found = replace(
         found,

@@ -20,8 +20,9 @@ from qrlang.training.settings import Settings, settle
 
 if TYPE_CHECKING:
     from qrlang.check.library import Module
-    from qrlang.training.loop import Trainer, Watcher
+    from qrlang.training.loop import Trainer
     from qrlang.training.objective import Objective
+    from qrlang.training.progress import Watcher
     from qrlang.training.world import World
 
 

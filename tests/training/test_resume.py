@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,38 @@ def test_kill_at_any_moment(tmp_path: Path, times: int) -> None:
     run = tmp_path / "run"
     assert _killed(path, run, times, seed=times) > 0
     assert same(run, whole)
+
+
+def test_from_every_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from those at the end of an epoch, before and after it is evaluated."""
+    from qrlang.cli.main import run as qrlc
+    from qrlang.training import checkpoint
+
+    path = project(tmp_path, records=60)
+    args = ["train", str(path), "--threads", "1", "--log", "3 steps", "--checkpoint", "1 steps"]
+    assert qrlc([*args, "--out", str(tmp_path / "whole")]) == 0
+    save = checkpoint.save
+    count = 0
+    for last in range(1, 20):
+        count = 0
+
+        def stop(*given: Any, last: int = last) -> None:
+            nonlocal count
+            save(*given)
+            count += 1
+            if count == last:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(checkpoint, "save", stop)
+        run = tmp_path / f"run{last}"
+        code = qrlc([*args, "--out", str(run)])
+        monkeypatch.undo()
+        if code == 0:
+            break
+        assert code == 130
+        assert qrlc(["train", "--resume", str(run)]) == 0
+        assert same(run, tmp_path / "whole"), last
+    assert last > 8
 
 
 def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:

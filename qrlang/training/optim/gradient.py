@@ -64,8 +64,8 @@ class Lbfgs(Gradient):
 
 def norm_of(parameters: list[Any]) -> float:
     """Of all gradients together."""
-    total = sum((p.grad.double() ** 2).sum() for p in parameters if p.grad is not None)
-    return math.sqrt(float(total)) if math.isfinite(float(total)) else math.nan
+    flat = [p.grad.reshape(-1) for p in parameters if p.grad is not None]
+    return float(torch.linalg.vector_norm(torch.cat(flat), dtype=torch.float64))
 
 
 def clipped(parameters: list[Any], norm: float, most: float) -> None:

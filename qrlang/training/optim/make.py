@@ -10,6 +10,7 @@ from qrlang.training.optim.adam import Adam
 from qrlang.training.optim.base import Optimizer
 from qrlang.training.optim.gradient import Gradient, Lbfgs
 from qrlang.training.optim.nelder_mead import NelderMead
+from qrlang.training.optim.solved import Solved
 from qrlang.training.optim.spsa import Spsa
 from qrlang.training.settings import Settings
 
@@ -36,4 +37,6 @@ def make(settings: Settings, parameters: list[Any]) -> Optimizer:
         case "rmsprop":
             inner = torch.optim.RMSprop(parameters, **options)
             return Gradient(inner, parameters, settings.clip)
+        case "ridge":
+            return Solved()
     raise AssertionError(name)

@@ -1,0 +1,106 @@
+"""The head of a reservoir: what the normal equations give, and nothing else is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from training_tools import lines, weights  # noqa: E402
+
+import qrlang  # noqa: E402
+from qrlang.cli.main import run as qrlc  # noqa: E402
+
+MODEL = """\
+use std.ansatz.su2_ring
+use std.readout.z_and_zz
+
+model Reservoir(n: int = 3) {
+  input  u: seq[real[1]]
+  target y: seq[real[1]]
+
+  qubits  memory[n]
+  readout z = z_and_zz(memory)
+  frozen  w: angle[...] = uniform(-pi, pi)
+  layer   head = linear(1)
+
+  step u_t in u {
+    ry(u_t[0]) memory[0]
+    apply su2_ring(1)(w) to memory
+    emit head(read z)
+  }
+}
+
+train Reservoir {
+  data      = "series.npz"
+  loss      = mse
+  optimizer = ridge(alpha: 1e-3, washout: 2)
+  precision = double
+}
+"""
+
+
+def project(folder: Path) -> Path:
+    lot = np.random.default_rng(2)
+    u = lot.uniform(0, 1, (24, 9, 1)).astype(np.float32)
+    y = np.roll(u, 1, axis=1) * u
+    np.savez(folder / "series.npz", u=u, y=y)
+    path = folder / "reservoir.qrl"
+    path.write_text(MODEL)
+    return path
+
+
+def test_the_normal_equations(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    run = tmp_path / "run"
+    assert qrlc(["train", str(path), "--out", str(run), "--validation", "0"]) == 0
+    found = weights(run)
+    headless = MODEL.replace("emit head(read z)", "emit read z").replace("layer   head", "// ")
+    headless = headless.replace("y: seq[real[1]]", "y: seq[real[6]]")[: headless.index("train")]
+    (tmp_path / "headless.qrl").write_text(headless)
+    torch.manual_seed(0)
+    body = qrlang.load(tmp_path / "headless.qrl", dtype=torch.float64, road="plain")
+    body.load_state_dict({"w": found["w"]})
+    from qrlang.training.data.opening import open_data
+    from qrlang.training.data.ports import ports_of
+    from qrlang.training.run import Run
+
+    data = open_data("series.npz", {}, ports_of(Run(run).program()), base=tmp_path, validation=0)
+    rows, goals = [], []
+    for batch in data.batches("train", 100, shuffle=False):
+        with torch.no_grad():
+            z = body(torch.as_tensor(batch.arrays[0])).numpy()
+        rows.append(16 * z[:, 2:].reshape(-1, 6))
+        goals.append(batch.arrays[1][:, 2:].reshape(-1))
+    x, y = np.concatenate(rows), np.concatenate(goals).astype(float)
+    x = np.concatenate([x, np.ones((len(x), 1))], 1)
+    penalty = np.diag([1e-3] * 6 + [0.0])
+    expected = np.linalg.solve(x.T @ x + penalty, x.T @ y)
+    np.testing.assert_allclose(found["head.w"].numpy()[0], expected[:-1], rtol=1e-6)
+    np.testing.assert_allclose(found["head.b"].numpy()[0], expected[-1], rtol=1e-6)
+
+
+def test_only_the_head_changes(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    assert qrlc(["train", str(path), "--out", str(tmp_path / "run")]) == 0
+    torch.manual_seed(0)
+    begun = qrlang.load(path, dtype=torch.float64).state_dict()
+    assert torch.equal(weights(tmp_path / "run")["w"], begun["w"])
+    splits = [x["split"] for x in lines(tmp_path / "run")]
+    assert splits == ["train", "validation"]
+    # Finished: going on with it changes nothing.
+    before = weights(tmp_path / "run")
+    assert qrlc(["train", "--resume", str(tmp_path / "run")]) == 0
+    assert all(torch.equal(v, before[k]) for k, v in weights(tmp_path / "run").items())
+
+
+def test_without_a_linear_head(tmp_path: Path, capsys: Any) -> None:
+    path = project(tmp_path)
+    path.write_text(MODEL.replace("emit head(read z)", "emit [tanh(head(read z)[0])]"))
+    assert qrlc(["train", str(path), "--out", str(tmp_path / "run")]) == 1
+    assert "linear" in capsys.readouterr().err
