@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from strategies import arguments
 
-from qrlang.backends.reference import initial_weights, run as reference
+from qrlang.backends.reference import initial_weights
+from qrlang.backends.reference import run as reference
 from qrlang.driver import Compilation
 from qrlang.hardware.device import Floats, Footprint, Template, Ticket, Work
 from qrlang.hardware.loop import Item

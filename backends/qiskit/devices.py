@@ -35,6 +35,8 @@ IBM_EXECUTIONS = 10_000_000  # circuits times shots in a job, by IBM's documenta
 _BOUND = "id x y z h s sdg t tdg sx sxdg rx ry rz p u cx cy cz swap rxx ryy rzz rzx ccx"
 BOUND = _BOUND.split(" ")
 
+THREADED = 14  # qubits below which Aer's threads only wait for one another
+
 
 def open_device(name: str, options: DeviceOptions | None = None) -> Device:
     options = options or DeviceOptions()
@@ -143,6 +145,8 @@ class Aer:
         from qiskit_aer.primitives import SamplerV2
 
         settings: dict[str, Any] = {"noise_model": self._noise} if self._noise else {}
+        if max(w.template.qubits for w in works) < THREADED:
+            settings["max_parallel_threads"] = 1
         if not self._noise and all(_discards(w.template) for w in works):
             settings["method"] = "density_matrix"  # once for all shots, not once for each
         sampler = SamplerV2(seed=seed, options={"backend_options": settings})
