@@ -121,7 +121,7 @@ def _run(arguments: list[str], limit: float = 600) -> str:
 def table(found: dict[str, dict[str, dict[str, Any]]], cases: list[str], base: float) -> str:
     """The Markdown page."""
     lines = [
-        f"One core of {processor()}; {time.strftime('%Y-%m-%d')}; Python {platform.python_version()}.",
+        f"One core of {processor()}; Python {platform.python_version()}.",
         "",
         "A training step (forward, loss, backward, Adam) in ms of CPU time, median.",
         "",
@@ -129,14 +129,14 @@ def table(found: dict[str, dict[str, dict[str, Any]]], cases: list[str], base: f
         "|---|" + "---|" * len(cases),
     ]
     for route, results in found.items():
-        row = [f"{results[c]['ms']:.3g}" if c in results else "" for c in cases]
+        row = [short(results[c]["ms"]) if c in results else "" for c in cases]
         lines.append(f"| {ROUTES[route][0]} | {' | '.join(row)} |")
     lines += ["", "How many times faster road 1 is.", ""]
     lines += lines[4:6]
     for route, results in found.items():
         if route != "native" and "native" in found:
             row = [
-                f"{results[c]['ms'] / found['native'][c]['ms']:.3g}x"
+                short(results[c]["ms"] / found["native"][c]["ms"]) + "x"
                 if c in results and c in found["native"] else ""
                 for c in cases
             ]  # fmt: skip
@@ -155,6 +155,10 @@ def table(found: dict[str, dict[str, dict[str, Any]]], cases: list[str], base: f
             ]
             lines.append(f"| {words} | {' | '.join(row)} |")
     return "\n".join(lines) + "\n"
+
+
+def short(x: float) -> str:
+    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
 
 
 def processor() -> str:
@@ -201,13 +205,17 @@ def main() -> None:
                 + (f"  {result['share']:.0%} of the core" if "share" in result else ""),
                 flush=True,
             )
-    text = table(found, cases, base)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "results.md").write_text(text)
-    (args.out / "results.svg").write_text(
-        picture(found, cases, {r: w for r, (w, _) in ROUTES.items()})
-    )
-    print("\n" + text)
+        write(args.out, found, cases, base)  # what there is, should the next one be interrupted
+    print("\n" + table(found, cases, base))
+
+
+def write(
+    out: Path, found: dict[str, dict[str, dict[str, Any]]], cases: list[str], base: float
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.md").write_text(table(found, cases, base))
+    words = {route: text for route, (text, _) in ROUTES.items()}
+    (out / "results.svg").write_text(picture(found, cases, words))
 
 
 def _compare(found: dict[str, dict[str, dict[str, Any]]], route: str, name: str) -> None:
