@@ -160,6 +160,11 @@ class Compilation:
 
 def decode(name: str, data: bytes) -> tuple[Source, tuple[Diagnostic, ...]]:
     """A text from bytes. Bytes that are not UTF-8 are replaced, and reported."""
+    from qrlang.syntax.parser import MAX_BYTES, too_large
+
+    if len(data) > MAX_BYTES:
+        source = Source(name, "")
+        return source, (too_large(source),)
     text = data.decode("utf-8-sig", errors="replace")
     try:
         data.decode("utf-8-sig")

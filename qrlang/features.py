@@ -115,10 +115,10 @@ def _of(*kinds: type[Op]) -> Callable[[Program], Iterator[Found]]:
     return find
 
 
-def found(program: Program, op: Op) -> Found:
+def found(program: Program, op: Op, what: str = "") -> Found:
     """An op as a use: its words and what leads to its place."""
     qubits: tuple[int, ...] = getattr(op, "qubits", ())
-    what = _WORDS.get(type(op), type(op).__name__.lower())
+    what = what or _WORDS.get(type(op), type(op).__name__.lower())
     out = getattr(op, "out", None)
     return Found(
         f"`{op.name}`" if isinstance(op, Channel) else what,
@@ -153,7 +153,7 @@ def _expect(test: Callable[[Expect], str]) -> Callable[[Program], Iterator[Found
     def find(program: Program) -> Iterator[Found]:
         for op in walk(program.body):
             if isinstance(op, Expect) and (what := test(op)):
-                yield Found(what, value=op.out)
+                yield found(program, op, what)
 
     return find
 
@@ -161,14 +161,13 @@ def _expect(test: Callable[[Expect], str]) -> Callable[[Program], Iterator[Found
 def _shots(program: Program) -> Iterator[Found]:
     for op in walk(program.body):
         if isinstance(op, (Expect, Probabilities)) and op.shots:
-            yield Found(f"`shots {op.shots}`", value=op.out)
+            yield found(program, op, f"`shots {op.shots}`")
 
 
 def _mixed_start(program: Program) -> Iterator[Found]:
     for op in walk(program.body):
         if isinstance(op, Alloc) and op.mixed:
-            name = _register_of(program, op.qubits[0]) if op.qubits else ""
-            yield Found("these qubits begin maximally mixed", name=name)
+            yield found(program, op, "these qubits begin maximally mixed")
 
 
 def commute(a: PauliString, b: PauliString) -> bool:
@@ -183,11 +182,11 @@ def _evolve(trotter: bool) -> Callable[[Program], Iterator[Found]]:
             if not isinstance(op, Evolve) or bool(op.trotter) != trotter:
                 continue
             if trotter:
-                yield Found(f"`trotter {op.trotter}`", op.place)
+                yield found(program, op, f"`trotter {op.trotter}`")
                 continue
             strings = [s for _, s in op.terms]
             if not all(commute(a, b) for i, a in enumerate(strings) for b in strings[:i]):
-                yield Found("these terms do not commute", op.place)
+                yield found(program, op, "these terms do not commute")
 
     return find
 
@@ -200,9 +199,7 @@ def _bits_in_expressions(program: Program) -> Iterator[Found]:
     bits = _measured(program.body)
     for op in walk(program.body):
         if bits and not isinstance(op, (Loop, If)) and any(v.id in bits for v in uses(op)):
-            out = getattr(op, "out", None)
-            yield Found("a measured bit is used as a number here",
-                        value=out if isinstance(out, Value) else None)  # fmt: skip
+            yield found(program, op, "a measured bit is used as a number here")
 
 
 def _bits_in_angles(program: Program) -> Iterator[Found]:
@@ -214,7 +211,7 @@ def _bits_in_angles(program: Program) -> Iterator[Found]:
             yield Found(f"the angle of `{gate.name}` depends on a measured bit", gate.place)
     for op in walk(program.body):
         if isinstance(op, (Evolve, Channel)) and any(v.id in tainted for v in uses(op)):
-            yield Found("a number here depends on a measured bit", op.place)
+            yield found(program, op, "a number here depends on a measured bit")
         if isinstance(op, Unitary):
             for element in op.elements:
                 if not isinstance(element, (Gate, Run)) and any(
@@ -241,7 +238,7 @@ def _kept_bits(program: Program) -> Iterator[Found]:
 def _noise_from_values(program: Program) -> Iterator[Found]:
     for op in walk(program.body):
         if isinstance(op, Channel) and any(a.terms for a in op.args):
-            yield Found(f"the strength of `{op.name}` is computed", op.place)
+            yield found(program, op, f"the strength of `{op.name}` is computed")
 
 
 def _conditional_noise(program: Program) -> Iterator[Found]:

@@ -29,6 +29,7 @@ from qrlang.ir.program import (
     Weight,
 )
 from qrlang.ir.walk import walk
+from qrlang.names import assumption
 from qrlang.syntax import ast
 
 Data = dict[str, Any]
@@ -218,7 +219,8 @@ def qubit_names(registers: Iterable[Register]) -> dict[int, str]:
 
 def _state(model: CheckedModel, program: Program) -> list[Data]:
     """One entry for each set of qubits that is simulated by itself."""
-    from qrlang.targets import span_of_place
+    from qrlang.features import found
+    from qrlang.targets import span_of
 
     pure, real = purity(program), real_spaces(program)
     spaces: dict[int, dict[str, int]] = {}
@@ -231,8 +233,7 @@ def _state(model: CheckedModel, program: Program) -> list[Data]:
     for space, registers in spaces.items():
         causes = []
         for cause in pure.causes.get(space, ()):
-            span = span_of_place(model, cause.place)
-            where = str(span) if span else None
+            where = str(span_of(model, found(program, cause.op)))
             entry = {"what": _MIXES.get(cause.what, cause.what), "where": where}
             if entry not in causes:
                 causes.append(entry)
@@ -253,6 +254,7 @@ _MIXES = {
     "end": "the end of entangled qubits",
     "mixed": "a mixed beginning",
     "weak": "a weak readout",
+    "measure": "a measurement",
 }
 
 
@@ -302,11 +304,6 @@ def _head(data: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def assumption(name: str, value: object) -> str:
-    """What stands where a parameter has no default and nobody gave a value."""
-    return f"nobody says what {name} is: {value} stands in for it; --set {name}=… says it"
-
-
 def _parameters(data: Mapping[str, Any]) -> list[str]:
     trained = data["classical"] + data["quantum"]
     said = f"{trained:,} trained: {data['classical']:,} classical, {data['quantum']:,} quantum"
@@ -325,9 +322,9 @@ def _circuit(data: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     registers = ", ".join(f"{name}[{size}]" for name, size in data["registers"].items())
     if data["called"]:
         layers = "Layer " if len(names) == 1 else "Layers "
-        what = f"{layers}{', '.join(names)}: {data['qubits']} fresh qubits at every call"
+        what = f"{layers}{', '.join(names)}: {plural(data['qubits'], 'fresh qubit')} at every call"
     else:
-        what = f"{_moment(data)}: {data['qubits']} qubits, {registers}"
+        what = f"{_moment(data)}: {plural(data['qubits'], 'qubit')}, {registers}"
     lines = ["", what]
     rows = [("", "written", "after passes", "")]
     for word in ("gates", "two_qubit", "depth", "angles"):
@@ -380,12 +377,12 @@ _ROLES = {
 
 
 def _reads(r: Mapping[str, Any]) -> str:
-    text = f"reads {r['name'] or r['kind']}: {r['values']:,} value{'s' * (r['values'] != 1)}"
+    text = f"reads {r['name'] or r['kind']}: {plural(r['values'], 'value')}"
     text += f" ({r['how']})"
     if r["kind"] == "measurement":
         return text
     count = len(r["settings"])
-    text += f", {count} setting{'s' * (count != 1)}"
+    text += f", {plural(count, 'setting')}"
     letters = ["".join(dict.fromkeys(s.values())) for s in r["settings"]]
     if count and all(len(x) == 1 for x in letters):
         text += f": all {', all '.join(letters)}"
@@ -402,8 +399,7 @@ def _states(data: Iterable[Mapping[str, Any]]) -> list[str]:
         text = f"  {names}: {kind}, {size} {'real' if space['real'] else 'complex'} numbers"
         lines.append(text)
         for cause in space["mixed_by"]:
-            where = f" at {cause['where']}" if cause["where"] else ""
-            lines.append(f"    mixed by {cause['what']}{where}")
+            lines.append(f"    mixed by {cause['what']} at {cause['where']}")
     return lines if len(lines) > 2 else []
 
 
@@ -427,6 +423,10 @@ def _step(data: Mapping[str, Any]) -> list[str]:
         f"  torch takes the {data['road']['name']} road:",
         f"    {data['road']['why']}",
     ]  # fmt: skip
+
+
+def plural(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'s' * (count != 1)}"
 
 
 def quantity(x: int, unit: str, base: int) -> str:

@@ -1,4 +1,5 @@
-"""What a value is called in reports and emitted files: its own name, or how it was made."""
+"""What reports and emitted files say: of a value its own name, or how it was made; of a parameter
+what stands in for it."""
 
 from __future__ import annotations
 
@@ -52,3 +53,8 @@ def _made(op: Op, names: dict[int, str]) -> str:
         case Reduce():
             return f"{op.fn}({of(op.x)})"
     return ""
+
+
+def assumption(name: str, value: object) -> str:
+    """What stands where a parameter has no default and nobody gave a value."""
+    return f"nobody says what {name} is: {value} stands in for it; --set {name}=… says it"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -23,6 +24,7 @@ FIRST_PARTY = {
     "reference": "qrlang.backends.reference:target",
     "qasm": "qrlang.backends.qasm:target",
     "torch": "qrlang.backends.torch:target",
+    "braket": "qrlang.backends.braket:target",
     "qiskit": "qrlang.backends.qiskit:target",
 }
 
@@ -176,6 +178,20 @@ def load(name: str) -> Target:
     if not isinstance(target, Target):
         raise TargetError(f"the plug-in `{name}` is no target: it lacks name, doc or a method")
     return target
+
+
+@contextmanager
+def plugged_in(target: Target) -> Iterator[None]:
+    """What breaks in here is the plug-in's own bug, if the target is somebody else's."""
+    try:
+        yield
+    except TargetError:
+        raise
+    except Exception as error:
+        module = type(target).__module__
+        if module.partition(".")[0] != "qrlang":
+            error.add_note(f"in the plug-in {module}, which provides the target `{target.name}`")
+        raise
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

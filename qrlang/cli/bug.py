@@ -9,12 +9,17 @@ from collections.abc import Sequence
 
 import qrlang
 
+PLUGIN = "in the plug-in "  # begins the note that `qrlang.targets` puts on what is not our bug
+
 
 def page(error: BaseException, args: Sequence[str]) -> str:
     where = _where(error)
+    plugin = where.removeprefix("in ") if where.startswith(PLUGIN) else ""
     lines = [
         "",
-        "This is a bug in qrlc, not in your model. We are sorry.",
+        f"This is a bug in {plugin}: neither in your model nor in qrlc."
+        if plugin
+        else "This is a bug in qrlc, not in your model. We are sorry.",
         "",
         f"  what     {type(error).__name__}: {' '.join(str(error).split())[:200]}",
         f"  where    {where}",
@@ -22,7 +27,8 @@ def page(error: BaseException, args: Sequence[str]) -> str:
         f"{platform.system()} {platform.machine()}",
         f"  command  qrlc {' '.join(args)[:200]}",
         "",
-        "Please send us these lines and the file, or the smallest part of it that does the same.",
+        f"Please send {'its authors' if plugin else 'us'} these lines and the file, or the "
+        "smallest part of it that does the same.",
     ]
     if os.environ.get("QRLC_TRACEBACK"):
         lines += ["", *traceback.format_exception(error)]
@@ -34,10 +40,10 @@ def page(error: BaseException, args: Sequence[str]) -> str:
 
 
 def _where(error: BaseException) -> str:
-    """The phase, from the innermost frame of ours: `passes/merge.py:40`, or the pass that a note
-    names."""
+    """The phase, from the innermost frame of ours: `passes/merge.py:40`, or the pass or plug-in
+    that a note names."""
     for note in getattr(error, "__notes__", ()):
-        if note.startswith("in the pass"):
+        if note.startswith(("in the pass", PLUGIN)):
             return str(note)
     found = "unknown"
     for frame in traceback.extract_tb(error.__traceback__):

@@ -103,11 +103,14 @@ def output(f: F) -> F:
 
 def read(path: str) -> tuple[str, bytes]:
     """The name that messages use, and the bytes. `-` is the standard input."""
+    from qrlang.syntax.parser import MAX_BYTES
+
+    most = MAX_BYTES + 1  # no more is looked at, however long it is or goes on
     if path == "-":
-        return "<stdin>", sys.stdin.buffer.read()
+        return "<stdin>", sys.stdin.buffer.read(most)
     try:
         with open(path, "rb") as stream:
-            return path, stream.read()
+            return path, stream.read(most)
     except OSError as error:
         raise usage(f"cannot read '{path}': {error.strerror or error}") from None
     except ValueError:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from qrlang.cli import common, report
+from qrlang.cli.exits import Wrong
+from qrlang.diagnostics import Diagnostic
 from qrlang.driver import EMIT, Compilation, Setting
 
 
@@ -52,7 +56,7 @@ def _target_in(args: list[str]) -> str | None:
 @common.file
 @click.option("--emit", type=click.Choice(list(EMIT)), help="Show this phase.  [default: opt]")
 @click.option("--target", "-t", metavar="NAME", help="Write files for a target; see qrlc targets.")
-@click.option("-o", "folder", metavar="DIR", default=".", help="Where to write them.")
+@click.option("-o", "out", metavar="PATH", help="Where to: a folder; a file for one phase.")
 @click.option("--passes", metavar="A,B,…", help="These passes, in this order, and no others.")
 @click.option("--print-after", metavar="PASS", help="Show the program after this pass.")
 @click.option("--verify", is_flag=True, help="Verify the program after each pass.")
@@ -66,7 +70,7 @@ def command(
     path: str,
     emit: str | None,
     target: str | None,
-    folder: str,
+    out: str | None,
     passes: str | None,
     print_after: str | None,
     verify: bool,
@@ -92,27 +96,46 @@ def command(
         raise common.usage("--emit, --target and --print-after exclude one another")
     made = common.compilation(path, settings, model, passes=names, verify=verify)
     if target is not None:
-        _write(made, ctx.obj, options, Path(folder), form, color)
+        _write(made, ctx.obj, options, Path(out or "."), form, color)
         return
-    if emit in ("tokens", "ast"):
+    if emit in ("tokens", "ast"):  # of a broken text too, as far as it can be read
         report.refuse(made.encoding, form, color)
-        _say(EMIT[emit](made), emit, form)
-        report.refuse(made.syntax, "text", color)
+        _say(made, EMIT[emit](made), emit, out, form, made.syntax)
+        if form == "text":
+            report.show(made.syntax, color)
+        if made.broken:
+            raise Wrong
         return
     report.require(made, form, color)
     common.chosen(made)
-    if print_after:
-        _say(_after(made, print_after), print_after, form)
+    phase = print_after or emit or "opt"
+    text = _after(made, print_after) if print_after else EMIT[phase](made)
+    _say(made, text, phase, out, form)
+
+
+def _say(
+    made: Compilation,
+    text: str,
+    phase: str,
+    out: str | None,
+    form: str,
+    problems: Sequence[Diagnostic] = (),
+) -> None:
+    """On the standard output, or into a file: that named, or one in the folder named."""
+    data: dict[str, Any] = {"phase": phase}
+    if out in (None, "-"):
+        data["text"] = text
     else:
-        emit = emit or "opt"
-        _say(EMIT[emit](made), emit, form)
-
-
-def _say(text: str, phase: str, form: str) -> None:
+        assert out is not None
+        if Path(out).is_dir() or out.endswith(("/", os.sep)):
+            stem = Path(made.source.name).stem if made.source.name != "<stdin>" else "stdin"
+            out = str(Path(out) / f"{stem}.{phase}.txt")
+        common.write(out, text)
+        data["file"] = out
     if form == "json":
-        report.print_json({"phase": phase, "text": text})
+        report.print_json(data | ({"diagnostics": report.as_data(problems)} if problems else {}))
     else:
-        click.echo(text, nl=False)
+        click.echo(data.get("text", f"{out}\n"), nl=False)
 
 
 def _known_passes(names: tuple[str, ...]) -> None:
@@ -146,16 +169,38 @@ def _after(made: Compilation, name: str) -> str:
     return "\n".join(texts)
 
 
+def _emitted(
+    made: Compilation, target: Any, model: Any, options: dict[str, str]
+) -> Mapping[str, str | bytes]:
+    from qrlang.targets import TargetError, plugged_in
+
+    try:
+        ready = made.for_target(model)
+        with plugged_in(target):
+            found: Mapping[str, str | bytes] = target.emit(ready, options)
+        return found
+    except TargetError as error:
+        raise common.usage(str(error)) from None
+
+
 def _write(
     made: Compilation, target: Any, options: dict[str, str], folder: Path, form: str, color: str
 ) -> None:
     """All models are checked against the target before anything is written."""
+    from qrlang.targets import plugged_in
+
     report.require(made, form, color)
     models = common.chosen(made)
-    report.refuse([d for m in models for d in target.check(m, options)], form, color)
+    for m in models:
+        for name in m.assumed:
+            what = f"{m.program.name} has to know what {name} is"
+            raise common.usage(f"{what}: it has no default; say --set {name}=…")
+    with plugged_in(target):
+        problems = [d for m in models for d in target.check(m, options)]
+    report.refuse(problems, form, color)
     files: dict[str, str | bytes] = {}
     for m in models:
-        for name, content in target.emit(made.for_target(m), options).items():
+        for name, content in _emitted(made, target, m, options).items():
             if name in files:
                 raise common.usage(f"several models would write '{name}': choose one with --model")
             files[name] = content

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--ascii", "plain", is_flag=True, help="Only ASCII characters.")
 @click.option("--width", type=click.IntRange(40, 10_000), help="Of the text; else the terminal's.")
 @common.settings
+@common.model
 @common.output
 def command(
     path: str,
@@ -33,6 +34,7 @@ def command(
     plain: bool,
     width: int | None,
     settings: tuple[tuple[str, Setting], ...],
+    model: str | None,
     form: str,
     color: str,
 ) -> None:
@@ -40,12 +42,15 @@ def command(
 
     With a NAME, that model, ansatz, circuit or readout of the file.
     """
+    if model is not None and name is not None:
+        raise common.usage("--model and a NAME exclude one another")
+    name = name or model
     from qrlang.draw import svg as as_svg
     from qrlang.draw import text as as_text
     from qrlang.draw.picture import picture
 
-    programs = _programs(path, name, settings, optimised, form, color)
-    pictures = [picture(p, fold) for p in programs]
+    found = _programs(path, name, model is not None, settings, optimised, form, color)
+    pictures = [picture(p, fold, assumed) for p, assumed in found]
     if svg is not None:
         whole = as_svg.render(*pictures)
         if svg == "-":
@@ -53,7 +58,7 @@ def command(
         else:
             common.write(svg, whole)
     elif form == "json":
-        texts = {p.name: as_text.render(q) for p, q in zip(programs, pictures, strict=True)}
+        texts = {p.name: as_text.render(q) for (p, _), q in zip(found, pictures, strict=True)}
         report.print_json(texts)
     else:
         width = width or shutil.get_terminal_size((100, 24)).columns
@@ -63,20 +68,22 @@ def command(
 def _programs(
     path: str,
     name: str | None,
+    only_models: bool,
     settings: tuple[tuple[str, Setting], ...],
     optimised: bool,
     form: str,
     color: str,
-) -> list[Program]:
-    """What is asked for: a model, a definition of the file; without a name all models, or the
-    first definition of a file that has none."""
+) -> list[tuple[Program, tuple[str, ...]]]:
+    """What is asked for, with the parameters that stand in: a model, a definition of the file;
+    without a name all models, or the first definition of a file that has none."""
     from qrlang.cli.definitions import DEFINITIONS, parameters, program_of
     from qrlang.syntax import ast
 
     plain = common.compilation(path)
     if plain.broken:
         report.require(plain, form, color)
-    found = {i.name: i for i in plain.file.items if isinstance(i, (ast.Model, *DEFINITIONS))}
+    kinds = (ast.Model,) if only_models else (ast.Model, *DEFINITIONS)
+    found = {i.name: i for i in plain.file.items if isinstance(i, kinds)}
     if name is None and not any(isinstance(i, ast.Model) for i in found.values()):
         name = next(iter(found), None)
     if name is None and not found:
@@ -84,7 +91,8 @@ def _programs(
     if name is not None and name not in found:
         from qrlang.targets import did_you_mean
 
-        raise common.usage(f"{plain.source.name} has no '{name}'" + did_you_mean(name, found))
+        what = f"{'model ' if only_models else ''}'{name}'"
+        raise common.usage(f"{plain.source.name} has no {what}" + did_you_mean(name, found))
     if name is not None and not isinstance(found[name], ast.Model):
         item = found[name]
         assert isinstance(item, DEFINITIONS)
@@ -92,9 +100,9 @@ def _programs(
         program, problems = program_of(plain, name, dict(settings))
         report.refuse(problems, form, color)
         assert program is not None
-        return [program]
+        return [(program, ())]
     made_model = Compilation(plain.source, dict(settings), only=name)
     common.known(made_model, [k for k, _ in settings], name)
     report.require(made_model, form, color)
     models = made_model.models()
-    return [(made_model.for_target(m) if optimised else m).program for m in models]
+    return [((made_model.for_target(m) if optimised else m).program, m.assumed) for m in models]

@@ -34,19 +34,22 @@ def command(
     form: str,
     color: str,
 ) -> None:
-    """List the standard library and installed ones; with a NAME, show that thing.
+    """List the standard library and installed ones; with a NAME, show that thing, or list that
+    module.
 
     Its documentation, its text and its drawing, for four qubits unless --set n=… says otherwise.
     """
     found = dict(_items())
-    if name is None:
-        _list(found, form)
+    inside = {k: v for k, v in found.items() if name is None or k.startswith(f"{name}.")}
+    if inside:
+        _list(inside, form)
         return
+    assert name is not None
     full = [k for k in found if name in (k, k.rsplit(".", 1)[1])]
     if not full:
         from qrlang.targets import did_you_mean
 
-        short = {k.rsplit(".", 1)[1] for k in found}
+        short = {part for k in found for part in (k.rsplit(".", 1)[1], k.rsplit(".", 1)[0])}
         raise common.usage(f"no library has '{name}'" + did_you_mean(name, short))
     for k, key in enumerate(full):
         made, item = found[key]

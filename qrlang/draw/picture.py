@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qrlang.circuits import Circuit, circuits
@@ -9,6 +10,7 @@ from qrlang.draw.flow import Flow, flow, legend
 from qrlang.draw.labels import Labels
 from qrlang.draw.scene import Frame, Scene, scene
 from qrlang.ir.program import Program
+from qrlang.names import assumption
 
 
 @dataclass(slots=True)
@@ -27,9 +29,11 @@ class Picture:
     scenes: list[Scene]
     blocks: list[Block] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)  # below the title
 
 
-def picture(program: Program, fold: bool = False) -> Picture:
+def picture(program: Program, fold: bool = False, assumed: Sequence[str] = ()) -> Picture:
+    """`assumed`: parameters that stand in, which is said."""
     found = circuits(program)
     labels = Labels()
     scenes = [_scene(circuit, labels, fold) for circuit in found]
@@ -37,9 +41,11 @@ def picture(program: Program, fold: bool = False) -> Picture:
     title = program.name + (f"  ({settings})" if settings else "")
     facts = flow(program, found)
     notes = _notes(facts, labels)
+    values = dict(program.settings)
+    remarks = [assumption(name, values[name]) for name in assumed]
     if any(isinstance(part, Frame) and part.folded for s in scenes for part in s.parts):
         notes.insert(0, "×: the numbers of the angles go on counting from one time to the next")
-    return Picture(title, scenes, _blocks(facts, labels), notes)
+    return Picture(title, scenes, _blocks(facts, labels), notes, remarks)
 
 
 def written(value: object) -> str:

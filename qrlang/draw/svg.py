@@ -95,6 +95,9 @@ def render(*pictures: Picture, width: float = _WIDTH) -> str:
 def _picture(page: _Page, picture: Picture, top: float, width: float) -> float:
     page.text(_PAD, top + 28, picture.title, "title")
     y = top + 44.0
+    for line in picture.remarks:
+        page.text(_PAD, y, line, "plain")
+        y += 18
     for part in picture.scenes:
         y = _circuit(page, part, y, width) + 18
     if picture.blocks:

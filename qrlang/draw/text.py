@@ -11,7 +11,7 @@ _SIGNS = {"control": "●", "open": "○", "target": "⊕", "cross": "×"}
 
 
 def render(picture: Picture, width: int = 100, ascii_only: bool = False) -> str:
-    lines = [picture.title, ""]
+    lines = [picture.title, *(f"  {line}" for line in picture.remarks), ""]
     for part in picture.scenes:
         lines += _circuit(part, width)
         lines.append("")

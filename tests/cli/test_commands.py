@@ -110,6 +110,50 @@ def test_a_wrong_text_still_has_tokens_and_a_tree(phase: str) -> None:
     assert "error" in done.err
 
 
+def test_a_phase_goes_where_it_is_told(tmp_path: Path) -> None:
+    shown = qrlc("compile", QRNN, "--emit", "opt").out
+    done = qrlc("compile", QRNN, "--emit", "opt", "-o", tmp_path / "deep" / "a.ir")
+    assert done.code == 0 and done.out == f"{tmp_path / 'deep' / 'a.ir'}\n"
+    assert (tmp_path / "deep" / "a.ir").read_text() == shown
+    assert qrlc("compile", QRNN, "--emit", "ir", "-o", tmp_path).code == 0
+    assert (tmp_path / "qrnn.ir.txt").read_text() == qrlc("compile", QRNN, "--emit", "ir").out
+    data = qrlc("compile", QRNN, "--emit", "ast", "-o", tmp_path / "t", "--format", "json").data()
+    assert data == {"phase": "ast", "file": str(tmp_path / "t")}
+    assert qrlc("compile", QRNN, "-o", "-").out == shown
+
+
+def test_a_broken_tree_as_json() -> None:
+    done = qrlc("compile", "-", "--emit", "ast", "--format", "json", stdin="const a = \n")
+    assert done.code == 1 and done.err == ""
+    assert done.data()["text"].startswith("File")
+    assert [d["severity"] for d in done.data()["diagnostics"]] == ["error"]
+
+
+def test_a_parameter_that_nobody_gives(tmp_path: Path) -> None:
+    path = tmp_path / "m.qrl"
+    path.write_text("""\
+use std.readout.each_z
+model M(n: int) {
+  input  x: real[n]
+  target y: real[n]
+  qubits q[n]
+  for i in 0..n { ry(x[i]) q[i] }
+  return read each_z(q)
+}
+""")
+    for command in ("inspect", "draw"):
+        done = qrlc(command, path)
+        assert done.code == 0, done.err
+        head = done.out.split("\n\n")[0]
+        assert "nobody says what n is" in head and "--set n=" in head
+        assert "nobody says" not in qrlc(command, path, "--set", "n=2").out
+    done = qrlc("compile", path, "--target", "qasm", "-o", tmp_path / "out")
+    assert done.code == 2 and "--set n=" in done.err
+    assert not (tmp_path / "out").exists()
+    done = qrlc("compile", path, "--target", "qasm", "-o", tmp_path / "out", "--set", "n=2")
+    assert done.code == 0, done.err
+
+
 def test_passes() -> None:
     nothing = qrlc("compile", QRNN, "--passes", "").out
     assert nothing == qrlc("compile", QRNN, "--emit", "ir").out
@@ -178,6 +222,26 @@ model M {
 
 
 # --- stdlib ---
+
+
+def test_draw_one_of_several_models() -> None:
+    text = "model {} {{\n  qubits q[1]\n  input x: real\n  target y: real\n  rx(x) q[0]\n  return read Z(q[0])\n}}\n"
+    text = text.format("A") + text.format("B") + DEFINITIONS
+    both = qrlc("draw", "-", stdin=text)
+    assert both.code == 0, both.err
+    assert (
+        qrlc("draw", "-", "--model", "B", stdin=text).out == qrlc("draw", "-", "B", stdin=text).out
+    )
+    assert qrlc("draw", "-", "--model", "turn", stdin=text).code == 2
+    assert qrlc("draw", "-", "B", "--model", "B", stdin=text).code == 2
+
+
+def test_stdlib_lists_a_module() -> None:
+    done = qrlc("stdlib", "std.ansatz", "--format", "json").data()
+    every = qrlc("stdlib", "--format", "json").data()
+    assert done == [d for d in every if d["name"].startswith("std.ansatz.")] and done
+    assert "su2_ring" in qrlc("stdlib", "std.ansatz").out
+    assert qrlc("stdlib", "std.nothing").code == 2
 
 
 def test_stdlib_lists_everything() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from unittest import mock
 
@@ -227,6 +229,41 @@ def test_no_colours_in_a_pipe(wrong: Path) -> None:
     assert "\x1b[" not in qrlc("check", wrong).err
     assert "\x1b[" in qrlc("check", wrong, "--color", "always").err
     assert "\x1b[" not in qrlc("check", wrong, "--color", "never").err
+
+
+def test_a_file_without_an_end(tmp_path: Path) -> None:
+    """No more of it is read than a file may be long."""
+    for path in ("/dev/zero", tmp_path / "endless"):
+        if path != "/dev/zero":
+            os.mkfifo(path)
+            threading.Thread(target=endless, args=(path,), daemon=True).start()
+        done = qrlc("check", path)
+        assert done.code == 1
+        assert "E0117" in done.err
+    with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as yes:
+        done_ = subprocess.run(
+            [sys.executable, "-m", "qrlang", "check", "-"],
+            stdin=yes.stdout, capture_output=True, check=False,
+        )  # fmt: skip
+        yes.kill()
+    assert done_.returncode == 1 and b"E0117" in done_.stderr
+
+
+def endless(path: Path) -> None:
+    with contextlib.suppress(BrokenPipeError), path.open("wb") as pipe:
+        while True:
+            pipe.write(b"a" * 2**16)
+
+
+def test_as_a_module(good: Path, wrong: Path) -> None:
+    """`python -m qrlang` is `qrlc`."""
+    for path in (good, wrong):
+        done = subprocess.run(
+            [sys.executable, "-m", "qrlang", "check", str(path)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        same = qrlc("check", path)
+        assert (done.returncode, done.stdout, done.stderr) == (same.code, same.out, same.err)
 
 
 def test_an_output_that_knows_no_greek(good: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_guides_target(plugins: None, tmp_path: Path) -> None:
     assert "counts" in qrlc("targets").out
     done = qrlc("compile", QRNN, "--target", "counts", "-o", tmp_path)
     assert done.code == 0, done.err
-    assert "rz 16" in (tmp_path / "counts.txt").read_text()
+    assert (tmp_path / "counts.txt").read_text() == "cx 8\nry 8\nrz 16\n"
 
 
 def test_it_refuses_what_it_lacks(plugins: None, tmp_path: Path) -> None:
@@ -49,6 +49,18 @@ def test_it_refuses_what_it_lacks(plugins: None, tmp_path: Path) -> None:
     assert done.code == 1
     assert "E0704" in done.err
     assert "leave the channel out" in done.err
+
+
+def test_a_plugin_that_crashes_is_named(plugins: None, tmp_path: Path) -> None:
+    for method in ("emit", "check"):
+        with mock.patch.object(load("counts"), method, side_effect=ZeroDivisionError("x")):
+            done = qrlc("compile", QRNN, "--target", "counts", "-o", tmp_path)
+        assert done.code == 70
+        assert "a bug in the plug-in" in done.err and "`counts`" in done.err
+        assert "We are sorry" not in done.err and "Send us" not in done.err
+    with mock.patch.object(type(load("qasm")), "emit", side_effect=ZeroDivisionError("x")):
+        done = qrlc("compile", QRNN, "--target", "qasm", "-o", tmp_path)
+    assert done.code == 70 and "a bug in qrlc" in done.err
 
 
 def test_a_broken_plugin_breaks_nothing_else(plugins: None) -> None:
