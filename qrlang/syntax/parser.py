@@ -21,14 +21,7 @@ MAX_ERRORS = 50
 def parse(source: Source) -> tuple[ast.File, tuple[Diagnostic, ...]]:
     """The tree of a text, with everything in it that could be understood. Never raises."""
     if len(source.text) > MAX_BYTES:
-        start = Span(source, 0, 0)
-        limit = Diagnostic(
-            "E0117",
-            f"this file is larger than {MAX_BYTES // 2**20} MiB",
-            start,
-            help="split it, and put numbers into a data file",
-        )
-        return ast.File(source, ()), (limit,)
+        return ast.File(source, ()), (too_large(source),)
     parser = _Parser(source)
     if len(parser.tokens.kinds) > MAX_TOKENS:
         limit = Diagnostic(
@@ -39,6 +32,15 @@ def parse(source: Source) -> tuple[ast.File, tuple[Diagnostic, ...]]:
         )
         return ast.File(source, ()), (limit,)
     return parser.run()
+
+
+def too_large(source: Source) -> Diagnostic:
+    return Diagnostic(
+        "E0117",
+        f"this file is larger than {MAX_BYTES // 2**20} MiB",
+        Span(source, 0, 0),
+        help="split it, and put numbers into a data file",
+    )
 
 
 class _Parser:
