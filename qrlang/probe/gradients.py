@@ -12,7 +12,7 @@ import numpy as np
 from qrlang.driver import Setting
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.finding import Cell, Finding
-from qrlang.probe.instrument import AFTER, READOUTS, TURNS, with_readouts, with_turns
+from qrlang.probe.instrument import TURNS, last, with_readouts, with_turns
 from qrlang.probe.subject import Array, Subject, at_settings, call, random_sample
 from qrlang.training.plot.chart import Chart, Panel, Series
 
@@ -49,7 +49,7 @@ def probe(
          str(sum(a["count"] for a in p["angles"].values()))]
         for p in points
     ]  # fmt: skip
-    about = f"{draws} beginnings, {SEQUENCES} sequences of {steps} steps; cost: the first readout"
+    about = f"{draws} beginnings, {SEQUENCES} sequences of {steps} steps; of the last readout"
     notes = [about, *(f"not possible: {r}" for r in refused)]
     fits = slopes(points, names[0], roles)
     notes += [f"{WORDS[r]}: variance × {2**s:.3g} for each more of {names[0]}"
@@ -114,7 +114,7 @@ def gradients(
                             requires_grad=True)  # fmt: skip
         module.zero_grad()
         out = call(module, {**given, TURNS: turns})
-        cost = out[AFTER][:, 0] if AFTER in out else out[READOUTS][:, -1, 0]
+        cost = last(out).reshape(len(samples), -1)[:, 0]
         if not cost.requires_grad:
             raise ProbeError("the last readout depends on no angle", "give more --steps")
         cost.sum().backward()

@@ -6,9 +6,10 @@ gradient, by the same means as the model itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Any
 
 from qrlang.analysis.cost import Roles, gate_name
 from qrlang.ir.program import (
@@ -40,18 +41,18 @@ def with_readouts(program: Program, loop: Loop, noise: bool = False) -> Program:
     """The readouts of every step as the output `probe_readouts`, those after the recurrence as
     `probe_after`; with `noise`, what the input `probe_noise` holds is added to them at once."""
     width = sum(op.out.type.count for op in reads(loop.body))
-    if not width:
+    if noise and not width:
         raise ProbeError(f"the recurrence {loop.name} reads nothing", "it has no readouts to probe")
     fresh = count(next_id(program))
     item = Value(next(fresh), real(width))
     body, found = _tapped(loop.body, item if noise else None, fresh)
-    together = Value(next(fresh), real(width))
-    body = (*body, Concat(together, tuple(found)))
-    out = Value(next(fresh), seq(real(width)))
-    emits = (*loop.emits, LoopEmit(READOUTS, together, out))
-    changed = replace(loop, body=body, emits=emits)
-    outputs = [*program.outputs, Output(READOUTS, out)]
-    inputs = program.inputs
+    outputs, inputs, changed = list(program.outputs), program.inputs, loop
+    if width:
+        together = Value(next(fresh), real(width))
+        out = Value(next(fresh), seq(real(width)))
+        emits = (*loop.emits, LoopEmit(READOUTS, together, out))
+        changed = replace(loop, body=(*body, Concat(together, tuple(found))), emits=emits)
+        outputs.append(Output(READOUTS, out))
     if noise:
         changed, inputs = _driven(program, changed, item, NOISE, fresh)
     after = program.body[_at(program, loop) + 1 :]
@@ -102,6 +103,16 @@ def _driven(
 
 def _at(program: Program, loop: Loop) -> int:
     return next(k for k, op in enumerate(program.body) if op is loop)
+
+
+def last(out: Mapping[str, Any]) -> Any:
+    """What is read last: after the recurrence; else at its last step; else, where nothing is read
+    but by measuring, what the model answers. [batch, …]"""
+    if AFTER in out:
+        return out[AFTER]
+    if READOUTS in out:
+        return out[READOUTS][:, -1]
+    return next(iter(out.values()))
 
 
 # --- angles -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import numpy as np
 from qrlang.analysis.purity import purity
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.finding import Cell, Finding
-from qrlang.probe.instrument import READOUTS, with_readouts
+from qrlang.probe.instrument import last, with_readouts
 from qrlang.probe.subject import Array, Subject, call, random_value
 from qrlang.training.plot.chart import Chart, Panel, Series
 
@@ -49,7 +49,7 @@ def usual(subject: Subject) -> int:
 
 
 def driven(subject: Subject, steps: int) -> tuple[Array, Array]:
-    """Readouts [sequences, m] of the last step, when a random signal [sequences, T] is what the
+    """The last readouts [sequences, m], when a random signal [sequences, T] is what the
     recurrence goes over."""
     import torch
 
@@ -87,7 +87,8 @@ def driven(subject: Subject, steps: int) -> tuple[Array, Array]:
             call(module, {k: torch.as_tensor(v[at : at + _AT_ONCE]) for k, v in given.items()})
             for at in range(0, count, _AT_ONCE)
         ]
-    return np.concatenate([out[READOUTS].numpy()[:, steps - 1] for out in found]), signal
+    parts = [last(out) for out in found]
+    return np.concatenate([p.reshape(len(p), -1).numpy() for p in parts]), signal
 
 
 def capacity(readouts: Array, signal: Array, delays: int) -> Array:
