@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from qrlang.analysis.findings import Finding, findings
-from qrlang.analysis.flow import Flow, weights_of
+from qrlang.analysis.flow import Flow, is_quantum, used, weights_of
 from qrlang.analysis.purity import per_shot
 from qrlang.check.model import CheckedModel
 from qrlang.diagnostics import Diagnostic, Note
@@ -19,6 +19,7 @@ from qrlang.ir.program import (
     Expect,
     Gate,
     If,
+    Probabilities,
     Program,
     Run,
     Unitary,
@@ -148,12 +149,32 @@ def _fed_forward(program: Program) -> bool:
     )
 
 
+def _fed_back(program: Program) -> bool:
+    """Something that is read steers gates."""
+    flow = Flow(program)
+    waiting = [v for op in walk(program.body) if is_quantum(op) for v in used(op)]
+    seen: set[int] = set()
+    while waiting:
+        value = waiting.pop()
+        if value.id not in seen:
+            seen.add(value.id)
+            if isinstance(flow.maker.get(value.id), (Expect, Probabilities)):
+                return True
+            waiting.extend(flow.sources(value))
+    return False
+
+
 def _product(model: CheckedModel, finding: Finding) -> Diagnostic:
     parts = finding.detail["parts"]
     shown = "; ".join(_qubits(part) for part in parts[:4]) + ("; …" if len(parts) > 4 else "")
     return Diagnostic(
         "W0802",
-        f"these qubits can never be entangled: the model is a product of {len(parts)} smaller ones",
+        "these qubits can never be entangled: "
+        + (
+            f"only numbers pass between these {len(parts)} parts"
+            if _fed_back(model.program)
+            else f"the model is a product of {len(parts)} smaller ones"
+        ),
         _named(model, *finding.names),
         label=shown,
         help="let a gate on two qubits join them, or make them models of their own",

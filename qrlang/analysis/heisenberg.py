@@ -93,11 +93,13 @@ class Backward:
                 if self.counts(op):
                     _add_all(op.qubits, "Z", seen)
             case Measure() | Postselect():
+                if self.counts(op) or any(seen.against(((q, "Z"),)) for q in op.qubits):
+                    self.acts.add(id(op))  # it is read, or disturbs what is read later
+                for q in op.qubits:
+                    # What would notice a phase here averages to zero, whatever the outcome does.
+                    seen.keep_commuting(((q, "Z"),))
                 if self.counts(op):
-                    self.acts.add(id(op))
                     _add_all(op.qubits, "Z", seen)
-                elif any(seen.against(((q, "Z"),)) for q in op.qubits):
-                    self.acts.add(id(op))  # it disturbs what is read later
             case Alloc():
                 for q in op.qubits:
                     seen.clear(q, "" if op.mixed else "Z")

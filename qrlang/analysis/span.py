@@ -91,9 +91,15 @@ class Span:
             self._without(self.z, q)
         self.z[q] = 0
 
+    def keep_commuting(self, word: PauliString) -> None:
+        """Keeps the products of rows that commute with a word."""
+        self._cancel_rows(self.against(word))
+
     def _without(self, columns: list[int], q: int) -> None:
         """Clears a column by adding one of its rows to the others, and drops that row."""
-        mask = columns[q]
+        self._cancel_rows(columns[q])
+
+    def _cancel_rows(self, mask: int) -> None:
         if mask:
             row = mask & -mask
             for side in (self.x, self.z):

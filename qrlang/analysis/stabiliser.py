@@ -18,6 +18,7 @@ from qrlang.ir.program import (
     Evolve,
     Expect,
     Free,
+    Gate,
     If,
     Loop,
     Measure,
@@ -169,6 +170,8 @@ class Forward:
             for gate in element.gates:
                 self._element(gate, known)
             return
+        if isinstance(element, Gate) and self._never(element, known):
+            return
         key = id(element)
         steps = self._actions.get(key)
         if steps is None:
@@ -191,6 +194,14 @@ class Forward:
                 if index >= 0:
                     self.alive.add((key, index))
                 known.turn(step.word, step.quarters)
+
+    def _never(self, gate: Gate, known: Stabilisers) -> bool:
+        """Whether a control is known to be on the side where the gate does nothing."""
+        return any(
+            self.value(((q, "Z"),), known) == off
+            for qubits, off in ((gate.controls, 1.0), (gate.zeros, -1.0))
+            for q in qubits
+        )
 
     def _remember(self, key: int, position: int, known: Stabilisers) -> None:
         """The last visit counts: in a loop, that is when nothing changes any more."""

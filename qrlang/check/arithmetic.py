@@ -222,6 +222,12 @@ def binary(e: Elaborator, node: ast.Binary, a: object, b: object) -> object:
 
 def _pending(e: Elaborator, node: ast.Binary, a: object, b: object) -> object:
     """A value of unknown width takes the width of the other side."""
+    if isinstance(a, tuple):
+        a = as_tensor(e, a, node.left)
+    if isinstance(b, tuple):
+        b = as_tensor(e, b, node.right)
+    if isinstance(a, Poison) or isinstance(b, Poison):
+        return POISON
     for x, y in ((a, b), (b, a)):
         if isinstance(x, Pending) and isinstance(y, Tensor) and y.type.shape:
             want(e, x, y.type.shape, node)

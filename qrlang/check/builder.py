@@ -186,6 +186,12 @@ class Builder:
             self.classical(ir.Linear(found, x, weight, bias, gain))
         return found
 
+    def glu(self, x: ir.Value) -> ir.Value:
+        n = x.type.count // 2
+        first = self.gather(x, tuple(range(n)), (n,))
+        second = self.gather(x, tuple(range(n, 2 * n)), (n,))
+        return self.pointwise("mul", first, self.pointwise("sigmoid", second))
+
     # --- tensors ---
 
     def as_real(self, value: ir.Value) -> ir.Value:

@@ -85,7 +85,10 @@ def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
     thing = _with_values(e, node.func) if isinstance(node.func, ast.Call) else e.eval(node.func)
     if isinstance(thing, Layer):
         return CALL_LAYER[0](e, thing, node, wanted)
+    later = isinstance(thing, Builtin) and thing.name == "shifted"
+    e.in_shifted += later
     args = evaluate(e, node)
+    e.in_shifted -= later
     if args is None or isinstance(thing, Poison) or args.poisoned:
         return POISON
     handler = CALL.get(type(thing))
@@ -256,6 +259,10 @@ def fits_parameter(type_name: str, value: object) -> object:
     return None
 
 
+# `glu` takes two numbers for each that it gives.
+ACTIVATIONS = (*(f.name for f in POINTWISE.values() if f.args == 1 and f.name != "neg"), "glu")
+
+
 def within_limits(value: object) -> bool:
     """Whether a number from outside is one that could be written in a file."""
     try:
@@ -265,9 +272,7 @@ def within_limits(value: object) -> bool:
 
 
 def is_activation(value: object) -> bool:
-    return (
-        isinstance(value, Builtin) and value.name in POINTWISE and POINTWISE[value.name].args == 1
-    )
+    return isinstance(value, Builtin) and value.name in ACTIVATIONS
 
 
 def bind_params(

@@ -15,7 +15,14 @@ from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, TrainBlock
 from qrlang.check.report import Reporter, did_you_mean
 from qrlang.check.resolve import Resolver, forgotten, head, name_span
-from qrlang.check.settings import TrainChecker, bound_by_data, check_data, check_loss, train_block
+from qrlang.check.settings import (
+    TrainChecker,
+    bound_by_data,
+    check_data,
+    check_freeze,
+    check_loss,
+    train_block,
+)
 from qrlang.check.values import Builtin, Poison, describe
 from qrlang.diagnostics import Diagnostic
 from qrlang.source import Span
@@ -212,21 +219,22 @@ class _Checker:
                 good = False
                 continue
             args[name] = fitted
-        found = TrainChecker(e, item).settings()
-        if not good or found is None:
-            return
-        if "data" not in found:
+        found, right = TrainChecker(e, item).settings()
+        if not any(s.name == "data" for s in item.settings):
+            right = False
             e.error(
                 "E0901",
                 head(item),
                 "a train block needs `data`",
                 help='`data = mnist_rows`, or a file of your own: `data = "mine.csv"`',
             )
+        if not good:
             return
         plain: dict[str, Setting] = {
             k: v for k, v in args.items() if isinstance(v, (int, float, bool, str))
         }
-        self.trains.append(train_block(item, plain, found))
+        if right:
+            self.trains.append(train_block(item, plain, found))
         blocks.setdefault(item.model, []).append((item, args, found))
 
     # --- models ---
@@ -265,6 +273,7 @@ class _Checker:
                 continue
             if attempt.inputs:
                 check_data(e, train, settings, attempt)
+            check_freeze(e, train, attempt)
             loss = settings.get("loss")
             node = next((s.value for s in train.settings if s.name == "loss"), None)
             check_loss(

@@ -26,6 +26,7 @@ MAX_QUBITS = 1024
 MAX_NUMBERS = 2**24
 MAX_DEPTH = 60  # definitions inside definitions
 MAX_OPS = 50_000
+MAX_SHOTS = 2**31
 
 
 class Abort(Exception):
@@ -96,6 +97,7 @@ class Elaborator:
         self.region = "const"  # model recurrent step circuit ansatz const
         self.in_if = 0  # inside `if` on a measured bit
         self.in_for = 0
+        self.in_shifted = 0  # where a target may stand: its earlier moments are known
         self.prefix = ""  # of names of weights: "encoder."
         self.register_prefix = ""  # of names of registers: another for each call of a circuit
         self.circuit_frozen: list[bool] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import count, product
 
 # The modules that say how each kind of expression and statement is elaborated.
 from qrlang.check import apply, expressions, gates, readouts, registers, statements  # noqa: F401
@@ -36,7 +36,8 @@ from qrlang.ir.types import Type, real
 from qrlang.syntax import ast
 
 Setting = int | float | bool | str
-ROUNDS = 6  # of inferring widths
+ROUNDS = 8  # of inferring widths, however long each takes
+WORK = 400_000  # … and as many more as this allows: gates, operations and iterations
 SAMPLES = (4, 2, 3, 5, 6, 8, 1, 7, 16)  # for a whole number that nobody gives
 WIDTHS = (2, 3, 4, 5, 6)  # of free registers
 
@@ -142,12 +143,14 @@ def _model_rounds(
 ) -> Attempt:
     """Widths that a later line decides are known in the next round."""
     hints: dict[str, tuple[int, ...]] = {}
-    for _ in range(ROUNDS):
+    spent = 0
+    for round_ in count():
         trial = report.child()
         e = Elaborator(library, trial, hints)
         attempt = _model_once(e, module, item, values)
         new = {k: shape for k, (shape, _) in e.wanted.items() if k not in hints}
-        if not new:
+        spent += e.ops + e.gates + e.iterations
+        if not new or (round_ >= ROUNDS and spent > WORK):
             break
         hints |= new
     for key, (span, word) in e.open_widths.items():

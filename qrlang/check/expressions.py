@@ -8,6 +8,7 @@ from qrlang.check import constants
 from qrlang.check.arithmetic import binary, negate, numeric, scalar
 from qrlang.check.constants import MAX_LIST, MAX_TEXT, is_number
 from qrlang.check.core import EXPR, Elaborator
+from qrlang.check.observables import scale_observable, sum_observables
 from qrlang.check.report import did_you_mean
 from qrlang.check.values import (
     POISON,
@@ -15,6 +16,7 @@ from qrlang.check.values import (
     Definition,
     Layer,
     LazyWeight,
+    Observable,
     Pending,
     Poison,
     Qubits,
@@ -43,7 +45,30 @@ def name(e: Elaborator, node: ast.Name) -> object:
         return alive(e, thing, node)
     if type(thing) is LazyWeight:
         return use_weight(e, thing)
+    if type(thing) is Tensor and thing.value in e.targets and not e.in_shifted:
+        return leaked(e, node, thing)
     return thing
+
+
+def leaked(e: Elaborator, node: ast.Name, target: Tensor) -> Poison:
+    """What is to be found out can't be what it is found out from."""
+    if target.type.seq:
+        help = (
+            f"`shifted({node.id})` is what came before each moment; for a sequence that is given, "
+            f"declare an `input`"
+        )
+    else:
+        help = f"leave it out; if the model is given `{node.id}`, declare it as an `input`"
+    said = next(v for v in e.targets if v == target.value)
+    span = e.names.get(said.name)
+    return e.error(
+        "E0610",
+        node,
+        f"the target `{node.id}` can't take part in its own prediction",
+        label="nobody knows this when the model is used",
+        help=help,
+        notes=[Note(f"`{node.id}` is declared here", span)] if span else [],
+    )
 
 
 def use_weight(e: Elaborator, lazy: LazyWeight) -> Tensor:
@@ -120,9 +145,23 @@ def binary_chain(e: Elaborator, node: ast.Binary) -> object:
     while isinstance(chain[-1].left, ast.Binary):
         chain.append(chain[-1].left)
     value = e.eval(chain[-1].left)
+    terms: list[Observable] = []  # of a sum of observables: put together at its end
     for link in reversed(chain):
-        value = _binary(e, link, value)
-    return value
+        if link.op in ("+", "-") and isinstance(value, Observable):
+            right = e.eval(link.right)
+            if isinstance(right, Observable):
+                terms = terms or [value]
+                terms.append(right if link.op == "+" else scale_observable(right, -1.0))
+                continue
+            value = binary(e, link, _summed(value, terms), right)
+        else:
+            value = _binary(e, link, _summed(value, terms))
+        terms = []
+    return _summed(value, terms)
+
+
+def _summed(value: object, terms: list[Observable]) -> object:
+    return sum_observables(terms) if terms else value
 
 
 def _binary(e: Elaborator, node: ast.Binary, left: object) -> object:
@@ -229,7 +268,7 @@ def index(e: Elaborator, node: ast.Index) -> object:
             return POISON
         picked = items[0]
         if isinstance(picked, int):
-            return Qubits((base.qubits[picked],), base.registers)
+            return Qubits((base.qubits[picked],), base.registers, single=True)
         return Qubits(tuple(base.qubits[i] for i in picked), base.registers)
     if isinstance(base, (tuple, range, str)):
         items = _items(e, node, (len(base),))

@@ -201,11 +201,7 @@ def _glu(e: Elaborator, node: ast.Call, given: Given) -> object:
     n = t.type.count
     if n % 2:
         return e.error("E0401", given[0][0], f"`glu` needs an even width, found {t.type}")
-    b = e.builder
-    x = b.real_whole(t)
-    first = b.gather(x, tuple(range(n // 2)), (n // 2,))
-    second = b.gather(x, tuple(range(n // 2, n)), (n // 2,))
-    return of_value(b.pointwise("mul", first, b.pointwise("sigmoid", second)))
+    return of_value(e.builder.glu(e.builder.real_whole(t)))
 
 
 # --- whole numbers and lists, at compile time ---

@@ -14,6 +14,7 @@ from typing import Any
 from qrlang.check.arithmetic import as_tensor, flat, numeric, of_value
 from qrlang.check.calls import (
     CALL,
+    ACTIVATIONS,
     CALL_LAYER,
     Args,
     evaluate,
@@ -88,7 +89,7 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
                 "E0312",
                 at,
                 f"`mlp` takes widths and an activation, found {describe(value)}",
-                help="`mlp(64, tanh)`",
+                help="activations are " + ", ".join(ACTIVATIONS),
             )
         if not order:
             return e.error(
@@ -153,7 +154,10 @@ def _set(
     fitted = value if s.type == "circuit" else fits_parameter(s.type, value)
     if fitted is None:
         e.error(
-            "E0312", at, f"`{s.name}` of `{kind.name}` is of type {s.type}, found {describe(value)}"
+            "E0312",
+            at,
+            f"`{s.name}` of `{kind.name}` is of type {s.type}, found {describe(value)}",
+            help="activations are " + ", ".join(ACTIVATIONS) if s.type == "activation" else "",
         )
         return False
     values[s.name] = fitted.name if isinstance(fitted, Builtin) else fitted
@@ -333,6 +337,8 @@ def _dense(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) -> o
     for k in range(last + 1):
         n, m = widths[k], widths[k + 1]
         number = "" if single else str(k + 1)
+        gated = k < last and settings["activation"] == "glu"
+        m = 2 * m if gated else m
         w_initial, b_initial = fan_in(n), fan_in(n)
         if k == last and layer.word == "controller":
             w_initial = uniform(CONTROLLER_SCALE / math.sqrt(n))
@@ -344,7 +350,9 @@ def _dense(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) -> o
         if settings["bias"]:
             b = weight(e, f"{layer.name}.b{number}", (m,), b_initial, layer.frozen, node)
         x = e.builder.linear(x, m, w, b, gain if k == last else 1.0)
-        if k < last:
+        if gated:
+            x = e.builder.glu(x)
+        elif k < last:
             x = e.builder.pointwise(str(settings["activation"]), x)
     between = f", {settings['activation']}" if not single else ""
     shown = f", gain {gain:g}" if gain != 1.0 else ""

@@ -38,8 +38,7 @@ def measure(e: Elaborator, node: ast.Measure) -> object:
             help="`measure q[0]`",
         )
     # One qubit by index is a bit; a register or a slice is a bit for each qubit.
-    single = len(thing.qubits) == 1
-    out = e.builder.value(Type("bit", () if single else (len(thing.qubits),)))
+    out = e.builder.value(Type("bit", () if thing.single else (len(thing.qubits),)))
     e.measures = True
     put(e, ir.Measure(out, thing.qubits), thing.qubits, node)
     return of_value(out)
@@ -188,6 +187,15 @@ def qubits(e: Elaborator, node: ast.Qubits) -> None:
     source: object = None
     if node.initial is not None:
         source = e.eval(node.initial)
+        if len(node.registers) > 1 and not isinstance(source, Poison):
+            names = [r.span.text for r in node.registers]
+            source = e.error(
+                "E0503",
+                node.initial,
+                f"{len(names)} registers, but one beginning",
+                help=f"split the line: `qubits {', '.join(names[:-1])}`, then "
+                f"`qubits {names[-1]} = {node.initial.span.text}`",
+            )
     if any(s is None for s in sizes) or isinstance(source, Poison):
         for r in node.registers:
             e.scope.names[r.name] = POISON

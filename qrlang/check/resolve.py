@@ -160,14 +160,14 @@ class Resolver:
     def _train(self, item: ast.Train) -> None:
         # Settings have names of their own; a constant of the file may stand among them.
         def note(e: ast.Expr) -> None:
+            while isinstance(e, ast.Binary):
+                note(e.right)
+                e = e.left
             if isinstance(e, ast.Name):
                 self._mark(e.id)
             elif isinstance(e, ast.Call):
                 for a in e.args:
                     note(a.value)
-            elif isinstance(e, ast.Binary):
-                note(e.left)
-                note(e.right)
             elif isinstance(e, ast.Unary):
                 note(e.operand)
 

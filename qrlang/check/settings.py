@@ -125,8 +125,8 @@ class TrainChecker:
         self.e = e
         self.item = item
 
-    def settings(self) -> dict[str, object] | None:
-        """The settings as plain data; None if one is wrong."""
+    def settings(self) -> tuple[dict[str, object], bool]:
+        """The settings that are right, as plain data, and whether all are."""
         found: dict[str, object] = {}
         seen: dict[str, Span] = {}
         good = True
@@ -156,7 +156,7 @@ class TrainChecker:
                 good = False
             else:
                 found[s.name] = value
-        return found if good else None
+        return found, good
 
     def _setting(self, s: ast.Setting, spec: Spec) -> object | None:
         match spec.kind:
@@ -389,12 +389,13 @@ def loss_problem(loss: str, output: Type, target: Type, said: bool = True) -> st
     if output.seq != target.seq:
         return f"the output is {output}, the target {target}: one has a value at each step"
     discrete = target.kind in ("class", "token")
+    who = f"`{loss}`" if said else "the target"
     if loss in ("cross_entropy", "nll"):
         if not discrete:
             return f"`{loss}` needs a target of classes or tokens, this one is {target}"
         if output.shape != (target.size,):
             return (
-                f"{f'`{loss}`' if said else 'the target'} needs {target.size} scores, one for each of {target}; "
+                f"{who} needs {target.size} scores, one for each of {target}; "
                 f"the output is {output}"
             )
         return None
@@ -414,6 +415,29 @@ def loss_problem(loss: str, output: Type, target: Type, said: bool = True) -> st
     if output.shape != target.shape and output.count != target.count:
         return f"`{loss}` compares numbers one by one: the output is {output}, the target {target}"
     return None
+
+
+def check_freeze(e: Elaborator, item: ast.Train, attempt: Attempt) -> None:
+    """What is frozen is a layer or a tensor of the model."""
+    setting = next((s for s in item.settings if s.name == "freeze"), None)
+    if setting is None or attempt.checked is None:
+        return
+    program = attempt.checked.program
+    tensors = {w.name for w in program.weights}
+    layers = {name.rpartition(".")[0] for name in tensors} - {""}
+    known = tensors | layers | {x.name for x in program.externs}
+    # A layer inside a block is known by the block's name too.
+    known |= {".".join(n.split(".")[:k]) for n in known for k in range(1, n.count(".") + 1)}
+    for node in setting.value.items if isinstance(setting.value, ast.List) else (setting.value,):
+        name = _written(node)
+        if name is not None and name not in known:
+            e.error(
+                "E0201",
+                node,
+                f"`{item.model}` has no layer or tensor `{name}`",
+                help=did_you_mean(name, known)
+                or ("it has " + ", ".join(sorted(layers or tensors)) if known else ""),
+            )
 
 
 def check_loss(e: Elaborator, attempt: Attempt, loss: str | None, at: Span | None) -> None:

@@ -10,7 +10,7 @@ from qrlang.check.arithmetic import as_bits, as_tensor, of_value, viewed, want
 from qrlang.check.builder import Block, LoopDraft
 from qrlang.check.calls import header, readable
 from qrlang.check.constants import is_number
-from qrlang.check.core import STMT, Elaborator, Rejected, Scope
+from qrlang.check.core import MAX_SHOTS, STMT, Elaborator, Rejected, Scope
 from qrlang.check.expressions import bit_angle, integer, is_bit
 from qrlang.check.report import did_you_mean, plural
 from qrlang.check.types import Declared, declared
@@ -87,6 +87,9 @@ def readout(e: Elaborator, node: ast.Readout) -> None:
         number = integer(e, node.shots, "the number of shots")
         if number is not None and number < 1:
             e.error("E0311", node.shots, f"the number of shots must be above 0, found {number}")
+            number = None
+        if number is not None and number > MAX_SHOTS:
+            e.error("E0307", node.shots, f"the number of shots is over the limit of {MAX_SHOTS}")
             number = None
         shots = number or 0
     if node.weak is not None:

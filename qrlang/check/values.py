@@ -75,6 +75,7 @@ class Qubits:
 
     qubits: tuple[int, ...]
     registers: tuple[Register, ...]
+    single: bool = False  # one by its index, not a register or a slice of one
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,35 @@ class Unary(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Expr):
+    """Long sums lean to the left, thousands deep: go down `left` in a loop, not by recursion."""
+
     op: str  # + - * / // (written `div`) % ** == != < <= > >= and or
     left: Expr
     right: Expr
+
+    @property
+    def continues(self) -> bool:
+        """Whether this is one more link of a chain: `a + b - c` continues `a + b`."""
+        left = self.left
+        return type(left) is Binary and _CHAINS.get(self.op, -1) == _CHAINS.get(left.op)
+
+    def __eq__(self, other: object) -> bool:
+        a: object = self
+        b = other
+        while type(a) is Binary and type(b) is Binary:
+            if a is b:
+                return True
+            if a.op != b.op or a.right != b.right:
+                return False
+            a, b = a.left, b.left
+        return type(a) is not Binary and type(b) is not Binary and a == b
+
+    def __hash__(self) -> int:
+        return hash((self.op, self.right))
+
+
+# Operators of one strength make a chain with one another.
+_CHAINS = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2, "and": 3, "or": 4}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from qrlang.syntax import ast
 
+_LONG = 50  # links of a chain
 _HIDDEN = {"span", "source", "comments"}
 
 
@@ -38,10 +39,25 @@ def _dump(value: Any, label: str, indent: int, lines: list[str]) -> None:
             else:
                 plain.append(f"{f.name}={part!r}")
         lines.append(f"{margin}{type(value).__name__} {' '.join(plain)}".rstrip() + place)
+        if isinstance(value, ast.Binary) and len(links := _chain(value)) > _LONG:
+            # As a list: a level for each link would be a line of blanks.
+            _dump(links[-1].left, "first: ", indent + 1, lines)
+            for link in reversed(links):
+                _dump(link.right, f"{link.op} ", indent + 1, lines)
+            return
         for name, part in nested:
             _dump(part, f"{name}: ", indent + 1, lines)
     else:
         lines.append(f"{margin}{value!r}")
+
+
+def _chain(node: ast.Binary) -> list[ast.Binary]:
+    links = [node]
+    while links[-1].continues:
+        left = links[-1].left
+        assert isinstance(left, ast.Binary)
+        links.append(left)
+    return links
 
 
 def _plain(value: Any) -> bool:

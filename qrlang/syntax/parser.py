@@ -14,7 +14,7 @@ from qrlang.syntax.table import table
 
 MAX_BYTES = 8 * 2**20
 MAX_TOKENS = 500_000
-MAX_DEPTH = 150  # later phases walk the tree by recursion
+MAX_DEPTH = 150  # later phases walk the tree by recursion, chains of operators in a loop
 MAX_ERRORS = 50
 
 
@@ -156,7 +156,8 @@ class _Parser:
             if count:
                 children = values[-count:]
                 start, end = starts[-count], ends[-1]
-                depth = max(depths[-count:])
+                inner = depths[-count:]
+                depth = max(inner)
                 del states[-count:], values[-count:]
                 del starts[-count:], ends[-count:], depths[-count:]
             else:
@@ -171,6 +172,8 @@ class _Parser:
                 assert build is not None
                 value = build(self, children, Span(self.source, start, end))
                 depth += 1
+                if type(value) is ast.Binary and value.continues:
+                    depth = max(inner[0], inner[-1] + 1)  # a longer chain is no deeper
                 if depth > MAX_DEPTH:
                     value, depth = self._cut(value, depth)
             states.append(actions[states[-1]][rule.symbol] - 1)
@@ -198,7 +201,7 @@ class _Parser:
                     f"nested more than {MAX_DEPTH} levels deep",
                     value.span,
                     "too deep",
-                    "name the parts with `let` or `const`; a long sum is written `sum([…])`",
+                    "name the parts with `let` or `const`",
                 )
             )
         return shallow, 0

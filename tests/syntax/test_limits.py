@@ -141,3 +141,20 @@ def test_parsing_does_not_need_lark() -> None:
     )
     root = str(HERE.parent.parent)
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, timeout=60)
+
+
+@pytest.mark.parametrize("sign", [" + ", " - ", " * ", " / ", " div ", " and ", " or "])
+def test_a_long_chain_is_not_nested(sign: str) -> None:
+    text = "const x = " + sign.join(["v"] * 5000)
+    file, diagnostics = parse(Source("x", text))
+    assert not diagnostics
+    shown = dump(file)
+    assert len(shown) < 400_000 and shown.count("Name id='v'") == 5000
+    again = parse(Source("y", text.replace("v", "(v)").replace("di(v)", "div")))[0]
+    assert again.items == file.items
+    assert parse(Source("z", text + sign + "b"))[0].items != file.items
+
+
+def test_brackets_in_a_chain_are_nested() -> None:
+    text = "const x = " + "1 + (" * 200 + "1" + ")" * 200
+    assert [d.code for d in parse(Source("x", text))[1]] == ["E0115"]
