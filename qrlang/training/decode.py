@@ -16,6 +16,7 @@ from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.objective import Objective
 
 END = 2  # the token that ends a produced sentence
+UNKNOWN = 1
 
 
 def produces(objective: Objective) -> bool:
@@ -59,6 +60,8 @@ def _references(data: Any, split: str) -> list[str]:
 
 def _text(data: Any, port: str, words: Array) -> str:
     if data is not None:
+        if port in data.vocabularies:  # a model may have room for more words than there are
+            words = np.where(words < len(data.vocabularies[port]), words, UNKNOWN)
         return str(data.decode(port, words))
     ends = np.flatnonzero(words == END)
     return " ".join(str(int(w)) for w in (words[: ends[0]] if len(ends) else words))

@@ -50,6 +50,11 @@ class Feed(Protocol):
         """Sequences in each split; of a stream, moments."""
         ...
 
+    @property
+    def recall(self) -> bool:
+        """Only the last moments of a sequence count: symbols that were to be remembered."""
+        ...
+
     def count(self, split: str, batch: int) -> int:
         """Batches in an epoch."""
 
@@ -66,6 +71,7 @@ class Arrays:
     """Sequences that lie in memory: what tests use, and what a user has who has arrays."""
 
     splits: Mapping[str, Batch]
+    recall: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -111,6 +117,7 @@ class DataFeed:
         self.sizes = {split: int(data.count(split)) for split in SPLITS}
         self.streaming = bool(data.streaming)
         self.segment = (length or SEGMENT) if self.streaming else None
+        self.recall = getattr(data.source("train"), "last", None) is not None
         self.whole = whole  # the training split too
         self.numbers = bool(program.targets) and program.targets[-1].type.kind == "real"
 

@@ -26,6 +26,10 @@ from qrlang.training.errors import TrainingError
 from qrlang.training.files import append, cut, read_json, write_atomically, write_json
 from qrlang.training.settings import Settings
 
+_BEFORE = {"program", "program.ir", "versions.json", "metrics.jsonl", "timing.jsonl",
+           ".program.ir.new", ".versions.json.new", ".metrics.jsonl.new", ".timing.jsonl.new",
+           ".settings.json.new"}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Run:
@@ -129,6 +133,15 @@ class Run:
         """The logs as they were at a checkpoint."""
         for path in (self.metrics, self.timing):
             cut(path, lengths[path.name])
+
+
+def vacant(folder: Path) -> bool:
+    """Whether a run can begin there: nothing is there, or one that was killed before it began."""
+    if not folder.exists():
+        return True
+    if not folder.is_dir():
+        return False
+    return {p.name for p in folder.iterdir()} <= _BEFORE
 
 
 def free_folder(model: str, parent: Path = Path("runs")) -> Path:

@@ -18,8 +18,8 @@ GRADIENT_FREE = ("spsa", "nelder_mead")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting of a run. The defaults are those of the recipe in the handbook's page on
-    training: Adam at 5e-3, 200 steps of warm-up, a cosine to 0, gradients clipped at norm 1."""
+    """Every setting of a run. The defaults are a recipe that was found to train where others did
+    not: Adam at 5e-3, 200 steps of warm-up, a cosine to 0, gradients clipped at norm 1."""
 
     data: Choice
     loss: Choice

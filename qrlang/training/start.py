@@ -15,7 +15,7 @@ from qrlang.ir.types import Type
 from qrlang.training import overrides
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Feed, open_feed
-from qrlang.training.run import Run, free_folder
+from qrlang.training.run import Run, free_folder, vacant
 from qrlang.training.settings import Settings, settle
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     refuse(settings, program)
     base = Path(asked.path).parent
     feed = open_feed(settings, program, asked.data_dir, base)
+    if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
+        settings = replace(settings, metric="accuracy")
     from qrlang.training import core
 
     about = {"model": model, "file": Path(asked.path).name, "parameters": dict(program.settings),
@@ -74,7 +76,7 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
         program = core.swapped(program, settings.core)
     folder = Path(world.say(asked.out or str(free_folder(_run_name(model, settings)))))
     if world.first:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not vacant(folder):
             raise TrainingError(f"'{folder}' is not empty", "name another: --out DIR")
         Run.begin(folder, program, settings, files_of(made, base, program), about)
         feed.save(folder)

@@ -161,6 +161,12 @@ def test_an_old_run_is_not_written_over(tmp_path: Path, capsys: Any) -> None:
     assert all(torch.equal(v, before[k]) for k, v in weights(run).items())
 
 
+def test_a_run_that_was_killed_before_it_began(tmp_path: Path) -> None:
+    (tmp_path / "run" / "program").mkdir(parents=True)
+    (tmp_path / "run" / "program.ir").write_text("half of")
+    train(tmp_path)
+
+
 def test_a_full_disk_loses_nothing(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     """The third checkpoint does not fit; then there is room again."""
     whole = train(tmp_path, "--epochs", "3", "--checkpoint", "5 steps", out="whole")
