@@ -115,9 +115,9 @@ class Tasks:
         state = asked(task.state, self.arn)
         if found is None or state in ("FAILED", "CANCELLED", "CANCELLING"):
             reason = _reason(task)
+            ended = "was cancelled" if "CANCEL" in str(state) else "failed"
             raise DeviceError(
-                f"the task {task.id} was {'cancelled' if 'CANCEL' in str(state) else 'lost'}"
-                + (f": {reason}" if reason else ""),
+                f"the task {task.id} {ended}" + (f": {reason}" if reason else ""),
                 "run the same command again: the steps before it are not paid for twice",
             )
         results = [one for entry in found for one in entry] if self.sets else [found]

@@ -46,6 +46,9 @@ def calls(
     native: frozenset[str] = NATIVE,
 ) -> Iterator[Call]:
     """The gate, in gates of `native` only. Those and `rx rz h cnot` are all that is left."""
+    controls, zeros = tuple(dict.fromkeys(controls)), tuple(dict.fromkeys(zeros))
+    if set(controls) & set(zeros):
+        return  # at no time
     for q in zeros:
         yield from _fitted(Call("x", (q,)), native)
     for call in _controlled(name, tuple(qubits), tuple(angles), (*zeros, *controls)):

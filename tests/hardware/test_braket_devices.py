@@ -281,7 +281,9 @@ def test_a_job_in_the_cloud(sets: bool, operations: tuple[str, ...]) -> None:
     statistic = freedom = 0.0
     for work, bits in zip(WORKS, found, strict=True):
         assert bits.shape == (work.circuits, 1000, 3)
-        for row, likely in zip(bits, Simulator().probabilities(work.template, work.angles)):
+        for row, likely in zip(
+            bits, Simulator().probabilities(work.template, work.angles), strict=True
+        ):
             one, k = chi(counts_of(row), likely)
             statistic, freedom = statistic + one, freedom + k
     assert statistic < freedom + 6 * (2 * freedom) ** 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from qrlang.analysis.settings import measurement_settings
 from qrlang.backends.braket.emit.classical import atom, expression, flat
 from qrlang.backends.braket.emit.numbers import Names, Symbol, number, text_of
 from qrlang.backends.braket.gates import Call, calls
-from qrlang.circuits import AnyAngle, FlatGate, Product
+from qrlang.circuits import AnyAngle, FlatGate, Product, pauli_rotation
 from qrlang.circuits import flat as flat_gates
 from qrlang.ir.program import (
     Alloc,
@@ -21,6 +22,7 @@ from qrlang.ir.program import (
     Loop,
     Measure,
     Op,
+    Postselect,
     Probabilities,
     Program,
     Reset,
@@ -51,6 +53,7 @@ class Body:
     pieces: list[list[str]] = field(default_factory=list)  # functions on circuits
     tables: list[list[str]] = field(default_factory=list)  # readouts
     known: dict[str, str] = field(default_factory=dict)
+    words: dict[int, str] = field(default_factory=dict)  # qubits that only we know
     where: str = ""  # the loop we are in
     conditions: tuple[tuple[Value, int, bool], ...] = ()
     bits: dict[int, Space] = field(default_factory=dict)
@@ -103,14 +106,16 @@ class Body:
                     self.of_qubit[q].live.discard(q)
             case Reset():
                 for q in op.qubits:
-                    space = self.of_qubit[q]
-                    if self.conditions:
-                        on, off = self.controls()
-                        self.say(f"{space.name}.reset({self.key(q)}, [{on}], [{off}])", depth)
-                    else:
-                        self.say(f"{space.name}.reset({self.key(q)})", depth)
+                    self.reset(q, depth)
+            case Postselect():
+                space = self.of_qubit[op.qubits[0]]
+                keys = ", ".join(self.key(q) for q in op.qubits)
+                kept = f"np.reshape({space.name}.keep([{keys}], {list(op.bits)}), -1)"
+                self.assign(op.out, kept, depth)
             case Measure():
                 self.measure(op, depth)
+            case Expect() if op.weak:
+                self.weak(op, depth)
             case Expect():
                 table = self.table(op)
                 if _first(op) < 0:  # constants
@@ -201,6 +206,42 @@ class Body:
         for i, q in enumerate(op.qubits):
             self.say(f"{space.name}.measure({self.key(q)}, {_bit(op.out, i)})", depth)
 
+    def reset(self, qubit: int, depth: int) -> None:
+        space = self.of_qubit[qubit]
+        if not self.conditions:
+            self.say(f"{space.name}.reset({self.key(qubit)})", depth)
+            return
+        # Under measured bits the qubit and a fresh one are exchanged where they say so.
+        self.say(f'{space.name}.begin(["fresh"])', depth)
+        self.words[-1] = '"fresh"'
+        self.one_piece([FlatGate("swap", (qubit, -1))], depth)
+
+    def weak(self, op: Expect, depth: int) -> None:
+        """Each word turns an ancilla a little, and the Y of that is the readout."""
+        parts: list[str] = []
+        for i, observable in enumerate(op.observables):
+            for j, (factor, string) in enumerate(observable):
+                if not string:
+                    parts.append(f"({i}, {number(factor)}, [])")
+                    continue
+                space = self.of_qubit[string[0][0]]
+                name = f'"ancilla{op.out.id}_{i}_{j}"'
+                self.say(f"{space.name}.begin([{name}])", depth)
+                # -1 sorts before all qubits, which is where the word of a rotation has it
+                self.words[-1] = name
+                word = ((-1, "X"), *string)
+                turn = list(pauli_rotation(word, Angle(op.weak)))
+                turn += [FlatGate("sdg", (-1,)), FlatGate("h", (-1,))]
+                self.one_piece(turn, depth, space)
+                parts.append(f"({i}, {number(-factor / math.sin(op.weak))}, [{name}])")
+        first = _first(op)
+        if first < 0:
+            said = ", ".join(number(sum(c for c, _ in o)) for o in op.observables)
+            self.assign(op.out, f"np.array([[{said}]])", depth)
+            return
+        table = f"({len(op.observables)}, [({{}}, [{', '.join(parts)}])])"
+        self.assign(op.out, f"read({self.of_qubit[first].name}, {table}{_shots(op)})", depth)
+
     def number(self, value: Value) -> str:
         """A value that leaves the model; of a measured bit its average."""
         if value.id not in self.bits:
@@ -209,11 +250,6 @@ class Body:
         keys = ", ".join(_bit(value, i) for i in range(value.type.count))
         text = f"average({space.name}, [{keys}])"
         return text if value.type.shape else f"{text}[:, 0]"
-
-    def controls(self) -> tuple[str, str]:
-        on = [_bit(v, i) for v, i, wanted in self.conditions if wanted]
-        off = [_bit(v, i) for v, i, wanted in self.conditions if not wanted]
-        return ", ".join(on), ", ".join(off)
 
     # --- pieces of circuit ----------------------------------------------------------------------
 
@@ -226,9 +262,9 @@ class Body:
         for mine in apart.values():
             self.one_piece(mine, depth)
 
-    def one_piece(self, gates: list[FlatGate], depth: int) -> None:
+    def one_piece(self, gates: list[FlatGate], depth: int, space: Space | None = None) -> None:
         first = (*gates[0].controls, *gates[0].zeros, *gates[0].qubits)[0]
-        space = self.of_qubit[first]
+        space = space or self.of_qubit[first]
         slots: dict[AnyAngle, int] = {}
         lines: list[str] = []
         for g in gates:
@@ -261,6 +297,8 @@ class Body:
 
     def lowered(self, g: FlatGate, angles: list[object], space: Space) -> Iterator[Call]:
         def wire(q: int) -> Wire:
+            if q in self.words:
+                return f"q[{self.words[q]}]"
             return self.key(q) if space.fixed else f"q[{self.key(q)}]"
 
         on = [f"q[{_bit(v, i)}]" for v, i, wanted in self.conditions if wanted]
@@ -397,7 +435,9 @@ def _floating(program: Program) -> set[int]:
             case Free():
                 for q in op.qubits:
                     alive[space[q]].discard(q)
-            case Reset() | Measure():
+            case Expect() if op.weak:
+                found.update(space[q] for o in op.observables for _, s in o for q, _ in s)
+            case Reset() | Measure() | Postselect():
                 found.update(space[q] for q in op.qubits)
     # What begins in a loop and outlives it would begin a second time.
     for loop in walk(program.body):

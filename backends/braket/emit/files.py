@@ -10,18 +10,15 @@ from qrlang.backends.braket.emit.module import emit_module
 from qrlang.backends.braket.tensors import packed
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts
-from qrlang.backends.reference.weights import initial_weights
 from qrlang.ir.program import Program
 
 _HEADER = {"name": "braket.ir.openqasm.program", "version": "1"}
 
 
-def files(
-    program: Program, weights: Mapping[str, Any] | None = None, ir: bool = False
-) -> dict[str, str | bytes]:
+def files(program: Program, weights: Mapping[str, Any], ir: bool = False) -> dict[str, str | bytes]:
     made: dict[str, str | bytes] = {
         "model.py": emit_module(program),
-        "weights.safetensors": packed(initial_weights(program) if weights is None else weights),
+        "weights.safetensors": packed(weights),
     }
     for path, text in texts(program, DIALECTS["braket"]).items():
         made[path] = text.source

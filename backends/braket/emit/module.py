@@ -14,7 +14,7 @@ from qrlang.ir.walk import uses, walk
 _TAKEN = """
     np math json argparse Path Circuit FreeParameter LocalSimulator AwsDevice CircuitBinding
     ProgramSet Device Growing angles read distribution average sequence load main forward w
-    device flat join softmax layer_norm leaky_relu elu silu gelu shifted last moments
+    device measured flat join softmax layer_norm leaky_relu elu silu gelu shifted last moments
     weighted dot scaled bilinear additive examples INPUTS print range len max min sum float int str
     list dict zip map open self enumerate
 """
@@ -98,6 +98,7 @@ class Growing:
         self.circuit = Circuit()
         self.table = []  # a column for each angle
         self.q = {}  # on which wire a qubit is
+        self.kept = []  # measured bits that post-selection asks for
         self.wires = 0
 
     def fresh(self):
@@ -113,24 +114,33 @@ class Growing:
                 other = self.fresh()
                 self.circuit.h(other).cnot(other, self.q[qubit])
 
-    def reset(self, qubit, ones=(), zeros=()):
-        """Goes on with a fresh qubit: the same as a reset, on every device. Under measured bits the
-        two are exchanged where those have their values."""
-        new = self.fresh()
-        if not ones and not zeros:
-            self.q[qubit] = new
-            return
-        for bit in zeros:
-            self.circuit.x(self.q[bit])
-        old, controls = self.q[qubit], [self.q[bit] for bit in (*ones, *zeros)]
-        self.circuit.swap(old, new, control=controls)
-        for bit in zeros:
-            self.circuit.x(self.q[bit])
+    def reset(self, qubit):
+        """Goes on with a fresh qubit: the same as a reset, on every device."""
+        self.q[qubit] = self.fresh()
 
     def measure(self, qubit, bit):
         """The outcome is kept in a fresh qubit; what depends on it is controlled by that."""
         self.q[bit] = self.fresh()
         self.circuit.cnot(self.q[qubit], self.q[bit])
+
+    def keep(self, qubits, values):
+        """Drops all shots in which these qubits have other values. How many were left, of one."""
+        before = self.share()
+        for qubit, value in zip(qubits, values):
+            bit = f"kept_{len(self.kept)}"
+            self.measure(qubit, bit)
+            self.kept.append((bit, value))
+        return self.share() / before
+
+    def share(self):
+        if not self.kept:
+            return 1.0
+        found = device.outcomes([self.circuit], [self.rows()], [self.wires])[0]
+        return np.array([share[self.left(bits)].sum() for bits, share in found])
+
+    def left(self, bits):
+        """Which outcomes count."""
+        return np.all([bits[:, self.q[bit]] == value for bit, value in self.kept], axis=0)
 
     def add(self, gates, a=None):
         """The next gates; `a` [sequences, angles] are theirs."""
@@ -165,6 +175,19 @@ def sequence(moments):
     return np.stack([np.broadcast_to(m, (count, *m.shape[1:])) for m in moments], axis=1)
 '''
 
+_MEASURED = '''
+def measured(growing, circuits, shots=0):
+    """For each circuit and sequence the outcomes, and the share of the shots that each has."""
+    rows = growing.rows()
+    given = [rows] * len(circuits), [growing.wires] * len(circuits)
+    found = device.outcomes(circuits, *given, shots)
+    if not growing.kept:
+        return found
+    kept = [[(bits[growing.left(bits)], share[growing.left(bits)]) for bits, share in of_circuit]
+            for of_circuit in found]
+    return [[(bits, share / share.sum()) for bits, share in of_circuit] for of_circuit in kept]
+'''
+
 _READ = '''
 def read(growing, readout, shots=0):
     """Expectation values [sequences, readouts]: every setting is a copy of the circuit."""
@@ -176,9 +199,8 @@ def read(growing, readout, shots=0):
             wire = growing.q[qubit]
             circuit.h(wire) if letter == "X" else circuit.si(wire).h(wire)
         circuits.append(circuit)
-    rows, n = growing.rows(), growing.wires
-    found = device.outcomes(circuits, [rows] * len(circuits), [n] * len(circuits), shots)
-    values = np.zeros((len(rows), count))
+    found = measured(growing, circuits, shots)
+    values = np.zeros((len(found[0]), count))
     for (_, words), outcomes in zip(settings, found):
         for row, (bits, share) in enumerate(outcomes):
             for index, factor, qubits in words:
@@ -190,9 +212,9 @@ def read(growing, readout, shots=0):
 _DISTRIBUTION = '''
 def distribution(growing, qubits, shots=0):
     """[sequences, 2^k], the first qubit the most significant."""
-    wires, rows = [growing.q[qubit] for qubit in qubits], growing.rows()
+    wires = [growing.q[qubit] for qubit in qubits]
     powers = 2 ** np.arange(len(wires) - 1, -1, -1)
-    found = device.outcomes([growing.circuit], [rows], [growing.wires], shots)[0]
+    found = measured(growing, [growing.circuit], shots)[0]
     return np.array([np.bincount(bits[:, wires] @ powers, share, 2 ** len(wires))
                      for bits, share in found])
 '''
@@ -200,8 +222,8 @@ def distribution(growing, qubits, shots=0):
 _AVERAGE = '''
 def average(growing, bits):
     """How often measured bits are 1."""
-    wires, rows = [growing.q[bit] for bit in bits], growing.rows()
-    found = device.outcomes([growing.circuit], [rows], [growing.wires])[0]
+    wires = [growing.q[bit] for bit in bits]
+    found = measured(growing, [growing.circuit])[0]
     return np.array([share @ outcomes[:, wires] for outcomes, share in found])
 '''
 
@@ -293,7 +315,7 @@ def emit_module(program: Program) -> str:
         *helpers,
         _DEVICE.strip(),
         _GROWING.strip(),
-        *(r.strip() for r in readers),
+        *(r.strip() for r in ([_MEASURED, *readers] if readers else [])),
         _LOAD.strip(),
         _MAIN.strip(),
     ]
