@@ -385,7 +385,8 @@ class Printer:
                 lines.append(" " * indent + "{")
         else:
             lines = render(concat(header, " {"), WIDTH, indent)
-        after = self._inside(lines, body, opening, indent)
+        goes_on = isinstance(node, ast.If) and bool(node.orelse)
+        after = self._inside(lines, body, opening, indent, goes_on=goes_on)
         if isinstance(node, ast.If):
             self._else(lines, node, after, indent)
         return [*(_moved(c) for c in hoisted), Lines(lines, apart=not indent)]
@@ -397,8 +398,10 @@ class Printer:
         opening: int,
         indent: int,
         above: Sequence[ast.Comment] = (),
+        goes_on: bool = False,
     ) -> int:
-        """Adds a body and its closing brace to the lines; the offset behind the brace."""
+        """Adds a body and its closing brace to the lines; the offset behind the brace. With
+        `goes_on` an `else` follows, and what stands behind the brace moves before it."""
         end = body[-1].span.end if body else opening + 1
         closing = self._find("}", end)
         first: list[Entry] = [_moved(comment) for comment in above]
@@ -411,12 +414,26 @@ class Printer:
         entries = [*first, *self.body(body, opening + 1, closing, indent + 2)]
         while entries and isinstance(entries[0], Blank):
             del entries[0]
+        if goes_on:
+            self._behind(entries, closing)
         if not entries and lines[-1].endswith("{"):
             lines[-1] += "}"
         else:
             lines += to_lines(entries, indent + 2)
             lines.append(" " * indent + "}")
         return closing + 1
+
+    def _behind(self, entries: list[Entry], closing: int) -> None:
+        """Comments behind a closing brace, on its line, belong to what the brace closes."""
+        line_end = self.text.find("\n", closing)
+        stop = min(self._find("else", closing), line_end if line_end >= 0 else len(self.text))
+        for comment in self.comments.take(closing, stop):
+            last = entries[-1] if entries else None
+            one_line = self.text.rfind("\n", 0, closing) < self.text.rfind("{", 0, closing)
+            if isinstance(last, (Row, Lines)) and one_line:
+                last.comment = f"{last.comment} {tidy(comment)}".strip()
+            else:
+                entries.append(_moved(comment))
 
     def _end_of_line(self, opening: int, closing: int, body: Sequence[_Node]) -> int:
         """Up to where a comment belongs to the line of the opening brace."""
@@ -442,7 +459,8 @@ class Printer:
             lines += [" " * indent + rendered[0], *rendered[1:]]
             above = self.comments.take(after, opening)
             body = node.orelse if chain is None else chain.then
-            after = self._inside(lines, body, opening, indent, above)
+            goes_on = chain is not None and bool(chain.orelse)
+            after = self._inside(lines, body, opening, indent, above, goes_on)
             if chain is None:
                 return
             node = chain

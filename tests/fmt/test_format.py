@@ -59,6 +59,46 @@ def test_line_ends_and_byte_order_mark() -> None:
     )
 
 
+BRANCHES = """\
+step v in x {
+  if b { x q[1] } // flip
+  // the other outcome
+  else if c {
+    y q[0]
+  } // turn
+  else { h q[1] }
+  if b { x q[0] } /* one */ else /* two */ { z q[0] } // three
+}
+"""
+
+
+def test_comments_stay_in_their_branch() -> None:
+    text = "model M {\n" + BRANCHES + "}\n"
+    found = formatted(text)
+    branches = [part.split("}")[0] for part in found.split(" {\n")]
+    assert ["// flip" in p for p in branches].index(True) == 3
+    assert "x q[1]   // flip" in found
+    assert "// the other outcome" in branches[4] and "y q[0]" in branches[4]
+    assert "// turn" in branches[4]
+    assert "/* one */" in branches[6] and "x q[0]" in branches[6]
+    assert "/* two */" in branches[7] and "z q[0]" in branches[7]
+
+
+@pytest.mark.parametrize("case", ["constructs", "qlstm", "comments"])
+def test_no_comment_leaves_its_block(case: str) -> None:
+    """Put before or behind any line, it has as many braces before it as it had."""
+    text = (HERE / f"{case}.out.qrl").read_text(encoding="utf-8")
+    text = formatted(f"{text}\nmodel Last {{\n{BRANCHES}}}\n")
+    ends = [i for i, c in enumerate(text) if c == "\n"]
+    for at in sorted({0, *ends, *(i + 1 for i in ends)}):
+        new = f"{text[:at]} // QQ\n{text[at:]}"
+        out, _ = format_text(Source("x", new))
+        assert out is not None, text[at - 30 : at + 30]
+        for brace in "{}":
+            before = new[: new.index("QQ")].count(brace)
+            assert out[: out.index("QQ")].count(brace) == before, text[at - 30 : at + 30]
+
+
 def test_a_wrong_result_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
     from qrlang.format import formatter
 
