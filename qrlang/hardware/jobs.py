@@ -127,7 +127,7 @@ class Desk:
             self.counts.circuits += len(t.rows)
             self.counts.executions += len(t.rows) * t.shots
         if self.see:
-            self.see(number, job)
+            self.see(self.counts.rounds, job)
         if self.rehearsal:
             return [_made_up(t) for t in job for _ in t.rows]
         if number in self.journal.answers:

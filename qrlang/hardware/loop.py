@@ -61,7 +61,7 @@ def run(
     externs: Mapping[str, Callable[..., Any]] | None = None,
     rehearsal: bool = False,
 ) -> Result:
-    """The outputs of every sequence. `see` is shown each job as it is made; in a `rehearsal`
+    """The outputs of every sequence. `see` is shown each job and its round; in a `rehearsal`
     nothing is sent, and readouts are zero."""
     if plan.loop not in LOOPS:
         raise DeviceError(f"there is no loop `{plan.loop}`: {', '.join(LOOPS)}")

@@ -64,15 +64,16 @@ def preflight(
     program: Program, weights: Mapping[str, Any], batch: Sequence[Item], device: Device, plan: Plan,
     prices: Prices | None = None, externs: Mapping[str, Any] | None = None, errors: bool = True,
 ) -> Preflight:  # fmt: skip
-    largest: list[Template] = []
+    largest: dict[int, Template] = {}
 
-    def see(job: int, tasks: Sequence[Task]) -> None:
-        del job
-        largest.append(max((t.template for t in tasks), key=lambda t: len(t.steps)))
+    def see(round: int, tasks: Sequence[Task]) -> None:
+        found = [t.template for t in tasks]
+        found += [largest[round]] if round in largest else []
+        largest[round] = max(found, key=lambda t: len(t.steps))
 
     counts = run(program, weights, batch, device, plan, see=see, externs=externs,
                  rehearsal=True).counts  # fmt: skip
-    widest = max((t.qubits for t in largest), default=0)
+    widest = max((t.qubits for t in largest.values()), default=0)
     if device.limits.qubits and widest > device.limits.qubits:
         raise DeviceError(
             f"a circuit needs {widest} qubits, and `{device.name}` has {device.limits.qubits}",
@@ -82,8 +83,10 @@ def preflight(
     why = "" if plan.shots else "exact"
     if errors and plan.shots:
         error, why = predicted(program, weights, batch, plan, widest, externs)
+    if plan.loop != "closed":
+        error = error[-1:] * len(largest)  # every round goes to the end
     moments = []
-    for k, template in enumerate(_distinct(largest)):
+    for k, template in enumerate(largest.values()):
         found = device.footprint(template)
         moments.append(
             Moment(
@@ -99,10 +102,6 @@ def preflight(
         dict(device.describe()), plan.loop, len(batch), plan.shots, counts.rounds, counts.jobs,
         counts.circuits, counts.executions, counts.settings, tuple(moments), price, why,
     )  # fmt: skip
-
-
-def _distinct(templates: Sequence[Template]) -> list[Template]:
-    return list(dict.fromkeys(templates))
 
 
 def predicted(
@@ -149,6 +148,7 @@ def page(found: Preflight, name: str) -> str:
     lines = [
         f"preflight: {name} on {device}",
         f"  loop        {found.loop}, {found.sequences} sequences, "
+        + ("at most as many sweeps as moments, " if found.loop == "picard" else "")
         + (f"{found.shots} shots a circuit" if found.shots else "exact"),
         f"  circuits    {found.circuits:,} with {found.settings} measurement settings in "
         f"{found.jobs} jobs ({found.rounds} rounds)",
