@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qrlang.check.model import CheckedModel
-from qrlang.diagnostics import Diagnostic
-from qrlang.features import FEATURES
-from qrlang.hardware.target import DeviceTarget
-from qrlang.targets import Option, Options, TargetError, refusal, unsupported
+from qrlang.hardware.target import SUPPORT, DeviceTarget
+from qrlang.targets import Option, Options, Support, TargetError, no
 
 if TYPE_CHECKING:
     from qrlang.hardware.device import Device, DeviceOptions
 
 # What `run` can and the module that is written cannot.
 _RUN_ONLY = {
-    "weak-readouts": "`qrlc run` can; in a module of your own use a plain `read`",
-    "postselect": "`qrlc run` can; in a module of your own leave the shots out yourself",
-    "bits-in-expressions": "`qrlc run` can; or read the qubit instead",
+    "weak-readouts": no("`qrlc run` can; in a module of your own use a plain `read`"),
+    "postselect": no("`qrlc run` can; in a module of your own leave the shots out yourself"),
+    "bits-in-expressions": no("`qrlc run` can; or read the qubit instead"),
 }
 
 
@@ -32,14 +30,9 @@ class QiskitTarget(DeviceTarget):
         Option("qpy", "also each circuit as QPY", "no", ("no", "yes")),
     )
 
-    def check(self, model: CheckedModel, options: Options) -> tuple[Diagnostic, ...]:
-        found = list(unsupported(self, model, options))
-        if "weights" in options:  # files are asked for
-            for name, instead in _RUN_ONLY.items():
-                feature = FEATURES[name]
-                if uses := list(feature.find(model.program)):
-                    found.append(refusal("qiskit", feature, instead, model, uses))
-        return tuple(found)
+    def features(self, options: Options) -> Mapping[str, Support]:
+        """With options, those of the files; without, those of a run."""
+        return {**SUPPORT, **_RUN_ONLY} if options else SUPPORT
 
     def emit(self, model: CheckedModel, options: Options) -> Mapping[str, str | bytes]:
         from qrlang.backends.braket.tensors import weights_of_run
