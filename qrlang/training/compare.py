@@ -193,7 +193,7 @@ def picture(found: list[Row], stem: Path) -> list[Path]:
         size = float(row.data()["parameters"])
         dots.append(Series(row.name, [size], [value], [spread], colour=k, points=True))
     split = found[0].data()["split"]
-    panels = [Panel("epoch", f"{word}, validation", curves)] if curves else []
+    panels = [Panel("epoch", f"{word}, validation", curves, whole=True)] if curves else []
     panels.append(Panel("parameters", f"{word}, {split}", dots))
     seeds = " and ".join(sorted({str(len(r.runs)) for r in found}))
     return list(save(stem, Chart("", panels, width=330, note=f"mean ± s.d. of {seeds} seeds")))

@@ -51,6 +51,11 @@ class Feed(Protocol):
         ...
 
     @property
+    def streaming(self) -> bool:
+        """One long time, cut into segments."""
+        ...
+
+    @property
     def recall(self) -> bool:
         """Only the last moments of a sequence count: symbols that were to be remembered."""
         ...
@@ -72,6 +77,7 @@ class Arrays:
 
     splits: Mapping[str, Batch]
     recall: bool = False
+    streaming: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:

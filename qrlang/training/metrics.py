@@ -133,6 +133,7 @@ def bootstrap(tally: Tally, metric: str, draws: int = 1000, seed: int = 0) -> tu
 def interval(tally: Tally, metric: str) -> tuple[float, float] | None:
     """By Wilson for one answer a sequence, by bootstrap otherwise; None where there is none."""
     table = tally.table
+    table = table[table[:, 3] > 0]
     if len(table) < 2 or metric == "f1":
         return None
     if metric == "accuracy" and bool((table[:, 3] == 1).all()):

@@ -20,6 +20,8 @@ from qrlang.training.metrics import Tally
 from qrlang.training.settings import Choice
 from qrlang.training.world import World
 
+STRETCH = 20  # moments
+
 
 @dataclass
 class Objective:
@@ -67,13 +69,16 @@ class Objective:
             inside = torch.arange(target.shape[1], device=self.device) < ends[:, None]
         return output, target, inside
 
-    def sums(self, batch: Batch, tally: Tally) -> Any:
-        """The summed loss of a batch, which has a gradient; the tally gets all its sums."""
+    def sums(self, batch: Batch, tally: Tally, series: bool = False) -> Any:
+        """The summed loss of a batch, which has a gradient; the tally gets all its sums.
+        `series`: a single row is one long series, and has a sum for each stretch of it."""
         output, target, inside = self.forward(batch)
         counted = inside
         if self.kind.seq and batch.counted is not None:
             counted = torch.as_tensor(batch.counted).to(self.device).bool()
             counted = counted if inside is None else inside & counted
+        if series and self.kind.seq and len(target) == 1:
+            output, target, inside, counted = _stretches(output, target, inside, counted)
         each, terms = losses.per_sequence(output, target, self.kind, inside, self.loss)
         with torch.no_grad():
             tally.add(
@@ -82,10 +87,10 @@ class Objective:
             )  # fmt: skip
         return each.sum()
 
-    def _try(self, batch: Batch, tally: Tally) -> None:
+    def _try(self, batch: Batch, tally: Tally, series: bool) -> None:
         """A loss that is none is NaN here: a wild model has a figure too."""
         try:
-            self.sums(batch, tally)
+            self.sums(batch, tally, series)
         except FloatingPointError as error:
             if _said_of_data(error):
                 raise TrainingError(str(error), "mend the data") from None
@@ -104,10 +109,26 @@ class Objective:
                         break
                     part = one.part(self.world.rank, self.world.size)
                     if part.size:
-                        self._try(part, tally)
+                        self._try(part, tally, feed.streaming)
         finally:
             self.model.train(was)
         return merged(tally, self.world)
+
+
+def _stretches(output: Any, target: Any, inside: Any, counted: Any) -> tuple[Any, Any, Any, Any]:
+    """One long series as rows of STRETCH moments, so that an interval can be drawn from them."""
+    time = target.shape[1]
+    rows = -(-time // STRETCH)
+    if rows < 2:
+        return output, target, inside, counted
+    full = torch.ones(1, time, dtype=torch.bool, device=target.device)
+
+    def cut(x: Any) -> Any:
+        more = x.new_zeros(1, rows * STRETCH - time, *x.shape[2:])
+        return torch.cat([x, more], 1).reshape(rows, STRETCH, *x.shape[2:])
+
+    return (cut(output), cut(target), cut(full if inside is None else inside),
+            cut(full if counted is None else counted))  # fmt: skip
 
 
 def _said_of_data(error: FloatingPointError) -> bool:

@@ -71,7 +71,8 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     from qrlang.training import core
 
     about = {"model": model, "file": Path(asked.path).name, "parameters": dict(program.settings),
-             "data_dir": asked.data_dir and str(Path(asked.data_dir).absolute()), "base": str(base.absolute())}  # fmt: skip
+             "data_dir": asked.data_dir and str(Path(asked.data_dir).absolute()),
+             "base": str(base.absolute())}  # fmt: skip
     if settings.core != "pqc":
         program = core.swapped(program, settings.core)
     folder = Path(world.say(asked.out or str(free_folder(_run_name(model, settings)))))

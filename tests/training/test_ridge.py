@@ -99,6 +99,28 @@ def test_only_the_head_changes(tmp_path: Path) -> None:
     assert all(torch.equal(v, before[k]) for k, v in weights(tmp_path / "run").items())
 
 
+def test_one_long_series_has_an_interval(tmp_path: Path) -> None:
+    """Cut into stretches, which add up to what the whole has."""
+    import json
+
+    path = tmp_path / "reservoir.qrl"
+    path.write_text(MODEL.replace('"series.npz"', "narma(order: 2, length: 400)"))
+    assert qrlc(["train", str(path), "--out", str(tmp_path / "run")]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["sequences"] > 3
+    nrmse = result["figures"]["nrmse"]
+    assert nrmse["interval"][0] < nrmse["value"] < nrmse["interval"][1]
+    from qrlang.training.evaluate import opened
+
+    _, _, objective, feed = opened(str(tmp_path / "run"), None)
+    whole = next(iter(feed.batches("test", 1, seed=0, epoch=0, shuffle=False)))
+    with torch.no_grad():
+        output, target, _ = objective.forward(whole)
+    kept = np.ones(target.shape[1], bool) if whole.counted is None else whole.counted[0]
+    y, x = target.numpy()[0, kept].reshape(-1), output.numpy()[0, kept].reshape(-1)
+    assert nrmse["value"] == pytest.approx(np.sqrt(np.mean((x - y) ** 2)) / y.std(), rel=1e-6)
+
+
 def test_without_a_linear_head(tmp_path: Path, capsys: Any) -> None:
     path = project(tmp_path)
     path.write_text(MODEL.replace("emit head(read z)", "emit [tanh(head(read z)[0])]"))
