@@ -92,7 +92,10 @@ def _apply(
             "E0208",
             base,
             f"only a Hamiltonian evolves for a time; this is {describe(thing)}",
-            help="leave `for …` out, or apply a `hamiltonian`",
+            help="leave `for …` out, or apply a `hamiltonian`"
+            if isinstance(thing, Definition)
+            else "a sum of observables gets a name first: `hamiltonian h on q: qubit[n] = …`, "
+            "then `apply h for 1 to q`",
         )
         return
     if isinstance(thing, Definition) and thing.kind == "ansatz":

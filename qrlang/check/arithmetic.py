@@ -89,7 +89,9 @@ def as_tensor(
             "E0208",
             at,
             f"{describe(thing)} is not a number until it is read",
-            help="`read` takes what follows closely: `read Z(q[0])`, `read (Z(q[0]) * Z(q[1]))`",
+            help=f"`read {at.span.text}`"
+            if isinstance(at, (ast.Name, ast.Call)) and "\n" not in at.span.text
+            else "`read` takes what follows closely: `read Z(q[0])`, `read (Z(q[0]) * Z(q[1]))`",
         )
     return e.error(
         "E0208", at, f"expected {what or 'a number or a tensor'}, found {describe(thing)}"

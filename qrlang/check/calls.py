@@ -20,6 +20,7 @@ from qrlang.check.values import (
     Definition,
     Layer,
     LayerSpec,
+    LazyWeight,
     Observable,
     Pending,
     Poison,
@@ -103,7 +104,8 @@ def _with_values(e: Elaborator, node: ast.Call) -> object:
     if not isinstance(base, (ast.Name, ast.Field)):
         return e.eval(node)
     d = e.eval(base)
-    if not (isinstance(d, Definition) and isinstance(d.item, ast.Hamiltonian) and d.item.values):
+    item = d.item if isinstance(d, Definition) else None
+    if not isinstance(d, Definition) or not isinstance(item, ast.Hamiltonian) or not item.values:
         return e.eval(node)
     args = evaluate(e, node)
     first = evaluate(e, outer) if isinstance(outer, ast.Call) else None
@@ -114,7 +116,7 @@ def _with_values(e: Elaborator, node: ast.Call) -> object:
     if first is not None or d.params is None:
         if d.params is not None:
             return e.eval(node)
-        params = bind_params(e, d.item.params, d, outer if first is not None else node, first)
+        params = bind_params(e, item.params, d, outer if first is not None else node, first)
         if params is None:
             return POISON
         d = replace(d, params=params)
@@ -123,7 +125,7 @@ def _with_values(e: Elaborator, node: ast.Call) -> object:
         return POISON
     known = {id(at): v for at, v in args.positional}
     known |= {id(arg.value): v for arg, v in args.named.values()}
-    return replace(d, values=tuple(known[id(values[p.name])] for p in d.item.values))
+    return replace(d, values=tuple(known[id(values[p.name])] for p in item.values))
 
 
 def _nameless(e: Elaborator, thing: LayerSpec, node: ast.Call, args: Args) -> object:
@@ -602,7 +604,10 @@ def _wrong_count(
         )
         return
     help = ""
-    if expected is not None and count == 1 and d.item.params and t.value is None:
+    word = p.type.name
+    if isinstance(at, ast.Name) and isinstance(e.lookup(at.id), LazyWeight) and expected:
+        help = f"declare it with as many: `{at.id}: {word}[{expected}]`, or `{word}[...]`"
+    elif expected is not None and count == 1 and d.item.params and t.value is None:
         help = (
             f"the last brackets hold the values; parameters come before: "
             f"`{name}({at.span.text})(…)`"

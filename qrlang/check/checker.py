@@ -120,7 +120,8 @@ class _Checker:
                     e = self._elaborator()
                     with suppress(Abort):  # a limit: it has been reported
                         e.module_thing(self.module, definition.name)
-        if not self.report.failed and not any(d.severity == "error" for d in self.drawn_in()):
+        whole = not self.file.lost and not self.report.failed
+        if whole and not any(d.severity == "error" for d in self.drawn_in()):
             forgotten(resolver)
 
     def _broken_use(self, use: ast.Use, name: ast.UseName, problem: Problem) -> None:

@@ -86,6 +86,21 @@ class Budget:
             raise Abort
 
 
+def declared_names(s: ast.Stmt) -> list[str]:
+    """Names that a statement gives to something (or would, if it stood where it may)."""
+    if isinstance(s, ast.Qubits):
+        return [r.name for r in s.registers]
+    if isinstance(s, ast.Gate):  # `qubit q[2]`
+        bases = (o.base if isinstance(o, ast.Index) else o for o in s.operands)
+        return [b.id for b in bases if isinstance(b, ast.Name)] if s.name in REGISTER else []
+    named = (ast.Let, ast.Const, ast.Readout, ast.AnsatzBinding, ast.Layer, ast.Param, ast.Carry,
+             ast.Input, ast.Target, ast.Recurrent)  # fmt: skip
+    return [s.name] if isinstance(s, named) else []
+
+
+REGISTER = ("qubit", "qreg", "qbit")  # what declares registers elsewhere
+
+
 class Elaborator:
     def __init__(
         self, library: Library, reporter: Reporter, hints: Mapping[str, tuple[int, ...]]
@@ -247,6 +262,8 @@ class Elaborator:
         misplaced = self.report.misplaced
         for statement in statements:
             if misplaced and id(statement) in misplaced:
+                for name in declared_names(statement):
+                    self.scope.names[name] = POISON
                 continue
             STMT[type(statement)](self, statement)
 
@@ -269,12 +286,14 @@ class Elaborator:
     def module_thing(self, module: Module, name: str) -> object | None:
         found = module.things.get(name)
         if found is not None:
+            self.report.failed = self.report.failed or found is POISON  # said before
             return found
         if name in module.items:
             thing = self._item(module, name)
         elif name in module.uses:
             source = module.uses[name]
             thing = POISON if source is None else self.module_thing(*source)
+            self.report.failed = self.report.failed or thing is POISON
         else:
             thing = BUILTIN[0](name)
         if thing is not None:

@@ -206,7 +206,9 @@ def _compare(e: Elaborator, node: ast.Binary, left: object, right: object) -> ob
             "E0303",
             side,
             "run-time values can't be compared",
-            help="`where(x, a, b)` chooses a where x is above 0.5; a measured bit goes with `== 1`",
+            help=f"compare one bit: `{side.span.text}[0] {node.op} …`"
+            if any(isinstance(x, Tensor) and x.type.kind == "bit" for x in (left, right))
+            else "`where(x, a, b)` chooses a where x is above 0.5",
         )
     result = constants.compare(node.op, left, right)
     if result is None:

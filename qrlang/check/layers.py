@@ -13,8 +13,8 @@ from typing import Any
 
 from qrlang.check.arithmetic import as_tensor, flat, numeric, of_value
 from qrlang.check.calls import (
-    CALL,
     ACTIVATIONS,
+    CALL,
     CALL_LAYER,
     Args,
     evaluate,

@@ -143,8 +143,14 @@ class Library:
                         module.uses.setdefault(local, found)
 
     def _find(self, module: Module, use: ast.Use, name: str) -> tuple[Module, str] | Problem | None:
-        if not all((*use.path, name)) or (not use.path and not use.relative):
+        if not all((*use.path, name)):
             return None  # half a line: the parser has said so
+        if not use.path and not use.relative:
+            return Problem(
+                "E0205",
+                f"`use {name}` names a library, not something in it",
+                "say what is used: `use std.ansatz.su2_ring`; `qrlc stdlib` lists what there is",
+            )
         written = ("." if use.relative else "") + ".".join((*use.path, name))
         kind: Literal["user", "library"] = "library"
         if use.relative:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from qrlang.check.core import REGISTER, declared_names
+from qrlang.check.elsewhere import GATES_ELSEWHERE, NAMES_ELSEWHERE
 from qrlang.check.functions import builtin, builtin_names
 from qrlang.check.library import Module
 from qrlang.check.report import Reporter, did_you_mean
@@ -297,7 +299,7 @@ class Resolver:
         if self._mark(name):
             return
         self.report.reported_names.add((id(node.span.source), node.span.start))
-        if name in self.told:
+        if name in self.told or name in self.module.file.lost:
             return
         self.told.add(name)
         for block in reversed(self.blocks):
@@ -331,6 +333,8 @@ class Resolver:
         self._error("E0201", node.span, f"unknown name `{name}`", self._suggest(name))
 
     def _suggest(self, name: str) -> str:
+        if name in NAMES_ELSEWHERE:
+            return NAMES_ELSEWHERE[name]
         words = {n for block in self.blocks for n in block.names}
         words |= set(self.module.items) | set(self.module.uses) | set(builtin_names())
         help = did_you_mean(name, words)
@@ -371,7 +375,11 @@ class Resolver:
     def _statements(self, statements: tuple[ast.Stmt, ...]) -> None:
         here = self.blocks[-1]
         for s in statements:
-            for name, span in declared_names(s):
+            if isinstance(s, ast.Qubits):
+                spans = [r.span for r in s.registers]
+            else:
+                spans = [s.span]
+            for name, span in zip(declared_names(s), spans, strict=False):
                 here.later.setdefault(name, span)
         returned: ast.Stmt | None = None
         step: ast.Stmt | None = None
@@ -484,7 +492,8 @@ DECLARED = {
 
 def unknown(e: Elaborator, node: ast.Name) -> Poison:
     """The elaborator met a name that stands for nothing."""
-    if (id(node.span.source), node.span.start) in e.report.reported_names:
+    told = (id(node.span.source), node.span.start) in e.report.reported_names
+    if told or node.id in e.scope.module.file.lost:
         e.report.failed = True
         return POISON
     words: set[str] = set(builtin_names()) | set(e.scope.module.items) | set(e.scope.module.uses)
@@ -529,26 +538,6 @@ def name_span(node: ast.Node, name: str) -> Span:
         at += 1
 
 
-def declared_names(s: ast.Stmt) -> list[tuple[str, Span]]:
-    match s:
-        case ast.Qubits():
-            return [(r.name, r.span) for r in s.registers]
-        case (
-            ast.Let()
-            | ast.Const()
-            | ast.Readout()
-            | ast.AnsatzBinding()
-            | ast.Layer()
-            | ast.Param()
-            | ast.Carry()
-            | ast.Input()
-            | ast.Target()
-            | ast.Recurrent()
-        ):
-            return [(s.name, s.span)]
-    return []
-
-
 def _simple(word: str) -> Callable[[Resolver, ast.Stmt], None]:
     def handler(r: Resolver, s: ast.Stmt) -> None:
         if isinstance(s, (ast.Input, ast.Target, ast.Param, ast.Carry)):
@@ -583,7 +572,24 @@ def _emit(r: Resolver, s: ast.Emit) -> None:
     r.expr(s.value)
 
 
+def _register_of_another_language(r: Resolver, s: ast.Gate) -> None:
+    r.report.misplaced.add(id(s))
+    operands = ", ".join(o.span.text for o in s.operands)
+    r._error(
+        "E0114",
+        name_span(s, s.name),
+        f"qrl has no `{s.name}`",
+        f"registers are declared with `qubits {operands}`",
+    )
+    for name in declared_names(s):
+        r.declare(name, "qubits", s.span)
+        r.blocks[-1].names[name].used = True
+
+
 def _gate(r: Resolver, s: ast.Gate) -> None:
+    if s.name in REGISTER and not s.args and not s.modifiers:
+        _register_of_another_language(r, s)
+        return
     for m in s.modifiers:
         if m.arg is not None:
             r.expr(m.arg)
@@ -637,7 +643,8 @@ def _unknown_gate(r: Resolver, s: ast.Gate) -> None:
             f"write `apply {s.name}(…) to {operands}`",
         )
         return
-    help = did_you_mean(s.name, [*GATES, *SUGAR, *CHANNELS])
+    help = GATES_ELSEWHERE.get(s.name.lower(), "")
+    help = help or did_you_mean(s.name, [*GATES, *SUGAR, *CHANNELS])
     r._error(
         "E0209",
         name_span(s, s.name),

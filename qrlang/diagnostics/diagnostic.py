@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +12,25 @@ from qrlang.source import Span
 Severity = Literal["error", "warning"]
 
 
+_LONG = re.compile(r"`[^`]{121,}`")
+
+
+def clipped(text: str) -> str:
+    """A quotation from the program is there to be recognised: not in full, if it is long."""
+    if len(text) <= 120:
+        return text
+    return _LONG.sub(lambda m: f"{m[0][:70]} … {m[0][-30:]}", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """More to say: at a place of its own (`span`), or about the whole (`None`)."""
 
     text: str
     span: Span | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", clipped(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,10 @@ class Diagnostic:
     help: str = ""
     notes: tuple[Note, ...] = ()
     fix: Fix | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("message", "label", "help"):
+            object.__setattr__(self, name, clipped(getattr(self, name)))
 
     @property
     def severity(self) -> Severity:

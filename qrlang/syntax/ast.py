@@ -570,3 +570,5 @@ class File:
     source: Source = field(compare=False, repr=False)
     items: tuple[Item | Const | AnsatzBinding, ...]
     comments: tuple[Comment, ...] = field(default=(), compare=False)
+    # Names on lines that could not be read: they may be declared there.
+    lost: frozenset[str] = field(default=frozenset(), compare=False, repr=False)

@@ -8,7 +8,7 @@ from typing import Any
 from qrlang.syntax import ast
 
 _LONG = 50  # links of a chain
-_HIDDEN = {"span", "source", "comments"}
+_HIDDEN = {"span", "source", "comments", "lost"}
 
 
 def dump(node: Any) -> str:

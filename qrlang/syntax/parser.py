@@ -50,6 +50,7 @@ class _Parser:
         self.diagnostics = self.tokens.diagnostics
         self.remarks: list[Diagnostic] = []
         self.too_deep = False
+        self.lost: set[str] = set()
         # One entry for each symbol on the stack.
         first = table().actions[0][table().number["items"]] - 1
         self.states = [0, first]
@@ -65,7 +66,7 @@ class _Parser:
         for lines in self.tokens.docs.values():  # those that no item took
             comments += lines
         comments.sort(key=lambda c: c.span.start)
-        file = ast.File(self.source, tuple(items), tuple(comments))
+        file = ast.File(self.source, tuple(items), tuple(comments), frozenset(self.lost))
         mended = {self._line(d) for d in self.diagnostics if d.severity == "error"}
         self.diagnostics += [d for d in self.remarks if self._line(d) not in mended]
         self.diagnostics.sort(key=lambda d: (d.span.start, d.code == "E0118"))
@@ -106,7 +107,7 @@ class _Parser:
         nodes = [NODES.get(rule.name) for rule in rules]
         states, values = self.states, self.values
         starts, ends, depths = self.starts, self.ends, self.depths
-        recovery = Recovery(tokens, states, starts, self.diagnostics)
+        recovery = Recovery(tokens, states, starts, self.diagnostics, self.lost)
         kinds, read_as, firm, invented = (
             tokens.kinds,
             tokens.read_as,
@@ -166,6 +167,7 @@ class _Parser:
                 depth = 0
             if collect is not None:
                 if invented and rule.name == "append" and _lost(children[1], invented):
+                    self.lost |= _names(children[1])
                     children[1] = DROPPED
                 value = collect(children)
             else:
@@ -205,6 +207,12 @@ class _Parser:
                 )
             )
         return shallow, 0
+
+
+def _names(value: Any) -> set[str]:
+    """What a statement declares."""
+    parts = (value, *getattr(value, "registers", ()))
+    return {n for part in parts if isinstance(n := getattr(part, "name", None), str)}
 
 
 def _lost(value: Any, invented: list[int]) -> bool:

@@ -30,6 +30,8 @@ _EXCHANGED = (
     names("LPAREN LSQB"),
     names("RPAREN RSQB"),
 )
+# What stands behind a name, and hardly behind a keyword.
+_AFTER_NAMES = names("LSQB RSQB RPAREN COMMA DOT PLUS STAR SLASH UPDATE")
 _OPENERS = {"LPAREN": "RPAREN", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 
 # The shortest beginning of each construct with a block: what is put in for a broken one.
@@ -65,11 +67,13 @@ class Recovery:
         states: list[int],
         starts: list[int],
         diagnostics: list[Diagnostic],
+        lost: set[str],
     ) -> None:
         self.tokens = tokens
         self.states = states
         self.starts = starts
         self.diagnostics = diagnostics
+        self.lost = lost  # names on what is given up
         self.table = table()
         # Offsets where a name was put in: a statement with one of them in it is not kept.
         self.invented: list[int] = []
@@ -109,15 +113,20 @@ class Recovery:
         if not quiet:
             diagnostic, better = slips.explain(mistake, edit)
             self.diagnostics.append(diagnostic)
+            if diagnostic.code == "E0108":
+                self._rename(at)
             if better == slips.GIVE_UP:
                 edit = None
             elif isinstance(better, Edit):
                 edit = better
         if edit is not None:
             self._apply(edit)
+            if edit.at + edit.remove <= at:  # what follows has moved
+                at += len(edit.insert) - edit.remove
             self._resumed = max(edit.at + len(edit.insert), at)
             return edit.at, edit.depth
         at, depth = self._panic(mistake)
+        self._lose(mistake.at if depth == mistake.height else mistake.first, at)
         self._resumed = at - _QUIET + 1
         return at, depth
 
@@ -282,6 +291,10 @@ class Recovery:
                 self._orphans.append(self._closer[kind])
         if invented and self._name in edit.insert[edit.remove :]:
             self.invented.append(before)
+        elif edit.remove > len(edit.insert) and self._name in edit.insert:
+            self.invented.append(starts[0])  # a name for more than a name
+        if edit.remove > 1:
+            self._lose(edit.at, stop)
         tokens.kinds[edit.at : stop] = edit.insert
         tokens.starts[edit.at : stop] = starts
         tokens.ends[edit.at : stop] = ends
@@ -344,6 +357,19 @@ class Recovery:
     def _starts(self, depth: int, at: int) -> bool:
         firm = self.tokens.starts[at] in self.tokens.firm
         return self.shifts(self.states[:depth], self.tokens.kinds[at], firm)
+
+    def _lose(self, start: int, stop: int) -> None:
+        for i in range(start, stop):
+            if self.tokens.kinds[i] == self._name:
+                self.lost.add(self.tokens.text(i))
+
+    def _rename(self, at: int) -> None:
+        """A keyword that was taken for a name: told once, and a name wherever it can't be else."""
+        tokens, word = self.tokens, self.tokens.text(at)
+        follows = {self.table.number[x] for x in _AFTER_NAMES}
+        for i in range(at + 1, len(tokens.kinds) - 1):
+            if tokens.kinds[i + 1] in follows and tokens.text(i) == word:
+                tokens.kinds[i] = self._name
 
     def _name_header(self, at: int, first: int) -> None:
         """The invented header takes over the name that was written, if there was one."""

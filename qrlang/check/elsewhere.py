@@ -1,0 +1,37 @@
+"""Names that other libraries have for things, and how they are said here."""
+
+from __future__ import annotations
+
+_MODULE = "functions and constants need no module: `pi`, `sin(x)`"
+_READ = "an expectation value is read: `read Z(q[0])`"
+
+NAMES_ELSEWHERE = {
+    **dict.fromkeys(("np", "numpy", "math", "torch", "qml", "pnp", "jnp"), _MODULE),
+    **dict.fromkeys(("expval", "expectation", "measure_all"), _READ),
+    **dict.fromkeys(("dense", "Dense", "Linear"), "an affine layer is `linear(…)`"),
+    "sample": "a measured bit: `let b = measure q[0]`",
+    "True": "write `true`",
+    "False": "write `false`",
+    "None": "leave it out: what may be missing has a default",
+    "PauliX": "write `X(q[0])`",
+    "PauliY": "write `Y(q[0])`",
+    "PauliZ": "write `Z(q[0])`",
+}
+
+_U = "`u(theta, phi, lambda)` is any rotation of one qubit"
+GATES_ELSEWHERE = {
+    "rot": f"write `rz(a) q[0]  ry(b) q[0]  rz(c) q[0]`; {_U}",
+    "u3": _U,
+    "u2": f"{_U}; u2(a, b) is `u(pi / 2, a, b)`",
+    "u1": "the phase of |1⟩ is `p(a)`",
+    "phaseshift": "the phase of |1⟩ is `p(a)`",
+    "barrier": "leave it out: gates on one qubit stay in order",
+    "cnot": "write `cx q[0], q[1]`",
+    "toffoli": "write `ccx q[0], q[1], q[2]`",
+    "ccnot": "write `ccx q[0], q[1], q[2]`",
+    "hadamard": "write `h q[0]`",
+    "paulix": "write `x q[0]`",
+    "pauliy": "write `y q[0]`",
+    "pauliz": "write `z q[0]`",
+    "sqrtx": "write `sx q[0]`",
+}
