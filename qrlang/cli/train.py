@@ -161,7 +161,10 @@ def _notes(screen: Watcher) -> Iterator[None]:
             said.add(str(message))
             screen.note(f"note: {message}")
 
+    from qrlang.backends.torch.roads import RoadNotice
+
     with warnings.catch_warnings():
+        warnings.simplefilter("always", RoadNotice)
         warnings.showwarning = show
         yield
 

@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from training_tools import command, environment, lines, project, same, start  # noqa: E402
+from training_tools import MODEL, command, environment, lines, project, same, start  # noqa: E402
 
 ARGS = ("--threads", "1", "--epochs", "60", "--log", "7 steps", "--checkpoint", "3 steps")
 
@@ -99,6 +99,34 @@ def test_from_every_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert qrlc(["train", "--resume", str(run)]) == 0
         assert same(run, tmp_path / "whole"), last
     assert last > 8
+
+
+@pytest.mark.parametrize("what", ["shots", "spsa", "lbfgs", "dropout"])
+def test_what_is_drawn_by_lot_goes_on_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    from qrlang.cli.main import run as qrlc
+    from qrlang.training import checkpoint
+
+    model = MODEL.replace("head(read z)", "head(drop(read z))")
+    model = model.replace("  layer      head", "  layer drop = dropout(0.3)\n  layer      head")
+    path = project(tmp_path, model if what == "dropout" else MODEL, records=40)
+    args = ["train", str(path), "--threads", "1", "--log", "2 steps", "--checkpoint", "1 steps"]
+    args += {"shots": ["--shots", "20"], "dropout": []}.get(what, ["--optimizer", what])
+    assert qrlc([*args, "--out", str(tmp_path / "whole")]) == 0
+    save, saved = checkpoint.save, [0]
+
+    def stop(*given: Any) -> None:
+        save(*given)
+        saved[0] += 1
+        if saved[0] == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save", stop)
+    assert qrlc([*args, "--out", str(tmp_path / "run")]) == 130
+    monkeypatch.undo()
+    assert qrlc(["train", "--resume", str(tmp_path / "run")]) == 0
+    assert same(tmp_path / "run", tmp_path / "whole")
 
 
 def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:
