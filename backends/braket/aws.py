@@ -150,6 +150,8 @@ class AwsBraket:
         self.sets = sets is not None
         listed = getattr(actions[_PROGRAM], "supportedOperations", None) or ()
         self.native = frozenset(_ours(name) for name in listed) or NATIVE
+        cost = getattr(properties.service, "deviceCost", None)
+        self.price = f"{cost.price} a {cost.unit}" if cost else "not stated by the device"
         service, paradigm = properties.service, getattr(properties, "paradigm", None)
         most = getattr(service, "shotsRange", (0, 0))[1]
         self.limits = Limits(
@@ -200,6 +202,7 @@ class AwsBraket:
             "status": getattr(self.device, "status", ""),
             "amazon-braket-sdk": version("amazon-braket-sdk"),
             "jobs": "program sets" if self.sets else "a task for each circuit",
+            "price": self.price,
             "gates": "before Braket's own compiler, which routes them on the device",
         }
 
@@ -257,17 +260,20 @@ def error_rates(properties: Any) -> ErrorRates | None:
     """The median of what the device says of itself, in the form that all vendors share."""
     standard = getattr(properties, "standardized", None)
     if standard is None:
-        return None
+        return _means(getattr(properties, "provider", None))
     one: list[float] = []
     read: list[float] = []
     two: list[float] = []
     for of_qubit in (getattr(standard, "oneQubitProperties", None) or {}).values():
         for f in getattr(of_qubit, "oneQubitFidelity", None) or ():
             kind = str(getattr(getattr(f, "fidelityType", None), "name", "")).upper()
-            (read if "READOUT" in kind else one).append(1 - float(f.fidelity))
+            wrong = float(f.fidelity) if "ERROR" in kind else 1 - float(f.fidelity)
+            (read if "READOUT" in kind else one).append(wrong)
     for of_pair in (getattr(standard, "twoQubitProperties", None) or {}).values():
         for g in getattr(of_pair, "twoQubitGateFidelity", None) or ():
             two.append(1 - float(g.fidelity))
+    for of_all, found in (("TwoQubitGateFidelity", two), ("ReadoutFidelity", read)):
+        found += [1 - float(f.fidelity) for f in getattr(standard, of_all, None) or ()]
     if not two:
         return None
 
@@ -275,3 +281,10 @@ def error_rates(properties: Any) -> ErrorRates | None:
         return float(np.median(found)) if found else 0.0
 
     return ErrorRates(middle(one), middle(two), middle(read))
+
+
+def _means(provider: Any) -> ErrorRates | None:
+    """As IonQ says it, of all its qubits together."""
+    said = getattr(provider, "fidelity", None) or {}
+    one, two, read = (1 - float(said.get(k, {}).get("mean", 1)) for k in ("1Q", "2Q", "spam"))
+    return ErrorRates(one, two, read) if two else None

@@ -14,7 +14,16 @@ from qrlang.backends.braket.circuit import circuit, text
 from qrlang.backends.braket.devices import open_device
 from qrlang.backends.braket.local import LocalDevice
 from qrlang.backends.braket.noise import gate_noise
-from qrlang.hardware.device import DeviceError, DeviceOptions, Slot, Step, Template, Work, sample
+from qrlang.hardware.device import (
+    DeviceError,
+    DeviceOptions,
+    Limits,
+    Slot,
+    Step,
+    Template,
+    Work,
+    sample,
+)
 from qrlang.hardware.simulator import Simulator
 
 SHOTS = 4000
@@ -230,7 +239,7 @@ class Cloud:
             )
         fidelity = SimpleNamespace(fidelity=0.99)
         pair = SimpleNamespace(twoQubitGateFidelity=[fidelity])
-        kind = SimpleNamespace(name="READOUT_ERROR")
+        kind = SimpleNamespace(name="READOUT")
         one = SimpleNamespace(
             oneQubitFidelity=[
                 SimpleNamespace(fidelity=0.999, fidelityType=SimpleNamespace(name="RANDOMIZED")),
@@ -306,6 +315,59 @@ def test_what_the_device_says_of_itself() -> None:
     assert not device.capabilities.measure and not device.capabilities.exact
     assert AwsBraket(ARN, Cloud(False)).limits.circuits == 1
     assert device.footprint(turned()).two_qubit == 3
+
+
+def test_properties_in_the_form_that_aws_sends_them() -> None:
+    from braket.device_schema.ionq import IonqDeviceCapabilities, IonqDeviceParameters
+
+    def header(name: str) -> dict[str, str]:
+        return {"name": f"braket.device_schema.{name}", "version": "1"}
+
+    program, program_set = "braket.ir.openqasm.program", "braket.ir.openqasm.program_set"
+    service = {
+        "braketSchemaHeader": header("device_service_properties"),
+        "executionWindows": [],
+        "shotsRange": [1, 5000],
+        "deviceCost": {"price": 0.01, "unit": "shot"},
+        "deviceDocumentation": {},
+        "deviceLocation": "us-east-1",
+    }
+    page = {
+        "braketSchemaHeader": header("ionq.ionq_device_capabilities"),
+        "service": service,
+        "action": {
+            program: {
+                "actionType": program,
+                "version": ["1"],
+                "supportedOperations": ["x", "rx", "ry", "rz", "h", "cnot", "zz", "swap"],
+            },
+            program_set: {
+                "actionType": program_set,
+                "version": ["1"],
+                "maximumExecutables": 100,
+                "maximumTotalShots": 200_000,
+            },
+        },
+        "paradigm": {
+            "braketSchemaHeader": header("gate_model_qpu_paradigm_properties"),
+            "qubitCount": 36,
+            "nativeGateSet": ["gpi"],
+            "connectivity": {"fullyConnected": True, "connectivityGraph": {}},
+        },
+        "provider": {
+            "braketSchemaHeader": header("ionq.ionq_provider_properties"),
+            "fidelity": {"1Q": {"mean": 0.999}, "2Q": {"mean": 0.99}, "spam": {"mean": 0.995}},
+            "timing": {},
+        },
+        "deviceParameters": IonqDeviceParameters.schema(),
+    }
+    cloud = Cloud(True)
+    cloud.properties = IonqDeviceCapabilities.parse_obj(page)
+    device = AwsBraket(ARN, cloud)
+    assert device.sets and device.limits == Limits(36, 5000, 100, 200_000)
+    assert device.native == {"x", "rx", "ry", "rz", "h", "cnot", "zz", "swap"}
+    assert device.errors and device.errors.two == pytest.approx(0.01)
+    assert "0.01 a shot" in device.describe()["price"]
 
 
 def test_a_job_that_failed_and_one_from_before(monkeypatch: pytest.MonkeyPatch) -> None:
