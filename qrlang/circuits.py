@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from qrlang.ir.program import (
@@ -53,6 +53,12 @@ class Circuit:
     @property
     def qubits(self) -> tuple[int, ...]:
         return tuple(q for r in self.registers for q in range(r.start, r.start + r.size))
+
+    def renamed(self, names: Mapping[tuple[str, str], str]) -> Circuit:
+        """With the registers called as its recurrence calls them, by both names."""
+        block = self.loop.name if self.loop else ""
+        own = tuple(replace(r, name=names.get((block, r.name), r.name)) for r in self.registers)
+        return replace(self, registers=own)
 
     @property
     def begun(self) -> frozenset[int]:

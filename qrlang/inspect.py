@@ -29,7 +29,7 @@ from qrlang.ir.program import (
     Weight,
 )
 from qrlang.ir.walk import walk
-from qrlang.names import assumption
+from qrlang.names import assumption, moved_registers
 from qrlang.syntax import ast
 
 Data = dict[str, Any]
@@ -62,7 +62,7 @@ def inspect(
             "frozen": before.frozen,
             "weights": [_weight(w, _given(model.declaration)) for w in program.weights],
         },
-        "circuits": _circuits(program, optimised, before, after),
+        "circuits": _circuits(model, optimised, before, after),
         "state": _state(model, simulated),
         "training_step": {**_training(cost(simulated), batch, steps), "road": _road(program)},
         "defaults": _defaults(model),
@@ -157,7 +157,9 @@ def _defaults(model: CheckedModel) -> list[str]:
 # --- circuits ---
 
 
-def _circuits(program: Program, optimised: Program, before: Cost, after: Cost) -> list[Data]:
+def _circuits(model: CheckedModel, optimised: Program, before: Cost, after: Cost) -> list[Data]:
+    program = model.program
+    moved = moved_registers(model.declaration)
     late = {c.name: c for c in circuits(optimised)}
     return [
         {
@@ -170,7 +172,7 @@ def _circuits(program: Program, optimised: Program, before: Cost, after: Cost) -
             "after": _gates(after.circuits[c.name]) if c.name in late else _gates(Gates()),
             "readouts": [_readout(op, c) for op in walk(c.ops) if isinstance(op, _READS)],
         }
-        for c in circuits(program)
+        for c in (circuit.renamed(moved) for circuit in circuits(program))
     ]
 
 

@@ -18,6 +18,7 @@ from qrlang.ir.program import (
     Value,
 )
 from qrlang.ir.walk import defs, walk
+from qrlang.syntax import ast
 
 _LONGEST = 60
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -53,6 +54,23 @@ def _made(op: Op, names: dict[int, str]) -> str:
         case Reduce():
             return f"{op.fn}({of(op.x)})"
     return ""
+
+
+def moved_registers(declaration: ast.Item) -> dict[tuple[str, str], str]:
+    """What a recurrence calls the qubits that it took over, by its name and their first name:
+    `qubits m[n] = enc.memory`."""
+    found: dict[tuple[str, str], str] = {}
+    first: dict[str, str] = {}
+    for stmt in declaration.body if isinstance(declaration, ast.Model) else ():
+        if not isinstance(stmt, ast.Recurrent):
+            continue
+        for inner in stmt.body:
+            match inner:
+                case ast.Qubits(registers, ast.Field(ast.Name(block), old)) if len(registers) == 1:
+                    own, before = f"{stmt.name}.{registers[0].name}", f"{block}.{old}"
+                    first[own] = first.get(before, before)
+                    found[stmt.name, first[own]] = own
+    return found
 
 
 def assumption(name: str, value: object) -> str:

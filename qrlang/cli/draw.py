@@ -11,6 +11,7 @@ from qrlang.cli import common, report
 from qrlang.driver import Compilation, Setting
 
 if TYPE_CHECKING:
+    from qrlang.check.model import CheckedModel
     from qrlang.ir.program import Program
 
 
@@ -48,9 +49,13 @@ def command(
     from qrlang.draw import svg as as_svg
     from qrlang.draw import text as as_text
     from qrlang.draw.picture import picture
+    from qrlang.names import moved_registers
 
     found = _programs(path, name, model is not None, settings, optimised, form, color)
-    pictures = [picture(p, fold, assumed) for p, assumed in found]
+    pictures = [
+        picture(p, fold, m.assumed, moved_registers(m.declaration)) if m else picture(p, fold)
+        for p, m in found
+    ]
     if svg is not None:
         whole = as_svg.render(*pictures)
         if svg == "-":
@@ -73,9 +78,9 @@ def _programs(
     optimised: bool,
     form: str,
     color: str,
-) -> list[tuple[Program, tuple[str, ...]]]:
-    """What is asked for, with the parameters that stand in: a model, a definition of the file;
-    without a name all models, or the first definition of a file that has none."""
+) -> list[tuple[Program, CheckedModel | None]]:
+    """What is asked for: a model, or a definition of the file; without a name all models, or the
+    first definition of a file that has none."""
     from qrlang.cli.definitions import DEFINITIONS, parameters, program_of
     from qrlang.syntax import ast
 
@@ -100,9 +105,9 @@ def _programs(
         program, problems = program_of(plain, name, dict(settings))
         report.refuse(problems, form, color)
         assert program is not None
-        return [(program, ())]
+        return [(program, None)]
     made_model = Compilation(plain.source, dict(settings), only=name)
     common.known(made_model, [k for k, _ in settings], name)
     report.require(made_model, form, color)
     models = made_model.models()
-    return [((made_model.for_target(m) if optimised else m).program, m.assumed) for m in models]
+    return [((made_model.for_target(m) if optimised else m).program, m) for m in models]

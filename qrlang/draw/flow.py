@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from qrlang.circuits import Circuit
+from qrlang.draw.names import Names
 from qrlang.ir.program import (
     Attend,
     CallExtern,
@@ -38,6 +39,7 @@ class Node:
     detail: str = ""
     inputs: dict[str, None] = field(default_factory=dict)
     widths: list[int] = field(default_factory=list)
+    loop: str = ""  # the recurrence that it is in; "" outside of all
 
 
 @dataclass(slots=True)
@@ -55,13 +57,15 @@ class Flow:
         return tuple(names)
 
 
-def flow(program: Program, found: tuple[Circuit, ...]) -> Flow:
+def flow(program: Program, found: tuple[Circuit, ...], names: Names) -> Flow:
     """Of the whole program; names are those of the text."""
-    return _Flow(program, found).run()
+    return _Flow(program, found, names).run()
 
 
 class _Flow:
-    def __init__(self, program: Program, found: tuple[Circuit, ...]) -> None:
+    def __init__(self, program: Program, found: tuple[Circuit, ...], names: Names) -> None:
+        self.names = names
+        self.loop = ""  # the recurrence that is walked through
         self.program = program
         self.flow = Flow({}, {}, {}, [], [])
         self.shapes = {w.name: w.shape for w in program.weights}
@@ -79,7 +83,7 @@ class _Flow:
         return self.flow
 
     def source(self, value: Value, what: str) -> None:
-        name = value.name or f"%{value.id}"
+        name = self.names.of(value)
         self.flow.sources.setdefault(name, what)
         self.flow.origins[value.id] = frozenset({name})
 
@@ -97,10 +101,12 @@ class _Flow:
                     self.source(op.flag, "1 after the end of the sequence, else 0")
                 for carry in op.carries:
                     self.source(carry.arg, f"{carry.arg.type}, from the step before")
+                self.loop = op.name
                 self.body(op.body)
+                self.loop = ""
                 for carry in op.carries:
                     origins[carry.out.id] = origins.get(carry.arg.id, frozenset())
-                    name = carry.arg.name or f"%{carry.arg.id}"
+                    name = self.names.of(carry.arg)
                     self.flow.carried.append((name, self.flow.from_([carry.next])))
                 for emit in op.emits:
                     origins[emit.out.id] = origins.get(emit.value.id, frozenset())
@@ -123,11 +129,14 @@ class _Flow:
                 for value in defs(op):
                     origins[value.id] = frozenset(names)
 
+    def node(self, name: str, detail: str = "") -> Node:
+        return self.flow.nodes.setdefault(name, Node(name, detail, loop=self.loop))
+
     def quantum(self, op: Op) -> None:
         """Angles of a circuit that is a layer are what goes into it."""
         qubits = qubits_of(op)
         if qubits and (name := self.layer_of.get(qubits[0])):
-            node = self.flow.nodes.setdefault(name, Node(name, "circuit"))
+            node = self.node(name, "circuit")
             own = f"{name}."  # its weights go without saying
             given = [n for n in self.flow.from_(uses(op)) if not n.startswith(own)]
             node.inputs.update(dict.fromkeys(given))
@@ -136,7 +145,7 @@ class _Flow:
         qubits = qubits_of(op)
         layer = self.layer_of.get(qubits[0]) if qubits else None
         if layer:
-            self.flow.nodes.setdefault(layer, Node(layer, "circuit"))
+            self.node(layer, "circuit")
             self.flow.origins[op.out.id] = frozenset({layer})
         else:
             self.source(op.out, f"{op.out.type}, read")
@@ -147,7 +156,7 @@ class _Flow:
         else:
             weights = op.weights if isinstance(op, Attend) else (op.weight,)
             name = weights[0].rsplit(".", 1)[0] if weights else "attention"
-        node = self.flow.nodes.setdefault(name, Node(name))
+        node = self.node(name)
         names = [n for n in self.flow.from_(uses(op)) if n != name]
         node.inputs.update(dict.fromkeys(names))
         match op:

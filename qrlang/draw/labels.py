@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from qrlang.circuits import AnyAngle, Product
-from qrlang.ir.program import Angle, Value
+from qrlang.draw.names import Names
+from qrlang.ir.program import Value
 
 _LETTERS = "θφλαβγδεηκμνρστωξζ"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -15,7 +16,8 @@ _LONGEST = 12
 class Labels:
     """Gives each value that angles come from a letter, in order of appearance."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names | None = None) -> None:
+        self.names = names or Names()
         self.letters: dict[int, str] = {}
         self.values: dict[int, Value] = {}
         self.long: dict[AnyAngle, str] = {}  # those that do not fit on a gate
@@ -44,9 +46,10 @@ class Labels:
             return number(angle.constant)
         text = ""
         for term in angle.terms:
-            name = self.letter(term.value)
-            if term.value.type.count > 1:
-                name += subscript(term.index)
+            value, index = self.names.element(term.value, term.index)
+            name = self.letter(value)
+            if value.type.count > 1:
+                name += subscript(index)
             text += signed(term.coefficient, name, first=not text)
         if angle.constant:
             text += signed(angle.constant, "", first=False)
@@ -73,10 +76,3 @@ def number(x: float) -> str:
             sign, k = ("−" if top < 0 else ""), abs(round(top))
             return f"{sign}{k if k > 1 else ''}π" + (f"/{bottom}" if bottom > 1 else "")
     return f"{x:.3g}".replace("-", "−")
-
-
-def used_values(angle: AnyAngle) -> list[Value]:
-    if isinstance(angle, Product):
-        return used_values(angle.a) + used_values(angle.b)
-    assert isinstance(angle, Angle)
-    return [t.value for t in angle.terms]

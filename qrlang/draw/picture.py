@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qrlang.circuits import Circuit, circuits
 from qrlang.draw.flow import Flow, flow, legend
 from qrlang.draw.labels import Labels
+from qrlang.draw.names import Names
 from qrlang.draw.scene import Frame, Scene, scene
-from qrlang.ir.program import Program
+from qrlang.ir.program import Loop, Program
 from qrlang.names import assumption
 
 
@@ -24,28 +25,43 @@ class Block:
 
 
 @dataclass(slots=True)
+class Group:
+    """Blocks that belong together: in the frame of a step whose circuits are all layers, or in
+    none (`caption` empty)."""
+
+    caption: str
+    goes_on: str  # what the step hands to the next
+    blocks: list[Block] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Picture:
     title: str
     scenes: list[Scene]
-    blocks: list[Block] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)  # below the title
 
 
-def picture(program: Program, fold: bool = False, assumed: Sequence[str] = ()) -> Picture:
-    """`assumed`: parameters that stand in, which is said."""
-    found = circuits(program)
-    labels = Labels()
+def picture(
+    program: Program,
+    fold: bool = False,
+    assumed: Sequence[str] = (),
+    moved: Mapping[tuple[str, str], str] | None = None,
+) -> Picture:
+    """`assumed`: parameters that stand in, which is said; `moved`: see `moved_registers`."""
+    found = tuple(c.renamed(moved or {}) for c in circuits(program))
+    labels = Labels(Names(program))
     scenes = [_scene(circuit, labels, fold) for circuit in found]
     settings = ", ".join(f"{k} = {written(v)}" for k, v in program.settings)
     title = program.name + (f"  ({settings})" if settings else "")
-    facts = flow(program, found)
+    facts = flow(program, found, labels.names)
     notes = _notes(facts, labels)
     values = dict(program.settings)
     remarks = [assumption(name, values[name]) for name in assumed]
     if any(isinstance(part, Frame) and part.folded for s in scenes for part in s.parts):
         notes.insert(0, "×: the numbers of the angles go on counting from one time to the next")
-    return Picture(title, scenes, _blocks(facts, labels), notes, remarks)
+    return Picture(title, scenes, _groups(program, found, facts, labels), notes, remarks)
 
 
 def written(value: object) -> str:
@@ -60,23 +76,42 @@ def _scene(circuit: Circuit, labels: Labels, fold: bool) -> Scene:
     elif circuit.fresh:
         made.caption = f"{circuit.name}: at every call"
     else:
-        made.caption = f"{circuit.name}: {_moment(circuit)}"
+        made.caption = f"{circuit.name}: {moment(circuit.loop, labels.names)}"
     return made
 
 
-def _moment(circuit: Circuit) -> str:
+def moment(loop: Loop, names: Names) -> str:
     """When a step happens, in words."""
-    loop = circuit.loop
-    assert loop is not None
-    items = [i for i in loop.items if i.item.name or i.sequence.name]
+    items = [i for i in loop.items if i.item.name or names.sequence(i.sequence)]
     each = ", ".join(i.item.name or "moment" for i in items) or "moment"
-    over = ", ".join(dict.fromkeys(i.sequence.name for i in items if i.sequence.name))
+    sequences = (names.sequence(i.sequence) for i in items)
+    over = ", ".join(dict.fromkeys(name for name in sequences if name))
     extra = f", then {loop.extra} more" if loop.extra else ""
     return f"once for every {each}" + (f" in {over}" if over else "") + extra
 
 
-def _blocks(facts: Flow, labels: Labels) -> list[Block]:
-    blocks = []
+def _groups(
+    program: Program, found: tuple[Circuit, ...], facts: Flow, labels: Labels
+) -> list[Group]:
+    """Steps that no circuit shows have a frame around their blocks."""
+    shown = {c.loop.name for c in found if c.loop and not c.fresh}
+    groups: dict[str, Group] = {}
+    loops = {op.name: op for op in program.body if isinstance(op, Loop) and op.name not in shown}
+    carried = [name for name, _ in facts.carried]
+    for name, block in _blocks(facts, labels):
+        loop = loops.get(facts.nodes[name].loop)
+        if loop is None:
+            groups.setdefault("", Group("", "")).blocks.append(block)
+            continue
+        own = [labels.names.of(c.arg) for c in loop.carries if labels.names.of(c.arg) in carried]
+        caption = f"{loop.name}: {moment(loop, labels.names)}"
+        made = groups.setdefault(loop.name, Group(caption, ", ".join(own)))
+        made.blocks.append(block)
+    return list(groups.values())
+
+
+def _blocks(facts: Flow, labels: Labels) -> Iterator[tuple[str, Block]]:
+    carried = {name for name, _ in facts.carried}
     for name, node in facts.nodes.items():
         outputs = []
         for key, letter in labels.letters.items():
@@ -85,8 +120,8 @@ def _blocks(facts: Flow, labels: Labels) -> list[Block]:
         outputs += [n.name for n in facts.nodes.values() if name in n.inputs]
         outputs += [f"{c}, for the next step" for c, names in facts.carried if name in names]
         outputs += [result for result, names in facts.results if name in names]
-        blocks.append(Block(name, node.detail, list(node.inputs), outputs))
-    return blocks
+        inputs = [f"{n}, of the step before" if n in carried else n for n in node.inputs]
+        yield name, Block(name, node.detail, inputs, outputs)
 
 
 def _notes(facts: Flow, labels: Labels) -> list[str]:

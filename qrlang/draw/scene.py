@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -21,10 +22,12 @@ from qrlang.ir.program import (
     Postselect,
     Prepare,
     Probabilities,
+    Register,
     Reset,
     Unitary,
 )
 
+_LISTED = 48  # letters of a list of observables
 _NO_SUBSCRIPTS = dict.fromkeys(range(0x2080, 0x208A))
 
 
@@ -97,7 +100,7 @@ class _Builder:
     def __init__(self, circuit: Circuit, labels: Labels) -> None:
         self.row = {q: i for i, q in enumerate(circuit.qubits)}
         self.labels = labels
-        self.bits: dict[int, str] = {}
+        self.wires = wires(circuit.registers)
 
     def parts(self, ops: tuple[Op, ...]) -> Iterator[Part]:
         for op in ops:
@@ -115,8 +118,7 @@ class _Builder:
                 for q in op.qubits:
                     yield self.single(q, Mark("state", "|0⟩"))
             case Measure():
-                name = op.out.name or f"b{len(self.bits) or ''}"
-                self.bits[op.out.id] = name
+                name = self.labels.names.of(op.out)
                 for i, q in enumerate(op.qubits):
                     part = f"{name}[{i}]" if len(op.qubits) > 1 else name
                     yield self.single(q, Mark("meter", f"M {part}"))
@@ -135,9 +137,9 @@ class _Builder:
                 yield self.expect(op)
             case Probabilities():
                 item = self.on(op.qubits, "read", "p")
-                yield Item(item.marks, reads=op.out.name or "p")
+                yield Item(item.marks, reads=self.labels.names.of(op.out))
             case If():
-                bit = self.bits.get(op.condition.id, op.condition.name or "bit")
+                bit = self.labels.names.of(op.condition)
                 if op.condition.type.count > 1:
                     bit += f"[{op.index}]"
                 if op.then:
@@ -205,7 +207,7 @@ class _Builder:
             yield self.tall(qubits, f"exp(−i{self.labels.angle(op.time)}H)")
 
     def expect(self, op: Expect) -> Item:
-        name = op.out.name or "read"
+        name = self.labels.names.of(op.out)
         letters: dict[int, str] = {}
         rows: set[int] = set()
         plain = True
@@ -218,39 +220,53 @@ class _Builder:
                     if p not in have:
                         letters[self.row[q]] = have + p
         how = f" {op.shots} shots" if op.shots else f" weak {op.weak:g}" if op.weak else ""
-        if plain:
-            marks = {r: Mark("read", f"⟨{letters[r]}⟩") for r in rows}
-        else:
-            first = min(rows, default=0)
-            text = f"⟨{observable_name(op.observables, self.row)}⟩"
-            marks = {r: Mark("read", text if r == first else f"⟨{letters[r]}⟩") for r in rows}
+        kind = "" if plain else observable_kind(op.observables)
+        first = min(rows, default=0)
+        marks = {
+            r: Mark("read", f"⟨{kind}⟩" if kind and r == first else f"⟨{letters[r]}⟩") for r in rows
+        }
+        if not plain and not kind:  # of several kinds: which they are
+            name += f" = {self.listed(op.observables)}"
         return Item(tuple(sorted(marks.items())), joined=not plain, reads=name + how)
 
+    def listed(self, observables: tuple[Observable, ...]) -> str:
+        """`Z0, X2, Z0·Z1`: as many as go on a line, by number of the wire or by its name."""
+        several = len({name.partition("[")[0] for name in self.wires}) > 1
 
-def observable_name(observables: tuple[Observable, ...], row: dict[int, int]) -> str:
-    """`ZZ` if they are all of one kind, else how many there are."""
-    words = {tuple("".join(p for _, p in s) for _, s in o) for o in observables}
-    if len(words) == 1:
-        [kind] = words
-        if len(kind) <= 3:
-            return "+".join(w or "1" for w in kind)
-    if len(observables) == 1:
-        return f"sum of {len(observables[0])}"
-    return f"{len(observables)} values"
+        def word(letter: str, q: int) -> str:
+            row = self.row[q]
+            return f"{letter}({self.wires[row]})" if several else f"{letter}{row}"
+
+        said: list[str] = []
+        for k, observable in enumerate(observables):
+            terms = ["·".join(word(p, q) for q, p in s) or "1" for _, s in observable]
+            sizes = ["" if c == 1 else number(c) for c, _ in observable]
+            text = "+".join(c + t for c, t in zip(sizes, terms, strict=True)).replace("+−", "−")
+            said.append(text if len(text) <= _LISTED else f"a sum of {len(terms)}")
+            if sum(map(len, said)) > _LISTED:
+                return ", ".join([*said, "…"] if k + 1 < len(observables) else said)
+        return ", ".join(said)
+
+
+def observable_kind(observables: tuple[Observable, ...]) -> str:
+    """`ZZ` if they are all of one kind and it is short, else nothing."""
+    kinds = {tuple("".join(p for _, p in s) for _, s in o) for o in observables}
+    kind = kinds.pop() if len(kinds) == 1 else ()
+    return "+".join(w or "1" for w in kind) if 0 < len(kind) <= 3 else ""
+
+
+def wires(registers: Sequence[Register]) -> list[str]:
+    return [f"{r.name}[{i}]" for r in registers for i in range(r.size)]
 
 
 def scene(circuit: Circuit, title: str, labels: Labels, fold: bool = False) -> Scene:
     builder = _Builder(circuit, labels)
     parts = [p for p in builder.parts(circuit.ops) if isinstance(p, Frame) or p.marks]
-    wires, gaps = [], set()
-    for register in circuit.registers:
-        short = register.name
-        wires += [f"{short}[{i}]" for i in range(register.size)]
-        gaps.add(len(wires) - 1)
+    ends = list(itertools.accumulate(register.size for register in circuit.registers))
     return Scene(
         title,
-        wires,
-        gaps - {len(wires) - 1},
+        builder.wires,
+        {end - 1 for end in ends[:-1]},
         folded(parts) if fold else parts,
         labels,
         [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
-from qrlang.draw.picture import Block, Picture
+from qrlang.draw.picture import Block, Group, Picture
 from qrlang.draw.scene import Column, Item, Mark, Scene, columns, panels
 
 _ROW = 34  # between wires
@@ -100,8 +102,8 @@ def _picture(page: _Page, picture: Picture, top: float, width: float) -> float:
         y += 18
     for part in picture.scenes:
         y = _circuit(page, part, y, width) + 18
-    if picture.blocks:
-        y = _blocks(page, picture.blocks, y + 6, _kinds(picture)) + 14
+    for group in picture.groups:
+        y = _group(page, group, y, _kinds(picture)) + 14
     for note in picture.notes:
         y += 18
         page.text(_PAD, y, note, "plain")
@@ -191,7 +193,7 @@ def _panel(
         page.text(right + 4, at[row] + 4, ("▸" if scene.repeats else "") if last else "…", "plain")
     x = left + 8
     frames = [(left, caption, level) for caption, level in open_frames]
-    names_end, name_line = -1.0, bottom + 14
+    named: list[tuple[float, Item]] = []  # readouts, and where each is
     lowest = bottom
     for column, w in zip(cols, widths, strict=True):
         if column.opens:
@@ -206,14 +208,18 @@ def _panel(
             middle = x + w / 2
             _item(page, item, middle, at)
             if item.reads:
-                name_line = bottom + 14 if middle > names_end else name_line + 15
-                low = at[item.rows[1]] + _BOX / 2
-                for side in (-1.5, 1.5):
-                    page.line(middle + side, low, middle + side, name_line - 8, "classical")
-                page.text(middle - 3, name_line + 4, item.reads, "plain")
-                names_end = middle + len(item.reads) * _CHAR + 8
-                lowest = max(lowest, name_line + 6)
+                named.append((middle, item))
         x += w + 8
+    name_line, free = bottom + 14, math.inf
+    for middle, item in reversed(named):  # lines go down to the left of the names below them
+        fits = middle + len(item.reads) * _CHAR + 8 < free
+        name_line = bottom + 14 if fits else name_line + 15
+        low = at[item.rows[1]] + _BOX / 2
+        for side in (-1.5, 1.5):
+            page.line(middle + side, low, middle + side, name_line - 8, "classical")
+        page.text(middle - 3, name_line + 4, item.reads, "plain")
+        free = middle - 6
+        lowest = max(lowest, name_line + 6)
     for begin_x, caption, level in frames:
         _frame(page, begin_x, right, y, bottom, caption, depth - level)
     return lowest
@@ -289,16 +295,32 @@ def _kinds(picture: Picture) -> dict[str, str]:
     return kinds
 
 
-def _blocks(page: _Page, blocks: list[Block], y: float, kinds: dict[str, str]) -> float:
+def _group(page: _Page, group: Group, top: float, kinds: dict[str, str]) -> float:
+    if not group.caption:
+        return _blocks(page, group.blocks, top + 6, kinds)[1]
+    right, y = _blocks(page, group.blocks, top + 36, kinds)
+    tail = f"{group.goes_on} for the next step ↻" if group.goes_on else ""
+    right = max(right + 14, _PAD + (len(group.caption) + len(tail) + 6) * _CHAR)
+    page.box(_PAD, top, right - _PAD, y + 10 - top, "loop", 10)
+    page.text(_PAD + 12, top + 18, group.caption, "plain")
+    page.text(right - 12, top + 18, tail, "plain", end=True)
+    return y + 10
+
+
+def _blocks(
+    page: _Page, blocks: list[Block], y: float, kinds: dict[str, str]
+) -> tuple[float, float]:
     """Values, layers and what they make, from left to right; no line passes over a box."""
     cells, edges = _graph(blocks, kinds)
     depth = _depths(cells, edges)
+    ways = [_way(edge, cells, depth) for edge in edges]
+    steps = [step for way in ways for step in itertools.pairwise(way)]
     grid: list[list[_Cell]] = [[] for _ in range(1 + max(depth.values(), default=0))]
     for cell in cells.values():
         grid[depth[cell.key]].append(cell)
     rank: dict[str, float] = {}
     for column in grid:  # next to what they come from, so that fewer lines cross
-        before = {c.key: [rank[a] for a, b in edges if b == c.key and a in rank] for c in column}
+        before = {c.key: [rank[a] for a, b in steps if b == c.key and a in rank] for c in column}
         column.sort(key=lambda c: sum(before[c.key]) / len(before[c.key]) if before[c.key] else 0)
         for i, cell in enumerate(column):
             rank[cell.key] = (i + 0.5) / len(column)
@@ -310,13 +332,15 @@ def _blocks(page: _Page, blocks: list[Block], y: float, kinds: dict[str, str]) -
         w = max((c.width for c in column), default=0.0)
         line = y + (tallest - sum(c.height + 14 for c in column)) / 2
         for cell in column:
-            at = x + (w - cell.width) / 2
-            place[cell.key] = (at, at + cell.width, line + cell.height / 2)
-            boxes.append((cell, at, line))
+            wide = w if cell.kind == "way" else cell.width
+            at = x + (w - wide) / 2
+            place[cell.key] = (at, at + wide, line + cell.height / 2)
+            if cell.kind != "way":
+                boxes.append((cell, at, line))
             line += cell.height + 14
         x += w + 70
-    for a, b in edges:
-        _edge(page, place[a], place[b])
+    for way in ways:
+        _edge(page, [place[key] for key in way])
     for cell, at, line in boxes:
         round_ = 6 if cell.kind == "layer" else cell.height / 2
         page.box(at, line, cell.width, cell.height, cell.kind, round_)
@@ -324,7 +348,7 @@ def _blocks(page: _Page, blocks: list[Block], y: float, kinds: dict[str, str]) -
         page.text(middle, line + (17 if cell.detail else cell.height / 2 + 4), cell.name, "inside")
         if cell.detail:
             page.text(middle, line + 32, cell.detail, "small")
-    return y + tallest
+    return x - 70, y + tallest
 
 
 @dataclass(frozen=True)
@@ -336,11 +360,15 @@ class _Cell:
 
     @property
     def height(self) -> float:
-        return 42 if self.detail else 26
+        return 10 if self.kind == "way" else 42 if self.detail else 26
 
     @property
     def width(self) -> float:
-        return max(len(self.name) * _CHAR + 20, len(self.detail) * 6.5 + 18, 40)
+        return (
+            0
+            if self.kind == "way"
+            else max(len(self.name) * _CHAR + 20, len(self.detail) * 6.5 + 18, 40)
+        )
 
 
 def _graph(
@@ -364,6 +392,18 @@ def _graph(
     return cells, list(edges)
 
 
+def _way(edge: tuple[str, str], cells: dict[str, _Cell], depth: dict[str, int]) -> list[str]:
+    """A line that passes columns has a place of its own in each, so that no box hides it."""
+    a, b = edge
+    between = []
+    for d in range(depth[a] + 1, depth[b]):
+        key = f"{a} → {b} at {d}"
+        cells[key] = _Cell(key, "", "", "way")
+        depth[key] = d
+        between.append(key)
+    return [a, *between, b]
+
+
 def _depths(cells: dict[str, _Cell], edges: list[tuple[str, str]]) -> dict[str, int]:
     """A column for each box: after all that it comes from; a value right before its first use."""
     depth = dict.fromkeys(cells, 0)
@@ -378,12 +418,18 @@ def _depths(cells: dict[str, _Cell], edges: list[tuple[str, str]]) -> dict[str, 
     return {key: used.index(d) for key, d in depth.items()}
 
 
-def _edge(page: _Page, a: tuple[float, float, float], b: tuple[float, float, float]) -> None:
-    x1, y1, x2, y2 = a[1], a[2], b[0], b[2]
-    if x2 > x1:
-        bend = min(60.0, (x2 - x1) / 2)
-        d = f"M{x1:g},{y1:g} C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {x2 - 1:g},{y2:g}"
-    else:  # back to an earlier one, or to itself
-        low = max(y1, y2) + 30
-        d = f"M{x1:g},{y1:g} C{x1 + 40:g},{low:g} {x2 - 40:g},{low:g} {x2 - 1:g},{y2:g}"
+def _edge(page: _Page, way: list[tuple[float, float, float]]) -> None:
+    """From (left, right, middle) to the next, straight through those between the ends."""
+    d = f"M{way[0][1]:g},{way[0][2]:g}"
+    for a, b in itertools.pairwise(way):
+        x1, y1, x2, y2 = a[1], a[2], b[0], b[2]
+        end = x2 - 1 if b is way[-1] else x2
+        if x2 > x1:
+            bend = min(60.0, (x2 - x1) / 2)
+            d += f" C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {end:g},{y2:g}"
+        else:  # back to an earlier one, or to itself
+            low = max(y1, y2) + 30
+            d += f" C{x1 + 40:g},{low:g} {x2 - 40:g},{low:g} {end:g},{y2:g}"
+        if b is not way[-1]:
+            d += f" L{b[1]:g},{y2:g}"
     page.path(d, "flow", arrow=True)

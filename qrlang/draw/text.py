@@ -15,9 +15,10 @@ def render(picture: Picture, width: int = 100, ascii_only: bool = False) -> str:
     for part in picture.scenes:
         lines += _circuit(part, width)
         lines.append("")
-    for block in picture.blocks:
-        lines += _block(block)
-    if picture.blocks:
+    for group in picture.groups:
+        inside = [line for block in group.blocks for line in _block(block)]
+        goes_on = f" {group.goes_on} go{'' if ',' in group.goes_on else 'es'} into the next step ─╯"
+        lines += _framed(inside, group.caption, goes_on if group.goes_on else "╯", width)
         lines.append("")
     lines += picture.notes
     text = "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
@@ -86,12 +87,18 @@ def _circuit(scene: Scene, width: int) -> list[str]:
     for k, (low, high) in enumerate(parts):
         last = k == len(parts) - 1
         out += _panel(scene, cols[low:high], widths[low:high], start, k == 0, last, open_frames)
-    if not scene.caption:
-        return out
-    width = min(width, max(map(len, [*out, scene.caption + " " * 7, " " * 52])))
     tail = " the qubits go on into the next step ─╯" if scene.repeats else "╯"
-    head = f"╭─ {scene.caption} ".ljust(width - 1, "─") + "╮"
-    return [head, *out, "╰".ljust(width - len(tail), "─") + tail]
+    return _framed(out, scene.caption, tail, width)
+
+
+def _framed(lines: list[str], caption: str, tail: str, width: int) -> list[str]:
+    """Between a line with a caption and one that says what goes on."""
+    if not caption:
+        return lines
+    width = min(width, max(map(len, [*lines, caption + " " * 7, " " * 52])))
+    width = max(width, len(tail) + 2)
+    head = f"╭─ {caption} ".ljust(width - 1, "─") + "╮"
+    return [head, *lines, "╰".ljust(width - len(tail), "─") + tail]
 
 
 def _make_room(cols: list[Column], widths: list[int]) -> None:
@@ -134,7 +141,8 @@ def _panel(
         canvas.put(start, lines[row], "─" * (total - start - 2))
         canvas.put(total - 2, lines[row], ("▶" if scene.repeats else "") if last else "…")
 
-    x, names_end, name_line = start + 1, -1, below
+    x = start + 1
+    named: list[tuple[int, Item]] = []  # readouts, and where each is
     frames = [(start, caption) for caption in open_frames]
     for column, w in zip(cols, widths, strict=True):
         if column.opens:
@@ -153,14 +161,16 @@ def _panel(
                 _tall(canvas, item, x, w, lines)
             else:
                 _marks(canvas, item, middle, lines)
-            if item.reads:  # several names side by side: each on a line of its own
-                low = lines[item.rows[1]]
-                name_line = below if middle > names_end else name_line + 1
-                for y in range(low + 1, name_line):
-                    canvas.put(middle, y, "╫" if y in lines.values() else "║")
-                canvas.put(middle, name_line, "║ " + item.reads)
-                names_end = middle + len(item.reads) + 3
+            if item.reads:
+                named.append((middle, item))
         x += w + 1
+    line, free = below, total + 30
+    for middle, item in reversed(named):  # lines go down to the left of the names below them
+        line = below if middle + len(item.reads) + 3 < free else line + 1
+        for y in range(lines[item.rows[1]] + 1, line):
+            canvas.put(middle, y, "╫" if y in lines.values() else "║")
+        canvas.put(middle, line, "║ " + item.reads)
+        free = middle
     for begin, caption in frames:  # those that go on in the next panel
         _border(canvas, begin, x, caption, bottom, closed=False)
     lines_out = [line.rstrip() for line in canvas.lines()]
