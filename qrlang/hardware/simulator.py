@@ -31,15 +31,16 @@ from qrlang.hardware.device import (
 from qrlang.hardware.pure import pure
 
 Complex = NDArray[np.complex128]
-LARGEST = 1 << 26  # amplitudes at a time
 _TURN = {"X": (Step("h", (0,)),), "Y": (Step("sdg", (0,)), Step("h", (0,)))}
 
 
 class Simulator:
     name = "simulator"
-    limits = Limits(qubits=24)
+    limits = Limits(qubits=22)
     capabilities = Capabilities(True, True, True, True)
     errors: ErrorRates | None = None
+
+    largest = 1 << 22  # amplitudes at a time
 
     def __init__(self) -> None:
         self._last: dict[int, tuple[int, tuple[Step, ...], Floats, Complex]] = {}
@@ -73,7 +74,7 @@ class Simulator:
 
     def probabilities(self, template: Template, angles: Floats) -> Floats:
         n, rows = template.qubits, len(angles)
-        if rows << n > LARGEST:
+        if rows << n > self.largest:
             if rows == 1:
                 raise DeviceError(
                     f"a circuit of {n} qubits is too large to simulate here",

@@ -29,7 +29,7 @@ def test_counts_are_those_of_the_run(name: str, loop: str) -> None:
     program = example(name)
     w, batch, plan = weights(program), items(program, (3, 2, 3)), Plan(40, 1, loop)
     device = Mortal()
-    device.limits = Limits(qubits=24, circuits=4)
+    device.limits = Limits(qubits=22, circuits=4)
     said = preflight(program, w, batch, device, plan, errors=False)
     run(program, w, batch, device, plan)
     assert (said.jobs, said.circuits, said.executions) == (

@@ -59,12 +59,12 @@ def test_jobs_keep_to_the_limits() -> None:
     w, batch = weights(program), items(program, (3,) * 7)
     plain = run(program, w, batch, Mortal(), Plan(0))
     small = Mortal()
-    small.limits = Limits(qubits=24, circuits=3)
+    small.limits = Limits(qubits=22, circuits=3)
     found = run(program, w, batch, small, Plan(0))
     assert found.counts.jobs == 9  # 7 circuits a moment, 3 at a time
     assert difference(plain.outputs, found.outputs) < 1e-12
-    small.limits = Limits(qubits=24, executions=100)
+    small.limits = Limits(qubits=22, executions=100)
     assert run(program, w, batch, small, Plan(40)).counts.jobs == 12
-    small.limits = Limits(qubits=24, shots=30)
+    small.limits = Limits(qubits=22, shots=30)
     with pytest.raises(DeviceError, match="40 shots are more"):
         run(program, w, batch, small, Plan(40))
