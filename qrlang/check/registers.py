@@ -40,7 +40,7 @@ def measure(e: Elaborator, node: ast.Measure) -> object:
     # One qubit by index is a bit; a register or a slice is a bit for each qubit.
     out = e.builder.value(Type("bit", () if thing.single else (len(thing.qubits),)))
     e.measures = True
-    put(e, ir.Measure(out, thing.qubits), thing.qubits, node)
+    put(e, ir.Measure(out, thing.qubits, e.place_of(node)), thing.qubits, node)
     return of_value(out)
 
 
@@ -110,7 +110,7 @@ def postselect(e: Elaborator, node: ast.Postselect) -> None:
         )
         return
     out = e.builder.value(real())
-    put(e, ir.Postselect(out, thing.qubits, bits), thing.qubits, node)
+    put(e, ir.Postselect(out, thing.qubits, bits, e.place_of(node)), thing.qubits, node)
 
 
 def prepare(e: Elaborator, node: ast.Prepare) -> None:
@@ -228,7 +228,7 @@ def qubits(e: Elaborator, node: ast.Qubits) -> None:
         e.register_of.extend([number] * size)
         e.names[name] = r.span
         all_qubits = tuple(range(start, start + size))
-        e.builder.quantum(ir.Alloc(all_qubits, isinstance(source, Mixed)))
+        e.builder.quantum(ir.Alloc(all_qubits, isinstance(source, Mixed), e.place_of(r)))
         if source is None:
             e.fresh.update(all_qubits)
         if e.endings:

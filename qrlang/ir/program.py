@@ -108,8 +108,8 @@ Element = Gate | Run | Diagonal | Permutation
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """Base of all ops. Those that define no value say with `place` where they were written, as a
-    `Gate` does: an index into `Places.gates`."""
+    """Base of all ops. Those that act on qubits say with `place` where they were written, as a
+    `Gate` does: an index into `Places.gates`; readings, whose value has a place, need none."""
 
 
 # Classical.
@@ -314,6 +314,7 @@ class Alloc(Op):
 
     qubits: tuple[int, ...]
     mixed: bool = False
+    place: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +396,7 @@ class Measure(Op):
 
     out: Value
     qubits: tuple[int, ...]
+    place: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +412,7 @@ class Postselect(Op):
     out: Value
     qubits: tuple[int, ...]
     bits: tuple[int, ...]
+    place: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from qrlang.diagnostics.diagnostic import Diagnostic, Fix, Note
-from qrlang.grammar.keywords import KEYWORDS, RESERVED
 from qrlang.gates import GATES, SUGAR
+from qrlang.grammar.keywords import KEYWORDS, RESERVED
 from qrlang.source import Span
 from qrlang.syntax.lexer import Tokens
 from qrlang.syntax.table import names, table
@@ -695,10 +695,12 @@ def _took_next_line(m: Mistake) -> Diagnostic:
         f"expected the qubits that gate `{gate}` acts on, found the end of the line",
         Span(m.tokens.source, end, end),
         "expected a qubit or a register",
-        "qubits stand after the gate, without parentheses"
-        if gate_named(gate)
-        else f"write `{gate}{'(…)' if m.symbol(m.first - 2) == 'RPAREN' else ''} q[0]`; "
-        f"a value needs a name or a use: `let y = {gate}(…)`",
+        f"write `{gate}{'(…)' if m.symbol(m.first - 2) == 'RPAREN' else ''} q[0]`; "
+        + (
+            "qubits stand behind the gate, not in parentheses"
+            if gate_named(gate)
+            else f"a value needs a name or a use: `let y = {gate}(…)`"
+        ),
     )
 
 
