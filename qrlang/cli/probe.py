@@ -74,7 +74,7 @@ def command(
         subject = _subject(path, settings, model, samples, steps, seed, checkpoint, data_dir,
                            form, color)  # fmt: skip
         options: dict[str, dict[str, Any]] = {
-            "gradients": {"draws": draws, "vary": _sizes(vary, subject)},
+            "gradients": {"draws": draws, "steps": min(steps, 6), "vary": _sizes(vary, subject)},
             "ansatz": {"samples": pairs},
             "memory": {"delays": delays or 0},
         }

@@ -100,18 +100,18 @@ def gradients(
     """By angles [draws, sequences, steps, angles], by weights {name: [draws, …]}; the roles."""
     import torch
 
-    turned = with_turns(subject.program, subject.loop())
+    turned = with_turns(subject.program, subject.any_loop())
     program = with_readouts(turned.program, turned.loop)
     module = subject.module(program)
     given = {k: torch.as_tensor(np.stack([s[k] for s in samples])) for k in samples[0]}
-    time = next(v.shape[1] for k, v in given.items() if _is_sequence(subject, k))
+    time = [v.shape[1:2] for k, v in given.items() if _is_sequence(subject, k)][:1]
+    lead = (len(samples), *(time[0] if turned.loop is not None else ()))
     angles: list[Array] = []
     weights: dict[str, list[Array]] = {}
     for k in range(draws):
         fresh = at_settings(subject, subject.program, subject.seed * 100_003 + k).all_weights()
         module.load_state_dict({n: torch.as_tensor(v) for n, v in fresh.items()}, strict=False)
-        turns = torch.zeros(len(samples), time, len(turned.roles), dtype=torch.float64,
-                            requires_grad=True)  # fmt: skip
+        turns = torch.zeros(*lead, len(turned.roles), dtype=torch.float64, requires_grad=True)
         module.zero_grad()
         out = call(module, {**given, TURNS: turns})
         cost = last(out).reshape(len(samples), -1)[:, 0]

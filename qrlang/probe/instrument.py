@@ -37,13 +37,15 @@ from qrlang.probe.subject import reads
 READOUTS, AFTER, NOISE, TURNS = "probe_readouts", "probe_after", "probe_noise", "probe_turns"
 
 
-def with_readouts(program: Program, loop: Loop, noise: bool = False) -> Program:
+def with_readouts(program: Program, loop: Loop | None, noise: bool = False) -> Program:
     """The readouts of every step as the output `probe_readouts`, those after the recurrence as
     `probe_after`; with `noise`, what the input `probe_noise` holds is added to them at once."""
+    fresh = count(next_id(program))
+    if loop is None:
+        return _read_late(program, program.body, fresh)
     width = sum(op.out.type.count for op in reads(loop.body))
     if noise and not width:
         raise ProbeError(f"the recurrence {loop.name} reads nothing", "it has no readouts to probe")
-    fresh = count(next_id(program))
     item = Value(next(fresh), real(width))
     body, found = _tapped(loop.body, item if noise else None, fresh)
     outputs, inputs, changed = list(program.outputs), program.inputs, loop
@@ -55,14 +57,20 @@ def with_readouts(program: Program, loop: Loop, noise: bool = False) -> Program:
         outputs.append(Output(READOUTS, out))
     if noise:
         changed, inputs = _driven(program, changed, item, NOISE, fresh)
-    after = program.body[_at(program, loop) + 1 :]
-    late = reads(after)
-    if late:
-        last = Value(next(fresh), real(sum(op.out.type.count for op in late)))
-        after = (*after, Concat(last, tuple(op.out for op in late)))
-        outputs.append(Output(AFTER, last))
-    whole = (*program.body[: _at(program, loop)], changed, *after)
-    return replace(program, inputs=inputs, body=whole, outputs=tuple(outputs))
+    at = _at(program, loop)
+    whole = (*program.body[:at], changed, *program.body[at + 1 :])
+    made = replace(program, inputs=inputs, body=whole, outputs=tuple(outputs))
+    return _read_late(made, program.body[at + 1 :], fresh)
+
+
+def _read_late(program: Program, ops: tuple[Op, ...], fresh: Iterator[int]) -> Program:
+    """With the readouts of these ops as an output."""
+    late = reads(ops)
+    if not late:
+        return program
+    value = Value(next(fresh), real(sum(op.out.type.count for op in late)))
+    body = (*program.body, Concat(value, tuple(op.out for op in late)))
+    return replace(program, body=body, outputs=(*program.outputs, Output(AFTER, value)))
 
 
 def _tapped(
@@ -121,14 +129,15 @@ def last(out: Mapping[str, Any]) -> Any:
 @dataclass(frozen=True)
 class Turned:
     program: Program
-    loop: Loop
+    loop: Loop | None
     roles: tuple[str, ...]  # of each number of the input `probe_turns`
     gates: tuple[str, ...]
 
 
-def with_turns(program: Program, loop: Loop) -> Turned:
-    """A small turn, a number of the input `probe_turns`, added to every angle of a step that is
-    not constant: the gradient by it is the gradient by the angle."""
+def with_turns(program: Program, loop: Loop | None) -> Turned:
+    """A small turn, a number of the input `probe_turns`, added to every angle of a step (without a
+    recurrence: of the program) that is not constant: the gradient by it is the gradient by the
+    angle."""
     fresh = count(next_id(program))
     origin = Roles(program)
     roles: list[str] = []
@@ -153,11 +162,16 @@ def with_turns(program: Program, loop: Loop) -> Turned:
             return replace(op, time=turned(op.time, "evolve"))
         return map_bodies(op, lambda ops: tuple(map(one, ops)))
 
-    body = tuple(map(one, loop.body))
+    body = tuple(map(one, program.body if loop is None else loop.body))
     if not roles:
-        raise ProbeError(f"no angle in {loop.name} can change", "a gradient needs one that does")
+        raise ProbeError(f"no angle of {program.name} can change", "a gradient needs one that does")
     wide = Value(item.id, real(len(roles)))
     body = tuple(_rewidened(op, item, wide) for op in body)
+    if loop is None:
+        given = replace(wide, name=TURNS)
+        body = tuple(_rewidened(op, wide, given) for op in body)
+        made = replace(program, inputs=(*program.inputs, given), body=body)
+        return Turned(made, None, tuple(roles), tuple(gates))
     changed, inputs = _driven(program, replace(loop, body=body), wide, TURNS, fresh)
     at = _at(program, loop)
     whole = (*program.body[:at], changed, *program.body[at + 1 :])

@@ -16,7 +16,7 @@ _COPIES = 2048  # of a sequence at once
 
 def probe(subject: Subject) -> Finding:
     found = [jacobians(subject, s) for s in subject.samples]
-    steps = min(len(j) for j, _ in found)
+    steps = min(j.shape[1] for j, _ in found)
     inner = [j[:steps, :steps] for j, _ in found]
     largest = np.array(
         [[[_top(j[t, s]) for s in range(steps)] for t in range(steps)] for j in inner]
@@ -64,8 +64,9 @@ def probe(subject: Subject) -> Finding:
 
 
 def jacobians(subject: Subject, sample: Sample) -> tuple[Array, Array | None]:
-    """∂z(t)/∂ε(s), [T, T, m, m], ε(s) added to what step s reads; and of the readouts after the
-    recurrence, [T, k, m]. Exact: one backward pass over as many copies as there are readouts."""
+    """∂z(t)/∂ε(s), [T', T, m, m], ε(s) added to what step s reads (T' > T where a recurrence goes
+    on for some steps); and of the readouts after the recurrence, [T, k, m]. Exact: one backward
+    pass over as many copies as there are readouts."""
     import torch
 
     loop = subject.loop()
@@ -79,6 +80,8 @@ def jacobians(subject: Subject, sample: Sample) -> tuple[Array, Array | None]:
         max(len(v) for k, v in sample.items() if ports[k].seq),
     )
 
+    long = steps + loop.extra
+
     def slope_of(copies: int, name: str, weights: Any) -> Array:
         given = {k: torch.as_tensor(v).expand(copies, *np.shape(v)) for k, v in sample.items()}
         noise = torch.zeros(copies, steps, width, dtype=torch.float64, requires_grad=True)
@@ -88,9 +91,10 @@ def jacobians(subject: Subject, sample: Sample) -> tuple[Array, Array | None]:
 
     def feeds_back() -> bool:
         """Whether a readout has a say in any other: else one backward pass says it all."""
-        at = torch.randn(1, steps * width, dtype=torch.float64)
+        at = torch.randn(1, long * width, dtype=torch.float64)
+        at[:, steps * width :] = 0
         found = slope_of(1, READOUTS, at)
-        return not np.array_equal(found.reshape(-1), at.numpy().reshape(-1))
+        return not np.array_equal(found.reshape(-1), at.numpy()[0, : steps * width])
 
     def rows(name: str, count: int) -> Array:
         found = []
@@ -105,7 +109,7 @@ def jacobians(subject: Subject, sample: Sample) -> tuple[Array, Array | None]:
     if not feeds_back():
         alone = np.einsum("ts,ij->tsij", np.eye(steps), np.eye(width))
         return alone, rows(AFTER, after[0]).transpose(1, 0, 2) if after else None
-    each = rows(READOUTS, steps * width).reshape(steps, width, steps, width).transpose(0, 2, 1, 3)
+    each = rows(READOUTS, long * width).reshape(long, width, steps, width).transpose(0, 2, 1, 3)
     return each, rows(AFTER, after[0]).transpose(1, 0, 2) if after else None
 
 

@@ -38,11 +38,16 @@ class Subject:
         return dict(self.program.settings)
 
     def loop(self) -> Loop:
-        """The recurrence that reads most."""
-        loops = [op for op in self.program.body if isinstance(op, Loop)]
-        if not loops:
+        loop = self.any_loop()
+        if loop is None:
             raise ProbeError(f"{self.name} has no recurrence", "this diagnostic follows one")
-        return max(loops, key=lambda loop: sum(op.out.type.count for op in reads(loop.body)))
+        return loop
+
+    def any_loop(self) -> Loop | None:
+        """The recurrence that reads most, if there is one."""
+        loops = [op for op in self.program.body if isinstance(op, Loop)]
+        size = [sum(op.out.type.count for op in reads(loop.body)) for loop in loops]
+        return loops[size.index(max(size))] if loops else None
 
     def module(self, program: Program | None = None) -> Any:
         """A torch module in double precision, at the subject's weights."""
@@ -79,7 +84,13 @@ def call(module: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """The outputs of a torch module by name; inputs have their batch axis already."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # which road is taken matters to nobody here
-        out = module(**{name: given[name] for name in module.inputs})
+        try:
+            out = module(**{name: given[name] for name in module.inputs})
+        except RuntimeError as error:
+            if "measured bits" not in str(error):
+                raise
+            said = str(error).partition(". Set ")[0]
+            raise ProbeError(said, "look at fewer moments: --steps 3") from None
     return out if isinstance(out, dict) else {"": out}
 
 

@@ -147,6 +147,37 @@ def test_gradients_are_what_differences_say() -> None:
     assert np.allclose(weight["w"][0], wanted)
 
 
+def test_gradients_without_a_recurrence() -> None:
+    """⟨Z⟩ after RY(x) RY(w) is cos(x + w)."""
+    text = """\
+model Flat() {
+  input x: real[1]
+  qubits q[1]
+  param w: angle[1]
+  ry(x[0]) q[0]
+  ry(w[0]) q[0]
+  return read Z(q[0])
+}
+"""
+    one = subject(text, samples=3)
+    angle, weight, roles = gradients.gradients(one, one.samples, draws=2)
+    assert roles == ("data", "trained")
+    for draw in range(2):
+        w = replace(one, seed=one.seed * 100_003 + draw).all_weights()["w"]
+        wanted = np.array([-np.sin(s["x"][0] + w[0]) for s in one.samples])
+        assert np.allclose(angle[draw], wanted[:, None])
+        assert weight["w"][draw] == pytest.approx(wanted.sum())
+
+
+def test_a_loop_that_goes_on_after_its_input() -> None:
+    one = subject(TEXT.replace("step x in xs {", "step x in xs then 2 as done {"))
+    each, after = jacobian.jacobians(one, one.samples[0])
+    assert each.shape == (6, 4, 2, 2) and after is not None
+    assert np.allclose(each[0, 0], np.eye(2)) and np.abs(each[5, 3]).max() > 1e-6
+    assert np.shape(jacobian.probe(one).data["gain"]) == (1, 4)
+    assert len(trace.traces(one)[0].moments) == 6
+
+
 PLATEAU = """\
 use std.ansatz.su2_ring
 use std.readout.each_z
