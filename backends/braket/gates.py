@@ -36,6 +36,11 @@ NATIVE = frozenset(
     [g.braket for g in GATES.values() if g.braket] + [*_NAMED.values(), "xy", "iswap"]
 )
 
+# What the devices of all makers on Braket list among their operations.
+COMMON = frozenset(
+    ("i", "x", "y", "z", "h", "s", "si", "t", "ti", "rx", "ry", "rz", "cnot", "swap")
+)
+
 
 def calls(
     name: str,

@@ -34,7 +34,9 @@ class Braket(DeviceTarget):
     options = (
         Option("weights", "a run folder, or a safetensors file", ""),
         Option("ir", "also Braket's own IR of each circuit, as JSON", "no", ("no", "yes")),
-    )
+        Option("gates", "all of Braket's, or those that every device has", "all",
+               ("all", "common")),
+    )  # fmt: skip
 
     def features(self, options: Options) -> Mapping[str, Support]:
         return _FEATURES
@@ -50,7 +52,8 @@ class Braket(DeviceTarget):
                     "`qrlc run --target braket --device braket_sv` does it"
                 )
         try:
-            return files(program, _weights(model, options), options.get("ir") == "yes")
+            ir, common = options.get("ir") == "yes", options.get("gates") == "common"
+            return files(program, _weights(model, options), ir, common)
         except ValueError as error:
             raise TargetError(str(error)) from error
 

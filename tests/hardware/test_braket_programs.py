@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from qrlang.backends.braket import target
 from qrlang.backends.braket.aws import program_sets
 from qrlang.backends.braket.emit.module import emit_module, inputs_of
+from qrlang.backends.braket.gates import COMMON
 from qrlang.backends.braket.local import LocalDevice
 from qrlang.backends.braket.tensors import packed, unpacked
 from qrlang.backends.reference import initial_weights, run
@@ -209,6 +211,20 @@ def as_a_module(program: Program) -> None:
     values, weights = arguments(program, 1, 1), initial_weights(program)
     ports = [np.asarray(values[v.name])[None] for v in inputs_of(program)]
     got = module(program)["forward"](weights, *ports)
+    same({name: x[0] for name, x in got.items()}, expected(program, values, weights))
+
+
+def test_a_module_with_the_gates_that_every_device_has() -> None:
+    program = program_of("exchange_memory/emcz")
+    assert "circuit.cz(" in emit_module(program)
+    written = emit_module(program, COMMON)
+    body = written[: written.index("class Device")]
+    assert set(re.findall(r"circuit\.(\w+)\(", body)) <= COMMON | {"begin", "add", "reset"}
+    found: dict[str, Any] = {"__name__": "written"}
+    exec(compile(written, "model.py", "exec"), found)
+    found["device"] = found["Device"]()
+    values, weights = arguments(program, 1), initial_weights(program)
+    got = found["forward"](weights, *(np.asarray(values[v.name])[None] for v in inputs_of(program)))
     same({name: x[0] for name, x in got.items()}, expected(program, values, weights))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from qrlang.analysis.settings import measurement_settings
 from qrlang.backends.braket.emit.classical import atom, expression, flat
 from qrlang.backends.braket.emit.numbers import Names, Symbol, number, text_of
-from qrlang.backends.braket.gates import Call, calls
+from qrlang.backends.braket.gates import NATIVE, Call, calls
 from qrlang.circuits import AnyAngle, FlatGate, Product, pauli_rotation
 from qrlang.circuits import flat as flat_gates
 from qrlang.ir.program import (
@@ -48,6 +48,7 @@ class Space:
 class Body:
     program: Program
     names: Names
+    native: frozenset[str] = NATIVE
     texts: dict[int, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     pieces: list[list[str]] = field(default_factory=list)  # functions on circuits
@@ -310,6 +311,7 @@ class Body:
             angles,
             [*(wire(q) for q in g.controls), *on],  # type: ignore[list-item]
             [*(wire(q) for q in g.zeros), *off],  # type: ignore[list-item]
+            self.native,
         )
 
     def line(self, call: Call) -> str:

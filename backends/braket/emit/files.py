@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qrlang.backends.braket.emit.module import emit_module
+from qrlang.backends.braket.gates import COMMON, NATIVE
 from qrlang.backends.braket.tensors import packed
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts
@@ -15,9 +16,11 @@ from qrlang.ir.program import Program
 _HEADER = {"name": "braket.ir.openqasm.program", "version": "1"}
 
 
-def files(program: Program, weights: Mapping[str, Any], ir: bool = False) -> dict[str, str | bytes]:
+def files(
+    program: Program, weights: Mapping[str, Any], ir: bool = False, common: bool = False
+) -> dict[str, str | bytes]:
     made: dict[str, str | bytes] = {
-        "model.py": emit_module(program),
+        "model.py": emit_module(program, COMMON if common else NATIVE),
         "weights.safetensors": packed(weights),
     }
     for path, text in texts(program, DIALECTS["braket"]).items():

@@ -8,6 +8,7 @@ import qrlang
 from qrlang.backends.braket.emit.body import Body
 from qrlang.backends.braket.emit.helpers import used
 from qrlang.backends.braket.emit.numbers import Names
+from qrlang.backends.braket.gates import NATIVE
 from qrlang.ir.program import Program, Value
 from qrlang.ir.walk import uses, walk
 
@@ -275,9 +276,9 @@ if __name__ == "__main__":
 '''
 
 
-def emit_module(program: Program) -> str:
+def emit_module(program: Program, native: frozenset[str] = NATIVE) -> str:
     names = Names(_TAKEN.split())
-    body = Body(program, names)
+    body = Body(program, names, native)
     inputs = inputs_of(program)
     arguments = []
     for value in inputs:
