@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from qrlang.circuits import MIXED, Circuit, FlatGate, flat_element, pauli_rotation, product
-from qrlang.draw.labels import Labels, number
+from qrlang.draw.labels import Labels, number, signed
 from qrlang.ir.program import (
     Alloc,
     ApplyMatrix,
@@ -239,10 +239,11 @@ class _Builder:
 
         said: list[str] = []
         for k, observable in enumerate(observables):
-            terms = ["·".join(word(p, q) for q, p in s) or "1" for _, s in observable]
-            sizes = ["" if c == 1 else number(c) for c, _ in observable]
-            text = "+".join(c + t for c, t in zip(sizes, terms, strict=True)).replace("+−", "−")
-            said.append(text if len(text) <= _LISTED else f"a sum of {len(terms)}")
+            text = ""
+            for factor, string in observable:
+                product = "·".join(word(p, q) for q, p in string)
+                text += signed(factor, product, first=not text)
+            said.append(text if len(text) <= _LISTED else f"a sum of {len(observable)}")
             if sum(map(len, said)) > _LISTED:
                 return ", ".join([*said, "…"] if k + 1 < len(observables) else said)
         return ", ".join(said)

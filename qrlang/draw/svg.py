@@ -325,7 +325,7 @@ def _blocks(
         for i, cell in enumerate(column):
             rank[cell.key] = (i + 0.5) / len(column)
     tallest = max((sum(c.height + 14 for c in column) for column in grid), default=0.0)
-    place: dict[str, tuple[float, float, float]] = {}  # left, right, middle
+    place: dict[str, _Place] = {}
     boxes: list[tuple[_Cell, float, float]] = []
     x = float(_PAD + 14)
     for column in grid:
@@ -334,7 +334,7 @@ def _blocks(
         for cell in column:
             wide = w if cell.kind == "way" else cell.width
             at = x + (w - wide) / 2
-            place[cell.key] = (at, at + wide, line + cell.height / 2)
+            place[cell.key] = _Place(at, at + wide, (x, x + w), line + cell.height / 2)
             if cell.kind != "way":
                 boxes.append((cell, at, line))
             line += cell.height + 14
@@ -418,18 +418,28 @@ def _depths(cells: dict[str, _Cell], edges: list[tuple[str, str]]) -> dict[str, 
     return {key: used.index(d) for key, d in depth.items()}
 
 
-def _edge(page: _Page, way: list[tuple[float, float, float]]) -> None:
-    """From (left, right, middle) to the next, straight through those between the ends."""
-    d = f"M{way[0][1]:g},{way[0][2]:g}"
+@dataclass(frozen=True)
+class _Place:
+    """Of a box: its ends, the ends of its column, its middle line."""
+
+    left: float
+    right: float
+    column: tuple[float, float]
+    y: float
+
+
+def _edge(page: _Page, way: list[_Place]) -> None:
+    """Straight within columns, since no two boxes of a column are level; bent between them."""
+    d = f"M{way[0].right:g},{way[0].y:g}"
     for a, b in itertools.pairwise(way):
-        x1, y1, x2, y2 = a[1], a[2], b[0], b[2]
-        end = x2 - 1 if b is way[-1] else x2
+        x1, x2 = a.column[1], b.column[0] - 6
         if x2 > x1:
             bend = min(60.0, (x2 - x1) / 2)
-            d += f" C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {end:g},{y2:g}"
+            d += f" L{x1:g},{a.y:g}" if x1 > a.right else ""
+            d += f" C{x1 + bend:g},{a.y:g} {x2 - bend:g},{b.y:g} {x2:g},{b.y:g}"
         else:  # back to an earlier one, or to itself
-            low = max(y1, y2) + 30
-            d += f" C{x1 + 40:g},{low:g} {x2 - 40:g},{low:g} {end:g},{y2:g}"
-        if b is not way[-1]:
-            d += f" L{b[1]:g},{y2:g}"
+            low = max(a.y, b.y) + 30
+            x1, x2 = a.right + 40, b.left - 40
+            d += f" C{x1:g},{low:g} {x2:g},{low:g} {b.left - 6:g},{b.y:g}"
+        d += f" L{b.left - 1 if b is way[-1] else b.right:g},{b.y:g}"
     page.path(d, "flow", arrow=True)
