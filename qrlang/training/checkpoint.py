@@ -32,7 +32,8 @@ def load(path: Path) -> tuple[dict[str, Any], Any]:
     try:
         with safe_open(str(path), "pt") as f:
             page = (f.metadata() or {}).get(_PAGE)
-            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+            # Cloned, so that they lie where torch would lay them: sums in BLAS depend on that.
+            tensors = {k: f.get_tensor(k).clone() for k in f.keys()}  # noqa: SIM118
         if page is None:
             raise ValueError("it was not written by qrlang")
         tree = _together(json.loads(page), tensors)
