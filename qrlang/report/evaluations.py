@@ -3,6 +3,7 @@
 On a device a state cannot be read and kept, so each reading of each step is a circuit of its own,
 run from the beginning up to there; a circuit layer, whose qubits are fresh at every call, is run
 by itself. Observables that share a basis are read together (a *setting*).
+Weak readouts leave the state be: one circuit has those of all steps.
 
 Parameter shift: the derivative of every reading by every angle before it, two circuits for an
 angle of a Pauli rotation, four for one of a controlled gate (its generator has the eigenvalues
@@ -50,6 +51,9 @@ def evaluations(program: Program, steps: int) -> Evaluations:
             sample, sample_values = sample + steps * mine, sample_values + steps * numbers
             long += steps * mine if c.fresh else mine * steps * (steps + 1) // 2
             own = steps * later
+            if any(isinstance(op, Expect) and op.weak for op in walk(c.ops)):
+                settings, sample, long = settings + 1, sample + 1, long + steps
+                own += steps * rule
             if not c.fresh:
                 own += rule * (mine * steps * (steps - 1) // 2 + steps * after)
         exact = any(isinstance(op, Evolve) and not op.trotter for op in walk(c.ops))
@@ -81,7 +85,7 @@ def terms(name: str, angle: int, controlled: bool) -> int:
 
 def _settings(op: Op) -> int:
     if isinstance(op, Expect):
-        return len(measurement_settings(op))
+        return 0 if op.weak else len(measurement_settings(op))
     return int(isinstance(op, Probabilities))
 
 

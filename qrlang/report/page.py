@@ -150,6 +150,7 @@ def _evaluations(program: Program, shots: int, steps: int, of: str) -> list[Bloc
             f"Sequences of {steps} steps ({of}). A circuit evaluation is one circuit in one "
             "measurement setting. A state cannot be read and kept, so a device runs every reading "
             f"of every step from the beginning: for a sample {found.sample_steps:,} steps in all. "
+            "(Weak readouts are the exception: one circuit has those of all steps.) "
             "Parameter shift takes two circuits (four for controlled rotations) for every angle "
             "that can change and every reading after it; what is classical follows the chain rule."
         ),

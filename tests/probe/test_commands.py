@@ -169,6 +169,13 @@ def test_circuit_evaluations(before: str, after: str, in_step: list[int], steps:
     assert found.step == len(in_step)
 
 
+def test_weak_readouts_of_all_steps_take_one_circuit() -> None:
+    weak = Path(__file__).parents[2] / "examples" / "ancilla" / "weak.qrl"
+    found = evaluations(program(weak.read_text()), 5)
+    assert (found.step, found.sample, found.sample_steps, found.spsa) == (1, 1, 5, 2)
+    assert found.shift is not None and found.shift % 10 == 0
+
+
 def test_shift_rules_of_gates() -> None:
     """As many circuits as the expectation's Fourier series has frequencies, twice."""
     from qrlang.gates import GATES
