@@ -270,7 +270,7 @@ FEATURES: dict[str, Feature] = {
                 _expect(lambda op: f"`weak {op.weak:g}`" if op.weak else "")),
         Feature("measure", "measurements inside the circuit", "E0700", _of(Measure)),
         Feature("feed-forward", "gates under a measured bit (`if`)", "E0700", _of(If)),
-        Feature("kept-bits", "an `if` on a bit measured before this step", "E0709", _kept_bits),
+        Feature("kept-bits", "`if` on a bit measured before this step", "E0709", _kept_bits),
         Feature("bits-in-expressions", "measured bits as numbers", "E0700", _bits_in_expressions),
         Feature("bits-in-angles", "angles that depend on a measured bit", "E0708",
                 _bits_in_angles),

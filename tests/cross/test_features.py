@@ -29,7 +29,7 @@ from qrlang.features import FEATURES
 from qrlang.ir.program import Loop, LoopEmit, Output, Program
 from qrlang.ir.types import seq
 from qrlang.ir.walk import next_id, walk
-from qrlang.targets import Target, TargetError, available, load, no, variants
+from qrlang.targets import Support, Target, TargetError, available, load, no, unsupported, variants
 
 FOLDER = Path(__file__).parent / "features"
 COLUMNS = [
@@ -101,6 +101,34 @@ def _runs(m: CheckedModel, target: Target, options: dict[str, str]) -> None:
 
 def _sampled(program: Program) -> bool:
     return any(getattr(op, "shots", 0) for op in walk(program.body))
+
+
+class Nothing(Target):
+    """Refuses whatever there is."""
+
+    name, doc, options = "nothing", "", ()
+
+    def features(self, options: object) -> dict[str, Support]:
+        return {}
+
+
+# What the place of a refusal begins with, where it is not the word of the feature itself.
+BEGINS = {
+    "amplitudes": "prepare", "attention": "look(", "bits-in-angles": "rx(", "circuit-layers": "q[",
+    "bits-in-expressions": "2 * b", "computed-noise": "bit_flip(", "conditional-noise": "bit_flip(",
+    "controls": "negctrl @", "exact-evolution": "apply", "expectations": "read", "extern": "f(x)",
+    "extra-steps": "step", "feed-forward": "if b", "kept-bits": "if b", "matrices": "apply",
+    "mixed-start": "other[", "noise": "depolarizing", "probabilities": "read", "recurrence": "step",
+    "recurrences": "recurrent second", "sequences": "reversed(", "shots": "read",
+    "trotter": "apply", "weak-readouts": "read",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_a_refusal_points_at_its_line(feature: str) -> None:
+    said = unsupported(Nothing(), model(feature), {})
+    [found] = [d for d in said if d.message.endswith(f" has no {FEATURES[feature].words}")]
+    assert found.span.text.startswith(BEGINS.get(feature, feature))
 
 
 EXTERNS = {"f": lambda x: x[:1]}  # what `extern.qrl` asks for
