@@ -19,7 +19,7 @@ from qrlang.check.calls import (
 from qrlang.check.core import STMT, Elaborator, Rejected, Scope
 from qrlang.check.expressions import integer
 from qrlang.check.gates import angle_of, gate_spec, operands_of
-from qrlang.check.modifiers import PLAIN, change_of, changed, put, put_gate
+from qrlang.check.modifiers import MOST_EXACT, PLAIN, change_of, changed, put, put_gate
 from qrlang.check.report import plural
 from qrlang.check.values import Definition, Observable, Poison, Qubits, Tensor, describe
 from qrlang.diagnostics import Note
@@ -297,7 +297,7 @@ def _evolve(
     if not isinstance(h, Observable) or time is None:
         return
     qubits = tuple(sorted({q for _, p in h.terms for q, _ in p}))
-    if not trotter and len(qubits) > 14:
+    if not trotter and len(qubits) > MOST_EXACT:
         e.error(
             "E0307",
             node,

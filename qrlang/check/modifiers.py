@@ -62,6 +62,7 @@ class Change:
 
 
 MAX_POWER = 10_000
+MOST_EXACT = 14  # qubits of an exact evolution
 PLAIN = Change(False, 1, ())
 
 
@@ -124,6 +125,42 @@ def powered_gates(e: Elaborator, gate: ir.Gate, power: float, node: ast.Node) ->
     return [gate] * int(power)
 
 
+MOST_CONTROLS = 6  # of an evolution: each doubles its terms
+
+
+def controlled_evolution(
+    e: Elaborator, op: ir.Evolve, ones: tuple[int, ...], zeros: tuple[int, ...], node: ast.Node
+) -> ir.Evolve | None:
+    """The evolution under |1⟩⟨1| H, with |1⟩⟨1| = (1 - Z) / 2: each term becomes two that commute,
+    one after the other, so that it holds for Trotter steps too."""
+    controls = [*((q, -1.0) for q in ones), *((q, 1.0) for q in zeros)]
+    if len(controls) > MOST_CONTROLS:
+        e.error("E0307", node, f"an evolution with more than {MOST_CONTROLS} controls")
+        return None
+    clash = {q for _, word in op.terms for q, _ in word} & {q for q, _ in controls}
+    if clash:
+        e.error("E0501", node, f"{qubit_name(e, clash.pop())} controls an evolution of itself")
+        return None
+    terms = list(op.terms)
+    for q, sign in controls:
+        terms = [
+            (scale_angle(c, factor / 2), tuple(sorted((*word, *extra))))
+            for c, word in terms
+            for factor, extra in ((1.0, ()), (sign, ((q, "Z"),)))
+        ]
+    width = len({q for _, word in terms for q, _ in word})
+    if not op.trotter and width > MOST_EXACT:
+        e.error(
+            "E0307",
+            node,
+            f"an exact evolution of {width} qubits needs a matrix of 2^{width} rows",
+            help="say how many Trotter steps: `… for t trotter 8 to …`",
+        )
+        return None
+    e.count_gates(node, (len(terms) - len(op.terms)) * max(op.trotter, 1))
+    return replace(op, terms=tuple(terms))
+
+
 def changed(
     e: Elaborator,
     ops: list[ir.Gate | ir.Op],
@@ -154,20 +191,25 @@ def changed(
             )
         elif isinstance(op, ir.Evolve):
             if controls:
-                e.error(
-                    "E0507",
-                    node,
-                    "a Hamiltonian evolution can't be controlled",
-                    help="write its gates: `ctrl @ rzz(…)`",
-                )
-                return []
+                controlled = controlled_evolution(e, op, ones, zeros, node)
+                if controlled is None:
+                    return []
+                op = controlled
             if change.inverse:
                 if op.trotter and len(op.terms) > 1:
                     op = replace(op, terms=tuple(reversed(op.terms)))
                 op = replace(op, time=scale_angle(op.time, -1.0))
             out.append(op)
     if change.power != int(change.power):
-        e.error("E0507", node, f"a circuit can't be applied {change.power:g} times")
+        if len(out) == 1 and isinstance(out[0], ir.Evolve) and not out[0].trotter:
+            return [replace(out[0], time=scale_angle(out[0].time, change.power))]
+        e.error(
+            "E0507",
+            node,
+            f"a circuit can't be applied {change.power:g} times",
+            help="only a rotation (by a part of its angle) and an exact evolution (for a part of "
+            "its time) have real powers",
+        )
         return []
     e.count_gates(node, len(out) * max(int(change.power) - 1, 0))
     return out * int(change.power)
