@@ -68,6 +68,9 @@ class Names:
                     bound = [i.item for i in op.items] + [c.arg for c in op.carries]
                     for value in (*bound, *([op.flag] if op.flag else [])):
                         self._own[value.id] = (inner, value.name)
+                    for emit in op.emits:
+                        full = f"{inner}.{emit.name}" if inner else emit.name
+                        self._sequences[emit.out.id] = full if emit.name else inner
                     self._visit(op.body, inner)
                 case If():
                     self._visit((*op.then, *op.orelse), block)

@@ -151,13 +151,16 @@ def _circuit(page: _Page, scene: Scene, y: float, width: float) -> float:
     right = max(right, _PAD + len(scene.caption) * _CHAR + (250 if scene.repeats else 40))
     top = y
     y += 34 if scene.caption else 10
+    edge = right + 26  # of the frame
     open_frames: list[tuple[str, int]] = []
     for k, (low, high) in enumerate(parts):
         ends = (k == 0, k == len(parts) - 1)
-        y = _panel(page, scene, cols[low:high], widths[low:high], left, right, y, ends, open_frames)
+        part = cols[low:high]
+        y, end = _panel(page, scene, part, widths[low:high], left, right, y, ends, open_frames)
+        edge = max(edge, end + 12)
         y += 12
     if scene.caption:
-        page.box(_PAD, top, right + 26 - _PAD, y - top, "loop", 10)
+        page.box(_PAD, top, edge - _PAD, y - top, "loop", 10)
         page.text(_PAD + 12, top + 18, scene.caption, "plain")
         if scene.repeats:
             x = right + 14
@@ -175,7 +178,8 @@ def _panel(
     y: float,
     ends: tuple[bool, bool],
     open_frames: list[tuple[str, int]],
-) -> float:
+) -> tuple[float, float]:
+    """Where it ends, below and to the right."""
     depth = _depth(cols, len(open_frames))
     y += 20 * depth
     at: dict[int, float] = {}
@@ -194,7 +198,7 @@ def _panel(
     x = left + 8
     frames = [(left, caption, level) for caption, level in open_frames]
     named: list[tuple[float, Item]] = []  # readouts, and where each is
-    lowest = bottom
+    lowest, farthest = bottom, right
     for column, w in zip(cols, widths, strict=True):
         if column.opens:
             level = len(frames)
@@ -220,9 +224,10 @@ def _panel(
         page.text(middle - 3, name_line + 4, item.reads, "plain")
         free = middle - 6
         lowest = max(lowest, name_line + 6)
+        farthest = max(farthest, middle + len(item.reads) * _CHAR)
     for begin_x, caption, level in frames:
         _frame(page, begin_x, right, y, bottom, caption, depth - level)
-    return lowest
+    return lowest, farthest
 
 
 def _depth(cols: list[Column], start: int) -> int:

@@ -78,6 +78,12 @@ def test_what_a_recurrence_goes_over() -> None:
     assert "in reversed(rows)" in page((ROOT / "examples/deep/bidirectional.qrl").read_text())
 
 
+def test_emitted_sequences_have_their_recurrence() -> None:
+    over = TRANSLATION.replace("over shifted(words)", "over shifted(words), reversed(enc.keys)")
+    over = over.replace("step w {\n      let r", "step w, k {\n      let r")
+    assert "once for every w, k in shifted(words), reversed(enc.keys)" in page(over)
+
+
 MIXED = """
 model M {
   input x: seq[real[1]]
@@ -116,6 +122,16 @@ def test_a_step_of_layers_alone_has_a_frame() -> None:
     step = found.split("╭─ step: once for every ")[1]
     assert "of the step before ──▶" in step
     assert "into the next step ─╯" in step
+
+
+def test_names_of_readouts_stay_in_the_frame() -> None:
+    root = ET.fromstring(svg.render(drawn(MIXED)[1]))
+    space = "{http://www.w3.org/2000/svg}"
+    [frame] = [r for r in root.iter(f"{space}rect") if r.attrib["class"] == "loop"]
+    for label in root.iter(f"{space}text"):
+        if (label.text or "").startswith("read = "):
+            end = float(label.attrib["x"]) + 7.2 * len(label.text or "")
+            assert end <= float(frame.attrib["x"]) + float(frame.attrib["width"])
 
 
 @pytest.mark.parametrize("path", EXAMPLES)
