@@ -19,6 +19,7 @@ _FEATURES = SUPPORT | {
     "measure": yes("on the simulators; the module copies the bit to a fresh qubit"),
     "feed-forward": yes("on the simulators; as controlled gates in the module"),
     "reset": yes("on the simulators; a fresh qubit in the module"),
+    "noise": yes("on `braket_dm`"),
     "kept-bits": yes("on the simulators, with `qrlc run`"),
     "bits-in-expressions": yes("on the simulators, with `qrlc run`"),
 }
@@ -60,7 +61,7 @@ class Braket(DeviceTarget):
     def run(
         self, model: CheckedModel, inputs: Mapping[str, object], options: Options
     ) -> Mapping[str, object]:
-        """Exactly, on `braket_sv`."""
+        """Exactly, on a simulator."""
         from qrlang.hardware.device import DeviceError, DeviceOptions
         from qrlang.hardware.loop import Item, Plan, run
 
@@ -70,7 +71,9 @@ class Braket(DeviceTarget):
             {k: x for k, x in inputs.items() if k in names},
         )
         try:
-            device = self.open_device(self.device, DeviceOptions())
+            noisy = any(True for _ in FEATURES["noise"].find(model.program))
+            name = "braket_dm" if noisy else self.device
+            device = self.open_device(name, DeviceOptions())
             weights = _weights(model, options)
             return run(model.program, weights, [item], device, Plan(0)).outputs[0]
         except DeviceError as error:

@@ -42,7 +42,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A gate of `qrlang.gates.GATES`; or `measure` (into `bit`), `reset`, `barrier`.
+    """A gate of `qrlang.gates.GATES`; or `measure` (into `bit`), `reset`, `barrier`; or a channel
+    of `CHANNELS`, for a device that has noise.
 
     It acts where `controls` are 1 and `zeros` are 0, in the shots in which every measured bit of
     `when` has its value.
@@ -112,6 +113,7 @@ class Capabilities:
     reset: bool = False
     conditions: bool = False  # gates under a measured bit
     exact: bool = False  # `probabilities`
+    noise: bool = False  # channels of the program
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from qrlang.ir.program import (
     Alloc,
     Angle,
     CallExtern,
+    Channel,
     Evolve,
     Expect,
     Free,
@@ -183,6 +184,8 @@ class Lane:
                 case Reset():
                     for q in op.qubits:
                         self._step("reset", q, when)
+                case Channel():
+                    self._channel(op)
                 case Measure():
                     bits = [self._measure(q, when) for q in op.qubits]
                     self.values[op.out.id] = MeasuredBits(tuple(bits), op.out.type.shape)
@@ -335,6 +338,12 @@ class Lane:
     def _step(self, name: str, qubit: int, when: When) -> None:
         tape = self._tape(qubit, when)
         step = Step(name, (tape.wires[qubit],), when=self._conditions(tape, when))
+        tape.add(step, (step,))
+
+    def _channel(self, op: Channel) -> None:
+        tape = self._tape(op.qubits[0])
+        wires = tuple(tape.wires[q] for q in op.qubits)
+        step = Step(op.name, wires, tuple(a.constant for a in op.args))
         tape.add(step, (step,))
 
     def _measure(self, qubit: int, when: When) -> Bit:

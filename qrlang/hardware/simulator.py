@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qrlang.gates import GATES, PAULI, pauli_matrix
+from qrlang.gates import CHANNELS, GATES, PAULI, pauli_matrix
 from qrlang.hardware.device import (
     Bits,
     Capabilities,
@@ -121,8 +121,8 @@ def draw(chances: Floats, shots: int, rng: np.random.Generator) -> NDArray[np.in
 
 def apply(state: Complex, step: Step, angles: Floats) -> Complex:
     """A gate on the state of each row."""
-    if step.name == "barrier":
-        return state
+    if step.name == "barrier" or step.name in CHANNELS:
+        return state  # what would be without noise
     matrix = _matrix(step, angles)
     if step.controls or step.zeros:
         where: list[Any] = [slice(None)] * state.ndim

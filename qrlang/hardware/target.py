@@ -92,6 +92,7 @@ def lacking(program: Program, device: Device) -> Iterator[str]:
         ("weak-readouts", can.measure and can.reset),
         ("reset", can.reset),
         ("feed-forward", can.conditions),
+        ("noise", can.noise),
     ):
         if not has:
             for use in FEATURES[feature].find(program):

@@ -12,9 +12,11 @@ from qrlang.backends.braket.emit.numbers import Names, Symbol, number, text_of
 from qrlang.backends.braket.gates import NATIVE, Call, calls
 from qrlang.circuits import AnyAngle, FlatGate, Product, pauli_rotation
 from qrlang.circuits import flat as flat_gates
+from qrlang.gates import CHANNELS
 from qrlang.ir.program import (
     Alloc,
     Angle,
+    Channel,
     Evolve,
     Expect,
     Free,
@@ -83,6 +85,9 @@ class Body:
         for op in ops:
             if isinstance(op, (Unitary, Evolve)):
                 gates += flat_gates(op)
+                continue
+            if isinstance(op, Channel):
+                gates.append(FlatGate(op.name, op.qubits, op.args))
                 continue
             self.piece(gates, depth)
             gates = []
@@ -302,6 +307,10 @@ class Body:
                 return f"q[{self.words[q]}]"
             return self.key(q) if space.fixed else f"q[{self.key(q)}]"
 
+        if g.name in CHANNELS:
+            wires = tuple(wire(q) for q in g.qubits)
+            yield Call(CHANNELS[g.name].braket, wires, tuple(angles))  # type: ignore[arg-type]
+            return
         on = [f"q[{_bit(v, i)}]" for v, i, wanted in self.conditions if wanted]
         off = [f"q[{_bit(v, i)}]" for v, i, wanted in self.conditions if not wanted]
         # `calls` only hands the qubits on: here they are words.

@@ -9,7 +9,7 @@ from qrlang.backends.braket.emit.body import Body
 from qrlang.backends.braket.emit.helpers import used
 from qrlang.backends.braket.emit.numbers import Names
 from qrlang.backends.braket.gates import NATIVE
-from qrlang.ir.program import Program, Value
+from qrlang.ir.program import Channel, Program, Value
 from qrlang.ir.walk import uses, walk
 
 _TAKEN = """
@@ -301,6 +301,8 @@ def emit_module(program: Program, native: frozenset[str] = NATIVE) -> str:
         listed.append(f'    "{name}": ("{kind}", {shape}, {size}, {value.type.seq}),')
     listed.append("}")
     code = "\n".join([*forward, *(line for piece in body.pieces for line in piece)])
+    noisy = any(isinstance(op, Channel) for op in walk(program.body))
+    simulator = "braket_dm" if noisy else "braket_sv"  # the one that has noise
     helpers = used(code)
     needs_math = any("math." in text for text in helpers)
     readers = [
@@ -314,11 +316,11 @@ def emit_module(program: Program, native: frozenset[str] = NATIVE) -> str:
         *("\n".join(piece) for piece in body.pieces),
         "\n".join(forward),
         *helpers,
-        _DEVICE.strip(),
+        _DEVICE.strip().replace("braket_sv", simulator),
         _GROWING.strip(),
         *(r.strip() for r in ([_MEASURED, *readers] if readers else [])),
         _LOAD.strip(),
-        _MAIN.strip(),
+        _MAIN.strip().replace('default="braket_sv"', f'default="{simulator}"'),
     ]
     return _head(program) + "\n\n\n".join(blocks) + "\n"
 
