@@ -112,3 +112,22 @@ def test_all_sequences_are_one_job_a_moment(aer: Device) -> None:
     program = example("qrnn/rows.qrl")
     counts = run(program, weights(program), items(program, (3,) * 32), aer, Plan(100)).counts
     assert (counts.jobs, counts.circuits, counts.settings) == (3, 96, 3)
+
+
+def test_a_snapshot_of_a_device() -> None:
+    """Through qiskit-ibm-runtime, transpiled, with the device's noise; seeded."""
+    device = open_device("fake_manila")
+    steps = (Step("ry", (0,), (Slot(0),)), Step("x", (1,), controls=(0,)))
+    template, angles = Template(2, 0, steps, 1), np.array([[0.0], [np.pi / 2], [np.pi]])
+    bits = sample(device, template, angles, 1000, 7)
+    equal = (bits[:, :, 0] == bits[:, :, 1]).mean(axis=1)
+    assert np.all(equal > 0.8)
+    assert np.any(equal < 1)
+    np.testing.assert_allclose(bits[:, :, 0].mean(axis=1), [0, 0.5, 1], atol=0.15)
+    np.testing.assert_array_equal(bits, sample(device, template, angles, 1000, 7))
+    found = device.footprint(template)
+    assert found.two_qubit == 1
+    assert found.expected is not None
+    assert 0.7 < found.expected < 1
+    with pytest.raises(DeviceError, match="has no exact mode"):
+        device.probabilities(template, angles)
