@@ -32,6 +32,7 @@ class Braket(DeviceTarget):
     name = "braket"
     doc = "a module for Amazon Braket: its circuits, its simulators and devices, the loop"
     device = "braket_sv"
+    ablest = "braket_dm"
     options = (
         Option("weights", "a run folder, or a safetensors file", ""),
         Option("ir", "also Braket's own IR of each circuit, as JSON", "no", ("no", "yes")),

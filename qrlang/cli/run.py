@@ -83,7 +83,7 @@ def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
         DeviceOptions(given["seed"], given["noise"], given["level"]),
     )
     for line in lacking(subject.program, device):
-        raise DeviceError(line, "choose a device that has: --device aer")
+        raise DeviceError(line, f"choose a device that has: --device {target.ablest}")
     plan = Plan(given["shots"], given["seed"], given["loop"])
     if not plan.shots and not device.capabilities.exact:
         raise DeviceError(f"`{device.name}` has no exact mode", "give it shots: --shots 1000")

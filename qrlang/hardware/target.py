@@ -52,6 +52,11 @@ class DeviceTarget(Target):
 
     device = ""  # the one that needs no account
 
+    @property
+    def ablest(self) -> str:
+        """Among those, the one that can do most."""
+        return self.device
+
     def features(self, options: Mapping[str, str]) -> Mapping[str, Support]:
         del options
         return SUPPORT
