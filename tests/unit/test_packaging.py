@@ -133,8 +133,14 @@ except ImportError as error:
 
 
 def test_the_front_end_loads_nothing_heavy(root: Path, tmp_path: Path) -> None:
-    """Only what trains and runs models computes; nobody else pays for loading what computes."""
-    computing = ("qrlang.engine", "qrlang.hardware", "qrlang.training")
+    """Only what trains, runs and probes models computes; nobody else pays for loading it."""
+    computing = (
+        "qrlang.engine",
+        "qrlang.hardware",
+        "qrlang.probe",
+        "qrlang.report",
+        "qrlang.training",
+    )
     modules = [
         ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
         for path in sources(root)
