@@ -13,13 +13,13 @@ from qrlang.check.calls import (
     default_params,
     evaluate,
     header,
-    observed,
     qubit_name,
 )
 from qrlang.check.core import STMT, Elaborator, Rejected, Scope
 from qrlang.check.expressions import integer
 from qrlang.check.gates import angle_of, gate_spec, operands_of
 from qrlang.check.modifiers import MOST_EXACT, PLAIN, change_of, changed, put, put_gate
+from qrlang.check.observed import observed
 from qrlang.check.report import plural
 from qrlang.check.values import Definition, Observable, Poison, Qubits, Tensor, describe
 from qrlang.diagnostics import Note

@@ -21,12 +21,9 @@ from qrlang.check.values import (
     Layer,
     LayerSpec,
     LazyWeight,
-    Observable,
     Pending,
     Poison,
-    Probs,
     Qubits,
-    Readout,
     Tensor,
     describe,
 )
@@ -143,6 +140,8 @@ def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) ->
     kind = d.kind
     on_qubits = bool(given) and all(isinstance(v, Qubits) for v in given)
     if kind in ("readout", "Hamiltonian") and on_qubits:
+        from qrlang.check.observed import observe
+
         return observe(e, d, node, args)
     if (
         isinstance(d.item, (ast.Circuit, ast.Hamiltonian))
@@ -183,7 +182,7 @@ def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) ->
             "E0301",
             node,
             f"`{d.item.name}` has its parameters already",
-            notes=[_declared(d)],
+            notes=[declared_note(d)],
         )
     params = bind_params(e, d.item.params, d, node, args)
     return POISON if params is None else replace(d, params=params)
@@ -208,7 +207,7 @@ def _run_time(args: Args) -> bool:
     return any(isinstance(v, (Tensor, Pending)) for v in values)
 
 
-def _declared(d: Definition) -> Note:
+def declared_note(d: Definition) -> Note:
     return Note(f"`{d.item.name}` is declared here", header(d.item))
 
 
@@ -221,19 +220,6 @@ def header(item: ast.Node) -> Span:
 
 
 # --- parameters known at compile time ---
-
-PARAMETER_TYPES = (
-    "int",
-    "real",
-    "bool",
-    "string",
-    "ansatz",
-    "readout",
-    "circuit",
-    "hamiltonian",
-    "activation",
-    "layer",
-)
 
 
 def fits_parameter(type_name: str, value: object) -> object:
@@ -296,7 +282,7 @@ def bind_params(
                 extra,
                 f"`{item.name}` takes {plural(len(params), 'parameter')}, "
                 f"found {len(args.positional)}",
-                notes=[_declared(d)],
+                notes=[declared_note(d)],
             )
             good = False
         for p, (at, value) in zip(params, args.positional, strict=False):
@@ -312,7 +298,7 @@ def bind_params(
                     f"`{item.name}` has no parameter `{name}`",
                     help=did_you_mean(name, [p.name for p in params])
                     or (f"it has {', '.join(p.name for p in params)}" if params else ""),
-                    notes=[_declared(d)],
+                    notes=[declared_note(d)],
                 )
                 good = False
             else:
@@ -388,7 +374,7 @@ def bind_registers(
             node,
             f"`{d.item.name}` acts on {plural(len(registers), 'register')} ({names}), "
             f"found {len(operands)}",
-            notes=[_declared(d)],
+            notes=[declared_note(d)],
         )
         return False
     every = [q for o in operands for q in o.qubits]
@@ -500,7 +486,7 @@ def match_values(
                 f"`{item.name}` takes {plural(len(names), 'value')}"
                 + (f" ({', '.join(names)})" if names else "")
                 + f", found {len(args)}",
-                notes=[_declared(d)],
+                notes=[declared_note(d)],
             )
             return None
         if name not in names:
@@ -509,7 +495,7 @@ def match_values(
                 arg,
                 f"`{item.name}` has no value `{name}`",
                 help=did_you_mean(name, names) or f"it has {', '.join(names)}",
-                notes=[_declared(d)],
+                notes=[declared_note(d)],
             )
             return None
         if name in given:
@@ -523,7 +509,7 @@ def match_values(
             node,
             f"`{item.name}` needs {', '.join(f'`{m}`' for m in missing)}",
             help=f"give the values: `{item.name}({', '.join(names)})`",
-            notes=[_declared(d)],
+            notes=[declared_note(d)],
         )
         return None
     return given
@@ -633,105 +619,3 @@ def _wrong_count(
             )
         ],
     )
-
-
-# --- readouts and Hamiltonians ---
-
-
-def observe(e: Elaborator, d: Definition, node: ast.Node, args: Args) -> object:
-    """A readout or a Hamiltonian on registers: an observable, or a list of them."""
-    params = default_params(e, d, node)
-    if params is None:
-        return POISON
-    operands = []
-    for at, value in args.positional:
-        if not isinstance(value, Qubits):
-            return e.error("E0208", at, f"expected a register, found {describe(value)}")
-        operands.append(value)
-    if args.named:
-        first = next(iter(args.named.values()))[0]
-        return e.error("E0302", first, "registers are given in order, without names")
-    return observed(e, d, params, operands, node)
-
-
-def observed(
-    e: Elaborator, d: Definition, params: dict[str, object], operands: list[Qubits], node: ast.Node
-) -> object:
-    item = d.item
-    assert isinstance(item, (ast.ReadoutDef, ast.Hamiltonian))
-    scope = Scope(d.module)
-    scope.names.update(params)
-    if not bind_registers(e, d, scope, operands, node):
-        return POISON
-    if isinstance(item, ast.Hamiltonian) and item.values:
-        if d.values is None:
-            return e.error(
-                "E0301",
-                node,
-                f"`{item.name}` needs its values: " + ", ".join(f"`{p.name}`" for p in item.values),
-                notes=[_declared(d)],
-            )
-        if len(d.values) != len(item.values):
-            return e.error(
-                "E0301",
-                node,
-                f"`{item.name}` takes {plural(len(item.values), 'value')}, found {len(d.values)}",
-                notes=[_declared(d)],
-            )
-        shapes = [declared_in(e, item.name, p.type, scope, node) for p in item.values]
-        for p, shape, value in zip(item.values, shapes, d.values, strict=True):
-            if shape is None or not bind_value(e, d, scope, p, shape, node, value):
-                return POISON
-    if not e.enter(node, d):
-        return POISON
-    frame = e.frame(node, item.name)
-    outer, region, e.scope, e.region = e.scope, e.region, scope, "readout"
-    e.report.frames.append(frame)
-    try:
-        result = e.eval(item.body)
-        if isinstance(result, Poison):
-            return result
-        return readable(e, result, item.body, hamiltonian=isinstance(item, ast.Hamiltonian))
-    finally:
-        e.report.frames.pop()
-        e.scope, e.region = outer, region
-        e.active.pop()
-
-
-def readable(e: Elaborator, thing: object, at: ast.Node, hamiltonian: bool = False) -> object:
-    """Something that can be read: an observable, a list of them (spliced), or a distribution."""
-    if isinstance(thing, Readout):
-        return thing.value
-    if isinstance(thing, Observable) or (isinstance(thing, Probs) and not hamiltonian):
-        return thing
-    if isinstance(thing, tuple) and not hamiltonian:
-        out: list[object] = []
-        for part in thing:
-            found = readable(e, part, at)
-            if isinstance(found, Poison):
-                return POISON
-            if isinstance(found, Probs):
-                return e.error(
-                    "E0208",
-                    at,
-                    "a distribution can't be an element of a readout",
-                    help="read it on its own: `read probs(q)`",
-                )
-            out.extend(found) if isinstance(found, tuple) else out.append(found)
-        if not out:
-            return e.error("E0311", at, "an empty readout")
-        return tuple(out)
-    if isinstance(thing, Definition) and thing.kind in ("readout", "Hamiltonian"):
-        return e.error(
-            "E0208",
-            at,
-            f"{describe(thing)} is of a register, and this names none",
-            help=f"`{thing.item.name}(q)`",
-        )
-    what = "an observable" if hamiltonian else "a readout"
-    help = "observables are made of `X(q[i])`, `Y(q[i])`, `Z(q[i])` and `I`"
-    if isinstance(thing, Qubits):
-        help = "a register is read by a readout: `read each_z(q)`, `read Z(q[0])`, `read probs(q)`"
-    elif isinstance(thing, (Tensor, Pending)):
-        help = "it is a value already: leave `read` out" if not hamiltonian else help
-    return e.error("E0208", at, f"expected {what}, found {describe(thing)}", help=help)

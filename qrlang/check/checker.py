@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from qrlang.check import elaborate
+from qrlang.check import elaborate, functions_tensors, resolve_lines  # noqa: F401
 from qrlang.check.calls import fits_parameter, within_limits
 from qrlang.check.constants import is_number
 from qrlang.check.core import Abort, Budget, Elaborator, Scope

@@ -7,16 +7,26 @@ from dataclasses import dataclass, field, replace
 from itertools import count, product
 
 # The modules that say how each kind of expression and statement is elaborated.
-from qrlang.check import apply, expressions, gates, readouts, registers, statements  # noqa: F401
+from qrlang.check import (  # noqa: F401
+    apply,
+    carries,
+    expressions,
+    gates,
+    readouts,
+    registers,
+    statements,
+    steps,
+)
 from qrlang.check.apply import inline, leading_requires
 from qrlang.check.builder import finish
-from qrlang.check.calls import fits_parameter, header, observed
+from qrlang.check.calls import fits_parameter, header
 from qrlang.check.core import MAX_ITERATIONS, MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
+from qrlang.check.observed import observed
 from qrlang.check.readouts import plain
 from qrlang.check.report import Reporter
-from qrlang.check.statements import finish_inits
+from qrlang.check.tensors import finish_inits
 from qrlang.check.types import declared
 from qrlang.check.values import (
     POISON,

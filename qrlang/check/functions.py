@@ -13,8 +13,6 @@ from qrlang.check.arithmetic import (
     numeric,
     of_value,
     pointwise,
-    viewed,
-    want,
 )
 from qrlang.check.arithmetic import binary as binary_operator
 from qrlang.check.calls import CALL, Args
@@ -38,7 +36,6 @@ from qrlang.check.values import (
 )
 from qrlang.ir import program as ir
 from qrlang.ir.functions import FUNCTIONS as POINTWISE
-from qrlang.ir.types import Type, real
 from qrlang.syntax import ast
 
 Handler = Callable[[Elaborator, ast.Call, Args], object]
@@ -70,7 +67,7 @@ def builtin_names() -> list[str]:
     return [*FUNCTIONS, *CONSTANTS, *LAYERS]
 
 
-def _define(
+def define(
     name: str,
     least: int,
     most: int,
@@ -116,7 +113,7 @@ def function(
     name: str, least: int, most: int | None = None, named: tuple[str, ...] = (), *, doc: str
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     def decorate(handler: Callable[..., object]) -> Callable[..., object]:
-        _define(name, least, least if most is None else most, named, doc, handler)
+        define(name, least, least if most is None else most, named, doc, handler)
         return handler
 
     return decorate
@@ -126,7 +123,7 @@ Given = list[tuple[ast.Expr, object]]
 MANY = 100_000
 
 
-def _tensor(e: Elaborator, given: tuple[ast.Expr, object]) -> Tensor | Pending | Poison:
+def tensor_of(e: Elaborator, given: tuple[ast.Expr, object]) -> Tensor | Pending | Poison:
     at, thing = given
     t = as_tensor(e, thing, at)
     if isinstance(t, Tensor) and not numeric(e, t, at):
@@ -150,7 +147,7 @@ def _pair(name: str) -> Callable[..., object]:
         (at_a, a), (at_b, b) = given
         if is_number(a) and is_number(b):
             return min(a, b) if name == "minimum" else max(a, b)
-        x, y = _tensor(e, given[0]), _tensor(e, given[1])
+        x, y = tensor_of(e, given[0]), tensor_of(e, given[1])
         if not isinstance(x, Tensor) or not isinstance(y, Tensor):
             return POISON
         return combine(e, node, name, x, y, (at_a, at_b))
@@ -160,14 +157,14 @@ def _pair(name: str) -> Callable[..., object]:
 
 for _f in POINTWISE.values():
     if _f.args == 1 and _f.name != "neg":
-        _define(_f.name, 1, 1, (), f"{_f.name}(x): {_f.doc}", _pointwise(_f.name))
+        define(_f.name, 1, 1, (), f"{_f.name}(x): {_f.doc}", _pointwise(_f.name))
 for _name in ("minimum", "maximum"):
-    _define(_name, 2, 2, (), f"{_name}(x, y): {POINTWISE[_name].doc}", _pair(_name))
+    define(_name, 2, 2, (), f"{_name}(x, y): {POINTWISE[_name].doc}", _pair(_name))
 
 
 @function("where", 3, doc="where(x, y, z): y where x is above 0.5, else z")
 def _where(e: Elaborator, node: ast.Call, given: Given) -> object:
-    ts = [_tensor(e, g) for g in given]
+    ts = [tensor_of(e, g) for g in given]
     tensors = [t for t in ts if isinstance(t, Tensor)]
     if len(tensors) != 3:
         return POISON
@@ -195,7 +192,7 @@ def _clamp(e: Elaborator, node: ast.Call, given: Given) -> object:
 
 @function("glu", 1, doc="glu(x): the first half of x times the sigmoid of the second")
 def _glu(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = _tensor(e, given[0])
+    t = tensor_of(e, given[0])
     if not isinstance(t, Tensor):
         return POISON
     n = t.type.count
@@ -219,7 +216,7 @@ def _integral(name: str, f: Callable[[float], int]) -> None:
         except (Wrong, ValueError, OverflowError):
             return e.error("E0309", node, f"`{name}` of {x} is not a number")
 
-    _define(name, 1, 1, (), f"{name}(x), at compile time", handler)
+    define(name, 1, 1, (), f"{name}(x), at compile time", handler)
 
 
 _integral("floor", math.floor)
@@ -350,298 +347,7 @@ def _reduce(e: Elaborator, node: ast.Call, name: str, t: Tensor, at: ast.Node) -
 
 
 for _name in ("sum", "mean", "max", "min", "norm", "prod"):
-    _define(_name, 1, MANY, (), f"{_name}(x): of a list, a tensor or a sequence", _reduction(_name))
-
-
-# --- tensors ---
-
-
-@function("softmax", 1, doc="softmax(x): over the last axis")
-def _softmax(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = _tensor(e, given[0])
-    if not isinstance(t, Tensor):
-        return t
-    if not t.type.shape:
-        return e.error("E0401", given[0][0], "`softmax` needs a vector, found a single number")
-    e.count_op(node)
-    return of_value(e.builder.softmax(e.builder.real_whole(t)))
-
-
-@function("normalize", 1, doc="normalize(x): x divided by its norm")
-def _normalize(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = _tensor(e, given[0])
-    if not isinstance(t, Tensor):
-        return t
-    x = e.builder.real_whole(t)
-    return of_value(e.builder.pointwise("div", x, e.builder.reduce("norm", x, False)))
-
-
-def _product(name: str, wanted_ranks: Callable[[int, int], bool]) -> Callable[..., object]:
-    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
-        x, y = _tensor(e, given[0]), _tensor(e, given[1])
-        for one, other in ((x, y), (y, x)):
-            if name == "dot" and isinstance(one, Pending) and isinstance(other, Tensor):
-                want(e, one, other.type.shape, node)
-        if not isinstance(x, Tensor) or not isinstance(y, Tensor):
-            return POISON
-        a, b = x.type.shape, y.type.shape
-        if not wanted_ranks(len(a), len(b)) or a[-1] != b[0]:
-            return e.error(
-                "E0401",
-                node,
-                f"`{name}` can't take {x.type} and {y.type}",
-                help=DOCS[name],
-            )
-        if not e.fits((*a[:-1], *b[1:]), node):
-            return POISON
-        e.count_op(node)
-        return of_value(e.builder.matmul(e.builder.real_whole(x), e.builder.real_whole(y)))
-
-    return handler
-
-
-_define(
-    "dot",
-    2,
-    2,
-    (),
-    "dot(a, b): of two vectors of one width",
-    _product("dot", lambda a, b: a == b == 1),
-)
-_define(
-    "matmul",
-    2,
-    2,
-    (),
-    "matmul(a, b): a matrix times a vector or a matrix",
-    _product("matmul", lambda a, b: a == 2 and b in (1, 2)),
-)
-
-
-@function("outer", 2, doc="outer(a, b): the products of all pairs, real[n, m]")
-def _outer(e: Elaborator, node: ast.Call, given: Given) -> object:
-    x, y = _tensor(e, given[0]), _tensor(e, given[1])
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
-        return POISON
-    n, m = x.type.count, y.type.count
-    if not e.fits((n, m), node):
-        return POISON
-    b = e.builder
-    e.count_op(node)
-    column = b.reshape(b.real_whole(x), (n, 1))
-    return of_value(b.matmul(column, b.reshape(b.real_whole(y), (1, m))))
-
-
-@function("concat", 1, MANY, doc="concat(a, b, …): all numbers of all values, as one vector")
-def _concat(e: Elaborator, node: ast.Call, given: Given) -> object:
-    parts: list[Tensor] = []
-    for g in given:
-        t = _tensor(e, g)
-        if not isinstance(t, Tensor):
-            return POISON
-        parts.append(t)
-    if not e.fits((sum(t.type.count for t in parts),), node):
-        return POISON
-    e.count_op(node)
-    return of_value(e.builder.concat(tuple(e.builder.real_whole(t) for t in parts)))
-
-
-@function("flatten", 1, doc="flatten(x): the same numbers as one vector")
-def _flatten(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = _tensor(e, given[0])
-    return viewed(t, (t.type.count,)) if isinstance(t, Tensor) else t
-
-
-@function("reshape", 2, 10, doc="reshape(x, d, …): the same numbers in another shape")
-def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = _tensor(e, given[0])
-    dims: list[int] = []
-    for at, d in given[1:]:
-        if not isinstance(d, int) or isinstance(d, bool) or d < 1:
-            return e.error(
-                "E0311", at, f"a dimension is a whole number above 0, found {describe(d)}"
-            )
-        dims.append(d)
-    if isinstance(t, Pending):
-        want(e, t, tuple(dims), node)
-    if not isinstance(t, Tensor):
-        return POISON
-    if math.prod(dims) != t.type.count:
-        shown = ", ".join(map(str, dims))
-        return e.error(
-            "E0401",
-            node,
-            f"{t.type} has {t.type.count} numbers, real[{shown}] has {math.prod(dims)}",
-        )
-    return (
-        viewed(t, tuple(dims))
-        if t.type.kind == "real"
-        else of_value(e.builder.reshape(e.builder.real_whole(t), tuple(dims)))
-    )
-
-
-@function("transpose", 1, doc="transpose(x): of a matrix")
-def _transpose(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = _tensor(e, given[0])
-    if not isinstance(t, Tensor):
-        return t
-    if len(t.type.shape) != 2:
-        return e.error("E0401", given[0][0], f"`transpose` needs a matrix, found {t.type}")
-    n, m = t.type.shape
-    e.count_op(node)
-    order = tuple(i * m + j for j in range(m) for i in range(n))
-    return of_value(e.builder.gather(e.builder.real_whole(t), order, (m, n)))
-
-
-def _filled(name: str, number: float) -> None:
-    def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
-        dims: list[int] = []
-        for at, d in given:
-            if not isinstance(d, int) or isinstance(d, bool) or d < 1:
-                return e.error(
-                    "E0311", at, f"a dimension is a whole number above 0, found {describe(d)}"
-                )
-            dims.append(d)
-        count = math.prod(dims)
-        if count > MANY:
-            return e.error("E0307", node, f"a constant of more than {MANY} numbers")
-        return Tensor(real(*dims), None, (ir.Angle(number),) * count)
-
-    _define(name, 1, 10, (), f"{name}(d, …): a tensor of {name}", handler)
-
-
-_filled("zeros", 0.0)
-_filled("ones", 1.0)
-
-
-@function("push", 2, doc="push(window, v): the window without its oldest row, v as its newest")
-def _push(e: Elaborator, node: ast.Call, given: Given) -> object:
-    w, v = _tensor(e, given[0]), _tensor(e, given[1])
-    if isinstance(v, Pending) and isinstance(w, Tensor):
-        want(e, v, w.type.shape[1:], node)
-    if not isinstance(w, Tensor) or not isinstance(v, Tensor):
-        return POISON
-    shape = w.type.shape
-    if not shape or math.prod(shape[1:]) != v.type.count:
-        return e.error(
-            "E0401",
-            node,
-            f"a window of {w.type} takes rows of {math.prod(shape[1:])} numbers, found {v.type}"
-            if shape
-            else f"a window is a tensor real[k, m], found {w.type}",
-            help="`carry window: real[k, m] = 0`, then `window <- push(window, v)`",
-        )
-    b = e.builder
-    e.count_op(node)
-    row, whole = v.type.count, b.real_whole(w)
-    if shape[0] == 1:
-        return of_value(b.reshape(b.real_whole(v), shape))
-    kept = b.gather(whole, tuple(range(row, w.type.count)), (w.type.count - row,))
-    return of_value(b.reshape(b.concat((kept, b.real_whole(v))), shape))
-
-
-@function("one_hot", 1, doc="one_hot(t): a token or a class as a vector with a single 1")
-def _one_hot(e: Elaborator, node: ast.Call, given: Given) -> object:
-    at, x = given[0]
-    if not isinstance(x, Tensor) or x.type.kind not in ("token", "class") or x.type.seq:
-        return e.error("E0405", at, f"`one_hot` takes one token or class, found {describe(x)}")
-    from qrlang.check.layers import weight
-
-    size = x.type.size
-    table = weight(e, f"one_hot_{size}", (size, size), ir.Initial("identity"), True, node)
-    if table is None or x.value is None:
-        return POISON
-    out = e.builder.value(real(size))
-    e.builder.classical(ir.Embed(out, x.value, table))
-    return of_value(out)
-
-
-# --- sequences ---
-
-
-def _sequence(e: Elaborator, name: str, given: tuple[ast.Expr, object]) -> ir.Value | None:
-    at, x = given
-    if isinstance(x, Tensor) and x.type.seq:
-        assert x.value is not None
-        return x.value
-    if not isinstance(x, (Poison, Pending)):
-        e.error("E0406", at, f"`{name}` needs a sequence, found {describe(x)}")
-    return None
-
-
-@function("shifted", 1, 2, ("start",), doc="shifted(seq, start: 0): one moment later")
-def _shifted(e: Elaborator, node: ast.Call, given: Given) -> object:
-    x = _sequence(e, "shifted", given[0])
-    if x is None:
-        return POISON
-    start = 0
-    if len(given) > 1:
-        at, value = given[1]
-        if not isinstance(value, int) or isinstance(value, bool):
-            return e.error("E0312", at, f"`start` is a token's number, found {describe(value)}")
-        if value and x.type.kind not in ("token", "class"):
-            return e.error(
-                "E0312", at, "`start` is for tokens; a sequence of numbers starts with zeros"
-            )
-        if not 0 <= value < max(x.type.size, 1):
-            return e.error("E0306", at, f"token {value} is out of range: {x.type}")
-        start = value
-    out = e.builder.value(x.type)
-    e.builder.classical(ir.Shift(out, x, start))
-    return of_value(out)
-
-
-@function("reversed", 1, doc="reversed(seq): backwards in time")
-def _reversed(e: Elaborator, node: ast.Call, given: Given) -> object:
-    thing = given[0][1]
-    if isinstance(thing, (tuple, range)):
-        return tuple(reversed(thing))
-    x = _sequence(e, "reversed", given[0])
-    if x is None:
-        return POISON
-    out = e.builder.value(x.type)
-    if x.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
-    e.builder.classical(ir.Reverse(out, x))
-    return of_value(out)
-
-
-@function("last", 1, 2, doc="last(seq), last(seq, k): the last moment, or the last k as real[k, …]")
-def _last(e: Elaborator, node: ast.Call, given: Given) -> object:
-    x = _sequence(e, "last", given[0])
-    if x is None:
-        return POISON
-    count = 1
-    if len(given) > 1:
-        at, value = given[1]
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            return e.error(
-                "E0312", at, f"`last` takes a number of moments, found {describe(value)}"
-            )
-        count = value
-    if x.type.kind not in ("real", "bit"):
-        return e.error(
-            "E0405",
-            given[0][0],
-            f"`last` of {x.type} would not be numbers",
-            help="embed the tokens first, in a step",
-        )
-    found = last_of(e, x, count, node)
-    if found is None:
-        return POISON
-    shape = x.type.shape if len(given) == 1 else (count, *x.type.shape)
-    return viewed(of_value(found), shape)
-
-
-def last_of(e: Elaborator, x: ir.Value, count: int, node: ast.Node) -> ir.Value | None:
-    """The last moments of a sequence as real[count, …]."""
-    if not e.fits((count, *x.type.shape), node):
-        return None
-    out = e.builder.value(Type(x.type.kind, (count, *x.type.shape)))
-    if x.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
-    e.builder.classical(ir.Last(out, x, count))
-    return out
+    define(_name, 1, MANY, (), f"{_name}(x): of a list, a tensor or a sequence", _reduction(_name))
 
 
 # --- observables ---
@@ -665,7 +371,7 @@ def _pauli(letter: str) -> Callable[..., object]:
 
 
 for _name in "XYZ":
-    _define(_name, 1, 1, (), f"{_name}(q): the Pauli operator on a qubit", _pauli(_name))
+    define(_name, 1, 1, (), f"{_name}(q): the Pauli operator on a qubit", _pauli(_name))
 
 
 @function("probs", 1, MANY, doc="probs(q): the distribution over the basis states of a register")
@@ -709,7 +415,7 @@ def _initial(name: str, least: int, most: int, defaults: tuple[float, ...], doc:
             return e.error("E0311", node, "a standard deviation can't be negative")
         return InitialValue(name, tuple(numbers))
 
-    _define(name, least, most, (), doc, handler)
+    define(name, least, most, (), doc, handler)
 
 
 _initial("uniform", 2, 2, (), "uniform(lo, hi)")

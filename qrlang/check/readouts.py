@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, of_value, scalar
-from qrlang.check.calls import readable
 from qrlang.check.core import EXPR, Elaborator
 from qrlang.check.expressions import integer
-from qrlang.check.functions import last_of
+from qrlang.check.functions_tensors import last_of
+from qrlang.check.observed import readable
 from qrlang.check.values import POISON, Observable, Poison, Probs, Readout, Tensor
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real

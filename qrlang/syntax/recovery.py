@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from qrlang.diagnostics.diagnostic import Diagnostic
 from qrlang.syntax import slips
 from qrlang.syntax.lexer import Tokens
+from qrlang.syntax.mistake import GIVE_UP, ONLY_ITEMS, SURE_STATEMENTS, Mistake
 from qrlang.syntax.table import names, table
 
 MAX_REPAIRS = 300  # then the rest of the file is given up
@@ -115,7 +116,7 @@ class Recovery:
             self.diagnostics.append(diagnostic)
             if diagnostic.code == "E0108":
                 self._rename(at)
-            if better == slips.GIVE_UP:
+            if better == GIVE_UP:
                 edit = None
             elif isinstance(better, Edit):
                 edit = better
@@ -184,11 +185,11 @@ class Recovery:
 
     # --- choosing -------------------------------------------------------------------------------
 
-    def _mistake(self, at: int, depth: int) -> slips.Mistake:
+    def _mistake(self, at: int, depth: int) -> Mistake:
         first = at
         if depth < len(self.states):
             first = bisect_left(self.tokens.starts, self.starts[depth], 0, at)
-        return slips.Mistake(
+        return Mistake(
             tokens=self.tokens,
             at=at,
             first=first,
@@ -200,7 +201,7 @@ class Recovery:
             reach=self.reach,
         )
 
-    def _best(self, mistake: slips.Mistake) -> Edit | None:
+    def _best(self, mistake: Mistake) -> Edit | None:
         best: Edit | None = None
         most = 0.0
         for edit in self._candidates(mistake):
@@ -210,7 +211,7 @@ class Recovery:
                 best, most = edit, score
         return best
 
-    def _candidates(self, mistake: slips.Mistake) -> Iterator[Edit]:
+    def _candidates(self, mistake: Mistake) -> Iterator[Edit]:
         at = mistake.at
         kinds = self.tokens.kinds
         kind = kinds[at]
@@ -246,7 +247,7 @@ class Recovery:
         if not new_line or kind in self._closer.values():
             yield Edit(at, 1, (), height, 2.0)
 
-    def _insertable(self, mistake: slips.Mistake) -> list[int]:
+    def _insertable(self, mistake: Mistake) -> list[int]:
         number = self.table.number
         out = list(self._inserted)
         if mistake.symbol(mistake.at + 1) == "COLON":
@@ -256,7 +257,7 @@ class Recovery:
             out.append(number["LPAREN"])
         return out
 
-    def _between(self, mistake: slips.Mistake) -> list[int] | None:
+    def _between(self, mistake: Mistake) -> list[int] | None:
         """The brackets that are to be closed before this token, the innermost first. None if
         nothing that is open ends here."""
         openers = list(reversed(mistake.openers))
@@ -299,7 +300,7 @@ class Recovery:
         tokens.starts[edit.at : stop] = starts
         tokens.ends[edit.at : stop] = ends
 
-    def _panic(self, mistake: slips.Mistake) -> tuple[int, int]:
+    def _panic(self, mistake: Mistake) -> tuple[int, int]:
         """Gives the statement up: goes on at the next one, or in the block that it was to have."""
         tokens = self.tokens
         number = self.table.number
@@ -342,15 +343,15 @@ class Recovery:
             return 1
         return -1 if kind in self._closer.values() else 0
 
-    def _goes_on(self, mistake: slips.Mistake, at: int, rounds: int, column: int) -> bool:
+    def _goes_on(self, mistake: Mistake, at: int, rounds: int, column: int) -> bool:
         """Whether a statement starts at this token, as far as one can tell."""
         if not self._starts(mistake.depth, at):
             return False
         symbol = self.table.symbols[self.tokens.kinds[at]]
         new_line = self.tokens.first_on_line(at)
         if mistake.top_level:
-            return symbol in slips.ONLY_ITEMS or (new_line and self._column(at) <= self._column(0))
-        if symbol in slips.SURE_STATEMENTS:
+            return symbol in ONLY_ITEMS or (new_line and self._column(at) <= self._column(0))
+        if symbol in SURE_STATEMENTS:
             return True
         return new_line and (rounds <= 0 or self._column(at) <= column)
 

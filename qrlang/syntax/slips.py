@@ -2,100 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from qrlang.diagnostics.diagnostic import Diagnostic, Fix, Note
-from qrlang.gates import GATES, SUGAR
 from qrlang.grammar.keywords import KEYWORDS, RESERVED
 from qrlang.source import Span
-from qrlang.syntax.lexer import Tokens
-from qrlang.syntax.table import names, table
-from qrlang.syntax.words import concepts, found, one_of, word
+from qrlang.syntax.foreign import (
+    call_style,
+    colon_block,
+    colon_range,
+    elsewhere,
+    gate_named,
+    half_a_use,
+    if_as_value,
+    measure_arrow,
+    read_alone,
+    sequence_length,
+    untyped_parameter,
+)
+from qrlang.syntax.mistake import (
+    CLOSING,
+    COMPARING,
+    GIVE_UP,
+    ONLY_ITEMS,
+    OPENING,
+    SMALL_WORDS,
+    SURE_STATEMENTS,
+    Explained,
+    Mistake,
+    Slip,
+    column,
+    indent,
+)
+from qrlang.syntax.table import table
+from qrlang.syntax.words import concepts, one_of, word
 
 if TYPE_CHECKING:
     from qrlang.syntax.recovery import Edit
-
-ONLY_ITEMS = frozenset(names("USE MODEL CIRCUIT TRAIN HAMILTONIAN EXTERN"))
-# Words that start a statement and stand nowhere else.
-SURE_STATEMENTS = frozenset(
-    names(
-        "LET EMIT RETURN APPLY PREPARE RESET POSTSELECT REQUIRE CONST QUBITS READOUT ANSATZ"
-        " CONTROLLER FROZEN CARRY RECURRENT STEP"
-    )
-)
-_OPEN = {"LPAREN": "`(`", "LSQB": "`[`", "LBRACE": "`{`"}
-_CLOSE = {"RPAREN": "LPAREN", "RSQB": "LSQB", "RBRACE": "LBRACE"}
-_COMPARE = frozenset(names("EQ NE LT LE GT GE"))
-_SMALL_WORDS = frozenset(names("TO ON OVER IN"))
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """A token that does not fit, and what is known around it."""
-
-    tokens: Tokens
-    at: int
-    first: int  # the first token of the statement that is under way; `at` if there is none
-    expected: frozenset[int]
-    openers: tuple[int, ...]  # brackets before `at` that nothing closes
-    depth: int  # of the stack, up to the list that the statement belongs to
-    height: int  # of the stack
-    top_level: bool  # the list is that of the items
-    reach: Callable[[Edit], int]
-
-    def symbol(self, at: int) -> str:
-        """The terminal at a place; "" outside the file."""
-        kinds = self.tokens.kinds
-        return table().symbols[kinds[at]] if 0 <= at < len(kinds) else ""
-
-    def text(self, at: int) -> str:
-        return self.tokens.text(at) if 0 <= at < len(self.tokens.kinds) else ""
-
-    def expects(self, *symbols: str) -> bool:
-        number = table().number
-        return all(number[symbol] in self.expected for symbol in symbols)
-
-    @property
-    def found(self) -> str:
-        return found(self.tokens.kinds[self.at], self.text(self.at))
-
-    @property
-    def starts_statement(self) -> bool:
-        """Whether a new statement, or none, could stand here."""
-        return self.expects("LET", "RBRACE") or self.expects("MODEL", "$END")
-
-    @property
-    def ends_body(self) -> bool:
-        """A token that only stands at the top of a file, where an item would start."""
-        if self.symbol(self.at) not in ONLY_ITEMS or not self.tokens.first_on_line(self.at):
-            return False
-        return not self.openers or _column(self.tokens, self.at) <= _indent(
-            self.tokens, self.openers[0]
-        )
-
-    @property
-    def span(self) -> Span:
-        """Where to point: where something is missing, right behind what comes before."""
-        tokens, at = self.tokens, self.at
-        if not at or (self.starts_statement and self.symbol(at) != "$END"):
-            return tokens.span(at)
-        if tokens.first_on_line(at) or self.symbol(at) == "$END":
-            return Span(tokens.source, tokens.ends[at - 1], tokens.ends[at - 1])
-        return tokens.span(at)
-
-    @property
-    def gap(self) -> Span:
-        """Right behind the token before: where something can be put in."""
-        end = self.tokens.ends[self.at - 1] if self.at else 0
-        return Span(self.tokens.source, end, end)
-
-
-# The statement can't be mended: go on at the next one.
-GIVE_UP: Final = "give up"
-Explained = tuple[Diagnostic, "Edit | Literal['give up'] | None"]
-Slip = Callable[[Mistake, "Edit | None"], "Explained | None"]
 
 
 def explain(mistake: Mistake, edit: Edit | None) -> Explained:
@@ -115,11 +58,11 @@ def _unclosed(m: Mistake, edit: Edit | None) -> Explained | None:
         return None
     if edit is not None:
         inserted = [table().symbols[kind] for kind in edit.insert]
-        if edit.remove or not inserted or not set(inserted) <= set(_CLOSE):
+        if edit.remove or not inserted or not set(inserted) <= set(CLOSING):
             return None
         if len(inserted) == 1:
             opener = next(
-                (i for i in reversed(m.openers) if m.symbol(i) == _CLOSE[inserted[0]]), None
+                (i for i in reversed(m.openers) if m.symbol(i) == CLOSING[inserted[0]]), None
             )
             if opener is None:
                 return None
@@ -131,7 +74,7 @@ def _unclosed(m: Mistake, edit: Edit | None) -> Explained | None:
         return None
     if m.symbol(m.at) == "$END" or m.ends_body:
         opener = _suspect(m) or opener
-    sign = _OPEN[m.symbol(opener)]
+    sign = OPENING[m.symbol(opener)]
     closer = {"`(`": "`)`", "`[`": "`]`", "`{`": "`}`"}[sign]
     notes = (Note(f"this {sign} is never closed", m.tokens.span(opener)),)
     fix = None
@@ -159,27 +102,27 @@ def _suspect(m: Mistake) -> int | None:
             open_.append(i)
         elif symbol == "RBRACE" and open_:
             opener = open_.pop()
-            if tokens.first_on_line(i) and _column(tokens, i) < _indent(tokens, opener):
+            if tokens.first_on_line(i) and column(tokens, i) < indent(tokens, opener):
                 return opener
     return open_[-1] if open_ else None
 
 
 def _stray_closer(m: Mistake, edit: Edit | None) -> Explained | None:
     symbol = m.symbol(m.at)
-    if symbol not in _CLOSE:
+    if symbol not in CLOSING:
         return None
-    matching = [i for i in m.openers if m.symbol(i) == _CLOSE[symbol]]
+    matching = [i for i in m.openers if m.symbol(i) == CLOSING[symbol]]
     if matching and (edit is None or edit.remove == 0):
         return None
     notes = ()
-    if m.openers and m.symbol(m.openers[-1]) != _CLOSE[symbol] and edit and len(edit.insert) == 1:
+    if m.openers and m.symbol(m.openers[-1]) != CLOSING[symbol] and edit and len(edit.insert) == 1:
         opener = m.openers[-1]
         diagnostic = Diagnostic(
             "E0103",
-            f"{m.found} closes no {_OPEN[_CLOSE[symbol]]}",
+            f"{m.found} closes no {OPENING[CLOSING[symbol]]}",
             m.span,
             f"expected {word(edit.insert[0])}",
-            f"close the {_OPEN[m.symbol(opener)]} first",
+            f"close the {OPENING[m.symbol(opener)]} first",
             (Note("this one is open", m.tokens.span(opener)),),
             Fix(m.span, word(edit.insert[0]).strip("`")),
         )
@@ -191,48 +134,6 @@ def _stray_closer(m: Mistake, edit: Edit | None) -> Explained | None:
 
 
 # --- words ------------------------------------------------------------------------------------
-
-# First words of statements elsewhere, and the way to say it here.
-_ELSEWHERE = {
-    "def": "a circuit is written `circuit name(…) { … }`, a model `model name(…) { … }`",
-    "fn": "a circuit is written `circuit name(…) { … }`, a model `model name(…) { … }`",
-    "function": "a circuit is written `circuit name(…) { … }`, a model `model name(…) { … }`",
-    "class": "a model is written `model Name(…) { … }`",
-    "import": "names come in with `use`: `use std.ansatz.su2_ring`",
-    "from": "names come in with `use`: `use std.ansatz.su2_ring`",
-    "include": "names come in with `use`: `use std.ansatz.su2_ring`; the gates are always there",
-    "OPENQASM": "a .qrl file has no version line",
-    "gate": "a gate of your own is an `ansatz name on q: qubit[n] { … }`",
-    "while": "loops are bounded: `for i in 0..n { … }`",
-    "elif": "write `else if`",
-    "var": "a value is named with `let`; one that changes from step to step is a `carry`",
-    "qubit": "registers are declared with `qubits q[2]`",
-    "qreg": "registers are declared with `qubits q[2]`",
-    "creg": "a measured bit is named with `let b = measure q[0]`",
-    "bit": "a measured bit is named with `let b = measure q[0]`",
-    "print": "a program has no output of its own; `emit` and `return` hand values out",
-    "lambda": "a reused expression is a `let`, or a `circuit`",
-    "int": "a number known at compile time is `const n = 8`, or a parameter of the model",
-    "float": "a number known at compile time is `const x = 0.5`, or a parameter of the model",
-}
-
-
-def _elsewhere(m: Mistake, edit: Edit | None) -> Explained | None:
-    if m.symbol(m.first) != "NAME" or m.at - m.first > 3:
-        return None
-    first = m.text(m.first)
-    if first not in _ELSEWHERE:
-        return None
-    from qrlang.syntax.recovery import Edit
-
-    diagnostic = Diagnostic(
-        "E0114", f"qrl has no `{first}`", m.tokens.span(m.first), "", _ELSEWHERE[first]
-    )
-    number = table().number
-    if first == "elif":
-        better = Edit(m.first, 1, (number["IF"],), m.depth)
-        return diagnostic, better if m.reach(better) > m.at else GIVE_UP
-    return diagnostic, GIVE_UP
 
 
 def _misspelt(m: Mistake, edit: Edit | None) -> Explained | None:
@@ -330,7 +231,7 @@ def _back_at_margin(m: Mistake) -> bool:
     tokens = m.tokens
     if not m.openers or not tokens.first_on_line(m.first):
         return False
-    return _column(tokens, m.first) <= _indent(tokens, m.openers[0])
+    return column(tokens, m.first) <= indent(tokens, m.openers[0])
 
 
 def _body_not_closed(m: Mistake) -> Explained:
@@ -430,7 +331,7 @@ def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
 def _chained(m: Mistake, edit: Edit | None) -> Explained | None:
     from qrlang.syntax.recovery import Edit
 
-    if m.symbol(m.at) not in _COMPARE or not m.expects("AND"):
+    if m.symbol(m.at) not in COMPARING or not m.expects("AND"):
         return None
     better = Edit(m.at, 1, (table().number["AND"],), m.height)
     diagnostic = Diagnostic(
@@ -441,215 +342,6 @@ def _chained(m: Mistake, edit: Edit | None) -> Explained | None:
         "write `a < b and b < c`",
     )
     return diagnostic, better
-
-
-def _measure_arrow(m: Mistake, edit: Edit | None) -> Explained | None:
-    if m.symbol(m.at) != "ARROW" or m.symbol(m.first) != "MEASURE":
-        return None
-    start = m.tokens.starts[m.first]
-    measured = Span(m.tokens.source, start, m.tokens.ends[m.at - 1])
-    fix = None
-    if m.symbol(m.at + 1) == "NAME" and m.symbol(m.at + 2) != "LSQB":
-        whole = Span(m.tokens.source, start, m.tokens.ends[m.at + 1])
-        fix = Fix(whole, f"let {m.text(m.at + 1)} = {measured.text}")
-    diagnostic = Diagnostic(
-        "E0114",
-        "a measured bit is named before it is measured",
-        m.span,
-        "no arrow here",
-        f"write `let b = {measured.text}`",
-        fix=fix,
-    )
-    return diagnostic, GIVE_UP
-
-
-def _colon_range(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`0:n`, in a loop or an index."""
-    from qrlang.syntax.recovery import Edit
-
-    if m.symbol(m.at) != "COLON" or not m.expects("DOTDOT"):
-        return None
-    if m.tokens.first_on_line(m.at + 1) or m.symbol(m.at + 1) == "LBRACE":
-        return None
-    diagnostic = Diagnostic(
-        "E0128",
-        "a range is written `a..b`",
-        m.span,
-        "",
-        f"write `{m.text(m.at - 1)}..{m.text(m.at + 1)}`",
-        fix=Fix(m.span, ".."),
-    )
-    better = Edit(m.at, 1, (table().number["DOTDOT"],), m.height)
-    return diagnostic, better if m.reach(better) > m.at + 1 else GIVE_UP
-
-
-def _untyped_parameter(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`model M(n=3)`."""
-    if m.symbol(m.at) != "ASSIGN" or m.symbol(m.at - 1) != "NAME" or not m.expects("COLON"):
-        return None
-    if not m.openers or m.symbol(m.openers[-1]) != "LPAREN" or not m.top_level:
-        return None
-    name, value = m.text(m.at - 1), m.text(m.at + 1)
-    kind = {"INT": "int", "REAL": "real", "STRING": "string", "TRUE": "bool", "FALSE": "bool"}
-    type_ = kind.get(m.symbol(m.at + 1), "int")
-    diagnostic = Diagnostic(
-        "E0101", "a parameter has a type", m.span, "", f"write `{name}: {type_} = {value}`"
-    )
-    return diagnostic, GIVE_UP
-
-
-def _if_as_value(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`let z = if b { 1 } else { 2 }`."""
-    from qrlang.syntax.recovery import Edit
-
-    if m.symbol(m.at) != "IF" or not m.expects("NAME", "INT") or m.starts_statement:
-        return None
-    end = m.at
-    while m.symbol(end) not in ("", "$END"):
-        end, closed = _behind_braces(m, end)
-        if not closed or m.symbol(end) != "ELSE":
-            break
-    diagnostic = Diagnostic(
-        "E0114",
-        "`if` is a statement: it has no value",
-        m.span,
-        "",
-        "`where(b, x, y)` is x where b is 1, else y",
-    )
-    better = Edit(m.at, end - m.at, (table().number["NAME"],), m.height)
-    return diagnostic, better if m.reach(better) > end else GIVE_UP
-
-
-def _behind_braces(m: Mistake, at: int) -> tuple[int, bool]:
-    """Where the next block ends."""
-    depth = 0
-    while m.symbol(at) not in ("", "$END"):
-        depth += (m.symbol(at) == "LBRACE") - (m.symbol(at) == "RBRACE")
-        closes = m.symbol(at) == "RBRACE"
-        at += 1
-        if closes and depth <= 0:
-            return at, depth == 0
-    return at, False
-
-
-def _sequence_length(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`seq[real[2], 10]`."""
-    from qrlang.syntax.recovery import Edit
-
-    if m.symbol(m.at) != "COMMA" or not m.openers or m.symbol(m.openers[-1] - 1) != "SEQ":
-        return None
-    end, depth = m.at, 0
-    while m.symbol(end) not in ("", "$END", "LBRACE") and (depth or m.symbol(end) != "RSQB"):
-        depth += (m.symbol(end) in _CLOSE.values()) - (m.symbol(end) in _CLOSE)
-        end += 1
-    inner = m.tokens.span(m.openers[-1] + 1).to(m.tokens.span(m.at - 1))
-    diagnostic = Diagnostic(
-        "E0101",
-        "a sequence has no length: it may be of any",
-        m.span,
-        "",
-        f"write `seq[{inner.text}]`",
-    )
-    return diagnostic, Edit(m.at, end - m.at, (), m.height)
-
-
-def _read_alone(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`read q[0]` as a statement."""
-    if m.symbol(m.at) != "READ" or m.top_level or not m.starts_statement:
-        return None
-    return (
-        Diagnostic(
-            "E0101",
-            "what is read is lost",
-            m.span,
-            "this is no statement",
-            "give it a name, `let z = read …`, or hand it out, `return read …`",
-        ),
-        GIVE_UP,
-    )
-
-
-def _half_a_use(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`use .` or `use std.`, and the next item on the line below."""
-    from qrlang.syntax.recovery import Edit
-
-    at = m.at - 1
-    if m.symbol(m.first) != "USE" or at <= m.first or not m.tokens.first_on_line(at):
-        return None
-    if m.symbol(at) not in ONLY_ITEMS and m.symbol(at) not in ("ANSATZ", "READOUT"):
-        return None
-    diagnostic = Diagnostic(
-        "E0101",
-        "this `use` names nothing",
-        m.tokens.span(m.first).to(m.tokens.span(at - 1)),
-        "",
-        "say what is used: `use std.ansatz.su2_ring`, `use .mine.block`",
-    )
-    return diagnostic, Edit(m.first, at - m.first, (), m.depth)
-
-
-def _call_style(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`h(q[0])` on a line of its own: what follows was taken for its qubits."""
-    from qrlang.syntax.recovery import Edit
-
-    first = m.first
-    if m.symbol(first) != "NAME" or m.symbol(first + 1) != "LPAREN" or m.top_level:
-        return None
-    found = gate_named(m.text(first))
-    end, depth = first + 1, 0
-    commas = [end]  # before each argument
-    while m.symbol(end) not in ("", "$END", "LBRACE", "RBRACE"):
-        depth += (m.symbol(end) in _CLOSE.values()) - (m.symbol(end) in _CLOSE)
-        if depth == 1 and m.symbol(end) == "COMMA":
-            commas.append(end)
-        if not depth:
-            break
-        end += 1
-    alone = m.tokens.first_on_line(end + 1) or m.symbol(end + 1) in ("RBRACE", "$END", "")
-    if found is None or depth or not alone or m.at <= end:
-        return None
-    tokens = m.tokens
-    stops = [*commas[1:], end]
-    given = [
-        tokens.source.text[tokens.starts[a + 1] : tokens.ends[b - 1]]
-        for a, b in zip(commas, stops, strict=True)
-        if b > a + 1
-    ]
-    angles, qubits = found
-    if len(given) != angles + qubits:
-        return None
-    angle = f"({', '.join(given[:angles])})" if angles else ""
-    right = f"{m.text(first)}{angle} {', '.join(given[angles:])}"
-    whole = tokens.span(first).to(tokens.span(end))
-    diagnostic = Diagnostic(
-        "E0114",
-        "a gate is not called: its qubits stand after it",
-        whole,
-        "",
-        f"write `{right}`",
-        fix=Fix(whole, right),
-    )
-    return diagnostic, Edit(first, end - first + 1, (), m.depth)
-
-
-def gate_named(name: str) -> tuple[int, int] | None:
-    """How many angles and qubits a gate has."""
-    base, controls = SUGAR.get(name, (name, 0))
-    spec = GATES.get(base)
-    return None if spec is None else (spec.angles, spec.qubits + controls)
-
-
-def _colon_block(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`for i in 0..n:` and an indented body."""
-    from qrlang.syntax.recovery import Edit
-
-    if m.symbol(m.at) != "COLON" or not m.expects("LBRACE") or m.symbol(m.at + 1) == "LBRACE":
-        return None
-    diagnostic = Diagnostic(
-        "E0114", "a block stands in braces", m.span, "no colon here", "write `{ … }`"
-    )
-    without_header = Edit(m.first, m.at - m.first + 1, (), m.depth)
-    return diagnostic, without_header if m.reach(without_header) > m.at + 1 else None
 
 
 # --- statements -------------------------------------------------------------------------------
@@ -773,7 +465,7 @@ def _use_list(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def _small_word(m: Mistake, edit: Edit | None) -> Explained | None:
     """`to`, `on`, `over`, `in` left out, or another word in its place."""
-    if edit is None or len(edit.insert) != 1 or table().symbols[edit.insert[0]] not in _SMALL_WORDS:
+    if edit is None or len(edit.insert) != 1 or table().symbols[edit.insert[0]] not in SMALL_WORDS:
         return None
     missing = word(edit.insert[0]).strip("`")
     if edit.remove:
@@ -840,31 +532,16 @@ def _general(m: Mistake, edit: Edit | None) -> Diagnostic:
     return Diagnostic("E0101", message, m.span, label, help, notes, fix)
 
 
-def _column(tokens: Tokens, at: int) -> int:
-    start = tokens.starts[at]
-    return start - tokens.source.text.rfind("\n", 0, start)
-
-
-def _indent(tokens: Tokens, at: int) -> int:
-    """The column of the first sign on a token's line."""
-    text = tokens.source.text
-    line = text.rfind("\n", 0, tokens.starts[at]) + 1
-    end = line
-    while end < len(text) and text[end] in " \t":
-        end += 1
-    return end - line + 1
-
-
 _SLIPS: tuple[Slip, ...] = (
-    _elsewhere,
-    _measure_arrow,
-    _call_style,
-    _if_as_value,
-    _half_a_use,
-    _colon_range,
-    _untyped_parameter,
-    _sequence_length,
-    _read_alone,
+    elsewhere,
+    measure_arrow,
+    call_style,
+    if_as_value,
+    half_a_use,
+    colon_range,
+    untyped_parameter,
+    sequence_length,
+    read_alone,
     _extern_type,
     _use_list,
     _equals,
@@ -872,7 +549,7 @@ _SLIPS: tuple[Slip, ...] = (
     _misspelt,
     _item_in_body,
     _statement_at_top,
-    _colon_block,
+    colon_block,
     _one_value,
     _keyword_as_name,
     _unclosed,

@@ -60,6 +60,23 @@ def _depth_of(file: ast.File) -> int:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "model M { h(q[0]",
+        "model M { h(q[0])",
+        "model M { for i in 0:",
+        "model M { let z = if b {",
+        "model M { input x: seq[real,",
+        "use std.\nmodel",
+        "model M(n=",
+        "model M { read",
+    ],
+)
+def test_slips_at_the_end_of_the_file(text: str) -> None:
+    assert parse(Source("x", text))[1]
+
+
+@pytest.mark.parametrize(
     "text", ["\x00", "\ud800", "\ufeff", "\ufeffconst a = 1", "a\rb", "\x0c", '"\ud800"', "\u2028"]
 )
 def test_odd_characters(text: str) -> None:
