@@ -20,7 +20,9 @@ from qrlang.backends.qiskit.emit.texts import (
     IMPORTS,
     LOAD,
     MAIN,
+    MEASURE,
     READ,
+    RESET,
 )
 from qrlang.ir.program import Program
 
@@ -66,14 +68,19 @@ def emit_module(program: Program) -> str:
         "\n".join(forward),
         *helpers,
         DEVICE,
-        GROWING,
+        GROWING.rstrip() + "".join("\n\n" + m.strip("\n") for m in _methods(code)),
     ]
     for name, text in (("both", BOTH), ("read", READ), ("distribution", DISTRIBUTION),
                        ("average", AVERAGE)):  # fmt: skip
-        if re.search(rf"\b{name}\(", code):
+        if re.search(rf"\b{name}\(", code + "".join(_methods(code))):
             blocks.append(text)
     blocks += [LOAD, MAIN]
     return _head(program) + "\n\n\n".join(b.strip() for b in blocks) + "\n"
+
+
+def _methods(code: str) -> list[str]:
+    """Of the class `Growing`, only those that the model calls."""
+    return [text for call, text in ((".reset(", RESET), (".measure(", MEASURE)) if call in code]
 
 
 def _imports(code: str, helpers: list[str]) -> str:
@@ -86,7 +93,7 @@ def _imports(code: str, helpers: list[str]) -> str:
             "from qiskit.transpiler",
             f"from qiskit.circuit.library import {', '.join(gates)}\nfrom qiskit.transpiler",
         )
-    if "both(" in code:
+    if "both(" in code + "".join(_methods(code)):
         text = text.replace(
             "from qiskit.transpiler",
             "from qiskit.circuit.classical import expr\nfrom qiskit.transpiler",

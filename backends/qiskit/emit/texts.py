@@ -138,21 +138,6 @@ class Growing:
         self.circuit.add_register(QuantumRegister(1, f"q{self.circuit.num_qubits}"))
         return self.circuit.num_qubits - 1
 
-    def reset(self, qubit, ones=(), zeros=()):
-        conditions = [(self.q[b], 1) for b in ones] + [(self.q[b], 0) for b in zeros]
-        if not conditions:
-            self.circuit.reset(self.q[qubit])
-            return
-        condition = conditions[0] if len(conditions) == 1 else both(*conditions)
-        with self.circuit.if_test(condition):
-            self.circuit.reset(self.q[qubit])
-
-    def measure(self, qubit, bit):
-        register = ClassicalRegister(1, f"m{self.circuit.num_clbits}")
-        self.circuit.add_register(register)
-        self.circuit.measure(self.q[qubit], register[0])
-        self.q[bit] = register[0]
-
     def add(self, gates, a=None):
         """The next gates; `a` [sequences, angles] are theirs."""
         arguments = [self.circuit]
@@ -184,6 +169,27 @@ def sequence(moments):
     count = max(len(m) for m in moments)
     return np.stack([np.broadcast_to(m, (count, *m.shape[1:])) for m in moments], axis=1)
 '''
+
+
+# Methods of `Growing` that not every model needs.
+RESET = """
+    def reset(self, qubit, ones=(), zeros=()):
+        conditions = [(self.q[b], 1) for b in ones] + [(self.q[b], 0) for b in zeros]
+        if not conditions:
+            self.circuit.reset(self.q[qubit])
+            return
+        condition = conditions[0] if len(conditions) == 1 else both(*conditions)
+        with self.circuit.if_test(condition):
+            self.circuit.reset(self.q[qubit])
+"""
+
+MEASURE = """
+    def measure(self, qubit, bit):
+        register = ClassicalRegister(1, f"m{self.circuit.num_clbits}")
+        self.circuit.add_register(register)
+        self.circuit.measure(self.q[qubit], register[0])
+        self.q[bit] = register[0]
+"""
 
 BOTH = '''
 def both(*conditions):
