@@ -68,7 +68,7 @@ def emit_module(program: Program) -> str:
         "\n".join(forward),
         *helpers,
         DEVICE,
-        GROWING.rstrip() + "".join("\n\n" + m.strip("\n") for m in _methods(code)),
+        GROWING.replace("    # …\n", "".join(m.strip("\n") + "\n\n" for m in _methods(code))),
     ]
     for name, text in (("both", BOTH), ("read", READ), ("distribution", DISTRIBUTION),
                        ("average", AVERAGE)):  # fmt: skip

@@ -138,6 +138,7 @@ class Growing:
         self.circuit.add_register(QuantumRegister(1, f"q{self.circuit.num_qubits}"))
         return self.circuit.num_qubits - 1
 
+    # …
     def add(self, gates, a=None):
         """The next gates; `a` [sequences, angles] are theirs."""
         arguments = [self.circuit]
@@ -171,7 +172,7 @@ def sequence(moments):
 '''
 
 
-# Methods of `Growing` that not every model needs.
+# Methods of `Growing` that not every model needs; they go where `# …` stands.
 RESET = """
     def reset(self, qubit, ones=(), zeros=()):
         conditions = [(self.q[b], 1) for b in ones] + [(self.q[b], 0) for b in zeros]
