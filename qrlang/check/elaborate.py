@@ -20,7 +20,7 @@ from qrlang.check import (  # noqa: F401
 from qrlang.check.apply import inline, leading_requires
 from qrlang.check.builder import finish
 from qrlang.check.calls import fits_parameter, header
-from qrlang.check.core import MAX_ITERATIONS, MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
+from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
 from qrlang.check.observed import observed
@@ -48,6 +48,7 @@ from qrlang.syntax import ast
 Setting = int | float | bool | str
 ROUNDS = 8  # of inferring widths, however long each takes
 WORK = 400_000  # … and as many more as this allows: gates, operations and iterations
+TRIALS = 50_000  # iterations spent on sizes at which a model is wrong
 SAMPLES = (4, 2, 3, 5, 6, 8, 1, 7, 16)  # for a whole number that nobody gives
 WIDTHS = (2, 3, 4, 5, 6)  # of free registers
 
@@ -95,7 +96,7 @@ def model(
             return attempt
         trials.append((trial, attempt))
         spent += 0 if attempt.elaborator is None else attempt.elaborator.iterations
-        if spent > MAX_ITERATIONS:
+        if spent > TRIALS:
             break
     trial, attempt = trials[0]
     _name_stand_ins(candidates[0], [t for t, _ in trials])

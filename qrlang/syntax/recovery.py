@@ -79,6 +79,7 @@ class Recovery:
         # Offsets where a name was put in: a statement with one of them in it is not kept.
         self.invented: list[int] = []
         self._orphans: list[int] = []
+        self._renamed: set[str] = set()
         self._repairs = 0
         self._resumed = -_QUIET
         number = self.table.number
@@ -367,6 +368,9 @@ class Recovery:
     def _rename(self, at: int) -> None:
         """A keyword that was taken for a name: told once, and a name wherever it can't be else."""
         tokens, word = self.tokens, self.tokens.text(at)
+        if word in self._renamed:
+            return
+        self._renamed.add(word)
         follows = {self.table.number[x] for x in _AFTER_NAMES}
         for i in range(at + 1, len(tokens.kinds) - 1):
             if tokens.kinds[i + 1] in follows and tokens.text(i) == word:
