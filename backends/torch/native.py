@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,12 @@ class _Prepared:
 _prepared = lru_cache(maxsize=128)(_Prepared)
 
 
+@cache
+def _compiles() -> bool:
+    """Asked on every call, and looking for a package takes half a millisecond."""
+    return find_spec("llvmlite") is not None
+
+
 def _of(model: Model) -> _Prepared:
     return _prepared(model.program, model.training and "dropout" in model.program)
 
@@ -67,7 +73,7 @@ def why_not_model(model: Model) -> str:
         return f"the model is on {model.like.device}, and the kernel runs on the CPU"
     if model.like.dtype not in _DTYPES:
         return f"the kernel knows float32 and float64, not {model.like.dtype}"
-    if find_spec("llvmlite") is None:
+    if not _compiles():
         return "llvmlite is not installed"
     for name in ("shots", "trajectories", "readout_error", "gate_error"):
         if getattr(model, name):
