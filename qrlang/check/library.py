@@ -131,6 +131,8 @@ class Library:
         self, module: Module, report: Callable[[ast.Use, ast.UseName, Problem], None]
     ) -> None:
         """Binds every name that a module draws in."""
+        from qrlang.check.report import nearest
+
         for item in module.file.items:
             if isinstance(item, ast.Use):
                 for use in item.names:
@@ -139,6 +141,10 @@ class Library:
                     if isinstance(found, Problem):
                         report(item, use, found)
                         module.uses.setdefault(local, None)
+                        # What was probably meant may be written rightly further down.
+                        meant = nearest(use.name, found.candidates)
+                        if found.code == "E0205" and not use.alias and meant is not None:
+                            module.uses.setdefault(meant, None)
                     else:
                         module.uses.setdefault(local, found)
 
