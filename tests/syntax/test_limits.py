@@ -67,7 +67,7 @@ def _depth_of(file: ast.File) -> int:
         "model M { for i in 0:",
         "model M { let z = if b {",
         "model M { input x: seq[real,",
-        "use std.\nmodel",
+        "use .\nmodel M {}",
         "model M(n=",
         "model M { read",
     ],
