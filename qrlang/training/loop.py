@@ -39,6 +39,7 @@ class Progress:
     skipped: int = 0
     in_a_row: int = 0
     best: float | None = None
+    best_loss: float | None = None  # of the best: accuracies are often equal
     best_epoch: int = 0
     since_best: int = 0
     seconds: float = 0.0
@@ -202,18 +203,22 @@ class Trainer:
             self._write({"split": "validation", **figures})
             self.watcher.evaluated(self._moment(figures), "validation", figures)
             metric = s.metric if s.metric in figures else "loss"
-            self._compare(metric, figures[metric])
+            self._compare(metric, figures[metric], figures.get("loss", 0.0))
         else:
             self._keep_best()
         self._tick(line=True)
         self.save()
 
-    def _compare(self, metric: str, value: float) -> None:
+    def _compare(self, metric: str, value: float, loss: float) -> None:
         s, p = self.settings, self.progress
-        lower = lower_is_better(metric)
-        better = p.best is None or (value < p.best if lower else value > p.best)
+        if p.best is None or p.best_loss is None:
+            better = True
+        elif value == p.best:
+            better = loss < p.best_loss
+        else:
+            better = value < p.best if lower_is_better(metric) else value > p.best
         if better and math.isfinite(value):
-            p.best, p.best_epoch, p.since_best = value, p.epoch, 0
+            p.best, p.best_loss, p.best_epoch, p.since_best = value, loss, p.epoch, 0
             self._keep_best()
             return
         p.since_best += 1
