@@ -242,8 +242,11 @@ class Lane:
         condition = self.values[op.condition.id]
         if isinstance(condition, MeasuredBits):
             bit = condition.bits[op.index]
-            yield from self._ops(op.then, (*when, (bit, 1)))
-            yield from self._ops(op.orelse, (*when, (bit, 0)))
+            for value, ops in ((1, op.then), (0, op.orelse)):
+                if (bit, value) in when:  # within an `if` on the same bit
+                    yield from self._ops(ops, when)
+                elif (bit, 1 - value) not in when:
+                    yield from self._ops(ops, (*when, (bit, value)))
         elif isinstance(condition, Later):
             raise DeviceError("an `if` on a number that is computed from measured bits")
         else:

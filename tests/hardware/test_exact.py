@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hardware_tools import EXAMPLES, difference, example, items, of_text, right, weights
 from hypothesis import HealthCheck, assume, given, settings
@@ -9,11 +10,13 @@ from strategies import circuits, programs
 
 from qrlang.backends.qiskit import open_device, target
 from qrlang.backends.reference.errors import RunError
+from qrlang.hardware.batch import Item
 from qrlang.hardware.device import Device
 from qrlang.hardware.loop import Plan, run
 from qrlang.hardware.simulator import Simulator
 from qrlang.hardware.target import refused
 from qrlang.ir.program import Program
+from qrlang.ir.text import parse_program
 from qrlang.passes import GATES, run_passes
 
 ALL = sorted(str(p.relative_to(EXAMPLES)) for p in EXAMPLES.glob("*/*.qrl"))
@@ -118,3 +121,37 @@ def test_the_other_loops_end_where_the_closed_one_does(name: str, loop: str) -> 
     assert difference(right(program, batch, w), found.outputs) < 1e-9
     if loop == "open":
         assert found.counts.jobs == 1
+
+
+SAME_BIT_TWICE = """
+program nested {
+  input %rows.0 : seq[real[1]]
+  qubits q[1] at q0
+
+  alloc q0
+  loop step (%row.1 : real[1] in %rows.0) {
+    %b.2 : bit = measure q0
+    if %b.2 {
+      if %b.2 {
+        unitary { x q0 }
+      } else {
+        unitary { h q0 }
+      }
+    } else {
+      unitary { x q0 }
+    }
+  }
+  %p.3 : real[2] = probs q0
+
+  return %p.3
+}
+"""
+
+
+def test_the_same_bit_twice() -> None:
+    """An `if` within an `if` on one bit is decided: no control stands twice in a circuit."""
+    program = parse_program(SAME_BIT_TWICE)
+    batch = [Item({"rows": np.zeros((steps, 1))}, {}) for steps in (1, 2, 3)]
+    found = run(program, {}, batch, Simulator(), Plan(0))
+    assert difference(right(program, batch, {}), found.outputs) < 1e-12
+    assert [o[""].round().tolist() for o in found.outputs] == [[0, 1], [1, 0], [0, 1]]

@@ -100,11 +100,13 @@ class Body:
                 self.loop(op, depth)
             case If():
                 before = self.conditions
-                self.conditions = (*before, (op.condition, op.index, True))
-                self.ops(op.then, depth)
-                self.conditions = (*before, (op.condition, op.index, False))
-                self.ops(op.orelse, depth)
-                self.conditions = before
+                for value, ops in ((True, op.then), (False, op.orelse)):
+                    if (op.condition, op.index, value) in before:  # in an `if` on the same bit
+                        self.ops(ops, depth)
+                    elif (op.condition, op.index, not value) not in before:
+                        self.conditions = (*before, (op.condition, op.index, value))
+                        self.ops(ops, depth)
+                        self.conditions = before
             case Alloc():
                 self.alloc(op, depth)
             case Free():
