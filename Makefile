@@ -61,7 +61,7 @@ $(VENV)/.core-$(HERE): $(VENV)/.venv-$(HERE) $(DEPS)
 
 $(VENV)/.train-$(HERE): $(VENV)/.core-$(HERE)
 	$(PIP) install --quiet $$(grep '^torch==' constraints.txt)
-	$(INSTALL) -e '.[torch]'
+	$(INSTALL) -e '.[train]'
 	@touch $@
 
 $(VENV)/.test0-$(HERE): $(VENV)/.core-$(HERE)
@@ -70,7 +70,7 @@ $(VENV)/.test0-$(HERE): $(VENV)/.core-$(HERE)
 
 $(VENV)/.test1-$(HERE): $(VENV)/.core-$(HERE)
 	$(PIP) install --quiet $$(grep '^torch==' constraints.txt)
-	$(INSTALL) -e '.[test,torch]'
+	$(INSTALL) -e '.[test,train]'
 	@touch $@
 
 $(VENV)/.lint-$(HERE): $(VENV)/.core-$(HERE)
