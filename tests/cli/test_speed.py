@@ -8,8 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 HEAVY = ("numpy", "torch", "qiskit", "braket", "scipy", "lark")
 
 CODE = """
@@ -77,7 +75,6 @@ def test_a_hundred_lines(tmp_path: Path) -> None:
     assert seconds < 0.5  # the figure is 0.35 s; a slower machine may run this
 
 
-@pytest.mark.slow
 def test_ten_thousand_lines(tmp_path: Path) -> None:
     path = tmp_path / "model.qrl"
     path.write_text(models(10_000))

@@ -74,7 +74,6 @@ def test_mixed_programs(data: st.DataObject, fused: bool, seed: int, length: int
     check(data.draw(mixed_programs(qubits=2, fused=fused)), fused, seed, length)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 @given(st.data(), st.booleans(), st.booleans(), st.integers(0, 3), st.integers(1, 3))
 @examples(1000)
