@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from absent import pretend
 from torch import Tensor
 from work import RATE, Case, data, ring, signs, weights, whole_ring
 
@@ -165,6 +166,10 @@ def pennylane(case: Case) -> Any:
 
 
 def torchquantum(case: Case) -> Any:
+    pretend(
+        "qiskit", "qiskit_aer", "qiskit_ibm_runtime", "qiskit_ibm_provider", "qiskit_nature",
+        "pyscf", "torchpack.datasets", "torchvision",
+    )  # fmt: skip
     import torchquantum as tq
     import torchquantum.functional as tqf
 
