@@ -43,6 +43,7 @@ class Progress:
     best_epoch: int = 0
     since_best: int = 0
     seconds: float = 0.0
+    cpu: float = 0.0  # seconds of it, of all cores: what others do on the machine hardly counts
     rate: float = 0.0  # of the last update, for the next line of metrics
     norm: float = 0.0
     finished: bool = False
@@ -67,7 +68,7 @@ class Trainer:
         self.save_every = interval(settings.checkpoint, "checkpoint")
         self.log_every = interval(settings.log, "log")
         self.stop = False
-        self._clock = time.perf_counter()
+        self._clock, self._cpu = time.perf_counter(), time.process_time()
         self._saved = (self._clock, 0)
         self._logged = (self._clock, 0)
         self._seen = 0.0  # sequences since the last line
@@ -110,7 +111,7 @@ class Trainer:
         self._seen = float(page["seen"])
         if self.world.first:
             self.run.rewind(page["logs"])
-        self._clock = time.perf_counter()
+        self._clock, self._cpu = time.perf_counter(), time.process_time()
         self._saved = self._logged = (self._clock, self.progress.step)
 
     # --- training ---
@@ -290,11 +291,13 @@ class Trainer:
     def _tick(self, line: bool = False) -> None:
         """Seconds so far, without those that a stopped run has lain idle."""
         p = self.progress
-        now = time.perf_counter()
+        now, cpu = time.perf_counter(), time.process_time()
         p.seconds += now - self._clock
-        self._clock = now
+        p.cpu += cpu - self._cpu
+        self._clock, self._cpu = now, cpu
         if line and self.world.first:
-            self.run.log(self.run.timing, {"step": p.step, "epoch": p.epoch, "seconds": p.seconds})
+            self.run.log(self.run.timing, {"step": p.step, "epoch": p.epoch, "seconds": p.seconds,
+                                           "cpu_seconds": p.cpu})  # fmt: skip
 
     def _due(self, every: tuple[float, str], since: tuple[float, int]) -> bool:
         value, unit = every

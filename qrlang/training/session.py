@@ -49,6 +49,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
         "skipped": p.skipped,
         "seconds": p.seconds,
         "seconds_an_epoch": p.seconds / max(p.epoch, 1),
+        "cpu_seconds_an_epoch": p.cpu / max(p.epoch, 1),
         "seconds_of_test": time.perf_counter() - began,
         **evaluate.report(tally, split),
     }
