@@ -45,6 +45,7 @@ KEYWORDS: tuple[Keyword, ...] = (
     Keyword("extern", "item", "a layer written in Python"),
     Keyword("model", "item", "a recurrent model, written for one sequence and one moment"),
     Keyword("train", "item", "how a model is trained"),
+    Keyword("govern", "item", "the bounds within which training may change a model"),
     _soft("input", "declaration", "a column of the data that the model is given"),
     _soft("target", "declaration", "a column of the data that the model should predict"),
     Keyword("qubits", "declaration", "registers of qubits, and how they start"),

@@ -3,12 +3,13 @@
 from qrlang.check.checker import check_file
 from qrlang.check.definitions import angle_count_formula, elaborate_definition
 from qrlang.check.library import Library
-from qrlang.check.model import Checked, CheckedModel, Fact, Place, Places, TrainBlock
+from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, Place, Places, TrainBlock
 
 __all__ = [
     "Checked",
     "CheckedModel",
     "Fact",
+    "GovernBlock",
     "Library",
     "Place",
     "Places",

@@ -12,11 +12,12 @@ from qrlang.check.constants import is_number
 from qrlang.check.core import Abort, Budget, Elaborator, Scope
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
-from qrlang.check.model import Checked, CheckedModel, Fact, TrainBlock
+from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
 from qrlang.check.report import Reporter, did_you_mean
 from qrlang.check.resolve import Resolver, forgotten, head, name_span
 from qrlang.check.settings import (
-    TrainChecker,
+    BOUNDS,
+    SettingsChecker,
     bound_by_data,
     check_data,
     check_freeze,
@@ -24,7 +25,7 @@ from qrlang.check.settings import (
     train_block,
 )
 from qrlang.check.values import Builtin, Poison, describe
-from qrlang.diagnostics import Diagnostic
+from qrlang.diagnostics import Diagnostic, Note
 from qrlang.source import Span
 from qrlang.syntax import ast
 
@@ -56,7 +57,8 @@ def check_file(
     found.sort(
         key=lambda d: (d.span.source is not source, d.span.source.name, d.span.start, d.code)
     )
-    return Checked(file, checker.models, tuple(checker.trains)), tuple(found)
+    blocks = tuple(checker.trains), tuple(checker.governs.values())
+    return Checked(file, checker.models, *blocks), tuple(found)
 
 
 Block = tuple[ast.Train, dict[str, object], dict[str, object]]
@@ -78,6 +80,7 @@ class _Checker:
         self.report = Reporter(library.sources)
         self.models: dict[str, CheckedModel] = {}
         self.trains: list[TrainBlock] = []
+        self.governs: dict[str, GovernBlock] = {}
         self.used: set[int] = set()  # definitions that a model has inlined
         self.current: ast.Node | None = None
         self.module: Module = library.main(file)
@@ -101,6 +104,9 @@ class _Checker:
         blocks: dict[str, list[Block]] = {}
         for train in trains:
             self._train(train, by_name, blocks)
+        for bounds in self.file.items:
+            if isinstance(bounds, ast.Govern):
+                self._govern(bounds, by_name)
         for item in items:
             if by_name[item.name] is item and (self.only is None or item.name in self.only):
                 self.current = item
@@ -172,7 +178,39 @@ class _Checker:
                 found[p.name] = fitted
         return found
 
-    # --- train blocks ---
+    # --- train and govern blocks ---
+
+    def _of(
+        self, e: Elaborator, item: ast.Train | ast.Govern, models: Mapping[str, ast.Model]
+    ) -> ast.Model | None:
+        """The model that a block is about."""
+        model = models.get(item.model)
+        if model is None:
+            e.error(
+                "E0201",
+                name_span(item, item.model),
+                f"there is no model `{item.model}` in this file",
+                help=did_you_mean(item.model, models),
+            )
+        return model
+
+    def _govern(self, item: ast.Govern, models: Mapping[str, ast.Model]) -> None:
+        self.current = item
+        e = self._elaborator()
+        known = self._of(e, item, models) is not None
+        before = self.governs.get(item.model)
+        if before is not None:
+            e.error(
+                "E0202",
+                head(item),
+                f"`{item.model}` is governed twice",
+                notes=[Note("the first is here", before.span)],
+            )
+            return
+        found, right = SettingsChecker(e, item, BOUNDS).settings()
+        if known and right:
+            bounds = {k: v for k, v in found.items() if isinstance(v, (int, float))}
+            self.governs[item.model] = GovernBlock(item.model, bounds, head(item))
 
     def _train(
         self,
@@ -182,14 +220,7 @@ class _Checker:
     ) -> None:
         self.current = item
         e = self._elaborator()
-        model = models.get(item.model)
-        if model is None:
-            e.error(
-                "E0201",
-                name_span(item, item.model),
-                f"there is no model `{item.model}` in this file",
-                help=did_you_mean(item.model, models),
-            )
+        model = self._of(e, item, models)
         args: dict[str, object] = {}
         good = model is not None
         for k, arg in enumerate(item.args):
@@ -220,7 +251,7 @@ class _Checker:
                 good = False
                 continue
             args[name] = fitted
-        found, right = TrainChecker(e, item).settings()
+        found, right = SettingsChecker(e, item).settings()
         if not any(s.name == "data" for s in item.settings):
             right = False
             e.error(

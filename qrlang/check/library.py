@@ -51,7 +51,7 @@ def items_of(file: ast.File) -> dict[str, ast.Item | ast.Stmt]:
     """Named things at the top of a file; the first of each name."""
     found: dict[str, ast.Item | ast.Stmt] = {}
     for item in file.items:
-        if not isinstance(item, (ast.Use, ast.Train)):
+        if not isinstance(item, (ast.Use, ast.Train, ast.Govern)):
             name = getattr(item, "name", None)
             if isinstance(name, str):
                 found.setdefault(name, item)

@@ -55,6 +55,15 @@ class TrainBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class GovernBlock:
+    """A `govern` block: the bounds that it sets."""
+
+    model: str
+    settings: Mapping[str, int | float]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedModel:
     """A model (or a circuit, ansatz on its own) at given settings."""
 
@@ -72,3 +81,4 @@ class Checked:
     file: ast.File
     models: Mapping[str, CheckedModel]
     trains: tuple[TrainBlock, ...] = ()
+    governs: tuple[GovernBlock, ...] = ()

@@ -135,8 +135,8 @@ class Resolver:
         for item in self.module.file.items:
             self._item(item)
         for item in self.module.file.items:
-            if isinstance(item, ast.Train):
-                self._train(item)
+            if isinstance(item, (ast.Train, ast.Govern)):
+                self._settings(item)
         for item in self.module.file.items:
             if isinstance(item, ast.Use):
                 unused = [u for u in item.names if (u.alias or u.name) not in self.used_imports]
@@ -159,7 +159,7 @@ class Resolver:
         else:
             seen[name] = span
 
-    def _train(self, item: ast.Train) -> None:
+    def _settings(self, item: ast.Train | ast.Govern) -> None:
         # Settings have names of their own; a constant of the file may stand among them.
         def note(e: ast.Expr) -> None:
             while isinstance(e, ast.Binary):
@@ -173,7 +173,7 @@ class Resolver:
             elif isinstance(e, ast.Unary):
                 note(e.operand)
 
-        for a in item.args:
+        for a in item.args if isinstance(item, ast.Train) else ():
             note(a.value)
         for s in item.settings:
             note(s.value)

@@ -1,4 +1,4 @@
-"""`train` blocks: every setting known, of the right kind, and true to the model."""
+"""`train` and `govern` blocks: every setting known, of the right kind, and true to the model."""
 
 from __future__ import annotations
 
@@ -120,10 +120,27 @@ SETTINGS: dict[str, Spec] = {
 }
 
 
-class TrainChecker:
-    def __init__(self, e: Elaborator, item: ast.Train) -> None:
+# What bounds a model while it trains; what each means is said in qrlang/governor.
+BOUNDS: dict[str, Spec] = {
+    "cycle": Spec("int", 1, 10**6),
+    "probe": Spec("int", 1, 2**16),
+    "window": Spec("int", 1, 10**6),
+    "allow": Spec("real", 0, 1e6),
+    "entropy": Spec("real", 0, 1e6),
+    "touch": Spec("real", 0, 1e12),
+    "consent": Spec("real", 0, 2),
+}
+
+
+class SettingsChecker:
+    """The lines of one block against the settings that there are."""
+
+    def __init__(
+        self, e: Elaborator, item: ast.Train | ast.Govern, known: Mapping[str, Spec] = SETTINGS
+    ) -> None:
         self.e = e
         self.item = item
+        self.known = known
 
     def settings(self) -> tuple[dict[str, object], bool]:
         """The settings that are right, as plain data, and whether all are."""
@@ -141,13 +158,14 @@ class TrainChecker:
                 good = False
                 continue
             seen[s.name] = s.span
-            spec = SETTINGS.get(s.name)
+            spec = self.known.get(s.name)
             if spec is None:
                 self.e.error(
                     "E0901",
                     s,
                     f"there is no setting `{s.name}`",
-                    help=did_you_mean(s.name, SETTINGS) or "settings are " + ", ".join(SETTINGS),
+                    help=did_you_mean(s.name, self.known)
+                    or "settings are " + ", ".join(self.known),
                 )
                 good = False
                 continue

@@ -14,8 +14,9 @@ from qrlang.syntax import ast
 _Node = ast.Stmt | ast.Item | ast.Setting
 # Statements that may share a line, if they were written on one.
 _SHORT = (ast.Gate, ast.Reset, ast.Discard)
+_Settings = ast.Train | ast.Govern
 _Block = (
-    ast.Model | ast.Circuit | ast.Ansatz | ast.Recurrent | ast.Step | ast.For | ast.If | ast.Train
+    ast.Model | ast.Circuit | ast.Ansatz | ast.Recurrent | ast.Step | ast.For | ast.If | _Settings
 )
 
 
@@ -357,6 +358,8 @@ class Printer:
             case ast.Train(model, args):
                 call = self._args(args, at) if args else ""
                 return concat(f"train {model}", call), args[-1].span.end if args else at
+            case ast.Govern(model):
+                return f"govern {model}", at
         raise TypeError(type(node).__name__)
 
     # --- blocks ---------------------------------------------------------------------------------
@@ -369,7 +372,7 @@ class Printer:
         header, after = self._header(node)
         opening = self._find("{", after)
         body: Sequence[_Node]
-        if isinstance(node, ast.Train):
+        if isinstance(node, _Settings):
             body = node.settings
         else:
             body = node.then if isinstance(node, ast.If) else node.body
@@ -488,7 +491,7 @@ class Printer:
         return " ".join(text for text in texts if text is not None)
 
     def _flat_block(self, node: _Block) -> str | None:
-        if isinstance(node, (ast.Train, ast.Model, ast.Recurrent)):
+        if isinstance(node, (ast.Train, ast.Govern, ast.Model, ast.Recurrent)):
             return None
         if self.comments.any(node.span.start, node.span.end):
             return None

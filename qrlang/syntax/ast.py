@@ -540,7 +540,7 @@ class Model(Item):
 
 @dataclass(frozen=True, slots=True)
 class Setting(Node):
-    """A line of a train block: `optimizer = adam(lr: 1e-3)`."""
+    """A line of a train or govern block: `optimizer = adam(lr: 1e-3)`."""
 
     name: str
     value: Expr
@@ -552,6 +552,15 @@ class Train(Item):
 
     model: str
     args: tuple[Arg, ...]
+    settings: tuple[Setting, ...]
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Govern(Item):
+    """`govern QRNN { … }`."""
+
+    model: str
     settings: tuple[Setting, ...]
     doc: str = ""
 

@@ -317,6 +317,7 @@ NODES: dict[str, Builder] = {
     "model": lambda h, c, s: ast.Model(c[1], tuple(c[2]), tuple(c[3]), h.doc(s.start), span=s),
     "train": lambda h, c, s: ast.Train(c[1], (), tuple(c[3]), h.doc(s.start), span=s),
     "train_of": lambda h, c, s: ast.Train(c[1], tuple(c[3]), tuple(c[6]), h.doc(s.start), span=s),
+    "govern": lambda h, c, s: ast.Govern(c[1], tuple(c[3]), h.doc(s.start), span=s),
     "setting": lambda h, c, s: ast.Setting(c[0], c[2], span=s),
     "parameter": lambda h, c, s: ast.Parameter(c[0], c[2], span=s),
     "parameter_default": lambda h, c, s: ast.Parameter(c[0], c[2], c[4], span=s),

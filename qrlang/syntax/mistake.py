@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qrlang.syntax.recovery import Edit
 
 
-ONLY_ITEMS = frozenset(names("USE MODEL CIRCUIT TRAIN HAMILTONIAN EXTERN"))
+ONLY_ITEMS = frozenset(names("USE MODEL CIRCUIT TRAIN GOVERN HAMILTONIAN EXTERN"))
 # Words that start a statement and stand nowhere else.
 SURE_STATEMENTS = frozenset(
     names(

@@ -217,7 +217,7 @@ def _names(value: Any) -> set[str]:
 
 def _lost(value: Any, invented: list[int]) -> bool:
     """Whether a mended statement says something that nobody wrote. Bodies are kept."""
-    if not isinstance(value, ast.Node) or isinstance(value, (ast.If, ast.Train)):
+    if not isinstance(value, ast.Node) or isinstance(value, (ast.If, ast.Train, ast.Govern)):
         return False
     if isinstance(getattr(value, "body", None), tuple):
         return False
