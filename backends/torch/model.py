@@ -49,6 +49,7 @@ class Model(nn.Module):
         self.gate_error = 0.0
         self.generator: torch.Generator | None = None
         self._locate = False
+        self.look: Any = None  # see `Run.look`
 
     @property
     def like(self) -> Tensor:

@@ -211,6 +211,7 @@ class ReversibleQubits(Qubits):
         self._move(_Prepare(self.n, a.detach(), qubits), a)
 
     def free(self, *qubits: int) -> None:
+        self.last_look()
         self.alive = False
         if self.shared.moves:
             self.shared.forget()

@@ -8,7 +8,7 @@ the rest, so a model's text never mentions them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ class Run:
         self.step: str = ""
         self.call: Any = None  # the model, lengths and inputs of this run
         self._locate = locate
+        # Who looks at states: at the end of each step of a recurrence, and of each state's life.
+        self.look: Callable[[str, list[Any]], None] | None = model.look
         if self.trajectories:
             self.axes = 1
             share = torch.full_like(self.like, 1 / self.trajectories, device=self.like.device)
@@ -259,6 +261,8 @@ class Steps:
         finally:
             run.mask, run.step = outer, place
 
+                if run.look is not None:
+                    run.look(self.name, [s for s in run.states if s.alive])
     def _set_time(self, t: int) -> Tensor | None:
         """Which sequences are still going (None: all)."""
         if self.lengths is None:

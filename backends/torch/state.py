@@ -268,9 +268,14 @@ class Qubits:
     def free(self, *qubits: int) -> None:
         """The end of these qubits' life: traced out."""
         if len(qubits) == self.n:
+            self.last_look()
             self.alive = False
         else:
             self.reset(*qubits)
+
+    def last_look(self) -> None:
+        if self.run.look is not None:
+            self.run.look("", [self])
 
     def _gate_noise(self, circuit: Circuit) -> None:
         """Depolarising noise on each qubit, once for each gate of the circuit that touched it."""

@@ -19,6 +19,7 @@ from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Batch, Feed
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective, Work, merged
+from qrlang.training.observer import Observer
 from qrlang.training.progress import Moment, Watcher
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings, interval, lower_is_better
@@ -56,6 +57,7 @@ class Trainer:
     ) -> None:  # fmt: skip
         self.objective, self.feed, self.settings = objective, feed, settings
         self.run, self.watcher, self.world = run, watcher, world
+        self.observers: list[Observer] = []
         self.optimizer = optim.make(settings, objective.parameters)
         self.progress = Progress()
         self.recent = Tally(objective.kind)  # since the last line of metrics
@@ -95,6 +97,7 @@ class Trainer:
             "recent": self.recent.table.tolist(),
             "moments": self.recent.moments.tolist(),
             "seen": self._seen,
+            "observers": {o.name: o.state() for o in self.observers},
         }
         checkpoint.save(self.run.last, self.objective.model.state_dict(), page)
         self._saved = (time.perf_counter(), self.progress.step)
@@ -109,6 +112,9 @@ class Trainer:
         self.recent.rows = [np.array(page["recent"], float).reshape(-1, 4)]
         self.recent.moments = np.array(page["moments"], float)
         self._seen = float(page["seen"])
+        for o in self.observers:
+            if o.name in page.get("observers", {}):
+                o.load(page["observers"][o.name])
         if self.world.first:
             self.run.rewind(page["logs"])
         self._clock, self._cpu = time.perf_counter(), time.process_time()
@@ -119,6 +125,7 @@ class Trainer:
     def train(self) -> None:
         """To the end, or until somebody stops it."""
         p = self.progress
+        self.begin()
         self.objective.model.train()
         if p.step == 0:
             self.save()
@@ -126,6 +133,10 @@ class Trainer:
             while not p.finished:
                 self._epoch()
                 self._end_of_epoch()
+
+    def begin(self) -> None:
+        for o in self.observers:
+            o.begin(self)
 
     def _epoch(self) -> None:
         p = self.progress
@@ -178,6 +189,8 @@ class Trainer:
             p.in_a_row = 0
         if update.done:
             self.steps = p.step
+        for o in self.observers:
+            o.updated(self, update)
         self._tell()
 
     def _skipped(self) -> None:
@@ -202,11 +215,16 @@ class Trainer:
             tally = self.objective.evaluate(self.feed, "validation", s.batch)
             figures = tally.figures()
             self._write({"split": "validation", **figures})
+            for o in self.observers:
+                o.evaluated(self, "validation", figures)
             self.watcher.evaluated(self._moment(figures), "validation", figures)
             metric = s.metric if s.metric in figures else "loss"
             self._compare(metric, figures[metric], figures.get("loss", 0.0))
         else:
             self._keep_best()
+        if p.finished:
+            for o in self.observers:
+                o.end(self)
         self._tick(line=True)
         self.save()
 

@@ -17,3 +17,11 @@ def write(parameters: list[Any], vector: Any) -> None:
         for p in parameters:
             p.copy_(vector[at : at + p.numel()].reshape(p.shape))
             at += p.numel()
+
+
+def slope(parameters: list[Any], vector: Any) -> None:
+    """An estimate of the gradient, where gradients are looked for."""
+    at = 0
+    for p in parameters:
+        p.grad = vector[at : at + p.numel()].reshape(p.shape).to(p)
+        at += p.numel()

@@ -25,6 +25,7 @@ def solve(trainer: Trainer) -> None:
     """Sets the head's weights, and writes what a trained run has."""
     if trainer.progress.finished:
         return
+    trainer.begin()
     program, model = trainer.objective.program, trainer.objective.model
     head, features = headless(program)
     options = trainer.settings.optimizer[1]

@@ -46,6 +46,7 @@ class Spsa:
             return Update(loss, math.nan, skipped=True)
         gain = rate / (self.stability + k) ** self.alpha
         flat.write(self.parameters, here - gain * slope * signs)
+        flat.slope(self.parameters, slope * signs)
         return Update(loss, abs(slope) * math.sqrt(len(here)))
 
     def state(self) -> Any:
