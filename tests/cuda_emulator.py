@@ -67,7 +67,7 @@ int emu_sizes_{name}(int* out) {{ return emu::sizes(&{name}, out); }}
 class _How(ctypes.Structure):
     _fields_ = [
         ("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("cluster", ctypes.c_uint),
-        ("shared", ctypes.c_size_t), ("order", ctypes.c_int),
+        ("shared", ctypes.c_size_t), ("order", ctypes.c_int), ("races", ctypes.c_int),
     ]  # fmt: skip
 
 
@@ -77,7 +77,9 @@ class Module:
     def __init__(self, text: str, races: bool = False) -> None:
         self.names = _KERNEL.findall(text)
         body = rewritten(text) + "".join(_entry(n) for n in self.names)
-        self.library = ctypes.CDLL(str(_built(body, races)))
+        self.races = races
+        self.path = _built(body, races)
+        self.library = ctypes.CDLL(str(self.path))
         self.library.emu_error.restype = ctypes.c_char_p
 
     def sizes(self, name: str) -> list[int]:
@@ -99,10 +101,20 @@ class Module:
         pointers = (ctypes.c_void_p * max(1, len(given)))(*(ctypes.addressof(x) for x in given))  # type: ignore[arg-type]
         how = _How(
             (*grid, *(1,) * (3 - len(grid))), (*block, *(1,) * (3 - len(block))), cluster, shared,
-            order,
+            order, self.races,
         )  # fmt: skip
         if getattr(self.library, f"emu_launch_{name}")(pointers, ctypes.byref(how)):
-            raise EmulatorError(f"`{name}`: {self.library.emu_error().decode()}")
+            raise EmulatorError(f"`{name}`: {self._located(self.library.emu_error().decode())}")
+
+    def _located(self, said: str) -> str:
+        """With the line of the text in place of an address."""
+        found = re.search(r" <(0x[0-9a-f]+)>", said)
+        tool = shutil.which("addr2line")
+        if found is None or tool is None:
+            return said
+        command = [tool, "-s", "-e", str(self.path), hex(int(found[1], 16) - 1)]
+        line = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        return said.replace(found[0], f" ({line})")
 
 
 def _folder() -> Path:
@@ -130,7 +142,7 @@ def _built(body: str, races: bool) -> Path:
     with tempfile.TemporaryDirectory(dir=_folder()) as folder:
         source, obj, made = (Path(folder) / n for n in ("kernel.cpp", "kernel.o", "kernel.so"))
         source.write_text(f'#include "emulator.h"\n#line 1 "kernel.cu"\n{body}')
-        watch = ["-fsanitize=thread"] if races else []
+        watch = ["-fsanitize=thread", "-g1"] if races else []
         _run([COMPILER, *FLAGS, *watch, "-c", "-o", str(obj), str(source)])
         _run([COMPILER, *FLAGS, "-o", str(made), str(obj), str(core)])
         os.replace(made, out)

@@ -1,14 +1,18 @@
 // The machine behind emulator.h: the threads of a cluster as fibers on one thread of the CPU.
-#include "emulator.h"
+#include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
+
+#include "emulator.h"
 
 namespace emu {
 namespace {
@@ -17,11 +21,17 @@ constexpr size_t STACK = 128 << 10, GUARD = 256;
 constexpr unsigned char POISON = 0xff;  // as a float: NaN
 
 struct Fiber;
+using Clock = std::vector<uint32_t>;  // by thread: up to which epoch of it one has heard
+using Heard = std::shared_ptr<const Clock>;
+
 struct Group {  // who waits for whom, and how often all have met
   std::string name;
   int expected = 0, arrived = 0;
   unsigned met = 0;
   std::vector<Fiber*> waiting;
+  Clock gathering;  // what those who have arrived had heard
+  std::vector<Heard> taken;
+  Heard heard;  // of the last meeting
 };
 struct Collective : Group {
   unsigned mask = 0;
@@ -47,6 +57,8 @@ struct Fiber {
   bool done = false;
   unsigned cluster_seen = 0;
   const Group* at = nullptr;
+  Heard heard;
+  uint32_t epoch = 1;
   char* stack;
 #if defined(__x86_64__)
   void* sp;
@@ -127,8 +139,25 @@ void wake(std::vector<Fiber*>& who) {
   who.clear();
 }
 
+void merge(Clock& into, const Clock& from) {
+  for (size_t i = 0; i < into.size(); i++) into[i] = std::max(into[i], from[i]);
+}
+
 bool join(Group& g) {  // true for the last one
+  if (m.how.races) {
+    g.gathering.resize(m.fibers.size());
+    if (std::find(g.taken.begin(), g.taken.end(), self->heard) == g.taken.end()) {
+      merge(g.gathering, *self->heard);
+      g.taken.push_back(self->heard);
+    }
+    g.gathering[self->number] = self->epoch++;
+  }
   if (++g.arrived < g.expected) return false;
+  if (m.how.races) {
+    g.heard = std::make_shared<const Clock>(std::move(g.gathering));
+    g.gathering.clear();
+    g.taken.clear();
+  }
   g.arrived = 0;
   g.met++;
   return true;
@@ -145,6 +174,8 @@ void meet(Group& g) {
     g.waiting.push_back(self);
     std::vector<Fiber*> all;
     all.swap(g.waiting);
+    if (m.how.races)
+      for (Fiber* f : all) f->heard = g.heard;
     self->at = &g;
     wake(all);
     to_main();
@@ -178,7 +209,62 @@ void prepare(Fiber& f) {
 #endif
 }
 
-struct Clock { unsigned warp, named, block, cluster; };
+// --- races: of each word, who wrote it last and who has read it since
+
+struct Access { int thread; uint32_t epoch; unsigned cluster; };
+struct Word { Access wrote{-1, 0, 0}; std::vector<Access> reads; };
+std::unordered_map<uintptr_t, Word> words;
+unsigned cluster_now;
+char *stacks_from, *stacks_to;
+
+bool before(const Access& a) {
+  if (a.cluster != cluster_now) return false;
+  return a.thread == self->number || (*self->heard)[a.thread] >= a.epoch;
+}
+
+std::string who(const Access& a) {
+  unsigned threads = m.how.block[0] * m.how.block[1] * m.how.block[2];
+  unsigned block = a.cluster * (m.how.cluster ? m.how.cluster : 1) + a.thread / threads;
+  return "thread " + std::to_string(a.thread % threads) + " of block " + std::to_string(block);
+}
+
+void clash(const Access& other, const char* mine, const char* theirs, uintptr_t at, void* pc) {
+  std::string where = "global memory";
+  for (size_t r = 0; r < m.blocks.size(); r++) {
+    auto from = reinterpret_cast<uintptr_t>(m.blocks[r].shared);
+    if (at >= from && at < from + m.arena)
+      where = "shared memory of rank " + std::to_string(r) + " at byte " + std::to_string(at - from);
+  }
+  Dl_info info{};
+  dladdr(pc, &info);
+  char place[64];
+  snprintf(place, sizeof place, " <%#zx>", size_t(static_cast<char*>(pc) - static_cast<char*>(info.dli_fbase)));
+  std::string text = std::string(mine) + " what " + who(other) + " " + theirs +
+                     ", without a barrier between: " + where + place;
+  fail(text.c_str());
+}
+
+void touch(const void* p, size_t size, bool write, void* pc) {
+  if (!self || !m.how.races || m.failed) return;
+  auto* c = static_cast<const char*>(p);
+  if (c >= stacks_from && c < stacks_to) return;
+  auto from = reinterpret_cast<uintptr_t>(p);
+  for (uintptr_t at = from >> 2; at <= (from + size - 1) >> 2; at++) {
+    Word& w = words[at];
+    if (w.wrote.thread >= 0 && !before(w.wrote))
+      clash(w.wrote, write ? "writes" : "reads", "has written", at << 2, pc);
+    Access me{self->number, self->epoch, cluster_now};
+    if (write) {
+      for (const Access& r : w.reads)
+        if (!before(r)) clash(r, "writes", "has read", at << 2, pc);
+      w.reads.clear();
+      w.wrote = me;
+    } else {
+      std::erase_if(w.reads, before);
+      w.reads.push_back(me);
+    }
+  }
+}
 
 }  // namespace
 
@@ -251,6 +337,11 @@ void cluster_arrive() {
 
 void cluster_wait() {
   if (m.cluster.met < self->cluster_seen) wait(m.cluster);
+  if (m.how.races && m.cluster.heard) {
+    Clock both = *self->heard;
+    merge(both, *m.cluster.heard);
+    self->heard = std::make_shared<const Clock>(std::move(both));
+  }
 }
 
 void* map_shared(const void* p, unsigned rank) {
@@ -290,6 +381,9 @@ int launch(void (*run)(void*), void* given, const Launch& how) {
   m.arena = dynamic + (48 << 10);
   char* memory = static_cast<char*>(aligned_alloc(256, (m.arena + GUARD) * ranks));
   char* stacks = static_cast<char*>(malloc(STACK * threads * ranks));
+  stacks_from = stacks;
+  stacks_to = stacks + STACK * threads * ranks;
+  words.clear();
   m.run = run;
   m.given = given;
   m.how = how;
@@ -309,6 +403,12 @@ int launch(void (*run)(void*), void* given, const Launch& how) {
     m.cluster.name = "the cluster's barrier";
     m.cluster.expected = int(ranks * threads);
     std::vector<Fiber*> all;
+    Heard nothing = std::make_shared<const Clock>(size_t(ranks) * threads);
+    cluster_now = c + clusters * (y + how.grid[1] * z);
+    for (auto i = words.begin(); i != words.end();)  // shared memory begins anew
+      i = i->first << 2 >= reinterpret_cast<uintptr_t>(memory) &&
+                  i->first << 2 < reinterpret_cast<uintptr_t>(memory) + (m.arena + GUARD) * ranks
+              ? words.erase(i) : std::next(i);
     for (unsigned r = 0; r < ranks; r++) {
       Block& b = m.blocks[r];
       b.shared = memory + (m.arena + GUARD) * r;
@@ -325,6 +425,7 @@ int launch(void (*run)(void*), void* given, const Launch& how) {
         f.warp = &b.warps[i / 32];
         f.warp->there |= 1u << (i % 32);
         f.number = int(r * threads + i);
+        f.heard = nothing;
         f.stack = stacks + STACK * f.number;
         prepare(f);
         all.push_back(&f);
@@ -363,8 +464,27 @@ int launch(void (*run)(void*), void* given, const Launch& how) {
   return m.failed;
 }
 
-void atomic(const void*, size_t) {}
-
 }  // namespace emu
+
+// What g++ calls at each access under -fsanitize=thread, in place of its own library.
+#define HOOKS(N) \
+  extern "C" void __tsan_read##N(void* p) { emu::touch(p, N, false, __builtin_return_address(0)); } \
+  extern "C" void __tsan_write##N(void* p) { emu::touch(p, N, true, __builtin_return_address(0)); } \
+  extern "C" void __tsan_unaligned_read##N(void* p) { emu::touch(p, N, false, __builtin_return_address(0)); } \
+  extern "C" void __tsan_unaligned_write##N(void* p) { emu::touch(p, N, true, __builtin_return_address(0)); } \
+  extern "C" void __tsan_volatile_read##N(void* p) { emu::touch(p, N, false, __builtin_return_address(0)); } \
+  extern "C" void __tsan_volatile_write##N(void* p) { emu::touch(p, N, true, __builtin_return_address(0)); }
+HOOKS(1)
+HOOKS(2)
+HOOKS(4)
+HOOKS(8)
+HOOKS(16)
+extern "C" void __tsan_read_range(void* p, size_t n) { emu::touch(p, n, false, __builtin_return_address(0)); }
+extern "C" void __tsan_write_range(void* p, size_t n) { emu::touch(p, n, true, __builtin_return_address(0)); }
+extern "C" void __tsan_init() {}
+extern "C" void __tsan_func_entry(void*) {}
+extern "C" void __tsan_func_exit() {}
+extern "C" void* __tsan_memcpy(void* a, const void* b, size_t n) { return memcpy(a, b, n); }
+extern "C" void* __tsan_memset(void* a, int c, size_t n) { return memset(a, c, n); }
 
 extern "C" __attribute__((visibility("default"))) const char* emu_error() { return emu::last_error.c_str(); }

@@ -46,9 +46,8 @@ void* static_shared(int site, size_t size, size_t alignment);
 void* dynamic_shared();
 void fail(const char* what);
 unsigned active();
-void atomic(const void* p, size_t size);  // tells the finder of races
 
-struct Launch { unsigned grid[3], block[3], cluster; size_t shared; int order; };
+struct Launch { unsigned grid[3], block[3], cluster; size_t shared; int order, races; };
 int launch(void (*run)(void*), void* given, const Launch& how);
 
 template <class... A, size_t... I>
@@ -172,7 +171,7 @@ template <class T> void __stcs(T* p, T v) { *p = v; }
 template <class T> void __stcg(T* p, T v) { *p = v; }
 #define EMU_ATOMIC(NAME, EXPR) \
   template <class T> __attribute__((no_sanitize("thread"))) T atomic##NAME(T* p, T v) { \
-    emu::atomic(p, sizeof(T)); T old = *p; *p = EXPR; return old; } \
+    T old = *p; *p = EXPR; return old; } \
   template <class T> T atomic##NAME##_block(T* p, T v) { return atomic##NAME(p, v); }
 EMU_ATOMIC(Add, old + v)
 EMU_ATOMIC(Sub, old - v)
@@ -183,7 +182,6 @@ EMU_ATOMIC(Or, old | v)
 EMU_ATOMIC(And, old & v)
 EMU_ATOMIC(Xor, old ^ v)
 template <class T> __attribute__((no_sanitize("thread"))) T atomicCAS(T* p, T expected, T v) {
-  emu::atomic(p, sizeof(T));
   T old = *p;
   if (old == expected) *p = v;
   return old;
