@@ -8,6 +8,7 @@ from typing import Any
 from qrlang.training.files import write_atomically
 from qrlang.training.plot.chart import Chart, Panel, Series
 from qrlang.training.plot.png import to_png
+from qrlang.training.plot.shapes import Picture
 from qrlang.training.plot.svg import to_svg
 from qrlang.training.run import Run
 from qrlang.training.settings import lower_is_better
@@ -44,7 +45,10 @@ def draw(run: Run) -> None:
 
 def save(stem: Any, chart: Chart) -> list[Any]:
     """`stem`.svg, and `stem`.png where Pillow is there."""
-    picture = chart.picture()
+    return save_picture(stem, chart.picture())
+
+
+def save_picture(stem: Any, picture: Picture) -> list[Any]:
     written = [stem.with_name(stem.name + ".svg")]
     write_atomically(written[0], to_svg(picture))
     png = to_png(picture)

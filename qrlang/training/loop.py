@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from qrlang.training import checkpoint, optim, schedule
+from qrlang.training import checkpoint, optim, randomness, schedule
 from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Batch, Feed
 from qrlang.training.metrics import Tally
@@ -38,6 +37,7 @@ class Progress:
     epoch: int = 0
     batch: int = 0  # within the epoch: how many have been used
     skipped: int = 0
+    listened: int = 0  # updates that a governor has taken back
     in_a_row: int = 0
     best: float | None = None
     best_loss: float | None = None  # of the best: accuracies are often equal
@@ -47,6 +47,7 @@ class Progress:
     cpu: float = 0.0  # seconds of it, of all cores: what others do on the machine hardly counts
     rate: float = 0.0  # of the last update, for the next line of metrics
     norm: float = 0.0
+    listening: bool = False
     finished: bool = False
 
 
@@ -93,7 +94,7 @@ class Trainer:
             "progress": asdict(self.progress),
             "logs": self.run.lengths(),
             "optimizer": self.optimizer.state(),
-            "random": _random_state(self.objective.model),
+            "random": randomness.state(self.objective.model),
             "recent": self.recent.table.tolist(),
             "moments": self.recent.moments.tolist(),
             "seen": self._seen,
@@ -107,7 +108,7 @@ class Trainer:
         self.objective.model.load_state_dict(weights)
         self.progress = Progress(**page["progress"])
         self.optimizer.load(page["optimizer"])
-        _set_random_state(self.objective.model, page["random"])
+        randomness.restore(self.objective.model, page["random"])
         self.recent = Tally(self.objective.kind)
         self.recent.rows = [np.array(page["recent"], float).reshape(-1, 4)]
         self.recent.moments = np.array(page["moments"], float)
@@ -140,7 +141,7 @@ class Trainer:
 
     def _epoch(self) -> None:
         p = self.progress
-        for group in self._groups():
+        for group in self.groups():
             self._update(group)
             if p.step >= self.steps:
                 break
@@ -152,7 +153,7 @@ class Trainer:
             if self._due(self.save_every, self._saved):
                 self.save()
 
-    def _groups(self) -> Iterator[list[Batch]]:
+    def groups(self) -> Iterator[list[Batch]]:
         """The batches of each update, from where the run is."""
         s, p = self.settings, self.progress
         if self.optimizer.whole:
@@ -178,6 +179,8 @@ class Trainer:
         update = self.optimizer.update(work, rate)
         p.step += 1
         p.batch += len(group)
+        p.listened += update.frozen
+        p.listening = update.frozen
         self._seen += sum(b.size for b in group)
         p.rate, p.norm = rate, update.norm
         if work.tally is not None and math.isfinite(update.loss):
@@ -269,7 +272,8 @@ class Trainer:
         figures = self._recent()
         if figures:
             self._write({"split": "train", **figures, "rate": p.rate, "gradient": p.norm,
-                         "skipped": self.progress.skipped})  # fmt: skip
+                         "skipped": p.skipped,
+                         **({"listened": p.listened} if p.listened else {})})  # fmt: skip
         self.recent = Tally(self.objective.kind)
         self._seen = 0.0
         self._logged = (time.perf_counter(), self.progress.step)
@@ -304,7 +308,7 @@ class Trainer:
         total = p.seconds + now - self._clock
         left = total / max(p.step, 1) * (self.steps - p.step)
         return Moment(p.step, self.steps, min(p.epoch + 1, self.epochs), self.epochs, figures,
-                      speed, left)  # fmt: skip
+                      speed, left, p.listening)  # fmt: skip
 
     def _tick(self, line: bool = False) -> None:
         """Seconds so far, without those that a stopped run has lain idle."""
@@ -349,22 +353,3 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _random_state(model: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {"torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        found["cuda"] = torch.cuda.get_rng_state()
-    generator = getattr(model, "generator", None)
-    if generator is not None:
-        found["model"] = generator.get_state()
-    return found
-
-
-def _set_random_state(model: Any, state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["torch"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
-    generator = getattr(model, "generator", None)
-    if generator is not None and "model" in state:
-        generator.set_state(state["model"])

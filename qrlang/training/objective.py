@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from qrlang.training.feed import Batch, Feed
 from qrlang.training.metrics import Tally
 from qrlang.training.settings import Choice
 from qrlang.training.world import World
+
+if TYPE_CHECKING:
+    from qrlang.governor.behaviour import Behaviour
 
 STRETCH = 20  # moments
 
@@ -86,6 +89,20 @@ class Objective:
                 counted,
             )  # fmt: skip
         return each.sum()
+
+    def behaviour(self, batch: Batch) -> Behaviour:
+        """What the model does on these sequences, as distributions."""
+        from qrlang.governor.behaviour import observe
+
+        was = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                output, target, inside = self.forward(batch)
+                each, _ = losses.per_sequence(output, target, self.kind, inside, self.loss)
+                return observe(output, target, self.kind, self.loss[0], inside, each)
+        finally:
+            self.model.train(was)
 
     def _try(self, batch: Batch, tally: Tally, series: bool) -> None:
         """A loss that is none is NaN here: a wild model has a figure too."""

@@ -21,6 +21,7 @@ class Moment:
     figures: dict[str, float]  # of the updates since the last line
     sequences: float  # a second
     left: float  # seconds
+    listening: bool = False  # parameters are frozen
 
 
 class Watcher(Protocol):
@@ -77,6 +78,7 @@ class Screen:
         text = (
             f"epoch {at.epoch}/{at.epochs}  step {at.step}/{at.steps}  {shown(at.figures)}  "
             f"{at.sequences:.0f} sequences/s  {duration(at.left)} left"
+            + ("  listening" if at.listening else "")
         )
         if not self.terminal:
             self._say(text)

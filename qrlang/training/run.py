@@ -6,6 +6,7 @@ settings.json       every setting, also those that nobody gave
 versions.json       of all that has a say in the numbers
 metrics.jsonl       one line at a time; the same whenever the run is repeated
 timing.jsonl        seconds, which are not
+ledger.jsonl        of a governed run: see qrlang/governor
 curves.svg .png
 checkpoints/        last: everything, to go on from; best: by the validation metric
 result.json         what came out
@@ -50,6 +51,10 @@ class Run:
     @property
     def timing(self) -> Path:
         return self.folder / "timing.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.jsonl"
 
     @property
     def result(self) -> Path:
@@ -123,16 +128,17 @@ class Run:
     def lengths(self) -> dict[str, int]:
         """How long the logs are; what is on the disk before a checkpoint says so."""
         found = {}
-        for path in (self.metrics, self.timing):
-            with open(path, "ab") as stream:
-                os.fsync(stream.fileno())
-                found[path.name] = stream.tell()
+        for path in (self.metrics, self.timing, self.ledger):
+            if path.exists():
+                with open(path, "ab") as stream:
+                    os.fsync(stream.fileno())
+                    found[path.name] = stream.tell()
         return found
 
     def rewind(self, lengths: dict[str, int]) -> None:
         """The logs as they were at a checkpoint."""
-        for path in (self.metrics, self.timing):
-            cut(path, lengths[path.name])
+        for path in (self.metrics, self.timing, self.ledger):
+            cut(path, lengths.get(path.name, 0))
 
 
 def vacant(folder: Path) -> bool:

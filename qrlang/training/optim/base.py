@@ -14,6 +14,7 @@ class Update:
     norm: float = 0.0  # of the gradient, before it is clipped
     skipped: bool = False  # something was not finite: the weights are as before
     done: bool = False  # it has converged
+    frozen: bool = False  # it was taken back: the run only listens
 
 
 class Optimizer(Protocol):
