@@ -13,7 +13,7 @@ class Bounds:
     probe: int = 32  # training sequences whose outputs are watched
     window: int = 8  # cycles that the rule looks back
     allow: float = 0.25  # bits by which the action space may outgrow the entropy burned
-    entropy: float = 0.5  # sky: bits that the first update may move the outputs' entropy
+    entropy: float = 1.0  # sky: bits that the first update may move the outputs' entropy
     touch: float = 1000.0  # sky: how often a run may read each record
     consent: float = 1.0  # sky: least sum of hesitation and consent
 

@@ -38,7 +38,7 @@ def bands(
     return (
         Band(
             "entropy", abs(moved), bounds.entropy, False,
-            f"one update would move the entropy of its outputs by {moved:+.3g} bits",
+            f"one update would move the entropy of its outputs by {signed(moved)} bits",
         ),
         Band(
             "touch", touched, bounds.touch, False,
@@ -50,3 +50,8 @@ def bands(
             f"{100 * consent:.0f} % of the sequences watched",
         ),
     )  # fmt: skip
+
+
+def signed(value: float) -> str:
+    """With a sign that one sees."""
+    return f"{value:+.3g}".replace("-", "−")

@@ -37,9 +37,16 @@ def draw(run: Run) -> None:
     panels = [_panel(lines, "loss")]
     if metric != "loss":
         panels.append(_panel(lines, metric))
+    if run.ledger.exists():
+        from qrlang.governor.curves import governed
+
+        panels = governed(run, panels, per_step(lines))
     sizes = ", ".join(f"{k} = {v}" for k, v in dict(about["parameters"]).items())
     core = "" if settings.core == "pqc" else f", {settings.core} core"
-    chart = Chart(f"{about['model']}{core}", panels, note=f"{sizes}; seed {settings.seed}")
+    note = f"{sizes}; seed {settings.seed}"
+    if any(p.shaded for p in panels):
+        note += "; shaded: parameters frozen by the governor"
+    chart = Chart(f"{about['model']}{core}", panels, note=note)
     save(run.folder / "curves", chart)
 
 

@@ -12,6 +12,7 @@ from qrlang.training.plot.shapes import Area, Dot, Line, Picture, Shape, Text
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#24292f")
 _FAINT = "#d8dee4"
 _FRAME = "#57606a"
+_SHADE = "#fbe6d6"
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 30.0, 42.0
 
 
@@ -33,6 +34,7 @@ class Panel:
     series: Sequence[Series]
     log: bool = False
     whole: bool = False  # x has whole numbers only
+    shaded: Sequence[tuple[float, float]] = ()  # stretches of x
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,9 @@ def _panel(panel: Panel, left: float, width: float, height: float) -> Iterator[S
         high = min(max(ys.share(y), -0.02), 1.02)
         return x0 + xs.share(x) * (x1 - x0), y0 + high * (y1 - y0)
 
+    for begin, end in panel.shaded:
+        a, b = (x0 + min(max(xs.share(x), 0.0), 1.0) * (x1 - x0) for x in (begin, end))
+        yield Area(((a, y0), (b, y0), (b, y1), (a, y1)), _SHADE)
     yield from _frame(panel, xs, ys, (x0, x1, y0, y1), left)
     for s in panel.series:
         if s.spread and not s.points and len(s.x) > 1:
