@@ -48,7 +48,7 @@ class LocalDevice:
             )
         self.name = name
         self.limits = Limits(qubits=_MOST[name])
-        self.capabilities = Capabilities(True, True, True, exact=True, noise=name == "braket_dm")
+        self.capabilities = Capabilities(True, True, True, True, name == "braket_dm", local=True)
         self.errors: ErrorRates | None = self.noise.errors if self.noise else None
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:

@@ -125,7 +125,7 @@ class Aer:
 
         self.name = "aer"
         self.limits = Limits(qubits=30)
-        self.capabilities = Capabilities(True, True, True, not options.noise)
+        self.capabilities = Capabilities(True, True, True, not options.noise, local=True)
         self._options = options
         self._noise: Any = None
         self._backend: Any = AerSimulator(basis_gates=BOUND)

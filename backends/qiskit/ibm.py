@@ -139,7 +139,12 @@ class Runtime:
         self._backend, self._options = backend, options
         self.name = str(backend.name)
         names = set(backend.target.operation_names)
-        self.capabilities = Capabilities(True, "reset" in names, "if_else" in names, False)
+        self.capabilities = Capabilities(
+            True,
+            "reset" in names,
+            "if_else" in names,
+            local=type(backend).__name__.startswith("Fake"),
+        )
         shots = int(getattr(backend, "max_shots", 0) or 0)
         self.limits = Limits(backend.num_qubits, shots, 0, IBM_EXECUTIONS)
         self.errors: ErrorRates | None = typical(backend.target)

@@ -41,6 +41,7 @@ class Run:
         self.trajectories: int = model.trajectories
         self.step: str = ""
         self.call: Any = None  # the model, lengths and inputs of this run
+        self.processor: Any = model.processor
         self._locate = locate
         # Who looks at states: at the end of each step of a recurrence, and of each state's life.
         self.look: Callable[[str, list[Any]], None] | None = model.look
@@ -62,6 +63,8 @@ class Run:
 
     def qubits(self, n: int, name: str = "qubits", mixed: bool = False) -> Any:
         """`n` fresh qubits for each sequence, in |0…0⟩. `mixed`: their state won't stay pure."""
+        if self.processor is not None:
+            return self.processor.qubits(self, n, name)
         density = mixed and not self.trajectories
         qubits_limit(n, density, self.batch * max(self.trajectories, 1))
         if density:
@@ -257,12 +260,12 @@ class Steps:
                 run.mask = outer if alive is None else alive if outer is None else outer & alive
                 items = [self._item(s, t) for s in self.sequences]
                 yield items[0] if len(items) == 1 else tuple(items)
+                if run.look is not None:
+                    run.look(self.name, [s for s in run.states if s.alive])
             run.merge(axes) if self._merge else None
         finally:
             run.mask, run.step = outer, place
 
-                if run.look is not None:
-                    run.look(self.name, [s for s in run.states if s.alive])
     def _set_time(self, t: int) -> Tensor | None:
         """Which sequences are still going (None: all)."""
         if self.lengths is None:

@@ -211,12 +211,13 @@ def training() -> Iterator[None]:
         )
         raise Wrong from None
     del safetensors, torch
+    from qrlang.hardware.device import DeviceError
     from qrlang.training.data.errors import DataError
     from qrlang.training.errors import TrainingError
 
     try:
         yield
-    except (TrainingError, DataError) as error:
+    except (TrainingError, DataError, DeviceError) as error:
         message, help = getattr(error, "message", str(error)), error.help
         click.echo(f"error: {message}" + (f"\nhelp: {help}" if help else ""), err=True)
         raise Wrong from None

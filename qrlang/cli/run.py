@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, device, report
 from qrlang.cli.exits import Wrong
 
 if TYPE_CHECKING:
@@ -28,21 +28,10 @@ if TYPE_CHECKING:
 @click.option("--loop", type=click.Choice(["closed", "open", "picard"]), default="closed",
               show_default=True, help="Whose readouts make the next angles: the device's; our "
               "simulator's; the device's, by sweeps over all moments at once.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop.")
-@click.option("--max-shots", type=click.IntRange(1), metavar="N", default=10_000_000,
-              show_default=True, help="Ask before more executions than this.")  # fmt: skip
-@click.option("--max-cost", type=click.FloatRange(0), metavar="X",
-              help="Ask before it costs more than this.")  # fmt: skip
-@click.option("--price-task", type=click.FloatRange(0), default=0.0, help="Price of a job.")
-@click.option("--price-shot", type=click.FloatRange(0), default=0.0, help="Price of an execution.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@device.options
 @click.option("--resume", is_flag=True, help="Go on with what an earlier run has left in --out.")
 @click.option("--out", metavar="DIR", help="Where the journal and the results go.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
-@click.option("--noise", metavar="X", default="",
-              help="For a simulator: a device by name, or a gate's error, as 0.01.")  # fmt: skip
-@click.option("--level", type=click.IntRange(0, 3), default=2, show_default=True,
-              help="How hard the transpiler tries.")  # fmt: skip
 @click.option("--data", metavar="FILE.npz", help="Sequences of your own: an array for each input.")
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), help="Of the data.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", default=32, show_default=True,
@@ -64,8 +53,9 @@ def command(path: str, form: str, color: str, **given: Any) -> None:
 
 def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
     from qrlang.hardware.device import DeviceError, DeviceOptions
+    from qrlang.hardware.jobs import Prices, budget
     from qrlang.hardware.loop import Plan
-    from qrlang.hardware.preflight import Prices, page, preflight
+    from qrlang.hardware.preflight import page, preflight
     from qrlang.hardware.target import DeviceTarget, lacking, refused
     from qrlang.targets import TargetError, load
 
@@ -78,46 +68,26 @@ def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
     subject = _subject(path, given, target, form, color)
     for line in refused(subject.program, target):
         raise DeviceError(line)
-    device = target.open_device(
+    processor = target.open_device(
         given["device"] or target.device,
         DeviceOptions(given["seed"], given["noise"], given["level"]),
     )
-    for line in lacking(subject.program, device):
+    for line in lacking(subject.program, processor):
         raise DeviceError(line, f"choose a device that has: --device {target.ablest}")
     plan = Plan(given["shots"], given["seed"], given["loop"])
-    if not plan.shots and not device.capabilities.exact:
-        raise DeviceError(f"`{device.name}` has no exact mode", "give it shots: --shots 1000")
+    if not plan.shots and not processor.capabilities.exact:
+        raise DeviceError(f"`{processor.name}` has no exact mode", "give it shots: --shots 1000")
     prices = Prices(given["price_task"], given["price_shot"])
-    found = preflight(subject.program, subject.weights, subject.items, device, plan, prices)
+    found = preflight(subject.program, subject.weights, subject.items, processor, plan, prices)
     if form == "text":
         click.echo(page(found, subject.about), err=not given["dry_run"], nl=False)
     if given["dry_run"]:
         if form == "json":
             report.print_json({"preflight": found.to_data()})
         return
-    _allowed(found, given)
-    _execute(subject, device, plan, found, path, form, given)
-
-
-def _allowed(found: Preflight, given: dict[str, Any]) -> None:
-    """Nobody's money is spent without a word."""
-    over = []
-    if found.executions > given["max_shots"]:
-        over.append(f"{found.executions:,} executions are more than --max-shots "
-                    f"{given['max_shots']:,}")  # fmt: skip
-    limit = given["max_cost"]
-    if limit is not None and found.price is None:
-        over.append("the price is not known, and --max-cost was given")
-    elif limit is not None and found.price is not None and found.price > limit:
-        over.append(f"the price {found.price:,.2f} is more than --max-cost {limit:,.2f}")
-    if not over or given["yes"]:
-        return
-    from qrlang.hardware.device import DeviceError
-
-    message = "; ".join(over)
-    if not sys.stdin.isatty():
-        raise DeviceError(message, "nothing was sent: raise the limit, or say --yes")
-    click.confirm(f"{message}. Go on?", abort=True, err=True)
+    limits = budget(processor, given["max_shots"], given["max_cost"], prices)
+    device.allowed(limits.over(found.jobs, found.executions), given["yes"])
+    _execute(subject, processor, plan, found, path, form, given)
 
 
 def _execute(

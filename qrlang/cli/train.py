@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, device, report
 from qrlang.cli.exits import INTERRUPTED
 from qrlang.driver import Setting
 
 if TYPE_CHECKING:
+    from qrlang.hardware.gradient.forecast import Forecast
+    from qrlang.hardware.gradient.setup import Wanted
     from qrlang.training.loop import Trainer
     from qrlang.training.progress import Watcher
     from qrlang.training.start import Asked
@@ -39,7 +41,7 @@ HELP = {
     "length": "The longest sequence; moments in a segment of a long one.",
     "core": "pqc, or a classical one of the same size: orthogonal, rnn, gru, lstm.",
     "metric": "What decides which weights are best.",
-    "device": "auto, cpu, cuda.",
+    "device": "auto, cpu, cuda; with --target a quantum device.",
     "precision": "single, double.",
     "shots": "Readouts from so many shots; 0: exact.",
     "freeze": "Layers or tensors that stay: '[embed, steer.w1]'.",
@@ -72,6 +74,8 @@ def _every_setting(command: Any) -> Any:
               help="How it is computed; without it, the fastest that fits.")  # fmt: skip
 @click.option("--lr", type=float, help="The optimiser's learning rate.")
 @_every_setting
+@click.option("--target", metavar="NAME", help="Train on a quantum device of qiskit or braket.")
+@device.options
 @common.output
 def command(
     path: str | None,
@@ -85,27 +89,74 @@ def command(
     lr: float | None,
     form: str,
     color: str,
+    target: str | None,
+    noise: str,
+    level: int,
+    dry_run: bool,
+    yes: bool,
+    max_shots: int | None,
+    max_cost: float | None,
+    price_task: float,
+    price_shot: float,
     **given: str | None,
 ) -> None:
     """Train a model as its `train` block says; options say otherwise.
 
     The run's folder gets the program, its settings, metrics, curves and checkpoints. Ctrl-C stops
     after the batch; qrlc train --resume RUN goes on from there.
+
+    With --target and --device, readouts are those of a quantum device, and slopes come from shifted
+    circuits: small models only. What that takes is said first.
     """
     changed = {k: v for k, v in given.items() if v is not None}
+    limits: dict[str, Any] = {"max_shots": max_shots, "max_cost": max_cost,
+                              "price_task": price_task, "price_shot": price_shot}  # fmt: skip
+    limits = {k: v for k, v in limits.items() if v}
+    if target is None and (dry_run or noise or (limits and resume is None)):
+        raise common.usage("--dry-run, --noise, limits and prices are of a quantum device: "
+                           "--target NAME")  # fmt: skip
     if (path is None) == (resume is None):
         raise common.usage("give a FILE to train, or --resume RUN to go on with")
-    if resume is not None and (changed or settings or out or model or lr is not None):
+    if resume is not None and (
+        changed or settings or out or model or target or noise or lr is not None
+    ):
         raise common.usage("a run goes on with its own settings: --resume goes with no others "
-                           "than --data-dir, --threads and --road")  # fmt: skip
+                           "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
     if lr is not None and not lr > 0:
         raise common.usage("--lr is a number above 0")
     with common.training():
-        from qrlang.training.start import Asked
+        from qrlang.training.start import Asked, OnDevice
 
+        wanted = None
+        if target is not None:
+            from qrlang.hardware.gradient.setup import Wanted
+
+            wanted = Wanted(target, changed.pop("device", ""), noise, level, **limits)
+        on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
         asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
-                      road or "")  # fmt: skip
+                      road or "", on)  # fmt: skip
         _session(asked, resume, form, color)
+
+
+def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:
+    """What a device will have to do is said, and held against the limits."""
+
+    def allow(trainer: Trainer, wanted: Wanted, found: Forecast) -> None:
+        from qrlang.hardware.gradient.forecast import page
+
+        if form == "text":
+            name = trainer.objective.program.name
+            click.echo(page(found, name), err=not dry_run, nl=False)
+        if dry_run:
+            if form == "json":
+                report.print_json({"preflight": found.to_data()})
+            raise click.exceptions.Exit(0)
+        budget = wanted.budget(trainer.objective.model.processor.device)
+        device.allowed(budget.over(found.total.jobs, found.total.executions), yes)
+        if yes:  # whoever has said so means it
+            trainer.objective.model.processor.desk.budget = None
+
+    return allow
 
 
 def _session(asked: Asked, resume: str | None, form: str, color: str) -> None:
@@ -201,6 +252,8 @@ def _call(choice: tuple[str, dict[str, Any]]) -> str:
 def _where(trainer: Trainer) -> str:
     model = trainer.objective.model
     road = model.chosen_road() if hasattr(model, "chosen_road") else ""
+    if (processor := getattr(model, "processor", None)) is not None:
+        return f"{processor.device.name}, {processor.shots or 'no'} shots a circuit"
     many = f", {trainer.world.size} processes" if trainer.world.size > 1 else ""
     return (f"{trainer.objective.device}, {trainer.settings.precision} precision, {road} road, "
             f"{trainer.settings.threads} threads{many}")  # fmt: skip

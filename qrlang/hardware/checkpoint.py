@@ -14,6 +14,8 @@ from typing import Any
 
 from qrlang.hardware.device import DeviceError
 
+LONG = 1 << 24  # bytes of a journal that is worth making short
+
 Answer = list[Any]  # for each row, its quantities, each a list of numbers
 
 
@@ -22,6 +24,7 @@ class Journal:
         """With no path, nothing is kept. `about` says which run it is: another's is refused."""
         self.path = path
         self.answers: dict[int, Answer] = {}
+        self._of: dict[int, int] = {}  # what was asked, in short
         self.tickets: dict[int, str] = {}
         if path is None:
             return
@@ -41,6 +44,7 @@ class Journal:
         for line in lines[1:]:
             if "answer" in line:
                 self.answers[line["job"]] = line["answer"]
+                self._of[line["job"]] = line.get("of", 0)
             else:
                 self.tickets[line["job"]] = line["ticket"]
 
@@ -49,9 +53,40 @@ class Journal:
             self.tickets[job] = ticket
             self._write({"job": job, "ticket": ticket})
 
-    def answered(self, job: int, answer: Answer) -> None:
-        self.answers[job] = answer
-        self._write({"job": job, "answer": answer})
+    def answered(self, job: int, answer: Answer, of: int = 0) -> None:
+        if self.path is not None:
+            self.answers[job], self._of[job] = answer, of
+            self._write({"job": job, "of": of, "answer": answer})
+
+    def answer(self, job: int, of: int = 0) -> Answer | None:
+        """What was answered, if it was asked the same."""
+        if job not in self.answers:
+            return None
+        if of and self._of[job] and self._of[job] != of:
+            raise DeviceError(
+                f"'{self.path}' has an answer to job {job + 1}, and it was asked something else",
+                "begin in another folder: the run does not go the way that it went before",
+            )
+        return self.answers[job]
+
+    def forget(self, before: int) -> None:
+        """Jobs that nobody will ask for again. The file is made short once it has grown."""
+        for job in [j for j in self.answers if j < before]:
+            del self.answers[job]
+        for job in [j for j in self.tickets if j < before]:
+            del self.tickets[job]
+        if self.path is None or self.path.stat().st_size < LONG:
+            return
+        head = self.path.read_bytes().splitlines(keepends=True)[:1]
+        kept = [{"job": j, "of": self._of[j], "answer": a} for j, a in self.answers.items()]
+        kept += [{"job": j, "ticket": t} for j, t in self.tickets.items()]
+        fresh = self.path.with_suffix(".new")
+        with open(fresh, "wb") as stream:
+            stream.writelines(head)
+            stream.writelines(json.dumps(line).encode() + b"\n" for line in kept)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(fresh, self.path)
 
     def _write(self, line: dict[str, Any]) -> None:
         if self.path is None:

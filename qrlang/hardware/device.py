@@ -114,6 +114,7 @@ class Capabilities:
     conditions: bool = False  # gates under a measured bit
     exact: bool = False  # `probabilities`
     noise: bool = False  # channels of the program
+    local: bool = False  # on this machine: it costs nothing
 
 
 @dataclass(frozen=True, slots=True)

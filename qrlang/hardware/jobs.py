@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +70,48 @@ class Progress:
     circuits: int
 
 
+@dataclass(frozen=True, slots=True)
+class Prices:
+    task: float = 0.0
+    shot: float = 0.0
+
+    def of(self, jobs: int, executions: int) -> float | None:
+        """None: nobody has said what it costs."""
+        known = bool(self.task or self.shot)
+        return jobs * self.task + executions * self.shot if known else None
+
+
+UNPAID = 10_000_000  # executions on somebody's device before one is asked
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent, at most, by all jobs of a run together."""
+
+    executions: int = 0  # 0: any number
+    cost: float | None = None
+    prices: Prices = Prices()
+
+    def over(self, jobs: int, executions: int) -> list[str]:
+        """What so much work would break, in words."""
+        found = []
+        price = self.prices.of(jobs, executions)
+        if self.executions and executions > self.executions:
+            found.append(f"{executions:,} executions are more than --max-shots "
+                         f"{self.executions:,}")  # fmt: skip
+        if self.cost is not None and price is None:
+            found.append("the price is not known, and --max-cost was given")
+        elif self.cost is not None and price is not None and price > self.cost:
+            found.append(f"the price {price:,.2f} is more than --max-cost {self.cost:,.2f}")
+        return found
+
+
+def budget(device: Device, max_shots: int | None, max_cost: float | None, prices: Prices) -> Budget:
+    """With what is asked for where nobody has said a number: nothing on this machine."""
+    usual = 0 if device.capabilities.local else UNPAID
+    return Budget(max_shots or usual, max_cost, prices)
+
+
 Watch = Callable[[Progress], None]
 SeeJob = Callable[[int, Sequence[Task]], None]
 
@@ -85,6 +128,7 @@ class Desk:
     watch: Watch | None = None
     see: SeeJob | None = None
     rehearsal: bool = False  # nothing is sent, and every answer is made up
+    budget: Budget | None = None
     counts: Counts = field(default_factory=Counts)
 
     def ask(self, asks: Sequence[Ask]) -> Answers:
@@ -130,12 +174,23 @@ class Desk:
             self.see(self.counts.rounds, job)
         if self.rehearsal:
             return [_made_up(t) for t in job for _ in t.rows]
-        if number in self.journal.answers:
+        digest = _digest(job)
+        known = self.journal.answer(number, digest)
+        if known is not None:
             self.counts.fetched += 1
-            return [[np.array(q) for q in row] for row in self.journal.answers[number]]
+            return [[np.array(q) for q in row] for row in known]
+        self._afford(number)
         found = self._answer(number, job)
-        self.journal.answered(number, [[q.tolist() for q in row] for row in found])
+        self.journal.answered(number, [[q.tolist() for q in row] for row in found], digest)
         return found
+
+    def _afford(self, number: int) -> None:
+        c = self.counts
+        if self.budget and (over := self.budget.over(c.jobs, c.executions)):
+            raise DeviceError(
+                f"with job {number + 1}, {'; '.join(over)}: it has not been sent",
+                "go on with --resume and a higher limit: what is done is not paid for again",
+            )
 
     def _answer(self, number: int, job: Sequence[Task]) -> list[list[Floats]]:
         for t in job:
@@ -171,6 +226,16 @@ class Desk:
                    for q in (*changed.qubits, *changed.bits)]  # fmt: skip
         table = np.stack(columns, axis=1)[None]
         return evaluate(task.quantities, table, chances, task.template.qubits)
+
+
+def _digest(job: Sequence[Task]) -> int:
+    """Of what is asked: the same question after a restart, though not always to the last bit."""
+    found = 0
+    for task in job:
+        work = task.work()
+        head = f"{task.template.qubits} {len(task.template.steps)} {task.shots}".encode()
+        found = zlib.crc32(head + (np.round(work.angles, 5) + 0.0).tobytes(), found)
+    return found
 
 
 def _made_up(task: Task) -> list[Floats]:

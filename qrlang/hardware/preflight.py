@@ -14,19 +14,13 @@ import numpy as np
 
 from qrlang.hardware.device import Device, DeviceError, Template
 from qrlang.hardware.footprint import survival
-from qrlang.hardware.jobs import Task
+from qrlang.hardware.jobs import Prices, Task
 from qrlang.hardware.loop import Item, Plan, Result, run
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
 
 SIMULATED = 14  # qubits, at most, of circuits that replicas are run of
 REPLICAS, SEQUENCES = 8, 8
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    task: float = 0.0
-    shot: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +89,7 @@ def preflight(
                 error[k] if k < len(error) else None,
             )
         )  # fmt: skip
-    price = None
-    if prices is not None and (prices.task or prices.shot):
-        price = counts.jobs * prices.task + counts.executions * prices.shot
+    price = (prices or Prices()).of(counts.jobs, counts.executions)
     return Preflight(
         dict(device.describe()), plan.loop, len(batch), plan.shots, counts.rounds, counts.jobs,
         counts.circuits, counts.executions, counts.settings, tuple(moments), price, why,

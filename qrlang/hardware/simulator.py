@@ -37,7 +37,7 @@ _TURN = {"X": (Step("h", (0,)),), "Y": (Step("sdg", (0,)), Step("h", (0,)))}
 class Simulator:
     name = "simulator"
     limits = Limits(qubits=22)
-    capabilities = Capabilities(True, True, True, True)
+    capabilities = Capabilities(True, True, True, True, local=True)
     errors: ErrorRates | None = None
 
     largest = 1 << 22  # amplitudes at a time

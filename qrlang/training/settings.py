@@ -46,6 +46,7 @@ class Settings:
     log: str = "50 steps"  # between lines of metrics
     threads: int = 0  # 0: as many as there are cores
     road: str = ""  # "": the fastest that fits
+    processor: str = ""  # the quantum device it was trained on; "": none
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from qrlang.training.settings import Settings, settle
 
 if TYPE_CHECKING:
     from qrlang.check.library import Module
+    from qrlang.hardware.gradient.forecast import Forecast
+    from qrlang.hardware.gradient.setup import Wanted
     from qrlang.training.loop import Trainer
     from qrlang.training.objective import Objective
     from qrlang.training.progress import Watcher
@@ -39,6 +41,16 @@ class Asked:
     data_dir: str | None = None
     threads: int = 0
     road: str = ""
+    device: OnDevice | None = None  # a quantum one
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """A quantum device to train on, and who is told what that takes: it may say no."""
+
+    wanted: Wanted | None  # None: that of the run
+    allow: Callable[[Trainer, Wanted, Forecast], None]
+    limits: Mapping[str, Any] = field(default_factory=dict)  # other ones than those of the run
 
 
 def compilation(asked: Asked, name: str, data: bytes) -> tuple[Compilation, str]:
@@ -63,6 +75,9 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     settings = replace(
         settings, threads=asked.threads or max(1, cores() // world.size), road=asked.road
     )
+    wanted = asked.device.wanted if asked.device else None
+    if wanted is not None:
+        settings = replace(settings, processor=wanted.text, device="cpu")
     refuse(settings, program)
     base = Path(asked.path).parent
     feed = open_feed(settings, program, asked.data_dir, base)
@@ -73,16 +88,22 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     about = {"model": model, "file": Path(asked.path).name, "parameters": dict(program.settings),
              "data_dir": asked.data_dir and str(Path(asked.data_dir).absolute()),
              "base": str(base.absolute())}  # fmt: skip
+    if wanted is not None:
+        about["processor"] = wanted.to_data()
     if settings.core != "pqc":
         program = core.swapped(program, settings.core)
     folder = Path(world.say(asked.out or str(free_folder(_run_name(model, settings)))))
+    if world.first and not vacant(folder):
+        raise TrainingError(f"'{folder}' is not empty", "name another: --out DIR")
+    trainer = _trainer(Run(folder), program, settings, feed, world, watcher, [str(base)])
+    if asked.device is not None and wanted is not None:
+        _attach(trainer, wanted, asked.device)
     if world.first:
-        if not vacant(folder):
-            raise TrainingError(f"'{folder}' is not empty", "name another: --out DIR")
         Run.begin(folder, program, settings, files_of(made, base, program), about)
         feed.save(folder)
-    run = Run(folder)
-    return _trainer(run, program, settings, feed, world, watcher, [str(base)])
+    if wanted is not None:
+        _keep_journal(trainer, wanted)
+    return trainer
 
 
 def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
@@ -94,9 +115,30 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     )
     feed = reopen(run, settings, program, about, asked.data_dir)
     trainer = _trainer(run, program, settings, feed, world, watcher, [_imports(run)])
+    if "processor" in about:
+        from qrlang.hardware.gradient.setup import Wanted
+
+        more = asked.device
+        wanted = Wanted.of_data({**about["processor"], **(more.limits if more else {})})
+        _attach(trainer, wanted, more)
+        _keep_journal(trainer, wanted)
     if run.last.exists():
         trainer.restore()
     return trainer
+
+
+def _attach(trainer: Trainer, wanted: Wanted, on: OnDevice | None) -> None:
+    from qrlang.hardware.gradient.setup import attach
+
+    found = attach(trainer, wanted)
+    if on is not None:
+        on.allow(trainer, wanted, found)
+
+
+def _keep_journal(trainer: Trainer, wanted: Wanted) -> None:
+    from qrlang.hardware.gradient.setup import keep_journal
+
+    keep_journal(trainer, wanted)
 
 
 def reopen(
@@ -122,7 +164,8 @@ def _trainer(
 ) -> Trainer:  # fmt: skip
     from qrlang.training.loop import Trainer
 
-    objective = make_objective(program, settings, world, imports)
+    plain = replace(settings, road="plain") if settings.processor else settings
+    objective = make_objective(program, plain, world, imports)
     return Trainer(objective, feed, settings, run, watcher, world)
 
 

@@ -14,8 +14,9 @@ from hardware_tools import Mortal, example, items, of_text, weights
 
 from qrlang.backends.qiskit import open_device
 from qrlang.hardware.device import Capabilities, DeviceError, DeviceOptions, Limits
+from qrlang.hardware.jobs import Prices
 from qrlang.hardware.loop import Plan, run
-from qrlang.hardware.preflight import Prices, page, preflight, rms
+from qrlang.hardware.preflight import page, preflight, rms
 from qrlang.hardware.simulator import Simulator
 from qrlang.hardware.target import lacking
 from qrlang.ir.program import Program

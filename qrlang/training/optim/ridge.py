@@ -35,7 +35,7 @@ def solve(trainer: Trainer) -> None:
     body = make(features, road=trainer.settings.road or None, dtype=torch.float64,
                 device=trainer.objective.device)  # fmt: skip
     body.load_state_dict(model.state_dict(), strict=False)
-    body.shots = model.shots
+    body.shots, body.processor = model.shots, getattr(model, "processor", None)
     objective = Objective(body, features, trainer.settings.loss, trainer.world)
     gram, moment = _sums(trainer, objective, head.gain, washout)
     if head.bias is None:

@@ -1,0 +1,46 @@
+"""What `run` and `train` share: options of a quantum device, and leave to spend."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--noise", metavar="X", default="",
+                 help="For a simulator: a device by name, or a gate's error, as 0.01."),
+    click.option("--level", type=click.IntRange(0, 3), default=2, show_default=True,
+                 help="How hard the transpiler tries."),
+    click.option("--dry-run", is_flag=True, help="Say what a device would cost, and stop."),
+    click.option("--max-shots", type=click.IntRange(1), metavar="N",
+                 help="Ask before more executions on a device than this.  [default: 10,000,000; "
+                 "any number on this machine]"),
+    click.option("--max-cost", type=click.FloatRange(0), metavar="X",
+                 help="Ask before a device costs more than this."),
+    click.option("--price-task", type=click.FloatRange(0), default=0.0, help="Price of a job."),
+    click.option("--price-shot", type=click.FloatRange(0), default=0.0,
+                 help="Price of an execution."),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+)  # fmt: skip
+
+
+def options(f: F) -> F:
+    for option in reversed(_OPTIONS):
+        f = option(f)
+    return f
+
+
+def allowed(over: list[str], yes: bool) -> None:
+    """Nobody's money is spent without a word."""
+    if not over or yes:
+        return
+    from qrlang.hardware.device import DeviceError
+
+    message = "; ".join(over)
+    if not sys.stdin.isatty():
+        raise DeviceError(message, "nothing was sent: raise the limit, or say --yes")
+    click.confirm(f"{message}. Go on?", abort=True, err=True)

@@ -1,0 +1,129 @@
+"""From what a command line says to a run that is trained on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from qrlang.features import FEATURES
+from qrlang.hardware.checkpoint import Journal
+from qrlang.hardware.device import Device, DeviceError, DeviceOptions
+from qrlang.hardware.gradient.processor import Processor
+from qrlang.hardware.jobs import Budget, Prices, budget
+from qrlang.hardware.target import DeviceTarget, lacking
+from qrlang.ir.program import Program
+from qrlang.training.observer import Observer
+
+if TYPE_CHECKING:
+    from qrlang.hardware.gradient.forecast import Forecast
+    from qrlang.training.loop import Trainer
+
+# What has no slope by shifts, or no meaning in a batch of tensors.
+_NOT_TRAINED = ("measure", "feed-forward", "postselect", "weak-readouts", "computed-noise",
+                "amplitudes", "matrices", "exact-evolution")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A device, and what may be spent on it."""
+
+    target: str
+    device: str = ""
+    noise: str = ""
+    level: int = 2
+    max_shots: int = 0  # 0: what `jobs.budget` says
+    max_cost: float | None = None
+    price_task: float = 0.0
+    price_shot: float = 0.0
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Wanted:
+        return cls(**data)
+
+    @property
+    def text(self) -> str:
+        return ", ".join(x for x in (f"{self.target} {self.device}".strip(), self.noise) if x)
+
+    @property
+    def prices(self) -> Prices:
+        return Prices(self.price_task, self.price_shot)
+
+    def budget(self, device: Device) -> Budget:
+        return budget(device, self.max_shots, self.max_cost, self.prices)
+
+    def open(self, seed: int) -> Device:
+        from qrlang.targets import TargetError, load
+
+        try:
+            target = load(self.target)
+        except TargetError as error:
+            raise DeviceError(str(error)) from None
+        if not isinstance(target, DeviceTarget):
+            raise DeviceError(f"the target `{target.name}` has no devices",
+                              "take --target qiskit, or --target braket")  # fmt: skip
+        options = DeviceOptions(seed, self.noise, self.level)
+        return target.open_device(self.device or target.device, options)
+
+
+class OnDevice(Observer):
+    """What checkpoints keep of the device."""
+
+    name = "device"
+
+    def __init__(self, processor: Processor) -> None:
+        self.processor = processor
+
+    def state(self) -> Any:
+        return self.processor.state()
+
+    def load(self, state: Any) -> None:
+        self.processor.load(state)
+
+
+def refuse(program: Program, device: Device) -> None:
+    """What cannot be trained there."""
+    for name in _NOT_TRAINED:
+        for use in FEATURES[name].find(program):
+            raise DeviceError(
+                f"training on a device takes gates, `reset` and readouts, and {program.name} has "
+                f"{FEATURES[name].words}: {use.what}",
+                "train it on the simulator, without --target, and run it there: qrlc run",
+            )
+    for line in lacking(program, device):
+        raise DeviceError(line, "choose another device: --device")
+
+
+def attach(trainer: Trainer, wanted: Wanted) -> Forecast:
+    """The trainer's model is on the device from now on; what that will take."""
+    from qrlang.hardware.gradient.forecast import forecast
+
+    settings, model = trainer.settings, trainer.objective.model
+    if trainer.world.size > 1:
+        raise DeviceError("a device is trained on by one process", "leave torchrun out")
+    device = wanted.open(settings.seed)
+    refuse(trainer.objective.program, device)
+    if not settings.shots and not device.capabilities.exact:
+        raise DeviceError(f"`{device.name}` has no exact mode", "give it shots: --shots 1000")
+    found = forecast(trainer, device, settings.shots, wanted.prices)
+    limit = device.limits.qubits
+    if limit and found.qubits > limit:
+        raise DeviceError(
+            f"a circuit needs {found.qubits} qubits, and `{device.name}` has {limit}",
+            "make the model smaller, for example --set n=…, or choose another device: --device",
+        )
+    model.processor = Processor(device, settings.shots, settings.seed,
+                                budget=wanted.budget(device))  # fmt: skip
+    trainer.observers.append(OnDevice(model.processor))
+    return found
+
+
+def keep_journal(trainer: Trainer, wanted: Wanted) -> None:
+    """Answers of jobs go to the run's folder, and come from there."""
+    s, processor = trainer.settings, trainer.objective.model.processor
+    about = {"device": processor.device.name, "noise": wanted.noise, "shots": s.shots,
+             "seed": s.seed, "level": wanted.level}  # fmt: skip
+    processor.desk.journal = Journal(trainer.run.folder / "journal.jsonl", about)
