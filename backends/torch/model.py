@@ -50,7 +50,7 @@ class Model(nn.Module):
         self.generator: torch.Generator | None = None
         self.processor: Any = None  # a quantum device in place of all simulation
         self._locate = False
-        self.look: Any = None  # see `Run.look`
+        self._look: Any = None  # see `Run.look`
 
     @property
     def like(self) -> Tensor:
@@ -148,6 +148,8 @@ class Model(nn.Module):
 
     def result(self, run: Run, value: Tensor | Sequence, rank: int) -> Tensor:
         """An output: the mean over shots, [batch, …], without NaN."""
+        if run.look is not None:
+            run.look("end", [s for s in run.states if s.alive])
         if isinstance(value, Sequence):
             value, rank = value.data, rank + 1
         value = run.mean(value, rank)

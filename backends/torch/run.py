@@ -43,8 +43,9 @@ class Run:
         self.call: Any = None  # the model, lengths and inputs of this run
         self.processor: Any = model.processor
         self._locate = locate
-        # Who looks at states: at the end of each step of a recurrence, and of each state's life.
-        self.look: Callable[[str, list[Any]], None] | None = model.look
+        # Who looks at states: after each step of a recurrence ("step"), before a state's life ends
+        # ("free"), when there is a result ("end").
+        self.look: Callable[[str, list[Any]], None] | None = model._look
         if self.trajectories:
             self.axes = 1
             share = torch.full_like(self.like, 1 / self.trajectories, device=self.like.device)
@@ -261,7 +262,7 @@ class Steps:
                 items = [self._item(s, t) for s in self.sequences]
                 yield items[0] if len(items) == 1 else tuple(items)
                 if run.look is not None:
-                    run.look(self.name, [s for s in run.states if s.alive])
+                    run.look("step", [s for s in run.states if s.alive])
             run.merge(axes) if self._merge else None
         finally:
             run.mask, run.step = outer, place

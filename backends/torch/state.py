@@ -275,7 +275,7 @@ class Qubits:
 
     def last_look(self) -> None:
         if self.run.look is not None:
-            self.run.look("", [self])
+            self.run.look("free", [self])
 
     def _gate_noise(self, circuit: Circuit) -> None:
         """Depolarising noise on each qubit, once for each gate of the circuit that touched it."""

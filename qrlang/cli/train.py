@@ -16,6 +16,7 @@ from qrlang.cli.exits import INTERRUPTED
 from qrlang.driver import Setting
 
 if TYPE_CHECKING:
+    from qrlang.trace.recorder import Asked as Traced
     from qrlang.hardware.gradient.forecast import Forecast
     from qrlang.hardware.gradient.setup import Wanted
     from qrlang.training.loop import Trainer
@@ -72,6 +73,16 @@ def _every_setting(command: Any) -> Any:
 )
 @click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
               help="How it is computed; without it, the fastest that fits.")  # fmt: skip
+@click.option("--trace", is_flag=True,
+              help="Record readouts, activations, parameters, gradients, entropies.")  # fmt: skip
+@click.option("--trace-samples", metavar="N|I,J,…", default="4", show_default=True,
+              help="How many samples of the validation split, or which.")  # fmt: skip
+@click.option("--trace-every", type=click.IntRange(1, 10**9), default=1, show_default=True,
+              help="Steps between records, at least.")  # fmt: skip
+@click.option("--trace-limit", type=click.FloatRange(0.001, 10**6), default=64.0,
+              show_default=True, help="Megabytes of the whole trace.")  # fmt: skip
+@click.option("--trace-budget", type=click.FloatRange(0, 1000), default=5.0, show_default=True,
+              help="Percent of the training time that it may take; 0: any.")  # fmt: skip
 @click.option("--lr", type=float, help="The optimiser's learning rate.")
 @_every_setting
 @click.option("--target", metavar="NAME", help="Train on a quantum device of qiskit or braket.")
@@ -87,6 +98,11 @@ def command(
     threads: int,
     road: str | None,
     lr: float | None,
+    trace: bool,
+    trace_samples: str,
+    trace_every: int,
+    trace_limit: float,
+    trace_budget: float,
     form: str,
     color: str,
     target: str | None,
@@ -124,6 +140,9 @@ def command(
                            "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
     if lr is not None and not lr > 0:
         raise common.usage("--lr is a number above 0")
+    if resume is not None and trace:
+        raise common.usage("a run goes on with the trace that it was begun with: --resume goes "
+                           "without --trace")  # fmt: skip
     with common.training():
         from qrlang.training.start import Asked, OnDevice
 
@@ -135,7 +154,10 @@ def command(
         on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
         asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
                       road or "", on)  # fmt: skip
-        _session(asked, resume, form, color)
+        from qrlang.trace.recorder import Asked as Traced
+
+        traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
+        _session(asked, resume, form, color, traced)
 
 
 def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:
@@ -159,7 +181,9 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
     return allow
 
 
-def _session(asked: Asked, resume: str | None, form: str, color: str) -> None:
+def _session(
+    asked: Asked, resume: str | None, form: str, color: str, traced: Traced | None = None
+) -> None:
     import torch
 
     from qrlang.training import session, start, world
@@ -176,6 +200,8 @@ def _session(asked: Asked, resume: str | None, form: str, color: str) -> None:
                 trainer = start.resume(asked, resume, here, screen)
             else:
                 trainer = _new(asked, here, screen, form, color)
+                if traced is not None and here.first:
+                    traced.keep(trainer.run.folder)
             if here.first and form == "text":
                 click.echo(_page(trainer, resume is not None), err=True)
             try:

@@ -16,7 +16,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     """To a neighbour first, onto the disk, then in place of the old one."""
     raw = data.encode() if isinstance(data, str) else data
     new = path.with_name(f".{path.name}.new")
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(new, "wb") as stream:
@@ -45,7 +45,7 @@ def read_json(path: Path) -> Any:
 
 def append(path: Path, text: str) -> int:
     """Adds to a file; returns how long it is now."""
-    with _explained(path), open(path, "ab") as stream:
+    with explained(path), open(path, "ab") as stream:
         stream.write(text.encode())
         stream.flush()
         return stream.tell()
@@ -54,7 +54,7 @@ def append(path: Path, text: str) -> int:
 def cut(path: Path, length: int) -> None:
     """Forgets what was added to a file after this length."""
     if path.exists() and path.stat().st_size > length:
-        with _explained(path), open(path, "r+b") as stream:
+        with explained(path), open(path, "r+b") as stream:
             stream.truncate(length)
 
 
@@ -72,7 +72,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -59,6 +59,7 @@ class Trainer:
         self.objective, self.feed, self.settings = objective, feed, settings
         self.run, self.watcher, self.world = run, watcher, world
         self.observers: list[Observer] = []
+        self.kept: dict[str, Any] = {}  # what a checkpoint has of them
         self.optimizer = optim.make(settings, objective.parameters)
         self.progress = Progress()
         self.recent = Tally(objective.kind)  # since the last line of metrics
@@ -113,9 +114,7 @@ class Trainer:
         self.recent.rows = [np.array(page["recent"], float).reshape(-1, 4)]
         self.recent.moments = np.array(page["moments"], float)
         self._seen = float(page["seen"])
-        for o in self.observers:
-            if o.name in page.get("observers", {}):
-                o.load(page["observers"][o.name])
+        self.kept = page.get("observers", {})
         if self.world.first:
             self.run.rewind(page["logs"])
         self._clock, self._cpu = time.perf_counter(), time.process_time()
@@ -137,6 +136,8 @@ class Trainer:
 
     def begin(self) -> None:
         for o in self.observers:
+            if o.name in self.kept:
+                o.load(self.kept[o.name])
             o.begin(self)
 
     def _epoch(self) -> None:

@@ -22,7 +22,7 @@ class Observer:
     name = ""  # of its state in checkpoints
 
     def begin(self, trainer: Trainer) -> None:
-        """Before the first update of this process; `trainer.progress` says whether a run goes on."""
+        """Before the first update of this process; `trainer.progress` says whether it goes on."""
 
     def updated(self, trainer: Trainer, update: Update) -> None:
         """After every update; gradients are still in `grad` of the parameters."""

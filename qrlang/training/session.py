@@ -8,6 +8,7 @@ from typing import Any
 from qrlang.training import checkpoint, evaluate
 from qrlang.training.files import write_json
 from qrlang.training.loop import Trainer
+from qrlang.training.observer import Observer
 
 
 def run(trainer: Trainer) -> dict[str, Any]:
@@ -15,6 +16,7 @@ def run(trainer: Trainer) -> dict[str, Any]:
     from qrlang.training import curves
 
     settings = trainer.settings
+    trainer.observers += observers(trainer)
     try:
         if settings.optimizer[0] == "ridge":
             from qrlang.training.optim.ridge import solve
@@ -26,6 +28,14 @@ def run(trainer: Trainer) -> dict[str, Any]:
         if trainer.world.first and trainer.run.metrics.exists():
             curves.draw(trainer.run)
     return finish(trainer)
+
+
+def observers(trainer: Trainer) -> list[Observer]:
+    """Those that the run folder asks for."""
+    from qrlang.trace.recorder import Recorder
+
+    trace = Recorder.of(trainer.run.folder)
+    return [] if trace is None else [trace]
 
 
 def finish(trainer: Trainer) -> dict[str, Any]:

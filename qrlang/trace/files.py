@@ -1,0 +1,65 @@
+"""The files of a trace, in `RUN/trace`.
+
+asked.json     what is to be recorded
+header.json    what a record is made of, and which samples were watched; written once
+samples.bin    what the model was given for them
+index.jsonl    a line for each record: its step, and where in blocks.bin it lies
+blocks.bin     the records
+
+A block is written before its line, so whatever moment a process dies at, every whole line has its
+block; what is beyond the last whole line counts nothing, and a run that goes on cuts it off.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+from qrlang.training.files import append, cut, explained
+
+
+class Folder:
+    def __init__(self, run: Path) -> None:
+        self.path = run / "trace"
+        self.asked = self.path / "asked.json"
+        self.header = self.path / "header.json"
+        self.samples = self.path / "samples.bin"
+        self.index = self.path / "index.jsonl"
+        self.blocks = self.path / "blocks.bin"
+
+    def add(self, line: dict[str, Any], block: bytes) -> int:
+        """A record; returns how many bytes there are now."""
+        end = self._append(self.blocks, block)
+        line = {**line, "offset": end - len(block), "bytes": len(block), "crc": zlib.crc32(block)}
+        return end + append(self.index, json.dumps(line) + "\n")
+
+    def _append(self, path: Path, data: bytes) -> int:
+        with explained(path), open(path, "ab") as stream:
+            stream.write(data)
+            stream.flush()
+            return stream.tell()
+
+    def lengths(self) -> dict[str, int]:
+        return {p.name: p.stat().st_size if p.exists() else 0 for p in (self.index, self.blocks)}
+
+    def rewind(self, lengths: dict[str, int]) -> None:
+        """As it was at a checkpoint."""
+        for path in (self.index, self.blocks):
+            cut(path, int(lengths[path.name]))
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """Up to the first that is not whole."""
+    found: list[dict[str, Any]] = []
+    raw = path.read_bytes() if path.exists() else b""
+    for line in raw.split(b"\n")[:-1]:
+        try:
+            page = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(page, dict):
+            break
+        found.append(page)
+    return found
