@@ -9,9 +9,9 @@ from qrlang.ir.program import Dropout, Op, Pointwise, Program
 from qrlang.ir.walk import map_bodies, uses, walk
 
 
-def why_not(program: Program) -> str:
-    """What keeps a program from the native kernel; "" if nothing does."""
-    found = plan(with_targets(program))
+def why_not(program: Program, segment: str = "") -> str:
+    """What keeps a program from the native kernel; "" if nothing does. `segment`: see `plan`."""
+    found = plan(with_targets(program), segment)
     return str(found.reason) if isinstance(found, Refusal) else ""
 
 

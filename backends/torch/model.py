@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qrlang.backends.torch import native
+from qrlang.backends.torch.carried import Segment
 from qrlang.backends.torch.emit.fingerprint import fingerprint as fingerprint_of
 from qrlang.backends.torch.matrices import complex_of
 from qrlang.backends.torch.roads import Road, road_of
@@ -50,7 +51,21 @@ class Model(nn.Module):
         self.generator: torch.Generator | None = None
         self.processor: Any = None  # a quantum device in place of all simulation
         self._locate = False
+        self._segment: Segment | None = None  # of a longer time, while it runs
         self._look: Any = None  # see `Run.look`
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result; with `state=`, of a segment: the result, and the state after it.
+
+        state: what the segment before has left; None at the beginning. Gradients end there.
+        """
+        if "state" not in kwargs:
+            return super().__call__(*args, **kwargs)
+        self._segment = segment = Segment(self, kwargs.pop("state"))
+        try:
+            return super().__call__(*args, **kwargs), segment.left()
+        finally:
+            self._segment = None
 
     @property
     def like(self) -> Tensor:
@@ -72,6 +87,7 @@ class Model(nn.Module):
         batch = self._batch(inputs)
         run = Run(self, batch, stepwise=self.chosen_road() != "plain", locate=self._locate)
         run.call = (self, lengths, inputs)
+        run.segment = self._segment
         made: list[Tensor | Sequence] = []
         for name, kind in kinds.items():
             x = self._input(name, inputs[name], kind)

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
 from qrlang.backends.torch.roads import why_not_reversible
+from qrlang.engine.segments import opened
 from qrlang.ir.text import parse_program
 
 if TYPE_CHECKING:
@@ -25,22 +27,32 @@ _DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 class _Prepared:
     """A program's plan, and its kernels by dtype."""
 
-    def __init__(self, text: str, training: bool) -> None:
+    def __init__(self, text: str, training: bool, segment: str = "") -> None:
+        self.key = text, training
         program = parse_program(text)
         if not training:
             program = without_dropout(program)
-        self.reason = why_not(program)
         self.mixed = why_not_reversible(program)
         self.program = with_targets(program)
+        self.carries: tuple[str, ...] = ()
+        if segment:
+            open_ = opened(self.program, needed(self.program), segment == "next")
+            self.program, self.carries = open_.program, open_.carries
+        program = self.program
+        self.reason = why_not(program, segment)
         self.kernels: dict[torch.dtype, Any] = {}
         self.plan: Any = None
         if not self.reason:
             from qrlang.engine.plan import plan
 
-            self.plan = plan(self.program)
+            self.plan = plan(self.program, segment)
             self.paths = [weight_path(w.name) for w in self.plan.weights]
             shapes = {o.name: o.value.type.shape for o in program.outputs}
             self.shapes = [shapes[o.name] for o in self.plan.outputs]
+
+    def segment(self, going_on: bool) -> _Prepared:
+        """The same for a segment: the first, or a later one."""
+        return _prepared(*self.key, "next" if going_on else "first")
 
     def kernel(self, dtype: torch.dtype) -> Any:
         if dtype not in self.kernels:
@@ -78,7 +90,10 @@ def why_not_model(model: Model) -> str:
     for name in ("shots", "trajectories", "readout_error", "gate_error"):
         if getattr(model, name):
             return f"`{name}` is set"
-    return _of(model).reason
+    prepared = _of(model)
+    if prepared.reason or model._segment is None:
+        return prepared.reason
+    return prepared.segment(False).reason or prepared.segment(True).reason
 
 
 def why_not_reversible_model(model: Model) -> str:
@@ -92,10 +107,15 @@ class _Node(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, *tensors: Tensor
-    ) -> tuple[Tensor, ...]:
+        ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, states: Any, left: Any,
+        *tensors: Tensor,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
         arrays = [t.detach().numpy() for t in tensors]
-        outputs, saved = kernel.forward(arrays[:inputs], arrays[inputs:], lengths, seed)
+        outputs, saved = kernel.forward(arrays[:inputs], arrays[inputs:], lengths, seed, states)
+        if kernel.plan.kept:
+            from qrlang.engine.cpu import carried
+
+            left += map(torch.from_numpy, carried.take(kernel, saved))
         ctx.kernel, ctx.inputs, ctx.saved = kernel, inputs, saved
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
@@ -105,29 +125,49 @@ class _Node(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors  # raises if they were changed, or given back
-        wanted = any(ctx.needs_input_grad[4 : 4 + ctx.inputs])
+        wanted = any(ctx.needs_input_grad[6 : 6 + ctx.inputs])
         arrays = [None if g is None else g.detach().contiguous().numpy() for g in gradients]
         weights, inputs = ctx.kernel.backward(ctx.saved, arrays, wanted)
         made = [None if x is None else torch.from_numpy(x) for x in (*inputs, *weights)]
-        return (None, None, None, None, *made)
+        return (None,) * 6 + tuple(made)
 
 
 def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     """The result of a call, by the kernel."""
     prepared = _of(model)
+    segment = model._segment
+    if segment is not None:
+        prepared = prepared.segment(segment.given is not None)
     kernel = prepared.kernel(model.like.dtype)
     inputs, own = model.checked(lengths, given)
     weights = [_follow(model, path) for path in prepared.paths]
     arrays = [None if x is None else x.numpy() for x in own]
+    states: list[Any] = []
+    if segment is not None and segment.given is not None:
+        state = segment.given.to(model.like.dtype)
+        states = [x.resolve_conj().numpy() for x in segment.fitting(state.qubits, len(inputs[0]))]
+        inputs += segment.fitting(state.carried, len(inputs[0]))
+        arrays += [None] * len(state.carried)
     from qrlang.engine.cpu.kernel import NotFinite
 
+    left: list[Any] = []
     try:
-        outputs = _Node.apply(kernel, len(inputs), arrays, _seed(model, kernel), *inputs, *weights)
+        outputs = _Node.apply(
+            kernel, len(inputs), arrays, _seed(model, kernel), states, left, *inputs, *weights
+        )
     except NotFinite as error:
         raise FloatingPointError(str(error)) from None
+    if segment is not None:
+        count = len(prepared.carries)
+        carried = outputs[len(outputs) - count :]
+        outputs = outputs[: len(outputs) - count]
+        segment.leave(left, [
+            y.detach().reshape(len(y), *shape) for y, shape in
+            zip(carried, prepared.shapes[len(outputs) :], strict=True)
+        ])  # fmt: skip
     shaped = {
         out.name: y.reshape(*y.shape[:-1], *shape)
-        for out, y, shape in zip(prepared.plan.outputs, outputs, prepared.shapes, strict=True)
+        for out, y, shape in zip(prepared.plan.outputs, outputs, prepared.shapes, strict=False)
     }
     return shaped if len(shaped) > 1 else next(iter(shaped.values()))
 

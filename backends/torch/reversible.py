@@ -154,6 +154,17 @@ class ReversibleQubits(Qubits):
         self.token = run.like.new_zeros(())
         self.moved = False  # without a record
 
+    def now(self) -> Tensor:
+        return self.psi
+
+    def begin_at(self, given: Tensor) -> None:
+        psi = given.to(self.psi).clone()  # moves write where they have read
+        start = psi.clone()
+        self.shared = Shared(psi)
+        self.shared.start = start.clone  # type: ignore[method-assign]
+        self.token = self.run.like.new_zeros(())
+        self.moved = False
+
     def _move(self, move: Move, *numbers: Tensor) -> None:
         """Does it, and records it where a gradient will walk back over it."""
         move.mask = self.run.mask

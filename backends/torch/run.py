@@ -20,6 +20,7 @@ from qrlang.backends.torch.sequence import Sequence
 from qrlang.backends.torch.state import MixedQubits, Qubits, qubits_limit
 
 if TYPE_CHECKING:
+    from qrlang.backends.torch.carried import Segment
     from qrlang.backends.torch.model import Model
 
 MOST_BITS = 10  # measured bits that are alive at once: 2^10 branches
@@ -43,6 +44,7 @@ class Run:
         self.call: Any = None  # the model, lengths and inputs of this run
         self.processor: Any = model.processor
         self._locate = locate
+        self.segment: Segment | None = None  # of a longer time; None: all of it
         # Who looks at states: after each step of a recurrence ("step"), before a state's life ends
         # ("free"), when there is a result ("end").
         self.look: Callable[[str, list[Any]], None] | None = model._look
@@ -251,6 +253,8 @@ class Steps:
 
     def __iter__(self) -> Iterator[Any]:
         run, outer, place, axes = self.run, self.run.mask, self.run.step, self.run.axes
+        if run.segment is not None:
+            run.segment.give(run)
         try:
             for t in range(len(self)):
                 run.merge(axes) if self._merge else None
@@ -264,6 +268,8 @@ class Steps:
                 if run.look is not None:
                     run.look("step", [s for s in run.states if s.alive])
             run.merge(axes) if self._merge else None
+            if run.segment is not None:
+                run.segment.take(run)
         finally:
             run.mask, run.step = outer, place
 
@@ -282,6 +288,18 @@ class Steps:
         item = sequence.at(min(t, sequence.time - 1))
         going = (t < self.lengths).reshape(-1, *(1,) * sequence.rank)
         return torch.where(going, item, torch.zeros_like(item))
+
+    def begin(self, *carried: Tensor) -> Any:
+        """What is carried, at the first step: as the program begins it, or as the segment before
+        has left it."""
+        segment = self.run.segment
+        given = carried if segment is None else segment.begin(carried)
+        return given if len(given) > 1 else given[0]
+
+    def end(self, *carried: Tensor, ranks: tuple[int, ...] = ()) -> None:
+        """What is carried, after the last step. `ranks`: the axes of each; none said: one."""
+        if self.run.segment is not None:
+            self.run.segment.end(self.run, carried, ranks or (1,) * len(carried))
 
     def keep(self, old: Tensor, new: Tensor, rank: int = 1) -> Tensor:
         """A carried value: the new one, or still the old one where the sequence has ended."""

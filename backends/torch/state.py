@@ -39,10 +39,20 @@ class Qubits:
         self.n = n
         self.name = name
         self.alive = True
+        self.outside = not run.step  # of a recurrence: it lives from step to step
         size = 2**n
         self.tensor: Tensor = run.zeros(run.batch, *([size, size] if self.density else [size]))
         self.tensor[(..., *([0] * (2 if self.density else 1)))] = 1
         run.states.append(self)
+
+    # --- segments of a longer time ---------------------------------------------------------------
+
+    def now(self) -> Tensor:
+        return self.tensor
+
+    def begin_at(self, given: Tensor) -> None:
+        """The state that a segment before has left, in place of the one here."""
+        self.tensor = given.to(self.tensor)
 
     # --- what each kind of state does its own way ---------------------------------------------
 

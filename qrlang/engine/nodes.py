@@ -206,6 +206,16 @@ class PlannedOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A space as a recurrence leaves it: what its memory holds, then a map, then a diagonal."""
+
+    space: int
+    map: IndexMap
+    masks: tuple[int, ...]
+    angles: int  # a slot
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     name: str
     inputs: tuple[Input, ...]
@@ -219,6 +229,8 @@ class Plan:
     body: tuple[Node, ...]
     outputs: tuple[PlannedOutput, ...]
     notes: tuple[str, ...] = field(default=())
+    kept: tuple[Kept, ...] = ()  # of a segment: the states that go on after it
+    given: bool = False  # they lie there when it begins
 
     @property
     def circuits(self) -> tuple[Circuit, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qrlang.engine.classical import lower_classical
 from qrlang.engine.lower import Unsupported
 from qrlang.engine.nodes import (
@@ -15,15 +17,18 @@ from qrlang.engine.nodes import (
 )
 from qrlang.engine.quantum import Spaces
 from qrlang.engine.scope import Lowering
+from qrlang.engine.segments import left, without_beginning
 from qrlang.ir import program as ir
 from qrlang.ir.walk import uses, walk
 
 __all__ = ["Plan", "Refusal", "plan"]
 
 
-def plan(program: ir.Program) -> Plan | Refusal:
+def plan(program: ir.Program, segment: str = "") -> Plan | Refusal:
+    """`segment`: the states that live from step to step are kept at the end ("first"), and given
+    at the beginning too ("next")."""
     try:
-        return _plan(program)
+        return _plan(program, segment)
     except Unsupported as why:
         return Refusal(str(why))
 
@@ -40,7 +45,7 @@ _REFUSED = {
 }
 
 
-def _plan(program: ir.Program) -> Plan:
+def _plan(program: ir.Program, segment: str) -> Plan:
     for op in walk(program.body):
         if type(op) in _REFUSED:
             raise Unsupported(_REFUSED[type(op)])
@@ -67,6 +72,9 @@ def _plan(program: ir.Program) -> Plan:
             low.env[value.id] = slot
             loads.append((number, slot))
     _body(low, spaces, program.body)
+    kept = left(low, spaces) if segment else ()
+    if segment == "next":
+        low.bodies[0] = list(without_beginning(tuple(low.bodies[0]), {k.space for k in kept}))
     spaces.close_all()
     outputs = []
     for out in program.outputs:
@@ -79,7 +87,8 @@ def _plan(program: ir.Program) -> Plan:
             outputs.append(PlannedOutput(out.name, -1 - view.source, rows, True, clock, extra))
         else:
             outputs.append(PlannedOutput(out.name, low.env[out.value.id], rows, False))
-    return low.finish(program.name, tuple(inputs), tuple(loads), tuple(outputs), spaces)
+    made = low.finish(program.name, tuple(inputs), tuple(loads), tuple(outputs), spaces, kept)
+    return replace(made, given=segment == "next")
 
 
 def _read_targets(program: ir.Program) -> list[ir.Value]:

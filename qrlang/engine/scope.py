@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qrlang.engine import nodes
@@ -148,6 +149,7 @@ class Lowering:
         loads: tuple[tuple[int, int], ...],
         outputs: tuple[nodes.PlannedOutput, ...],
         spaces: Spaces,
+        kept: tuple[nodes.Kept, ...] = (),
     ) -> nodes.Plan:
         # Slots of the outermost body first: they are what is kept between forward and backward.
         order = sorted(range(len(self.rows)), key=lambda s: self.depth_of[s] > 1)
@@ -161,6 +163,7 @@ class Lowering:
             tuple(self.sequence_list), spaces.sizes, spaces.locals, body,
             tuple(o if o.seq else nodes.PlannedOutput(o.name, new[o.slot], o.rows, False)
                   for o in outputs),
+            kept=tuple(replace(k, angles=new[k.angles]) for k in kept),
         )  # fmt: skip
 
 

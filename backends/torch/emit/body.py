@@ -62,7 +62,7 @@ class Body:
         self.space_of = {q: s for s, qubits in self.spaces.items() for q in qubits}
         self.state: dict[int, str] = {}  # by space: its variable
         self.alive: set[int] = set()
-        self.needed = _needed(program)
+        self.needed = needed(program)
         self._count(program.body, 0)
         for output in program.outputs:
             self._used(output.value, 0)
@@ -379,6 +379,9 @@ class Body:
         )
         merge = "" if merges else ", merge=False"
         self.say(f'{steps} = run.steps({sequences}{extra}name="{op.name}"{merge})')
+        carried = ", ".join(self.texts[c.arg.id] for c in carries)
+        if carries:
+            self.say(f"{carried} = {steps}.begin({carried})")
         items = []
         for item in op.items:
             if item.item.id in self.needed:
@@ -395,6 +398,10 @@ class Body:
                     text = f"run.mean({text}, {len(emit.value.type.shape)})"
                 self.say(f"{lists[emit.name]}.append({text})")
             self._carry(carries, steps)
+        if carries:
+            ranks = tuple(len(c.arg.type.shape) for c in carries)
+            more = "" if set(ranks) == {1} else f", ranks={ranks}"
+            self.say(f"{steps}.end({carried}{more})")
         for emit in kept:
             rank = len(emit.value.type.shape)
             own = "" if rank == 1 else f", {rank}"
@@ -424,7 +431,7 @@ def _head(text: str) -> str:
     return head.rpartition(".")[2] or "a"
 
 
-def _needed(program: Program) -> set[int]:
+def needed(program: Program) -> set[int]:
     """Values that an output or an operation on qubits needs."""
     needed = {o.value.id for o in program.outputs}
     before = -1

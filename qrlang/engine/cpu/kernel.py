@@ -297,9 +297,11 @@ class Kernel:
         weights: Sequence[Array],
         lengths: Sequence[Array | None] | None = None,
         seed: int | None = None,
+        states: Sequence[Array] = (),
     ) -> tuple[list[Array], Saved]:
         """Inputs [B, T, …] or [B, …] in the plan's order; tokens int64. Arrays that are already
-        contiguous and of the kernel's type are used where they are. `seed`: for what is drawn."""
+        contiguous and of the kernel's type are used where they are. `seed`: for what is drawn.
+        `states`: of a plan that goes on from them."""
         import numpy as np
 
         plan = self.plan
@@ -352,6 +354,10 @@ class Kernel:
         memory = self.pool.take(stride * blocks)
         words["saved"] = memory.address
         saved = Saved(memory, words, arrays, kept, batch, blocks, self.pool)
+        if plan.given:
+            from qrlang.engine.cpu import carried
+
+            carried.give(self, saved, states)
         with self.lock:
             self._need_work(work)
             self._call(words, blocks, self.run_forward, [])

@@ -1,0 +1,109 @@
+"""A long time in segments: the state that a model leaves, and goes on from.
+
+    scores, state = model(words[:, :64], state=None)
+    scores, state = model(words[:, 64:128], state=state)
+
+Gradients stay within a segment: truncated back-propagation through time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from qrlang.backends.torch.matrices import complex_of
+from qrlang.engine.segments import why_not
+from qrlang.ir.text import parse_program
+
+if TYPE_CHECKING:
+    from qrlang.backends.torch.model import Model
+    from qrlang.backends.torch.run import Run
+
+
+@dataclass(frozen=True)
+class State:
+    """What goes on after a segment, for each sequence of the batch: quantum states (vectors, or
+    density matrices), and what the model carries."""
+
+    qubits: tuple[Tensor, ...]
+    carried: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len((*self.qubits, *self.carried)[0])
+
+    def __getitem__(self, rows: Any) -> State:
+        """Some of the sequences."""
+        return State(tuple(x[rows] for x in self.qubits), tuple(x[rows] for x in self.carried))
+
+    def to(self, dtype: torch.dtype) -> State:
+        """In another precision."""
+        return State(tuple(x.to(complex_of(dtype)) for x in self.qubits),
+                     tuple(x.to(dtype) for x in self.carried))  # fmt: skip
+
+
+class Segment:
+    """One call with a state."""
+
+    def __init__(self, model: Model, given: State | None) -> None:
+        reason = why_not_segments(model)
+        if reason:
+            raise ValueError(f"{type(model).__name__} cannot run in segments: {reason}")
+        self.given = given
+        self.qubits: list[Tensor] = []
+        self.carried: list[Tensor] = []
+        self._begun = 0
+
+    def left(self) -> State:
+        return State(tuple(self.qubits), tuple(self.carried))
+
+    # --- roads 2 and 3: the recurrence calls these
+
+    def give(self, run: Run) -> None:
+        """At the first step of a recurrence, to the qubits that no recurrence has had before."""
+        states = [s for s in run.states if s.outside]
+        if self.given is not None:
+            for k in range(self._begun, len(states)):
+                (psi,) = self.fitting(self.given.qubits[k : k + 1], run.batch)
+                states[k].begin_at(psi)
+        self._begun = len(states)
+
+    def take(self, run: Run) -> None:
+        """After its last one."""
+        if run.axes:
+            raise ValueError("measured bits are still in use after the last step of a segment")
+        for k, state in enumerate(s for s in run.states if s.outside):
+            if state.alive:
+                self.qubits[k:] = [state.now().detach().clone()]
+
+    def begin(self, carried: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if self.given is None:
+            return carried
+        return self.given.carried[len(self.carried) : len(self.carried) + len(carried)]
+
+    def end(self, run: Run, carried: tuple[Tensor, ...], ranks: tuple[int, ...]) -> None:
+        for x, rank in zip(carried, ranks, strict=True):
+            x = x.detach()
+            self.carried.append(x.expand(run.batch, *x.shape[-rank or x.dim() :]).clone())
+
+    # --- road 1
+
+    def leave(self, qubits: list[Tensor], carried: list[Tensor]) -> None:
+        self.qubits, self.carried = qubits, carried
+
+    @staticmethod
+    def fitting(tensors: tuple[Tensor, ...], batch: int) -> list[Tensor]:
+        for x in tensors:
+            if len(x) != batch:
+                raise ValueError(f"the state is of {len(x)} sequences, and the batch has {batch}")
+        return list(tensors)
+
+
+def why_not_segments(model: Model) -> str:
+    if not model.program:
+        return ""  # written by hand: who writes it knows
+    if model.trajectories:
+        return "`trajectories` is set, and samples are weighed over the whole sequence"
+    return str(why_not(parse_program(model.program)))
