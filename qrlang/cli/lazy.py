@@ -18,6 +18,7 @@ COMMANDS = {
     "eval": "Say what a trained model is worth, with intervals.",
     "run": "Run a trained model on a quantum device.",
     "compare": "Compare runs: one table, one picture.",
+    "ledger": "Read what the governor of a run saw, and whether it is as written.",
     "probe": "Look into a model: entanglement, gradients, noise, memory.",
     "report": "Write down all of a run: gates, readouts, costs, figures.",
     "stdlib": "List the standard library, or show one thing in it.",

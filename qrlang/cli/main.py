@@ -22,7 +22,7 @@ _HELP = """A compiler for recurrent quantum models.
   qrlc draw mymodel.qrl         its circuit
 
 A file `-` is the standard input. Exit codes: 0 fine, 1 the program is wrong, 2 wrong use of the
-command, 70 a bug in qrlc.
+command, 3 a governed run did not start, 70 a bug in qrlc.
 """
 
 

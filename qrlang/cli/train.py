@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qrlang.cli import common, device, report
-from qrlang.cli.exits import INTERRUPTED
+from qrlang.cli.exits import INTERRUPTED, NOT_CALM
 from qrlang.driver import Setting
 
 if TYPE_CHECKING:
-    from qrlang.trace.recorder import Asked as Traced
     from qrlang.hardware.gradient.forecast import Forecast
     from qrlang.hardware.gradient.setup import Wanted
+    from qrlang.trace.recorder import Asked as Traced
     from qrlang.training.loop import Trainer
     from qrlang.training.progress import Watcher
     from qrlang.training.start import Asked
@@ -83,6 +83,8 @@ def _every_setting(command: Any) -> Any:
               show_default=True, help="Megabytes of the whole trace.")  # fmt: skip
 @click.option("--trace-budget", type=click.FloatRange(0, 1000), default=5.0, show_default=True,
               help="Percent of the training time that it may take; 0: any.")  # fmt: skip
+@click.option("--override", metavar="REASON", default="",
+              help="Start under a sky that is not calm; the ledger keeps the reason.")  # fmt: skip
 @click.option("--lr", type=float, help="The optimiser's learning rate.")
 @_every_setting
 @click.option("--target", metavar="NAME", help="Train on a quantum device of qiskit or braket.")
@@ -103,6 +105,7 @@ def command(
     trace_every: int,
     trace_limit: float,
     trace_budget: float,
+    override: str,
     form: str,
     color: str,
     target: str | None,
@@ -140,6 +143,8 @@ def command(
                            "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
     if lr is not None and not lr > 0:
         raise common.usage("--lr is a number above 0")
+    if resume is not None and override:
+        raise common.usage("a run that goes on has started: --resume goes without --override")
     if resume is not None and trace:
         raise common.usage("a run goes on with the trace that it was begun with: --resume goes "
                            "without --trace")  # fmt: skip
@@ -153,7 +158,7 @@ def command(
             wanted = Wanted(target, changed.pop("device", ""), noise, level, **limits)
         on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
         asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
-                      road or "", on)  # fmt: skip
+                      road or "", on, override.strip())  # fmt: skip
         from qrlang.trace.recorder import Asked as Traced
 
         traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
@@ -186,6 +191,7 @@ def _session(
 ) -> None:
     import torch
 
+    from qrlang.governor.errors import NotCalm
     from qrlang.training import session, start, world
     from qrlang.training.errors import Stopped
     from qrlang.training.progress import Screen, Silent
@@ -212,6 +218,9 @@ def _session(
                     f"qrlc train --resume {trainer.run.folder}"
                 )
                 raise click.exceptions.Exit(INTERRUPTED) from None
+            except NotCalm as why:
+                click.echo(f"error: {why}\nhelp: {why.help}", err=True)
+                raise click.exceptions.Exit(NOT_CALM) from None
     finally:
         world.leave(here)
     if here.first:

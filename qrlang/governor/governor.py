@@ -18,11 +18,13 @@ from qrlang.governor.errors import NotCalm
 from qrlang.governor.rule import Rule, Verdict
 from qrlang.governor.sky import Band, bands
 from qrlang.training import randomness, schedule
+from qrlang.training.files import cut
 from qrlang.training.objective import Work
 from qrlang.training.observer import Observer
 from qrlang.training.optim import flat
 from qrlang.training.optim.base import Optimizer, Update
 from qrlang.training.optim.solved import Solved
+from qrlang.training.run import Run
 
 if TYPE_CHECKING:
     from qrlang.training.loop import Trainer
@@ -40,6 +42,14 @@ class Governor(Observer):
         self.trainer: Trainer
         self.probe: Any = None
         self.before: Behaviour | None = None  # of a run whose weights are found in one go
+
+    @classmethod
+    def of(cls, run: Run) -> Governor | None:
+        """Of a run whose program has a `govern` block."""
+        about = run.about()
+        if "govern" not in about:
+            return None
+        return cls(Bounds.of_data(about["govern"]), str(about.get("override", "")))
 
     # --- what an observer does ---
 
@@ -108,6 +118,8 @@ class Governor(Observer):
     # --- what it says ---
 
     def _start(self, inner: Optimizer) -> None:
+        # Of a run that was killed before its first checkpoint: the same lines are written again.
+        cut(self.trainer.run.ledger, 0)
         found = self.sky(inner)
         restless = [band for band in found if not band.calm]
         self.keep({"kind": "sky", "bounds": self.bounds.to_data(), "calm": not restless,

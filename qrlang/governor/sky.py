@@ -3,7 +3,7 @@
 *Entropy*: how far one update at the full learning rate would move the entropy of the model's
 outputs, up or down, in bits. *Touch*: how often the run would read each record of its data.
 *Consent*: the share of sequences that this update would serve, plus how undecided the model is:
-what is undecided may be settled by few, what is decided only by all.
+what is undecided may be settled by few, what is decided only by a majority.
 """
 
 from __future__ import annotations

@@ -34,8 +34,10 @@ def observers(trainer: Trainer) -> list[Observer]:
     """Those that the run folder asks for."""
     from qrlang.trace.recorder import Recorder
 
-    trace = Recorder.of(trainer.run.folder)
-    return [] if trace is None else [trace]
+    from qrlang.governor.governor import Governor
+
+    found = Governor.of(trainer.run), Recorder.of(trainer.run.folder)
+    return [one for one in found if one is not None]
 
 
 def finish(trainer: Trainer) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Asked:
     threads: int = 0
     road: str = ""
     device: OnDevice | None = None  # a quantum one
+    override: str = ""  # why a run starts under a sky that is not calm
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     if wanted is not None:
         settings = replace(settings, processor=wanted.text, device="cpu")
     refuse(settings, program)
+    device = _device(wanted, program, settings, world) if wanted is not None else None
     base = Path(asked.path).parent
     feed = open_feed(settings, program, asked.data_dir, base)
     if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
@@ -90,20 +92,36 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
              "base": str(base.absolute())}  # fmt: skip
     if wanted is not None:
         about["processor"] = wanted.to_data()
+    about |= _governed(made, model, asked.override)
     if settings.core != "pqc":
         program = core.swapped(program, settings.core)
     folder = Path(world.say(asked.out or str(free_folder(_run_name(model, settings)))))
     if world.first and not vacant(folder):
         raise TrainingError(f"'{folder}' is not empty", "name another: --out DIR")
     trainer = _trainer(Run(folder), program, settings, feed, world, watcher, [str(base)])
-    if asked.device is not None and wanted is not None:
-        _attach(trainer, wanted, asked.device)
+    if wanted is not None:
+        _attach(trainer, wanted, device, asked.device)
     if world.first:
         Run.begin(folder, program, settings, files_of(made, base, program), about)
         feed.save(folder)
     if wanted is not None:
         _keep_journal(trainer, wanted)
     return trainer
+
+
+def _governed(made: Compilation, model: str, override: str) -> dict[str, Any]:
+    """The bounds of a `govern` block, and the reason not to mind the sky."""
+    block = next((g for g in made.checked.governs if g.model == model), None)
+    if block is not None:
+        from qrlang.governor.bounds import Bounds
+
+        return {"govern": {**Bounds().to_data(), **block.settings}, "override": override}
+    if override:
+        raise TrainingError(
+            f"nothing governs {model}, so there is nothing to override",
+            "leave out --override, or write a `govern` block",
+        )
+    return {}
 
 
 def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
@@ -113,24 +131,36 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     settings = replace(
         settings, threads=asked.threads or settings.threads, road=asked.road or settings.road
     )
-    feed = reopen(run, settings, program, about, asked.data_dir)
-    trainer = _trainer(run, program, settings, feed, world, watcher, [_imports(run)])
+    wanted, device = None, None
     if "processor" in about:
         from qrlang.hardware.gradient.setup import Wanted
 
-        more = asked.device
-        wanted = Wanted.of_data({**about["processor"], **(more.limits if more else {})})
-        _attach(trainer, wanted, more)
+        limits = asked.device.limits if asked.device else {}
+        wanted = Wanted.of_data({**about["processor"], **limits})
+        device = _device(wanted, program, settings, world)
+    feed = reopen(run, settings, program, about, asked.data_dir)
+    trainer = _trainer(run, program, settings, feed, world, watcher, [_imports(run)])
+    if wanted is not None:
+        _attach(trainer, wanted, device, asked.device)
         _keep_journal(trainer, wanted)
     if run.last.exists():
         trainer.restore()
     return trainer
 
 
-def _attach(trainer: Trainer, wanted: Wanted, on: OnDevice | None) -> None:
+def _device(wanted: Wanted, program: Program, settings: Settings, world: World) -> Any:
+    """Before the model is made: a state of so many qubits may not fit this machine either."""
+    from qrlang.hardware.gradient.setup import opened
+
+    if world.size > 1:
+        raise TrainingError("one process trains on a device", "leave torchrun out")
+    return opened(wanted, program, settings)
+
+
+def _attach(trainer: Trainer, wanted: Wanted, device: Any, on: OnDevice | None) -> None:
     from qrlang.hardware.gradient.setup import attach
 
-    found = attach(trainer, wanted)
+    found = attach(trainer, wanted, device)
     if on is not None:
         on.allow(trainer, wanted, found)
 

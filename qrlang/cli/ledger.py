@@ -1,0 +1,46 @@
+"""`qrlc ledger`"""
+
+from __future__ import annotations
+
+import click
+
+from qrlang.cli import report
+from qrlang.cli.exits import Wrong
+
+
+@click.command("ledger")
+@click.argument("run", metavar="RUN", type=click.Path())
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text",
+              help="For people, or for programs.")  # fmt: skip
+def command(run: str, form: str) -> None:
+    """What the governor of a run saw, and whether its ledger is as it was written.
+
+    Exit code 1 if a line was changed, put in or taken out.
+    """
+    from qrlang.governor import ledger, page
+    from qrlang.training.errors import TrainingError
+    from qrlang.training.run import Run
+
+    try:
+        path = Run.open(run).ledger
+        if not path.is_file():
+            raise TrainingError(
+                f"'{run}' has no ledger", "a run has one if its program has a `govern` block"
+            )
+    except TrainingError as error:
+        click.echo(f"error: {error}\nhelp: {error.help}", err=True)
+        raise Wrong from None
+    texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    broken = ledger.broken(texts)
+    # What stands behind a broken line proves nothing.
+    lines = list(ledger.read(texts[: broken[0] - 1] if broken else texts))
+    if form == "json":
+        report.print_json({"whole": broken is None, "broken_at": broken and broken[0],
+                           "lines": lines})  # fmt: skip
+    else:
+        click.echo(page.text(lines), nl=False)
+    if broken is not None:
+        click.echo(f"error: line {broken[0]} of '{path}': {broken[1]}", err=True)
+        raise Wrong
+    if form == "text":
+        click.echo(f"{len(lines)} lines, each as it was written")
