@@ -14,7 +14,7 @@ from qrlang.backends.torch.matrices import Constants, complex_of
 from qrlang.ir.program import Observable, PauliString
 
 _TERM = re.compile(
-    r"\s*(?P<sign>[+-])?\s*(?:(?P<factor>[\d.]+(?:e[+-]?\d+)?)\s*\*?\s*)?(?P<word>(?:[XYZ]\d+\s*)*|I)"
+    r"\s*(?P<sign>[+-])?\s*(?:(?P<factor>[\d.]+(?:e[+-]?\d+)?)\s*\*?\s*)?(?P<word>I|(?:[XYZ]\d+\s*)*)"
 )
 
 

@@ -18,6 +18,7 @@ from qrlang.training.observer import Observer
 if TYPE_CHECKING:
     from qrlang.hardware.gradient.forecast import Forecast
     from qrlang.training.loop import Trainer
+    from qrlang.training.settings import Settings
 
 # What has no slope by shifts, or no meaning in a batch of tensors.
 _NOT_TRAINED = ("measure", "feed-forward", "postselect", "weak-readouts", "computed-noise",
@@ -84,8 +85,16 @@ class OnDevice(Observer):
         self.processor.load(state)
 
 
-def refuse(program: Program, device: Device) -> None:
-    """What cannot be trained there."""
+def opened(wanted: Wanted, program: Program, settings: Settings) -> Device:
+    """The device, if the program can be trained there."""
+    device = wanted.open(settings.seed)
+    if not settings.shots and not device.capabilities.exact:
+        raise DeviceError(f"`{device.name}` has no exact mode", "give it shots: --shots 1000")
+    _refuse(program, device)
+    return device
+
+
+def _refuse(program: Program, device: Device) -> None:
     for name in _NOT_TRAINED:
         for use in FEATURES[name].find(program):
             raise DeviceError(
@@ -95,26 +104,23 @@ def refuse(program: Program, device: Device) -> None:
             )
     for line in lacking(program, device):
         raise DeviceError(line, "choose another device: --device")
+    widths: dict[int, int] = {}
+    for r in program.registers:
+        widths[r.space] = widths.get(r.space, 0) + r.size
+    widest, limit = max(widths.values(), default=0), device.limits.qubits
+    if limit and widest > limit:
+        raise DeviceError(
+            f"a circuit needs {widest} qubits, and `{device.name}` has {limit}",
+            "make the model smaller, for example --set n=…, or choose another device: --device",
+        )
 
 
-def attach(trainer: Trainer, wanted: Wanted) -> Forecast:
+def attach(trainer: Trainer, wanted: Wanted, device: Device) -> Forecast:
     """The trainer's model is on the device from now on; what that will take."""
     from qrlang.hardware.gradient.forecast import forecast
 
     settings, model = trainer.settings, trainer.objective.model
-    if trainer.world.size > 1:
-        raise DeviceError("a device is trained on by one process", "leave torchrun out")
-    device = wanted.open(settings.seed)
-    refuse(trainer.objective.program, device)
-    if not settings.shots and not device.capabilities.exact:
-        raise DeviceError(f"`{device.name}` has no exact mode", "give it shots: --shots 1000")
     found = forecast(trainer, device, settings.shots, wanted.prices)
-    limit = device.limits.qubits
-    if limit and found.qubits > limit:
-        raise DeviceError(
-            f"a circuit needs {found.qubits} qubits, and `{device.name}` has {limit}",
-            "make the model smaller, for example --set n=…, or choose another device: --device",
-        )
     model.processor = Processor(device, settings.shots, settings.seed,
                                 budget=wanted.budget(device))  # fmt: skip
     trainer.observers.append(OnDevice(model.processor))
