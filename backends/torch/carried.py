@@ -9,6 +9,7 @@ Gradients stay within a segment: truncated back-propagation through time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -106,4 +107,9 @@ def why_not_segments(model: Model) -> str:
         return ""  # written by hand: who writes it knows
     if model.trajectories:
         return "`trajectories` is set, and samples are weighed over the whole sequence"
-    return str(why_not(parse_program(model.program)))
+    return _why_not(model.program)
+
+
+@lru_cache(maxsize=128)
+def _why_not(text: str) -> str:
+    return str(why_not(parse_program(text)))

@@ -37,7 +37,7 @@ HELP = {
     "seed": "Of everything that is drawn by lot.",
     "validation": "The share of the training data that is held out.",
     "early_stopping": "Stop after so many epochs without a better one.",
-    "truncate": "Moments that gradients go back.",
+    "truncate": "Moments that gradients go back; states go on beyond.",
     "accumulate": "Batches whose gradients make one update.",
     "length": "The longest sequence; moments in a segment of a long one.",
     "core": "pqc, or a classical one of the same size: orthogonal, rnn, gru, lstm.",

@@ -24,6 +24,7 @@ class Batch:
     lengths: Mapping[str, Array] = field(default_factory=dict)  # of those that are ragged
     counted: Array | None = None  # [batch, time]: which moments a metric counts; None: all
     rows: Array | None = None  # which records of the split these are, where that is known
+    carried: bool = False  # the state after the batch before goes on, row by row
 
     @property
     def size(self) -> int:
@@ -39,6 +40,7 @@ class Batch:
             {k: v[pick] for k, v in self.lengths.items()},
             None if self.counted is None else self.counted[pick],
             None if self.rows is None else self.rows[pick],
+            self.carried,
         )
 
 
@@ -111,8 +113,8 @@ SEGMENT = 64  # moments of a stream that one sees at once, unless `length` says 
 class DataFeed:
     """A data set of `qrlang.training.data` under the names of the model.
 
-    A stream is cut into segments, each seen from a fresh state: a batch has fewer lanes rather
-    than shorter ones. Series of numbers are tested in one go, without cuts.
+    A stream is cut into segments: a batch has fewer lanes rather than shorter ones. Series of
+    numbers are tested in one go, without cuts.
     """
 
     def __init__(self, data: Any, program: Program, length: int, whole: bool = False) -> None:
@@ -151,6 +153,7 @@ class DataFeed:
                 {k: n for k, n in lengths if n is not None},
                 one.counted,
                 one.rows,
+                one.carried,
             )
 
     def save(self, folder: Path) -> None:
@@ -174,6 +177,7 @@ def open_feed(
             validation=settings.validation, max_length=settings.length or None,
             saved=read_json(kept) if kept is not None and kept.exists() else None,
         )  # fmt: skip
-        return DataFeed(data, program, settings.length, settings.optimizer[0] == "ridge")
+        segment = settings.truncate or settings.length
+        return DataFeed(data, program, segment, settings.optimizer[0] == "ridge")
     except DataError as error:
         raise TrainingError(error.message, error.help) from None

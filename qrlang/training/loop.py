@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.training import checkpoint, optim, randomness, schedule
+from qrlang.training import checkpoint, optim, randomness, schedule, segments
 from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Batch, Feed
 from qrlang.training.metrics import Tally
@@ -76,6 +76,7 @@ class Trainer:
         self._saved = (self._clock, 0)
         self._logged = (self._clock, 0)
         self._seen = 0.0  # sequences since the last line
+        self.state: segments.State = None  # of a stream, on its way from update to update
 
     def _planned(self) -> int:
         if self.settings.optimizer[0] == "nelder_mead":
@@ -88,6 +89,7 @@ class Trainer:
 
     def save(self) -> None:
         """Everything that the rest of the run depends on."""
+        state = segments.page(self.state, self.world) if self.settings.truncate else None
         if not self.world.first:
             return
         self._tick()
@@ -99,6 +101,7 @@ class Trainer:
             "recent": self.recent.table.tolist(),
             "moments": self.recent.moments.tolist(),
             "seen": self._seen,
+            "state": state,
             "observers": {o.name: o.state() for o in self.observers},
         }
         checkpoint.save(self.run.last, self.objective.model.state_dict(), page)
@@ -114,6 +117,7 @@ class Trainer:
         self.recent.rows = [np.array(page["recent"], float).reshape(-1, 4)]
         self.recent.moments = np.array(page["moments"], float)
         self._seen = float(page["seen"])
+        self.state = segments.of_page(page.get("state"), self.world, self.objective.device)
         self.kept = page.get("observers", {})
         if self.world.first:
             self.run.rewind(page["logs"])
@@ -173,11 +177,12 @@ class Trainer:
 
     def _update(self, group: list[Batch]) -> None:
         s, p = self.settings, self.progress
-        work = Work(self.objective, group)
+        work = Work(self.objective, group, self.feed.streaming, self.state)
         rate = float(s.optimizer[1].get("lr", 0.0)) * schedule.factor(
             s.schedule, self.warmup, p.step, self.steps, p.epoch
         )
         update = self.optimizer.update(work, rate)
+        self.state = work.left if self.feed.streaming else None
         p.step += 1
         p.batch += len(group)
         p.listened += update.frozen

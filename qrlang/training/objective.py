@@ -13,10 +13,11 @@ import torch
 
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
-from qrlang.training import losses
+from qrlang.training import losses, segments
 from qrlang.training.errors import TrainingError
-from qrlang.training.feed import Batch, Feed
+from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.metrics import Tally
+from qrlang.training.segments import State
 from qrlang.training.settings import Choice
 from qrlang.training.world import World
 
@@ -32,6 +33,7 @@ class Objective:
     program: Program
     loss: Choice
     world: World
+    truncate: int = 0  # moments that gradients go back; 0: all
 
     @property
     def target(self) -> str:
@@ -49,8 +51,9 @@ class Objective:
     def parameters(self) -> list[Any]:
         return [p for p in self.model.parameters() if p.requires_grad]
 
-    def forward(self, batch: Batch) -> tuple[Any, Any, Any]:
-        """The output, the target, and which moments lie within their sequence (None: all)."""
+    def forward(self, batch: Batch, states: list[State] | None = None) -> tuple[Any, Any, Any]:
+        """The output, the target, and which moments lie within their sequence (None: all).
+        `states`: of a segment, the one that it begins with; the one that it leaves follows."""
         given = {k: torch.as_tensor(v).to(self.device) for k, v in batch.values.items()}
         wanted = getattr(self.model, "inputs", None)
         names = [n for n in given if n != self.target] if wanted is None else list(wanted)
@@ -62,7 +65,12 @@ class Objective:
             for k, n in batch.lengths.items()
             if k in names
         }
-        output = self.model(*(given[n] for n in names), **({"lengths": lengths} if lengths else {}))
+        more: dict[str, Any] = {"lengths": lengths} if lengths else {}
+        if states is None:
+            output = self.model(*(given[n] for n in names), **more)
+        else:
+            output, left = self.model(*(given[n] for n in names), **more, state=states[-1])
+            states.append(left)
         if isinstance(output, dict):
             output = output.get("", next(iter(output.values())))
         target = given.get(self.target, output.new_zeros(output.shape))
@@ -72,10 +80,12 @@ class Objective:
             inside = torch.arange(target.shape[1], device=self.device) < ends[:, None]
         return output, target, inside
 
-    def sums(self, batch: Batch, tally: Tally, series: bool = False) -> Any:
+    def sums(
+        self, batch: Batch, tally: Tally, series: bool = False, states: list[State] | None = None
+    ) -> Any:
         """The summed loss of a batch, which has a gradient; the tally gets all its sums.
         `series`: a single row is one long series, and has a sum for each stretch of it."""
-        output, target, inside = self.forward(batch)
+        output, target, inside = self.forward(batch, states)
         counted = inside
         if self.kind.seq and batch.counted is not None:
             counted = torch.as_tensor(batch.counted).to(self.device).bool()
@@ -104,10 +114,12 @@ class Objective:
         finally:
             self.model.train(was)
 
-    def _try(self, batch: Batch, tally: Tally, series: bool) -> None:
+    def _try(
+        self, batch: Batch, tally: Tally, series: bool, states: list[State] | None = None
+    ) -> None:
         """A loss that is none is NaN here: a wild model has a figure too."""
         try:
-            self.sums(batch, tally, series)
+            self.sums(batch, tally, series, states)
         except FloatingPointError as error:
             if _said_of_data(error):
                 raise TrainingError(str(error), "mend the data") from None
@@ -117,6 +129,7 @@ class Objective:
         """A whole split, without gradients. In several processes each takes its share, and the
         sums are those of all."""
         tally = Tally(self.kind)
+        state: State = None
         was = self.model.training
         self.model.eval()
         try:
@@ -125,7 +138,11 @@ class Objective:
                     if limit and k >= limit:
                         break
                     part = one.part(self.world.rank, self.world.size)
-                    if part.size:
+                    if part.size and self.truncate and feed.streaming:
+                        states = [segments.begin(state, part, slice(0, part.size))]
+                        self._try(part, tally, True, states)
+                        state = states[-1]
+                    elif part.size:
                         self._try(part, tally, feed.streaming)
         finally:
             self.model.train(was)
@@ -166,9 +183,15 @@ def merged(tally: Tally, world: World) -> Tally:
 class Work:
     """The batches of one update. The loss is the mean over all their terms, in all processes."""
 
-    def __init__(self, objective: Objective, batches: Sequence[Batch]) -> None:
+    def __init__(
+        self, objective: Objective, batches: Sequence[Batch], streaming: bool = False,
+        state: State = None,
+    ) -> None:  # fmt: skip
         self.objective = objective
         self.batches = batches
+        self.streaming = streaming
+        self.state = state  # what goes on from the update before, where the data is a stream
+        self.left: State = None  # what goes on after this one
         self.tally: Tally | None = None  # of the first pass
         self._chaos = ""  # what the model said about numbers that are none
 
@@ -208,14 +231,21 @@ class Work:
         tally = Tally(self.objective.kind)
         like = self.objective.parameters[0]
         total = like.new_zeros(())
-        for batch in self._parts():
+        state = self.state
+        for batch, rows in self._parts():
             try:
-                summed = self.objective.sums(batch, tally)
+                if rows is None:
+                    summed = self.objective.sums(batch, tally)
+                else:
+                    states = [segments.begin(state, batch, rows)]
+                    summed = self.objective.sums(batch, tally, states=states)
+                    state = states[-1]
             except FloatingPointError as error:
                 if _said_of_data(error):
                     raise TrainingError(str(error), "mend the data: every number must be finite") \
                         from None  # fmt: skip
                 self._chaos = str(error)
+                state = state if self.streaming else None
                 total = total + float("nan")
                 continue
             if backward:
@@ -223,14 +253,18 @@ class Work:
             total = total + summed.detach()
         if self.tally is None:
             self.tally = tally
+        self.left = state
         return total, tally
 
-    def _parts(self) -> Iterator[Batch]:
+    def _parts(self) -> Iterator[tuple[Batch, Array | slice | None]]:
+        """This process's share of each batch, or of its segments with the rows that go on."""
         world = self.objective.world
         for batch in self.batches:
             part = batch.part(world.rank, world.size)
-            if part.size:
-                yield part
+            if part.size and self.objective.truncate:
+                yield from segments.cut(part, self.objective.truncate, self.streaming)
+            elif part.size:
+                yield part, None
 
 
 def _grad(p: Any) -> Any:

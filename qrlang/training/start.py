@@ -218,7 +218,7 @@ def make_objective(
     # The kernel has threads of its own; torch's would wait for work beside them, and take time.
     torch.set_num_threads(1 if model.chosen_road() == "native" else threads)
     freeze(model, settings.freeze)
-    objective = Objective(model, program, settings.loss, world)
+    objective = Objective(model, program, settings.loss, world, settings.truncate)
     if not objective.parameters:
         raise TrainingError("there is nothing to train: every weight is frozen")
     return objective
@@ -265,10 +265,15 @@ def refuse(settings: Settings, program: Program) -> None:
     if not program.outputs:
         raise TrainingError(f"{program.name} has no output", "end it with `return` or `emit`")
     if settings.truncate:
-        raise TrainingError(
-            "`truncate` is not possible yet: a model begins each call with fresh qubits",
-            "leave it out, and set `length` for the segments of a long text",
-        )
+        from qrlang.engine.segments import why_not
+
+        reason = why_not(program)
+        if reason:
+            raise TrainingError(
+                f"`truncate` cuts sequences into segments, and {program.name} cannot be cut: "
+                f"{reason}",
+                "leave it out: gradients then go back to the beginning",
+            )
     if settings.core != "pqc" and settings.optimizer[0] == "ridge":
         raise TrainingError(
             "`ridge` trains the head of a reservoir, and a classical core has to be trained whole",
