@@ -1,0 +1,181 @@
+"""How a kernel begins and ends: who works on what, what is read at first and written at last."""
+
+from __future__ import annotations
+
+from math import prod
+
+from qrlang.engine.cuda.loops import Loops
+from qrlang.engine.cuda.source import INPUT
+
+
+class Ends(Loops):
+    def _outer(self) -> int:
+        return sum(self.plan.slots[: self.plan.outer])
+
+    def _buffers(self, s: int) -> list[str]:
+        """States in global memory beside what is saved."""
+        if self.backward:
+            return ["P", "Px", "Q", "Qx"]
+        return ["P", "Px"] if self.plan.local[s] else ["Px"]
+
+    def _begin(self) -> None:
+        out, m, memory = self.out, self.mapping, self.memory
+        group, count = m.group, m.sequences
+        out("extern __shared__ __align__(16) char smem[];")
+        if count > 1:
+            out(f"const U el = threadIdx.x / {group}u, ln = threadIdx.x % {group}u;")
+        else:
+            out("const U el = 0, ln = threadIdx.x;")
+        if m.cluster:
+            out("const U rank = __clusterRelativeBlockRank();")
+            out(f"const U tid = ln | rank << {m.threads - m.cluster};")
+        else:
+            out("const U tid = ln;")
+        turn = f" / {1 << m.cluster}" if m.cluster else ""
+        out(f"const L at = (L)(blockIdx.x{turn}) * {count} + el;")
+        out("const bool real = at < B;")
+        out("const L b = real ? at : B - 1;")
+        out(f"const L block = (L)blockIdx.x * {count} + el;")
+        out(f"const bool on = {'real' if group < 32 else 'true'}, before = on;")
+        out(f"F* const own = (F*)(smem + {memory.own}) + el * {memory.stride};")
+        if memory.rows_shared:
+            out("F* const v = own;")
+        else:
+            out(f"F* const v = vg + block * {memory.row_stride};")
+        if self.backward:
+            out(f"F* const a = v + {memory.adjoint};")
+        for s, g in enumerate(self.geometries):
+            if m.shared:
+                size = g.bytes * (2 if self.backward else 1)
+                out(f"const U h{s} = {memory.homes[s]}u + el * {size}u;")
+                continue
+            size = 1 << g.bits
+            for x in ("P", "Px", "Q", "Qx"):
+                if x in self._buffers(s):
+                    base = f"{x}g{s}"
+                elif x == "P":
+                    base = f"st{s}"
+                else:
+                    base = ""
+                name = f"{x[0]}{s}{x[1:]}"
+                value = f"(C*){base} + b * {size}" if base else "0"
+                out(f"C* {name} = {value};")
+        self._load_weights()
+        if self.geometries:
+            spaces = len(self.geometries)
+            out(f"if (ln < {spaces}u) own[{memory.norms} + ln] = F(1);")
+        out("__syncthreads();")
+
+    def _load_weights(self) -> None:
+        out = self.out
+        for w, (place, stride) in self.memory.weights.items():
+            shape = self.plan.weights[w].shape
+            width = prod(shape[1:])
+            total = shape[0] * width
+            with out.block(f"for (U i = threadIdx.x; i < {total}u; i += {self.mapping.block}u)"):
+                where = f"i / {width}u * {stride}u + i % {width}u"
+                out(f"((F*)(smem + {place}))[{where}] = w{w}[i];")
+
+    def _forward(self) -> None:
+        out, plan = self.out, self.plan
+        for i, slot in plan.loads:
+            token = plan.inputs[i].token
+            with self.rows(self.count(slot)) as r:
+                out(f"const F x = (F)in{i}[b * {plan.inputs[i].rows} + {r}];")
+                if not token:
+                    out(f"if (!good(x)) report(error, {INPUT}, {i}, -1LL, b);")
+                out(f"{self.value(slot, r)} = x;")
+            self.writes("v", slot, True)
+        for node in plan.body:
+            self.forward_node(node)
+        if not self.clean:
+            self.barrier()
+        for i, y in enumerate(plan.outputs):
+            if y.seq:
+                whole = self.whole(y.clock, y.extra)
+                total = f"{whole} * {y.rows}"
+                with (
+                    out.block(f"if ({self.only})"),
+                    out.block(f"for (L i = ln; i < {total}; i += {self.mapping.group})"),
+                ):
+                    out(f"out{i}[b * {total} + i] = seq{y.slot}[b * {total} + i];")
+            else:
+                with self.rows(y.rows) as r, out.block(f"if ({self.only})"):
+                    out(f"out{i}[b * {y.rows} + {r}] = {self.value(y.slot, r)};")
+        outer = self._outer()
+        if outer:
+            with self.rows(outer) as r, out.block(f"if ({self.only})"):
+                out(f"rows0[b * {outer} + {r}] = v[{r}];")
+        for s in range(len(plan.spaces)):
+            if not plan.local[s]:
+                self._save(s)
+        if self.mapping.cluster:
+            self.barrier(far=True)
+
+    def _state(self, s: int) -> tuple[str, str, str]:
+        """(threads' first index, how far it goes, where the block's part begins in all)."""
+        g = self.geometries[s]
+        if not g.shared or not g.cluster:
+            return "tid", f"{1 << g.bits}u", "0"
+        return "ln", f"{1 << g.local}u", f"(L)rank * {1 << g.local}"
+
+    def _save(self, s: int) -> None:
+        out, g = self.out, self.geometries[s]
+        first, count, base = self._state(s)
+        step = self.mapping.group if g.shared else 1 << g.threads
+        there = f"((C*)st{s} + b * {1 << g.bits})"
+        guard = "real" if g.shared else f"P{s} != {there}"
+        with (
+            out.block(f"if ({guard})"),
+            out.block(f"for (U i = {first}; i < {count}; i += {step}u)"),
+        ):
+            here = f"*(const C*)(smem + h{s} + i * {2 * g.size}u)" if g.shared else f"P{s}[i]"
+            out(f"{there}[{base} + i] = {here};")
+
+    def _backward(self) -> None:
+        out, plan = self.out, self.plan
+        outer = self._outer()
+        if outer:
+            with self.rows(outer) as r:
+                out(f"v[{r}] = rows0[b * {outer} + {r}];", f"a[{r}] = F(0);")
+            self.clean = False
+            for slot in range(plan.outer):
+                self.writes("v", slot)
+                self.writes("a", slot)
+        for s, g in enumerate(self.geometries):
+            first, count, base = self._state(s)
+            step = self.mapping.group if g.shared else 1 << g.threads
+            with out.block(f"for (U i = {first}; i < {count}; i += {step}u)"):
+                zero = "C x; x.x = F(0); x.y = F(0);"
+                near = f"h{s} + i * {2 * g.size}u"
+                out(zero)
+                out(f"*(C*)(smem + ({near} ^ {g.bytes}u)) = x;" if g.shared else f"Q{s}[i] = x;")
+                if not plan.local[s]:
+                    there = f"((const C*)st{s})[b * {1 << g.bits} + {base} + i]"
+                    out(f"{f'*(C*)(smem + {near})' if g.shared else f'P{s}[i]'} = {there};")
+        for q in range(len(plan.sequences)):
+            self.clear_adjoint_sequence(q)
+        for i, y in enumerate(plan.outputs):
+            if not y.seq:
+                self.adds(y.slot, True)
+            with out.block(f"if (dout{i})"):
+                if y.seq:
+                    total = f"{self.whole(y.clock, y.extra)} * {y.rows}"
+                    with out.block(f"for (L i = ln; i < {total}; i += {self.mapping.group})"):
+                        out(f"dseq{y.slot}[block * {total} + i] += dout{i}[b * {total} + i];")
+                else:
+                    with self.rows(y.rows) as r:
+                        out(f"{self.adjoint(y.slot, r)} += dout{i}[b * {y.rows} + {r}];")
+        self.barrier(far=True)
+        self.locals_run(plan.body)
+        for node in reversed(plan.body):
+            self.backward_node(node)
+        if not self.clean:
+            self.barrier()
+        for i, slot in plan.loads:
+            if plan.inputs[i].token:
+                continue
+            with out.block(f"if (din{i} && {self.only})"), self.rows(self.count(slot)) as r:
+                out(f"din{i}[b * {plan.inputs[i].rows} + {r}] = {self.adjoint(slot, r)};")
+        if self.mapping.cluster:
+            self.barrier(far=True)

@@ -1,0 +1,120 @@
+"""What all of a kernel's parts share: the text, the threads' places, barriers where needed.
+
+Rows of a sequence are worked on by its group of threads, row r by thread r of the group wherever
+that goes ("own"). Who reads what others have written since the last barrier puts one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from qrlang.engine import nodes
+from qrlang.engine.bodies import walk_nodes
+from qrlang.engine.cuda.layers import Layers
+from qrlang.engine.cuda.mapping import Mapping
+from qrlang.engine.cuda.memory import Memory, geometries
+from qrlang.engine.cuda.shape import Shape
+from qrlang.engine.cuda.source import Argument, Dim, Reduction
+from qrlang.engine.cuda.text import Text
+from qrlang.engine.nodes import Plan
+
+
+class Frame:
+    out: Text
+    memory: Memory
+    backward: bool
+
+    def __init__(self, plan: Plan, mapping: Mapping) -> None:
+        self.plan, self.mapping = plan, mapping
+        self.layers = Layers(mapping)
+        self.geometries = geometries(plan, mapping)
+        every = walk_nodes(plan.body)
+        self.circuits = [n for n in every if isinstance(n, nodes.Circuit)]
+        self.loops = [n for n in every if isinstance(n, nodes.Loop)]
+        self.shapes = [
+            [Shape.of(x, self.geometries[c.space]) for x in c.layers] for c in self.circuits
+        ]
+        self.gradients: list[Argument] = []
+        self.reductions: list[Reduction] = []
+        self.pending: dict[tuple[str, int], bool] = {}
+        self.clean = True
+        self.around: list[tuple[nodes.Loop, str]] = []  # loops, with the name of the moment
+        self.turn = 0  # which half of `red` comes next
+
+    # --- barriers
+
+    def barrier(self, far: bool = False) -> None:
+        self.layers.sync(self.out, near=not far)
+        self.pending.clear()
+        self.clean = True
+
+    def reads(self, kind: str, slot: int, own: bool = False) -> None:
+        written = self.pending.get((kind, slot))
+        if written is not None and not (own and written):
+            self.barrier()
+
+    def writes(self, kind: str, slot: int, own: bool = False) -> None:
+        self.pending[(kind, slot)] = own
+        self.clean = False
+
+    def adds(self, slot: int, own: bool = False) -> None:
+        """Adds to adjoint rows."""
+        self.reads("a", slot, own)
+        self.writes("a", slot, own)
+
+    # --- rows
+
+    def value(self, slot: int, row: int | str = 0) -> str:
+        return self._row("v", slot, row)
+
+    def adjoint(self, slot: int, row: int | str = 0) -> str:
+        return self._row("a", slot, row)
+
+    def _row(self, kind: str, slot: int, row: int | str) -> str:
+        at = self.memory.row_of[slot]
+        if isinstance(row, int):
+            return f"{kind}[{at + row}]"
+        return f"{kind}[{at} + {row}]" if at else f"{kind}[{row}]"
+
+    def count(self, slot: int) -> int:
+        return self.plan.slots[slot]
+
+    @contextmanager
+    def rows(self, count: int | str) -> Iterator[str]:
+        """For each row, by the thread whose own it is."""
+        out = self.out
+        group = self.mapping.group
+        r = out.fresh("r")
+        if isinstance(count, int) and count <= group:
+            with out.block(f"if (ln < {count}u)"):
+                out(f"const U {r} = ln;")
+                yield r
+            return
+        with out.block(f"for (U {r} = ln; {r} < {count}; {r} += {group}u)"):
+            yield r
+
+    @property
+    def only(self) -> str:
+        """Does this thread's block write what all blocks of a cluster know."""
+        return "real && rank == 0" if self.mapping.cluster else "real"
+
+    # --- the moment
+
+    @property
+    def time(self) -> str:
+        return f"(L){self.around[-1][1]}" if self.around else "-1LL"
+
+    def gradient(self, width: int, kind: str = "real") -> tuple[int, str]:
+        """A buffer with a row for every sequence and moment: its number, and where the row is."""
+        number = len(self.gradients)
+        shape = [Dim(0, "batch")]
+        at = "b"
+        if self.around:
+            loop, t = self.around[0]
+            extra = loop.grown + loop.extra
+            shape.append(Dim(extra, "time", loop.clock))
+            at = f"(b * (T{loop.clock} + {extra}) + {t})"
+        shape.append(Dim(width))
+        self.gradients.append(Argument("gradient", f"g{number}", number, kind, tuple(shape)))
+        return number, f"(g{number} + {at} * {width})"

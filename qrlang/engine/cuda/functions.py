@@ -1,0 +1,121 @@
+"""Pointwise functions and their derivatives as expressions. `FN(f)` is f of the kernel's type."""
+
+from __future__ import annotations
+
+import math
+
+_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_PLAIN = ("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "atan", "pow")
+
+
+def forward(name: str, x: list[str]) -> str:
+    a = x[0]
+    if name in _INFIX:
+        return f"({a} {_INFIX[name]} {x[1]})"
+    if name in _PLAIN:
+        return f"FN({name})({', '.join(x)})"
+    match name:
+        case "neg":
+            return f"(-{a})"
+        case "minimum" | "maximum":
+            # NaN in either comes out.
+            how = "<" if name == "minimum" else ">"
+            return f"({a} {how} {x[1]} || {a} != {a} ? {a} : {x[1]})"
+        case "where":
+            return f"({a} > F(0.5) ? {x[1]} : {x[2]})"
+        case "abs":
+            return f"FN(fabs)({a})"
+        case "sign":
+            return f"F(({a} > F(0)) - ({a} < F(0)))"
+        case "sigmoid":
+            return f"(F(0.5) * FN(tanh)(F(0.5) * {a}) + F(0.5))"
+        case "relu":
+            return f"({a} <= F(0) ? F(0) : {a})"
+        case "leaky_relu":
+            return f"({a} < F(0) ? {a} * F(0.01) : {a})"
+        case "elu":
+            return f"({a} < F(0) ? FN(expm1)({a}) : {a})"
+        case "silu":
+            return f"({a} * {forward('sigmoid', x)})"
+        case "gelu":
+            return f"({a} * {_phi(a)})"
+        case "softplus":
+            return f"(({a} > F(0) ? {a} : F(0)) + FN(log1p)(FN(exp)(-FN(fabs)({a}))))"
+        case "asin" | "acos":
+            return f"FN({name})(FN(fmin)(FN(fmax)({a}, F(-1)), F(1)))"
+    raise KeyError(name)
+
+
+def _phi(a: str) -> str:
+    return f"(F(0.5) * FN(erf)({a} * F({math.sqrt(0.5)!r})) + F(0.5))"
+
+
+def adjoint(name: str, x: list[str], y: str, d: str) -> list[str | None]:
+    """What `d` (for the result y) is for each argument."""
+    a = x[0]
+    match name:
+        case "neg":
+            return [f"-{d}"]
+        case "add":
+            return [d, d]
+        case "sub":
+            return [d, f"-{d}"]
+        case "mul":
+            return [f"{d} * {x[1]}", f"{d} * {a}"]
+        case "div":
+            return [f"{d} / {x[1]}", f"-({d} / {x[1]}) * {y}"]
+        case "minimum" | "maximum":
+            # Equal arguments share, as in torch.
+            how = "<" if name == "minimum" else ">"
+            return [
+                f"({p} == {q} ? F(0.5) * {d} : {p} {how} {q} ? {d} : F(0))"
+                for p, q in ((a, x[1]), (x[1], a))
+            ]
+        case "where":
+            return [None, f"({a} > F(0.5) ? {d} : F(0))", f"({a} > F(0.5) ? F(0) : {d})"]
+        case "sin":
+            return [f"{d} * FN(cos)({a})"]
+        case "cos":
+            return [f"-{d} * FN(sin)({a})"]
+        case "tan":
+            return [f"{d} * ({y} * {y} + F(1))"]
+        case "exp":
+            return [f"{d} * {y}"]
+        case "log":
+            return [f"{d} / {a}"]
+        case "sqrt":
+            return [f"{d} * F(0.5) / {y}"]
+        case "abs":
+            return [f"{d} * {forward('sign', x)}"]
+        case "sign":
+            return [None]
+        case "tanh":
+            return [f"{d} * (F(1) - {y} * {y})"]
+        case "sigmoid":
+            return [f"{d} * ({y} * (F(1) - {y}))"]
+        case "relu":
+            return [f"({a} > F(0) ? {d} : F(0))"]
+        case "leaky_relu":
+            return [f"({a} > F(0) ? {d} : {d} * F(0.01))"]
+        case "elu":
+            return [f"({a} > F(0) ? {d} : {d} * ({y} + F(1)))"]
+        case "silu":
+            s = forward("sigmoid", x)
+            return [f"{d} * ({s} + {a} * {s} * (F(1) - {s}))"]
+        case "gelu":
+            density = f"FN(exp)({a} * {a} * F(-0.5)) * F({1 / math.sqrt(2 * math.pi)!r})"
+            return [f"{d} * ({a} * {density} + {_phi(a)})"]
+        case "softplus":
+            return [f"{d} * {forward('sigmoid', x)}"]
+        case "asin" | "acos":
+            sign = "" if name == "asin" else "-"
+            slope = f"{d} / FN(sqrt)(F(1) - {a} * {a})"
+            return [f"(FN(fabs)({a}) < F(1) ? {sign}({slope}) : F(0))"]
+        case "atan":
+            return [f"{d} / ({a} * {a} + F(1))"]
+        case "pow":
+            return [
+                f"{d} * {x[1]} * FN(pow)({a}, {x[1]} - F(1))",
+                f"({a} > F(0) ? {d} * {y} * FN(log)({a}) : F(0))",
+            ]
+    raise KeyError(name)

@@ -1,0 +1,173 @@
+"""How the amplitudes of one space lie: which index bits are registers, which are threads, and where
+an amplitude waits between two phases.
+
+A thread holds 2^R amplitudes. A *phase* rotates the qubits that are bits of the register number;
+between phases the state goes through its home, where every access is `home[a ^ constant]`, `a`
+being linear in the thread number: index maps cost nothing there. In shared memory the slot of an
+amplitude is its index with the low bits swizzled, so that the accesses of this circuit meet as few
+bank conflicts as can be had.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from qrlang.engine.gf2 import Affine, rank
+from qrlang.engine.nodes import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Index bits of the register number, and of the thread number (with the chunk above it)."""
+
+    registers: tuple[int, ...]
+    threads: tuple[int, ...]
+
+    def index(self, j: int) -> int:
+        """What the register number adds to the index."""
+        return sum(1 << b for k, b in enumerate(self.registers) if j >> k & 1)
+
+    def split(self, mask: int) -> tuple[int, int]:
+        """A parity mask as (of the register number, of the thread number)."""
+        inner = sum(1 << k for k, b in enumerate(self.registers) if mask >> b & 1)
+        return inner, sum(1 << k for k, b in enumerate(self.threads) if mask >> b & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    place: Place
+    inner: tuple[tuple[int, int], ...]  # (bit of the register number, number of the rotation)
+    lanes: tuple[tuple[int, int], ...]  # (bit of the lane, number of the rotation)
+
+
+@dataclass(slots=True)
+class Geometry:
+    bits: int  # of the index: qubits, and zeros above them where threads would be idle
+    registers: int
+    threads: int  # bits of the thread number within the sequence, all blocks of a cluster together
+    cluster: int  # bits of the block's rank: the highest of the thread number
+    shuffled: bool  # qubits on lanes are rotated by shuffles
+    shared: bool  # else the home is global memory
+    size: int  # bytes of a real number
+    slots: tuple[int, ...] = field(default=())  # of a linear map: index -> slot
+
+    def __post_init__(self) -> None:
+        if not self.slots:
+            self.slots = tuple(1 << i for i in range(self.bits))
+
+    @property
+    def chunks(self) -> int:
+        """Bits of the index that a thread walks along."""
+        return self.bits - self.registers - self.threads
+
+    @property
+    def local(self) -> int:
+        """Bits of the index within a block."""
+        return self.bits - self.cluster if self.shared else self.bits
+
+    @property
+    def bytes(self) -> int:
+        """Of a state, in each block."""
+        return 2 * self.size << self.local
+
+    def slot(self, index: int) -> int:
+        out = 0
+        for b, col in enumerate(self.slots):
+            if index >> b & 1:
+                out ^= col
+        return out
+
+    def place(self, wanted: Sequence[int] = ()) -> Place:
+        """These bits in registers, and others until those are full: bits of a block rather than
+        bits of a rank."""
+        inner = list(wanted)
+        for b in reversed(range(self.bits - self.cluster)):
+            if len(inner) < self.registers and b not in inner:
+                inner.append(b)
+        inner.sort()
+        return Place(tuple(inner), tuple(b for b in range(self.bits) if b not in inner))
+
+    def near(self, place: Place) -> bool:
+        """Does every thread find all its amplitudes in its own block."""
+        if not self.cluster:
+            return True
+        top = tuple(range(self.bits - self.cluster, self.bits))
+        return self.shared and place.threads[-self.cluster :] == top
+
+    def phases(self, rotated: Sequence[int]) -> list[Phase]:
+        """At least one; rotations are numbered as in `rotated`."""
+        number = {b: i for i, b in enumerate(rotated)}
+        if self.shuffled:
+            place = self.place(range(self.bits - self.registers, self.bits))
+            inner = [(k, number[b]) for k, b in enumerate(place.registers) if b in number]
+            lanes = [(k, number[b]) for k, b in enumerate(place.threads) if b in number]
+            return [Phase(place, tuple(inner), tuple(lanes))]
+        todo = sorted(rotated)
+        count = max(1, -(-len(todo) // self.registers))
+        out = []
+        for i in range(count):
+            mine = todo[len(todo) * i // count : len(todo) * (i + 1) // count]
+            place = self.place(mine)
+            inner = [(k, number[b]) for k, b in enumerate(place.registers) if b in number]
+            out.append(Phase(place, tuple(x for x in inner if place.registers[x[0]] in mine), ()))
+        return out
+
+    def swizzle(self, layers: Sequence[Layer]) -> None:
+        """Chooses the slots by what these layers need."""
+        words = 4 if self.size == 4 else 3  # lanes of one transaction: 128 bytes
+        if not self.shared or self.local <= words or self.threads < words:
+            return
+        wanted: list[list[int]] = [[1 << b for b in self.place().threads[:words]]]
+        for layer in layers:
+            phases = self.phases([b for b, _ in layer.rotations])
+            back = padded(layer.map, self.bits).inverse()
+            for phase in phases:
+                wanted.append([1 << b for b in phase.place.threads[:words]])
+            first = phases[0].place.threads[:words]
+            wanted.append([back.linear(1 << b) for b in first])
+        keep = (1 << self.local) - 1
+        patterns = list(dict.fromkeys(tuple(c & keep for c in p) for p in wanted))
+        low = (1 << words) - 1
+
+        def conflicts(columns: list[int]) -> int:
+            total = 0
+            for p in patterns:
+                images = []
+                for index in p:
+                    out = index & low
+                    for k, col in enumerate(columns):
+                        if index >> (words + k) & 1:
+                            out ^= col
+                    images.append(out)
+                total += (1 << (words - rank(images))) - 1
+            return total
+
+        high = self.local - words
+        r = max(1, self.registers)
+        first_try = [0] * high
+        for k in range(high):
+            for by in (r, r + 1):
+                if 0 <= words + k - by < words:
+                    first_try[k] ^= 1 << (words + k - by)
+        best, least = first_try, conflicts(first_try)
+        dice = random.Random(0)
+        for _ in range(400):
+            if not least:
+                break
+            # Half the tries change one column of the best.
+            tried = list(best)
+            for k in [dice.randrange(high)] if dice.random() < 0.5 else range(high):
+                tried[k] = dice.randrange(1 << words)
+            found = conflicts(tried)
+            if found < least:
+                best, least = tried, found
+        cols = [1 << b for b in range(self.bits)]
+        for k, col in enumerate(best):
+            cols[words + k] ^= col
+        self.slots = tuple(cols)
+
+
+def padded(index_map: Affine, bits: int) -> Affine:
+    return index_map.padded(bits)

@@ -1,0 +1,440 @@
+"""Layers as device functions: forward, and undone on state and costate together.
+
+A function takes the thread's place (`ln` in the block's group, `tid` in the sequence), where the
+home is (`h` in shared memory; P, P2 and Q, Q2 in global memory, from the first to the second), the
+layer's parameters `p`, where sums go (`red`) and whether the sequence is on its way (`on`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from qrlang.engine.cuda.access import Access
+from qrlang.engine.cuda.geometry import Geometry, Phase, Place
+from qrlang.engine.cuda.mapping import Mapping
+from qrlang.engine.cuda.parities import fold, unfold
+from qrlang.engine.cuda.shape import Shape
+from qrlang.engine.cuda.text import Text, linear, xor
+
+
+class Layers:
+    def __init__(self, mapping: Mapping) -> None:
+        self.mapping = mapping
+        self.functions: dict[tuple[object, ...], tuple[str, Text]] = {}
+        self.calls: dict[str, int] = {}
+        self.constants = Text()
+        self.tables: dict[tuple[str, tuple[int | float, ...]], str] = {}
+
+    # --- common
+
+    def table(self, kind: str, values: Sequence[int | float]) -> str:
+        """A constant array: its name."""
+        key = (kind, tuple(values))
+        if key not in self.tables:
+            name = self.tables[key] = f"k{len(self.tables)}"
+            text = ", ".join(repr(v) for v in values)
+            self.constants(f"static __device__ const {kind} {name}[] = {{{text}}};")
+        return self.tables[key]
+
+    @property
+    def warps(self) -> int:
+        return max(1, self.mapping.group // 32)
+
+    def sync(self, out: Text, near: bool = True) -> None:
+        m = self.mapping
+        if m.cluster and not near:
+            out("meet_cluster();")
+        else:
+            out("__syncwarp();" if m.group <= 32 else "__syncthreads();")
+
+    def _function(
+        self, kind: str, key: tuple[object, ...], write: Callable[[Text], None], extra: str = ""
+    ) -> str:
+        found = self.functions.get((kind, *key))
+        if found is None:
+            name = f"{kind}{len(self.functions)}"
+            body = Text()
+            states = "const U h" if self.mapping.shared else "C* P, C* P2, C* Q, C* Q2"
+            head = (
+                f"{name}(const U ln, const U tid, {states}, F* const p, F* const red, "
+                f"const bool on{extra})"
+            )
+            with body.block(head):
+                if self.mapping.shared:
+                    body("extern __shared__ __align__(16) char smem[];")
+                write(body)
+            found = self.functions[(kind, *key)] = (name, body)
+        self.calls[found[0]] = self.calls.get(found[0], 0) + 1
+        return found[0]
+
+    def text(self) -> str:
+        parts = []
+        for name, body in self.functions.values():
+            how = "__noinline__" if self.calls[name] > 6 else "__forceinline__"
+            parts.append(f"__device__ {how} void {body.text()}")
+        return self.constants.text() + "".join(parts)
+
+    @contextmanager
+    def walk(self, out: Text, geometry: Geometry) -> Iterator[None]:
+        """Over the chunks of a thread."""
+        if not geometry.chunks:
+            with out.block(""):
+                yield
+            return
+        out("#pragma unroll 1")
+        with out.block(f"for (U ch = 0; ch < {1 << geometry.chunks}u; ++ch)"):
+            out(f"const U tc = tid | ch << {geometry.threads};")
+            yield
+
+    def _me(self, geometry: Geometry) -> str:
+        return "tc" if geometry.chunks else "tid"
+
+    def _odd(self, out: Text, geometry: Geometry, mask: int) -> str:
+        """The parity of the thread's part of a mask, in the lowest bit."""
+        me = self._me(geometry)
+        if mask & (mask - 1):
+            return out.let("U", f"parity({me} & {mask:#x}u)", "s")
+        return out.let("U", f"{me} >> {mask.bit_length() - 1} & 1u", "s")
+
+    def _signed(
+        self, out: Text, geometry: Geometry, known: dict[int, str], mask: int, x: str
+    ) -> str:
+        if not mask:
+            return x
+        if mask not in known:
+            known[mask] = self._odd(out, geometry, mask)
+        return f"signed_by({known[mask]}, {x})"
+
+    def walsh(
+        self,
+        out: Text,
+        geometry: Geometry,
+        place: Place,
+        values: Sequence[str],
+        masks: Sequence[int],
+    ) -> list[str]:
+        """Σ ± values for each parity mask, over what this thread holds."""
+        split = [place.split(m) for m in masks]
+        folded = fold(out, values, [inner for inner, _ in split])
+        known: dict[int, str] = {}
+        return [self._signed(out, geometry, known, outer, folded[inner]) for inner, outer in split]
+
+    def weights(
+        self,
+        out: Text,
+        geometry: Geometry,
+        place: Place,
+        masks: Sequence[int],
+        values: Sequence[str],
+    ) -> list[str]:
+        """Σ_m ± values[m] for each register: the other way round."""
+        known: dict[int, str] = {}
+        terms: dict[int, list[str]] = {}
+        for mask, value in zip(masks, values, strict=True):
+            inner, outer = place.split(mask)
+            x = self._signed(out, geometry, known, outer, value)
+            terms.setdefault(inner, []).append(x)
+        sums = {k: out.let("F", " + ".join(v)) for k, v in terms.items()}
+        return unfold(out, sums, geometry.registers)
+
+    def gather(self, out: Text, values: Sequence[str | None], first: int, count: int) -> None:
+        """Adds values over the lanes of each warp; `count` numbers to a warp in `red`."""
+        width = min(32, self.mapping.group)
+        for start in range(0, len(values), width):
+            part = list(values[start : start + width])
+            size = len(part)
+            while len(part) & (len(part) - 1):
+                part.append(None)
+            by = 1
+            while len(part) > 1:
+                up = f"(ln & {by}u)"
+                merged: list[str | None] = []
+                for a, b in zip(part[0::2], part[1::2], strict=True):
+                    if a is None:
+                        merged.append(None)
+                        continue
+                    keep = f"({up} ? {b or 'F(0)'} : {a})"
+                    send = f"({up} ? {a} : {b or 'F(0)'})"
+                    merged.append(out.let("F", f"{keep} + over({send}, {by})"))
+                part = merged
+                by *= 2
+            (total,) = part
+            while by < width:
+                total = out.let("F", f"{total} + over({total}, {by})")
+                by *= 2
+            lane = f"(ln & {width - 1}u)"
+            with out.block(f"if ({lane} < {size}u)"):
+                where = f"(ln >> 5) * {count}u + " if self.warps > 1 else ""
+                out(f"red[{where}{first + start}u + {lane}] = {total};")
+
+    def total(self, out: Text, number: str, count: int) -> str:
+        """One of the sums, over all warps and blocks, always in the same order."""
+        name = out.fresh("sum")
+        out(f"F {name} = F(0);")
+        if self.mapping.cluster:
+            with out.block(f"for (U k = 0; k < {1 << self.mapping.cluster}u; ++k)"):
+                out("const F* const far = (const F*)__cluster_map_shared_rank(red, k);")
+                with out.block(f"for (U w = 0; w < {self.warps}u; ++w)"):
+                    out(f"{name} += far[w * {count}u + {number}];")
+        elif self.warps == 1:
+            out(f"{name} = red[{number}];")
+        else:
+            out("#pragma unroll")
+            with out.block(f"for (U w = 0; w < {self.warps}u; ++w)"):
+                out(f"{name} += red[w * {count}u + {number}];")
+        return name
+
+    # --- forward
+
+    def forward(self, shape: Shape, geometry: Geometry, first_scale: bool) -> str:
+        first_scale = first_scale and not shape.tables
+        key = (shape, geometry.bits, geometry.slots, first_scale)
+        return self._function(
+            "forward", key, lambda out: self._forward(out, shape, geometry, first_scale)
+        )
+
+    def _forward(self, out: Text, shape: Shape, g: Geometry, scaled: bool) -> None:
+        phases = g.phases(shape.bits)
+        back = shape.map.inverse()
+        many = range(1 << g.registers)
+        for i, phase in enumerate(phases):
+            with self.walk(out, g):
+                moved = i == 0 and (shape.moves or not g.shared)
+                if moved:
+                    source = Access(out, g, phase.place, back, self._flip_word(shape, 1))
+                else:
+                    source = Access(out, g, phase.place, second=i > 0)
+                for j in many:
+                    out(f"C x{j} = {source(j, 0)};")
+                goal = source
+                if moved:
+                    if g.shared:
+                        self.sync(out, near=not g.cluster)
+                    goal = Access(out, g, phase.place, second=True)
+                if i == 0:
+                    self._diagonal(out, shape, g, phase.place, scaled, ["x"], False)
+                self._rotate(out, phase, g)
+                with self._if_on(out):
+                    for j in many:
+                        out(f"{goal(j, 0)} = x{j};")
+            after = phases[i + 1] if i + 1 < len(phases) else None
+            self.sync(out, near=after is not None and g.near(phase.place) and g.near(after.place))
+
+    @contextmanager
+    def _if_on(self, out: Text) -> Iterator[None]:
+        if self.mapping.group >= 32:
+            yield
+            return
+        with out.block("if (on)"):
+            yield
+
+    def _flips(self, shape: Shape, word: int) -> str:
+        return f"((const W*)p)[{shape.at_words + word}]" if shape.bits else ""
+
+    def _flip_word(self, shape: Shape, word: int) -> str:
+        flips = self._flips(shape, word)
+        return f"(U){flips}" if flips else ""
+
+    def _diagonal(
+        self, out: Text, shape: Shape, g: Geometry, place: Place, scaled: bool,
+        states: Sequence[str], conjugate: bool,
+    ) -> None:  # fmt: skip
+        """The factor of each register's amplitude, applied."""
+        many = range(1 << g.registers)
+        if not shape.tables:
+            if scaled:
+                s = out.let("F", f"p[{shape.at_table(0)}]", "s")
+                for x in states:
+                    for j in many:
+                        out(f"{x}{j}.x *= {s}; {x}{j}.y *= {s};")
+            return
+        loaded: list[dict[int, str]] = []
+        for q, t in enumerate(shape.tables):
+            cols = [t.entry(1 << b) for b in place.threads]
+            at = out.let("U", xor(linear(cols, self._me(g)), self._flip_word(shape, 2 + q)), "e")
+            base = f"((const C*)(p + {shape.at_table(q)}))"
+            found: dict[int, str] = {}
+            for j in many:
+                e = t.entry(place.index(j))
+                if e not in found:
+                    found[e] = out.let("C", f"{base}[{at} ^ {e}u]", "d")
+            loaded.append(found)
+        known: dict[tuple[int, ...], str] = {}
+        for j in many:
+            entries = tuple(t.entry(place.index(j)) for t in shape.tables)
+            for k in range(1, len(entries) + 1):
+                if entries[:k] not in known:
+                    d = loaded[k - 1][entries[k - 1]]
+                    known[entries[:k]] = (
+                        d if k == 1 else out.let("C", f"mul({known[entries[: k - 1]]}, {d})", "d")
+                    )
+            for x in states:
+                how = "mulc" if conjugate else "mul"
+                out(f"{x}{j} = {how}({x}{j}, {known[entries]});")
+
+    def _rotate(self, out: Text, phase: Phase, g: Geometry) -> None:
+        for k, i in phase.lanes:
+            t = out.let("F", f"ln >> {k} & 1u ? p[{i}] : -p[{i}]", "t")
+            for j in range(1 << g.registers):
+                out(f"{{ const F u = over(x{j}.x, {1 << k}), w = over(x{j}.y, {1 << k});")
+                out(f"  x{j}.x += {t} * u; x{j}.y += {t} * w; }}")
+        for k, i in phase.inner:
+            t = out.let("F", f"p[{i}]", "t")
+            for j in range(1 << g.registers):
+                if not j >> k & 1:
+                    a, b = f"x{j}", f"x{j | 1 << k}"
+                    for part in "xy":
+                        out(
+                            f"{{ const F u = {a}.{part}; {a}.{part} -= {t} * {b}.{part}; "
+                            f"{b}.{part} += {t} * u; }}"
+                        )
+
+    # --- backward
+
+    def backward(
+        self, shape: Shape, geometry: Geometry, scaled: bool, seeds: tuple[int, ...], norm: bool
+    ) -> str:
+        scaled = scaled and not shape.tables
+        key = (shape, geometry.bits, geometry.slots, scaled, seeds, norm)
+        extra = ", const F* const given" if seeds else ""
+        return self._function(
+            "backward", key,
+            lambda out: self._backward(out, shape, geometry, scaled, seeds, norm), extra,
+        )  # fmt: skip
+
+    def seeded(self, out: Text, g: Geometry, place: Place, seeds: tuple[int, ...]) -> None:
+        """λ += Σ weight Z ψ for the readouts whose weights are `given`."""
+        values = [out.let("F", f"given[{i}]", "g") for i in range(len(seeds))]
+        for j, w in enumerate(self.weights(out, g, place, seeds, values)):
+            out(f"y{j}.x += {w} * x{j}.x; y{j}.y += {w} * x{j}.y;")
+
+    def _backward(
+        self, out: Text, shape: Shape, g: Geometry, scaled: bool, seeds: tuple[int, ...],
+        norm: bool,
+    ) -> None:  # fmt: skip
+        phases = g.phases(shape.bits)
+        back = shape.map.inverse()
+        many = range(1 << g.registers)
+        count = shape.sums
+        for i in reversed(range(len(phases))):
+            phase = phases[i]
+            last = i == len(phases) - 1  # the first to be undone
+            numbers = [r for _, r in (*phase.inner, *phase.lanes)]
+            names = {r: f"v{i}_{r}" for r in numbers}
+            for name in names.values():
+                out(f"F {name} = F(0);")
+            terms: list[str] = []
+            if i == 0:
+                terms = [out.fresh("m") for _ in (*shape.terms, *([0] if norm else []))]
+                for name in terms:
+                    out(f"F {name} = F(0);")
+            with self.walk(out, g):
+                source = Access(out, g, phase.place)
+                for j in many:
+                    out(f"C x{j} = {source(j, 0)};")
+                for j in many:
+                    out(f"C y{j} = {source(j, 1)};")
+                if last and seeds:
+                    self.seeded(out, g, phase.place, seeds)
+                self._unrotate(out, phase, g, names)
+                goal = source
+                if i == 0:
+                    if shape.terms:
+                        w = [out.let("F", f"y{j}.x * x{j}.y - y{j}.y * x{j}.x", "w") for j in many]
+                        sums = self.walsh(out, g, phase.place, w, shape.terms)
+                        for name, value in zip(terms, sums, strict=False):
+                            out(f"{name} += {value};")
+                    self._diagonal(out, shape, g, phase.place, scaled, ["x", "y"], True)
+                    if norm:
+                        size = " + ".join(f"x{j}.x * x{j}.x + x{j}.y * x{j}.y" for j in many)
+                        out(f"{terms[-1]} += {size};")
+                    if shape.moves or not g.shared:
+                        if g.shared:
+                            self.sync(out, near=not g.cluster)
+                        goal = Access(
+                            out, g, phase.place, back, self._flip_word(shape, 1), second=True
+                        )
+                with self._if_on(out):
+                    for j in many:
+                        out(f"{goal(j, 0)} = x{j};")
+                    for j in many:
+                        out(f"{goal(j, 1)} = y{j};")
+            if numbers:
+                self.gather(out, [names[r] for r in numbers], min(numbers), count)
+            if terms:
+                self.gather(out, terms, len(shape.bits), count)
+            before = phases[i - 1] if i else None
+            self.sync(out, near=before is not None and g.near(phase.place) and g.near(before.place))
+
+    def _unrotate(self, out: Text, phase: Phase, g: Geometry, names: dict[int, str]) -> None:
+        for k, i in phase.inner:
+            t = out.let("F", f"p[{i}]", "t")
+            v = names[i]
+            for j in range(1 << g.registers):
+                if j >> k & 1:
+                    continue
+                a, b = j, j | 1 << k
+                for part in "xy":
+                    out(
+                        f"{{ const F u = x{a}.{part}, w = x{b}.{part}, "
+                        f"c = y{a}.{part}, d = y{b}.{part};"
+                    )
+                    out(f"  {v} += d * u; {v} -= c * w;")
+                    out(f"  x{a}.{part} += {t} * w; x{b}.{part} -= {t} * u;")
+                    out(f"  y{a}.{part} += {t} * d; y{b}.{part} -= {t} * c; }}")
+        for k, i in phase.lanes:
+            t = out.let("F", f"ln >> {k} & 1u ? p[{i}] : -p[{i}]", "t")
+            part_sum = out.fresh("n")
+            out(f"F {part_sum} = F(0);")
+            for j in range(1 << g.registers):
+                for part in "xy":
+                    out(
+                        f"{{ const F u = over(x{j}.{part}, {1 << k}), "
+                        f"c = over(y{j}.{part}, {1 << k});"
+                    )
+                    out(f"  {part_sum} += y{j}.{part} * u;")
+                    out(f"  x{j}.{part} -= {t} * u; y{j}.{part} -= {t} * c; }}")
+            out(f"{names[i]} = ln >> {k} & 1u ? {part_sum} : -{part_sum};")
+
+    # --- readouts, and weights of readouts by themselves
+
+    def read(self, masks: tuple[int, ...], geometry: Geometry) -> str:
+        def write(out: Text) -> None:
+            g = geometry
+            place = g.place()
+            if g.shuffled:
+                place = g.phases([])[0].place
+            sums = [out.fresh("m") for _ in masks]
+            for name in sums:
+                out(f"F {name} = F(0);")
+            with self.walk(out, g):
+                source = Access(out, g, place)
+                values = []
+                for j in range(1 << g.registers):
+                    out(f"const C x{j} = {source(j, 0)};")
+                    values.append(out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w"))
+                for name, value in zip(sums, self.walsh(out, g, place, values, masks), strict=True):
+                    out(f"{name} += {value};")
+            self.gather(out, sums, 0, len(masks))
+
+        return self._function("read", (masks, geometry.bits, geometry.slots), write)
+
+    def settle(self, seeds: tuple[int, ...], geometry: Geometry) -> str:
+        def write(out: Text) -> None:
+            g = geometry
+            place = g.phases([])[0].place
+            with self.walk(out, g):
+                source = Access(out, g, place)
+                for j in range(1 << g.registers):
+                    out(f"const C x{j} = {source(j, 0)};")
+                    out(f"C y{j} = {source(j, 1)};")
+                self.seeded(out, g, place, seeds)
+                with self._if_on(out):
+                    for j in range(1 << g.registers):
+                        out(f"{source(j, 1)} = y{j};")
+
+        return self._function(
+            "settle", (seeds, geometry.bits, geometry.slots), write,
+            ", const F* const given",
+        )  # fmt: skip

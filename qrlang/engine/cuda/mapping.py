@@ -1,0 +1,86 @@
+"""Which threads work on one sequence: chosen by the number of qubits and the batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qrlang.engine.nodes import Plan, Refusal
+
+SCHEDULERS = 528  # of a large GPU: warps below twice that leave some idle
+LARGEST = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """2^threads threads for each sequence (of all its blocks), 2^registers amplitudes in each."""
+
+    dtype: str
+    arch: int
+    threads: int
+    registers: int
+    cluster: int = 0  # bits of the rank
+    shuffled: bool = False
+    shared: bool = True  # else states lie in global memory
+    warps: int = 4  # of a block that holds several sequences
+
+    @property
+    def size(self) -> int:
+        return 4 if self.dtype == "float32" else 8
+
+    @property
+    def group(self) -> int:
+        """Threads for each sequence in one block."""
+        return 1 << (self.threads - self.cluster)
+
+    @property
+    def sequences(self) -> int:
+        """Sequences of a block."""
+        return max(1, 32 * self.warps // self.group) if self.group <= 32 else 1
+
+    @property
+    def block(self) -> int:
+        return self.group * self.sequences
+
+
+def shared_limit(arch: int) -> int:
+    """Bytes of shared memory that a block can have."""
+    return {80: 163, 87: 163, 86: 99, 89: 99, 120: 99}.get(arch, 227 if arch >= 90 else 99) << 10
+
+
+def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Mapping | Refusal:
+    n = max(plan.spaces, default=0)
+    if plan.kept or plan.given:
+        return Refusal("a run that stops and goes on from there")
+    if n > LARGEST:
+        return Refusal(f"more than {LARGEST} qubits in one state")
+    double = dtype == "float64"
+    size = 8 if double else 4
+    room = shared_limit(arch) - (40 << 10)
+
+    def states(qubits: int) -> int:
+        """Bytes of state and costate, when the largest space has so many qubits."""
+        return sum(4 * size << min(q, qubits) for q in plan.spaces)
+
+    if n <= 5:
+        # Lanes: few sequences get more threads than amplitudes, for the classical part.
+        threads = max(n, 3)
+        while threads < 5 and (batch << threads) < 32 * SCHEDULERS:
+            threads += 1
+        return Mapping(dtype, arch, threads, 0, shuffled=True)
+    if n <= 8:
+        return Mapping(dtype, arch, 5, n - 5, shuffled=True)
+    if n <= 11:
+        registers = 5 if (batch << n) >> 10 >= 2 * SCHEDULERS and not double else 4
+        threads = max(5, n - registers)
+        return Mapping(dtype, arch, threads, n - threads, warps=4 if n == 9 else 2)
+    registers = 3 if double else 4
+    if n <= 13 and states(n) <= room:
+        return Mapping(dtype, arch, n - registers, registers)
+    if arch >= 90 and n <= 16:
+        for cluster in (1, 2, 3):
+            if states(n) >> cluster <= room:
+                registers = 4 if double else 5
+                return Mapping(dtype, arch, n - registers, registers, cluster)
+    cluster = 3 if arch >= 90 and n >= 15 else 0
+    threads = min(9 + cluster, n - 4)
+    return Mapping(dtype, arch, threads, 4, cluster, shared=False)

@@ -1,0 +1,146 @@
+"""Where a kernel's things lie in shared memory: states, weights, and what each sequence has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from qrlang.engine import nodes
+from qrlang.engine.bodies import walk_nodes
+from qrlang.engine.cuda.geometry import Geometry
+from qrlang.engine.cuda.mapping import Mapping, shared_limit
+from qrlang.engine.cuda.shape import Shape
+from qrlang.engine.nodes import Plan
+
+SMALLEST = 2  # register bits of a small space beside a large one
+
+
+def geometries(plan: Plan, mapping: Mapping) -> list[Geometry]:
+    """One for each space; a space with fewer qubits than there are threads gets idle ones."""
+    every = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
+    out = []
+    for s, n in enumerate(plan.spaces):
+        least = 0 if mapping.shuffled else min(mapping.registers, SMALLEST)
+        bits = max(n, mapping.threads + least)
+        registers = min(mapping.registers, bits - mapping.threads)
+        g = Geometry(
+            bits, registers, mapping.threads, mapping.cluster, mapping.shuffled, mapping.shared,
+            mapping.size,
+        )  # fmt: skip
+        g.swizzle([layer for c in every if c.space == s for layer in c.layers])
+        out.append(g)
+    return out
+
+
+@dataclass(slots=True)
+class Memory:
+    """Offsets: in bytes for a block, in numbers within what a sequence has."""
+
+    plan: Plan
+    mapping: Mapping
+    backward: bool
+    geometries: list[Geometry]
+    shapes: list[list[Shape]]  # of each circuit
+    homes: list[int] = field(default_factory=list)  # bytes; each followed by its costate
+    weights: dict[int, tuple[int, int]] = field(default_factory=dict)  # offset in bytes, stride
+    row_of: list[int] = field(default_factory=list)
+    rows_shared: bool = True
+    own: int = 0  # where sequences' own begin
+    adjoint: int = 0
+    parameters: int = 0
+    parameter_room: int = 0
+    sums: int = 0
+    sums_room: int = 0
+    norms: int = 0
+    stride: int = 0
+    row_stride: int = 0  # of rows in global memory
+    bytes: int = 0
+
+    def __post_init__(self) -> None:
+        m, plan = self.mapping, self.plan
+        count = m.sequences
+        at = 0
+        self.homes = [0] * len(plan.spaces)
+        if m.shared:
+            order = sorted(range(len(plan.spaces)), key=lambda s: -self.geometries[s].bytes)
+            for s in order:
+                self.homes[s] = at
+                at += self.geometries[s].bytes * (2 if self.backward else 1) * count
+        rows = 0
+        for size in plan.slots:
+            self.row_of.append(rows)
+            rows += size
+        kinds = 2 if self.backward else 1
+        fixed = self._fixed()
+        room = shared_limit(m.arch) - (1 << 10) - at
+        self.rows_shared = count * (kinds * rows + fixed) * m.size <= min(room, 96 << 10)
+        own = fixed + (kinds * rows if self.rows_shared else 0)
+        own += own % 2
+        while own * m.size % 16:
+            own += 1
+        # Sequences of one warp start at different banks.
+        if m.group < 32:
+            while own * m.size // 4 % 32 != m.group * m.size // 4 % 32 and own * m.size % 16 == 0:
+                own += 2 if m.size == 8 else 4
+        self.stride, self.row_stride = own, kinds * rows
+        place = 0 if not self.rows_shared else kinds * rows + (kinds * rows) % 2
+        self.adjoint = rows
+        self.parameters = place
+        self.sums = place + self.parameter_room
+        self.norms = self.sums + 2 * self.sums_room
+        self.own = at
+        at += count * own * m.size
+        self._weights(at, room - count * own * m.size)
+
+    def _fixed(self) -> int:
+        """Numbers that a sequence has beside its rows."""
+        most, sums = 0, 1
+        limit = (1 << 12) if self.mapping.sequences == 1 else 1 << 10
+        for shapes in self.shapes:
+            for part in batches(shapes, limit):
+                most = max(most, sum(even(s.parameters) for s in part))
+            sums = max([sums, *(s.sums for s in shapes)])
+        every = walk_nodes(self.plan.body)
+        sums = max([sums, *(len(n.masks) for n in every if isinstance(n, nodes.Circuit))])
+        self.parameter_room = even(most)
+        self.sums_room = even(sums * max(1, self.mapping.group // 32))
+        return even(self.parameter_room + 2 * self.sums_room + even(len(self.plan.spaces)) + 2)
+
+    @property
+    def limit(self) -> int:
+        """Parameters of layers that are made together."""
+        return max(self.parameter_room, 1)
+
+    def _weights(self, at: int, room: int) -> None:
+        """Weights that fit, the small ones first; rows of odd length, against bank conflicts."""
+        m = self.mapping
+        used = [n for n in walk_nodes(self.plan.body) if isinstance(n, nodes.Linear)]
+        sizes: dict[int, tuple[int, int]] = {}
+        for n in used:
+            many, width = self.plan.slots[n.out], self.plan.slots[n.x]
+            sizes[n.weight] = (many, width | 1)
+        room = min(room, 64 << 10)
+        for w, (many, stride) in sorted(sizes.items(), key=lambda x: x[1][0] * x[1][1]):
+            size = (many * stride * m.size + 15) & ~15
+            if size <= room:
+                self.weights[w] = (at, stride)
+                at += size
+                room -= size
+        self.bytes = at
+
+
+def even(x: int) -> int:
+    return x + x % 2
+
+
+def batches(shapes: list[Shape], limit: int) -> list[list[Shape]]:
+    """Layers in order, in parts whose parameters fit."""
+    out: list[list[Shape]] = []
+    used = 0
+    for s in shapes:
+        size = even(s.parameters)
+        if not out or used + size > limit:
+            out.append([])
+            used = 0
+        out[-1].append(s)
+        used += size
+    return out

@@ -1,0 +1,123 @@
+"""What every text begins with: types, turns, sines, shuffled sums, lots."""
+
+from __future__ import annotations
+
+SMALL = """
+typedef float F;
+typedef unsigned int W;  // of a whole turn 2^32 parts
+#define FN(name) name##f
+struct __align__(8) C { F x, y; };
+__device__ __forceinline__ W turns(F a) {  // of a / 4 pi
+  const F p = a * 0.0795774715459477f;
+  F e = fmaf(a, 0.0795774715459477f, -p);
+  e = fmaf(a, 3.2103191e-9f, e);
+  const F f = (p - rintf(p)) * 1073741824.f;
+  const F g = rintf(f);
+  return ((W)(int)g << 2) + (W)(int)rintf((f - g) * 4.f + e * 4294967296.f);
+}
+__device__ __forceinline__ void near_sincos(F r, F& s, F& c) {  // |r| <= pi/4
+  const F z = r * r;
+  F p = fmaf(fmaf(-1.9515295891e-4f, z, 8.3321608736e-3f), z, -1.6666654611e-1f);
+  s = fmaf(p * z, r, r);
+  p = fmaf(fmaf(2.443315711809948e-5f, z, -1.388731625493765e-3f), z, 4.166664568298827e-2f);
+  c = fmaf(z, -0.5f, 1.f) + p * (z * z);
+}
+#define QUARTER 30
+#define PART 1.4629180792671596e-9f
+typedef int Z;
+"""
+
+LARGE = """
+typedef double F;
+typedef unsigned long long W;  // of a whole turn 2^64 parts
+#define FN(name) name
+struct __align__(16) C { F x, y; };
+__device__ __forceinline__ W turns(F a) {
+  const F p = a * 0.07957747154594767;
+  F e = fma(a, 0.07957747154594767, -p);
+  e = fma(a, -4.9196691687956218e-18, e);
+  const F f = p - rint(p);
+  return ((W)(long long)rint(f * 4611686018427387904.0) << 2)
+      + (W)(long long)rint(e * 18446744073709551616.0);
+}
+__device__ __forceinline__ void near_sincos(F r, F& s, F& c) {
+  const F z = r * r;
+  F p = fma(1.58962301576546568060e-10, z, -2.50507477628578072866e-8);
+  p = fma(p, z, 2.75573136213857245213e-6);
+  p = fma(p, z, -1.98412698295895385996e-4);
+  p = fma(p, z, 8.33333333332211858878e-3);
+  p = fma(p, z, -1.66666666666666307295e-1);
+  s = fma(p * z, r, r);
+  p = fma(-1.13585365213876817300e-11, z, 2.08757008419747316778e-9);
+  p = fma(p, z, -2.75573141792967388112e-7);
+  p = fma(p, z, 2.48015872888517045348e-5);
+  p = fma(p, z, -1.38888888888730564116e-3);
+  p = fma(p, z, 4.16666666666665929218e-2);
+  c = fma(z, -0.5, 1.0) + p * (z * z);
+}
+#define QUARTER 62
+#define PART 3.4061215800865546e-19
+typedef long long Z;
+"""
+
+COMMON = """
+typedef unsigned int U;
+typedef long long L;
+// The angle of u as k quarter turns and |r| <= pi/4.
+__device__ __forceinline__ U quarters(W u, F& r) {
+  const W k = (u + ((W)1 << (QUARTER - 1))) >> QUARTER;
+  r = (F)(Z)(u - (k << QUARTER)) * F(PART);
+  return (U)k;
+}
+__device__ __forceinline__ C phase(W u, F scale) {  // scale exp(-i 2 pi u)
+  F r, s, c;
+  const U k = quarters(u, r);
+  near_sincos(r, s, c);
+  const F x = k & 1u ? s : c, y = k & 1u ? c : s;
+  C out;
+  out.x = (k + 1u) & 2u ? -scale * x : scale * x;
+  out.y = k & 2u ? scale * y : -scale * y;
+  return out;
+}
+__device__ __forceinline__ C mul(C a, C b) {
+  C out;
+  out.x = a.x * b.x - a.y * b.y;
+  out.y = a.x * b.y + a.y * b.x;
+  return out;
+}
+__device__ __forceinline__ C mulc(C a, C b) {  // a times the conjugate of b
+  C out;
+  out.x = a.x * b.x + a.y * b.y;
+  out.y = a.y * b.x - a.x * b.y;
+  return out;
+}
+__device__ __forceinline__ F signed_by(U odd, F x) { return odd & 1u ? -x : x; }
+__device__ __forceinline__ W turned(U odd, W t) { return odd & 1u ? (W)0 - t : t; }
+__device__ __forceinline__ U parity(U x) { return __popc(x) & 1u; }
+__device__ __forceinline__ F over(F x, int by) { return __shfl_xor_sync(0xffffffffu, x, by); }
+__device__ __forceinline__ bool good(F x) { return FN(fabs)(x) <= F(3.0e38); }
+__device__ __forceinline__ U mixed(U x) {
+  x = (x ^ (x >> 16)) * 0x7feb352du;
+  x = (x ^ (x >> 15)) * 0x846ca68bu;
+  return x ^ (x >> 16);
+}
+// Dropout: a lot of 24 bits for a row of a sequence at a moment.
+__device__ __forceinline__ U lot(L seed, U number, L time, L sequence, U row) {
+  U start = mixed((U)seed ^ ((U)time * 0x27d4eb2fu)) + (number + 1u) * 0x165667b1u;
+  start = mixed(start ^ (U)((unsigned long long)seed >> 32));
+  return mixed(mixed((U)sequence ^ start) + row * 0x9e3779b1u) >> 8;
+}
+__device__ __forceinline__ void report(L* error, L kind, L number, L time, L sequence) {
+  if (*error == 0)
+    *error = kind << 60 | (number & 0xffff) << 44 | ((time + 1) & 0x3fffff) << 22
+        | (sequence & 0x3fffff);
+}
+__device__ __forceinline__ void meet_cluster() {
+  __cluster_barrier_arrive();
+  __cluster_barrier_wait();
+}
+"""
+
+
+def prelude(dtype: str) -> str:
+    return (SMALL if dtype == "float32" else LARGE) + COMMON

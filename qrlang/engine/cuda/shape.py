@@ -1,0 +1,128 @@
+"""A layer as far as its code depends on it, and how its diagonal falls into tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qrlang.engine.cuda.geometry import Geometry, Phase
+from qrlang.engine.gf2 import Affine, parity, rank
+from qrlang.engine.nodes import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The factor of some masks: an entry for every setting of the parities `basis`."""
+
+    basis: tuple[int, ...]
+    members: tuple[tuple[int, int], ...]  # (number of the mask, its parity over the entry's number)
+
+    @property
+    def bits(self) -> int:
+        return len(self.basis)
+
+    def entry(self, index: int) -> int:
+        return sum(parity(m & index) << k for k, m in enumerate(self.basis))
+
+
+def tables(masks: Sequence[int], most: int) -> tuple[Table, ...]:
+    """As few tables as a greedy walk finds with at most 2^most entries each."""
+    groups: list[list[int]] = []
+    for m in sorted(masks, key=lambda m: ((m & -m).bit_length(), m)):
+        same = [g for g in groups if rank([*g, m]) == rank(g)]
+        room = [g for g in groups if len(g) and rank([*g, m]) <= most]
+        if same:
+            same[0].append(m)
+        elif room:
+            room[-1].append(m)
+        else:
+            groups.append([m])
+    out = []
+    for g in groups:
+        basis = _reduced(g)
+        pivots = [m & -m for m in basis]
+        out.append(
+            Table(
+                tuple(basis),
+                tuple(
+                    (masks.index(m), sum(bool(m & p) << k for k, p in enumerate(pivots))) for m in g
+                ),
+            )
+        )
+    return tuple(out)
+
+
+def _reduced(vectors: Sequence[int]) -> list[int]:
+    """A basis in which each vector's lowest bit is in no other."""
+    basis: list[int] = []
+    for v in vectors:
+        for b in basis:
+            if v & b & -b:
+                v ^= b
+        if v:
+            basis = [b ^ v if b & v & -v else b for b in basis]
+            basis.append(v)
+    return sorted(basis)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Rotations are numbered in the order in which they are undone."""
+
+    map: Affine
+    terms: tuple[int, ...]  # masks that have an angle
+    bits: tuple[int, ...]  # rotated
+    masks: tuple[int, ...]  # of the terms, and of every rotated qubit: its sign when it is flipped
+    tables: tuple[Table, ...]
+
+    @staticmethod
+    def of(layer: Layer, geometry: Geometry) -> Shape:
+        terms = tuple(m for m, _ in layer.terms)
+        rotated = [b for b, _ in layer.rotations]
+        bits = tuple(undone(geometry.phases(rotated), rotated))
+        masks = tuple(dict.fromkeys((*terms, *(1 << b for b in bits))))
+        most = min(10, (geometry.bits + 1) // 2 + 1)
+        return Shape(layer.map.padded(geometry.bits), terms, bits, masks, tables(masks, most))
+
+    @property
+    def moves(self) -> bool:
+        """Can an amplitude come from another place than where it goes."""
+        return not self.map.trivial or bool(self.bits)
+
+    # Where things lie among a layer's parameters, in numbers.
+    @property
+    def at_cos(self) -> int:
+        return len(self.bits)
+
+    @property
+    def at_flip(self) -> int:
+        return 2 * len(self.bits)
+
+    @property
+    def at_turns(self) -> int:
+        return 3 * len(self.bits)
+
+    @property
+    def at_words(self) -> int:  # flips as an index mask, as a slot, as an entry of each table
+        return self.at_turns + len(self.masks)
+
+    def at_table(self, number: int) -> int:
+        start = self.at_words + 2 + len(self.tables)
+        return start + start % 2 + sum(2 << t.bits for t in self.tables[:number])
+
+    @property
+    def parameters(self) -> int:
+        return self.at_table(len(self.tables)) + (0 if self.tables else 2)
+
+    @property
+    def sums(self) -> int:
+        """How many sums its way back gives: of the rotations, of the terms, the norm."""
+        return len(self.bits) + len(self.terms) + 1
+
+
+def undone(phases: Sequence[Phase], rotated: Sequence[int]) -> list[int]:
+    """Rotated bits, last phase first."""
+    out: list[int] = []
+    for phase in reversed(phases):
+        out += [rotated[i] for _, i in (*phase.inner, *phase.lanes)]
+    return out
