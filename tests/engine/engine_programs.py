@@ -60,6 +60,7 @@ def qrnn(
     extra=0,
     observables=None,
     gain=2.0,
+    dropout=0.0,
 ):
     """Z of all qubits -> controller -> rotations and a ring of CNOTs, read at the end."""
     b = Build()
@@ -76,6 +77,10 @@ def qrnn(
     body.append(ir.Concat(both, (z, item) + ((flag,) if extra else ())))
     h = b.linear(body, both, hidden or width, "c1")
     h = b.point(body, activation, h)
+    if dropout:
+        kept = b.real(hidden or width)
+        body.append(ir.Dropout(kept, h, dropout))
+        h = kept
     if ansatz is None:
         count = 3 * n * layers
         theta = b.linear(body, h, count, "c2")

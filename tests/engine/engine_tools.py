@@ -45,11 +45,14 @@ def compare(
     lengths=None,
     seed=0,
     vectors="",
+    layout="",
     threads=1,
     scale=1.0,
     want_kernel=False,
+    make=None,
 ):
-    """Worst relative errors: of the outputs, of weight gradients, of input gradients."""
+    """Worst relative errors: of the outputs, of weight gradients, of input gradients. `make`: what
+    makes a kernel of a plan, if not the CPU."""
     p = plan(program)
     assert isinstance(p, Plan), p.reason
     weights, inputs = draw(program, batch, steps, seed, scale)
@@ -62,7 +65,7 @@ def compare(
     g = torch.Generator().manual_seed(seed + 1)
     seeds = [torch.randn(y.shape, generator=g, dtype=torch.float64) for y in truth]
     sum((y * s).sum() for y, s in zip(truth, seeds, strict=True)).backward()
-    k = kernel(p, dtype, threads, vectors)
+    k = make(p) if make else kernel(p, dtype, threads, vectors)
     real = [x.detach().numpy() for x in inputs]
     lens = [None if lengths is None or not s.seq else lengths.numpy() for s in p.inputs]
     out, saved = k.forward(real, [weights[w.name].detach().numpy() for w in p.weights], lens)

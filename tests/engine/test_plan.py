@@ -4,10 +4,10 @@ neither torch nor LLVM."""
 import numpy as np
 import pytest
 from engine_programs import angle, gate_program, mixed_observables, qrnn
-from plan_meaning import PlanRun
 
 from qrlang.backends.reference import run
 from qrlang.engine.gf2 import Affine
+from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.plan import Plan, plan
 from qrlang.gates import GATES
 from qrlang.ir import program as ir
@@ -40,7 +40,7 @@ def test_a_plan_means_what_its_program_means(name):
     rng = np.random.default_rng(0)
     weights = {w.name: rng.uniform(-1, 1, w.shape) for w in program.weights}
     x = rng.uniform(-1, 1, (4, 3))
-    mine = PlanRun(found, [weights[w.name] for w in found.weights]).run([x])
+    (mine,), _ = Interpreter(found).forward([x[None]], [weights[w.name] for w in found.weights])
     true = meaning(program, x, weights)
     assert np.abs(mine[0] - true).max() < 1e-12
 
