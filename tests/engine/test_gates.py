@@ -41,19 +41,25 @@ def test_gate(names):
             yield gate(name, high[::-1], theta, 6, (0,))
             yield gate(name, low, theta, 9, (N - 1,), (N - 2,))
 
-    assert max(compare(gate_program(gates, N, 12), dtype="float64", steps=3)) < 1e-10
+    program = gate_program(gates, N, 12)
+    assert max(compare(program, dtype="float64", steps=3, layout="state")) < 1e-10
 
 
-def test_single_precision():
+@pytest.mark.parametrize(
+    ("layout", "dtype"), [("state", "float32"), ("batch", "float32"), ("batch", "float64")]
+)
+def test_every_gate_at_once(layout, dtype):
     def gates(theta):
         for i, name in enumerate(GATES):
             q = tuple((i + j) % N for j in range(GATES[name].qubits))
             yield gate(name, q, theta, i % 9, ((i + 3) % N,) if i % 2 else ())
 
-    assert max(compare(gate_program(gates, N, 12), steps=3)) < 2e-5
+    limit = 2e-5 if dtype == "float32" else 1e-10
+    assert max(compare(gate_program(gates, N, 12), steps=3, dtype=dtype, layout=layout)) < limit
 
 
-def test_elements_of_passes():
+@pytest.mark.parametrize("layout", ["state", "batch"])
+def test_elements_of_passes(layout):
     def gates(theta):
         yield ir.Diagonal(
             (
@@ -68,7 +74,7 @@ def test_elements_of_passes():
             2, (gate("ry", (2,), theta, 4), gate("rx", (2,), theta, 5), gate("h", (2,), theta))
         )
 
-    assert max(compare(gate_program(gates, N, 12), dtype="float64")) < 1e-10
+    assert max(compare(gate_program(gates, N, 12), dtype="float64", layout=layout)) < 1e-10
 
 
 def test_index_maps_that_mix_much():
@@ -91,7 +97,8 @@ def test_all_to_all_phases():
         for a in range(8):
             yield gate("rx", (a,), theta, a)
 
-    assert max(compare(gate_program(gates, 8, 12), steps=3)) < 2e-5
+    for layout in ("state", "batch"):
+        assert max(compare(gate_program(gates, 8, 12), steps=3, layout=layout)) < 2e-5
 
 
 @pytest.mark.parametrize(("n", "dtype"), [(3, "float64"), (6, "float64"), (9, "float32")])
@@ -100,6 +107,7 @@ def test_readouts(n, dtype):
     assert max(compare(qrnn(n, observables=mixed_observables(n)), dtype=dtype)) < limit
 
 
-def test_large_angles():
+@pytest.mark.parametrize("layout", ["state", "batch"])
+def test_large_angles(layout):
     """Whole and half turns, and angles just beside them."""
-    assert max(compare(qrnn(6), scale=20.0, steps=2, dtype="float64")) < 1e-9
+    assert max(compare(qrnn(6), scale=20.0, steps=2, dtype="float64", layout=layout)) < 1e-9

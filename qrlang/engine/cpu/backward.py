@@ -8,7 +8,6 @@ from qrlang.engine.cpu.forward import Forward
 from qrlang.engine.cpu.gather import Gather
 from qrlang.engine.cpu.shape import Shape
 from qrlang.engine.cpu.walsh import (
-    Split,
     signed_float,
 )
 
@@ -38,14 +37,14 @@ class Backward(Forward):
              ("g", "i64"), ("tab", "ptr"), ("w", "ptr"), ("out", "ptr"), ("seeds", "ptr"),
              ("own", "ptr")],
         )  # fmt: skip
-        n, row = shape.n, self.fmt.row
+        n = shape.n
         plane = self.plane(n)
         a = fn.args
         prm, tab, out = a["prm"], a["tab"], a["out"]
         fn.call(self.phases(shape), "void", prm, tab)
-        split = Split(shape.masks, n, self.fmt.lane_bits)
+        split = self.split(shape.masks, n)
         parts = self.back_passes(n)
-        stride = row * self.fmt.lanes
+        stride = self.stride
         terms = len(shape.terms)
 
         def both(p: V, q: V) -> list[list[V]]:
@@ -70,24 +69,31 @@ class Backward(Forward):
             lanes: list[tuple[int, V, int]],
             sums: dict[int, V],
         ) -> None:
+            # Sums of a group are by themselves first: a long chain of additions takes its time.
             for bit, t, i in pairs:
                 minus = fn.neg(t)
+                part: V | None = None
                 for j in range(len(x)):
                     if j >> bit & 1:
                         continue
                     k = j | 1 << bit
                     p0, p1, l0, l1 = x[j], x[k], y[j], y[k]
-                    s = fn.fma(l1, p0, sums[i])
-                    sums[i] = fn.fma(fn.neg(l0), p1, s)
+                    s = fn.fma(l1, p0, part) if part else fn.mul(l1, p0)
+                    part = fn.fma(fn.neg(l0), p1, s)
                     x[j], x[k] = fn.fma(t, p1, p0), fn.fma(minus, p0, p1)
                     y[j], y[k] = fn.fma(t, l1, l0), fn.fma(minus, l0, l1)
+                assert part is not None
+                sums[i] = fn.add(sums[i], part)
             for bit, t, i in lanes:
                 minus = fn.neg(t)
+                part = None
                 for j in range(len(x)):
                     other = self._lane_swap(fn, x[j], bit)
-                    sums[i] = fn.fma(y[j], other, sums[i])
+                    part = fn.fma(y[j], other, part) if part else fn.mul(y[j], other)
                     x[j] = fn.fma(minus, other, x[j])
                     y[j] = fn.fma(minus, self._lane_swap(fn, y[j], bit), y[j])
+                assert part is not None
+                sums[i] = fn.add(sums[i], part)
 
         def keep(sums: dict[int, V], lanes: list[int]) -> None:
             for i, s in sums.items():
@@ -95,66 +101,61 @@ class Backward(Forward):
                     s = fn.neg(signed_float(fn, s, 1 << shape.bits[i]))
                 fn.store(s, out, (terms + i) * stride)
 
-        def further(index: int, chunk: tuple[V, int] | None, start: list[V]) -> list[V]:
+        lanes = self._lane_tangents(fn, shape, prm)
+        last = len(parts) - 1
+
+        def rotations(index: int, chunk: tuple[V, int] | None, start: list[V]) -> list[V]:
+            """A pass: first what waits, if it is the first of them, then its rotations undone."""
             lo, k = parts[index]
-            pairs = self._tangents(fn, shape, prm, lo, k)
-            entry = index == len(parts) - 1
-            numbers = [i for _, _, i in pairs]
+            pairs, inner = self._tangents(fn, shape, prm, lo, k), [] if index else lanes
+            numbers = [i for _, _, i in pairs + inner]
             with self._summing(fn, n, lo, k, start, chunk) as (h, values, result):
                 sums = dict(zip(numbers, values, strict=True))
-                for source, dest in zip(homes if entry else scratches, scratches, strict=True):
-                    if entry:
+                for source, dest in zip(
+                    homes if index == last else scratches, scratches, strict=True
+                ):
+                    if index == last:
                         x, y = enter(source, h, k, lo)
                     else:
                         loaded = self._load(fn, None, source, h, k, lo, a["g"], n)
                         x, y = [v[0] for v in loaded], [v[1] for v in loaded]
-                    undo(x, y, pairs, [], sums)
+                    undo(x, y, pairs, inner, sums)
                     for values_, where in zip((x, y), dest, strict=True):
                         for j, v in enumerate(values_):
                             fn.store(v, where, self._offset(fn, h, j, lo))
                 result.extend(sums[i] for i in numbers)
             return result
 
-        lanes = self._lane_tangents(fn, shape, prm)
-
-        def first(chunk: tuple[V, int] | None, start: list[V]) -> list[V]:
-            _, k = parts[0]
-            pairs = self._tangents(fn, shape, prm, 0, k)
-            numbers = [i for _, _, i in pairs + lanes]
-            with self._summing(fn, n, 0, k, start, chunk) as (h, values, result):
-                sums = dict(zip(numbers, values, strict=False))
-                done = []
-                for source in homes if len(parts) == 1 else scratches:
-                    if len(parts) == 1:
-                        x, y = enter(source, h, k, 0)
-                    else:
-                        loaded = self._load(fn, None, source, h, k, 0, a["g"], n)
-                        x, y = [v[0] for v in loaded], [v[1] for v in loaded]
-                    undo(x, y, pairs, lanes, sums)
-                    done.append((x, y))
-                (xr, yr), (xi, yi) = done
-                choice = self._choice(fn, split, h)
-                size = values[-1] if norm else zero
+        def diagonal(chunk: tuple[V, int] | None) -> list[V]:
+            """Divides by the diagonal; a pass of its own, as it has both planes of both."""
+            k = min(2, chunk[1] if chunk else n - self.w)
+            with self._summing(fn, n, 0, k, [zero] * norm, chunk) as (h, values, result):
+                size, choice = zero, self._choice(fn, split, h)
                 for j in range(1 << k):
                     at = self._offset(fn, h, j, 0)
+                    (xr, yr), (xi, yi) = ([fn.load(p, at) for p in s] for s in scratches)
                     if terms:
-                        w = fn.fma(yr[j], xi[j], fn.neg(fn.mul(yi[j], xr[j])))
-                        fn.store(w, a["w"], at)
+                        fn.store(fn.fma(yr, xi, fn.neg(fn.mul(yi, xr))), a["w"], at)
                     c, s = self._diagonal(fn, split, tab, h, choice, j)
                     for re, im, where in ((xr, xi, 0), (yr, yi, 1)):
                         # times the conjugate
-                        r = fn.fma(re[j], c, fn.mul(im[j], s))
-                        i = fn.fma(im[j], c, fn.neg(fn.mul(re[j], s)))
+                        r = fn.fma(re, c, fn.mul(im, s))
+                        i = fn.fma(im, c, fn.neg(fn.mul(re, s)))
                         fn.store(r, ends[0][where], at)
                         fn.store(i, ends[1][where], at)
                         if norm and where == 0:
                             size = fn.fma(r, r, fn.fma(i, i, size))
-                result.extend(sums[i] for i in numbers)
                 if norm:
-                    result.append(size)
+                    result.append(fn.add(values[0], size))
             return result
 
-        w = self.fmt.lane_bits
+        def first(chunk: tuple[V, int] | None, start: list[V]) -> list[V]:
+            found = rotations(0, chunk, start)
+            if chunk is None:
+                self.team.barrier(fn)
+            return found + diagonal(chunk)
+
+        w = self.w
 
         def rotated(index: int) -> list[int]:
             lo, k = parts[index]
@@ -174,11 +175,11 @@ class Backward(Forward):
             sums = []
             for index in reversed(levels[level]):
                 if index:
-                    sums += further(index, chunk, [zero] * len(rotated(index)))
+                    sums += rotations(index, chunk, [zero] * len(rotated(index)))
                     if chunk is None:
                         self.team.barrier(fn)
             if not level:
-                return sums + first(chunk, [zero] * (len(in_first) + norm))
+                return sums + first(chunk, [zero] * len(in_first))
             bits = sum(parts[levels[level - 1][-1]])
             start = [zero] * (len(numbers(level - 1)) + norm)
             if not start:
@@ -200,6 +201,7 @@ class Backward(Forward):
             self.team.barrier(fn)
             wanted = [(m, i * stride) for i, m in enumerate(shape.terms)]
             self._fold(fn, wanted, n, lambda o: fn.load(a["w"], o), a["w"], out)
+        self.flip(fn, shape, prm, [ends[0][0], ends[0][1]], None)
         self.team.barrier(fn)
         fn.done()
         return name
@@ -217,7 +219,7 @@ class Backward(Forward):
         )  # fmt: skip
         a = fn.args
         plane = self.plane(n)
-        k = min(2, n - self.fmt.lane_bits)
+        k = min(2, n - self.w)
         moves = pending is not None and not pending.plain
         out = (a["spsi"], a["slam"]) if moves else (a["psi"], a["lam"])
         with self._groups(fn, n, 0, k, None) as h:
@@ -241,7 +243,11 @@ class Backward(Forward):
         fn.done()
         return name
 
-    def lane_sums(self) -> str:
+    def summed(self, fn: Fn, vectors: V) -> V:
+        """Sums over states, one in each lane."""
+        return fn.load(vectors) if self.together else fn.call(self._lane_sums(), fn.vf, vectors)
+
+    def _lane_sums(self) -> str:
         """(vectors, one for each sequence) -> the sum of each, as one vector."""
         name, known = self._name("lane_sums", ())
         if known:
@@ -268,8 +274,7 @@ class Backward(Forward):
             return name
         args = [("x", "ptr"), ("prm", "ptr"), ("out", "ptr"), ("active", "ptr")]
         fn = Fn(self.mod, name, args)
-        row = self.fmt.row
-        stride = row * self.fmt.lanes
+        row, stride = self.fmt.row, self.stride
         prm, out = fn.args["prm"], fn.args["out"]
         active = fn.compare("ne", fn.load(fn.args["active"], 0, fn.vi), fn.iconst(0))
         top = -(1 << (self.fmt.size * 8 - 1))
@@ -284,14 +289,14 @@ class Backward(Forward):
         if terms:
             every = fn.load(prm, shape.row_all * row)
             with fn.loop(0, terms) as loop:
-                v = fn.call(self.lane_sums(), fn.vf, fn.at(fn.args["x"], fn.imul(loop.i, stride)))
+                v = self.summed(fn, fn.at(fn.args["x"], fn.imul(loop.i, stride)))
                 sign = fn.load(prm, fn.iadd(fn.imul(loop.i, row), shape.row_sign * row), fn.vi)
                 v = functions.flip_sign(fn, fn.mul(v, every), fn.bit("and", sign, fn.iconst(top)))
                 put(loop.i, 0, v)
         if count:
             with fn.loop(0, count) as loop:
                 x = fn.at(fn.args["x"], fn.iadd(fn.imul(loop.i, stride), terms * stride))
-                v = fn.call(self.lane_sums(), fn.vf, x)
+                v = self.summed(fn, x)
                 where = fn.iadd(fn.imul(loop.i, row), shape.row_before * row)
                 put(loop.i, terms, fn.mul(v, fn.load(prm, where)))
         fn.done()

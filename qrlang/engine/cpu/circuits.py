@@ -8,7 +8,6 @@ from qrlang.engine.cpu.asm import V
 from qrlang.engine.cpu.frame import ANGLE, Frame, Waiting
 from qrlang.engine.cpu.gather import Gather
 from qrlang.engine.cpu.sweeps import Shape
-from qrlang.engine.gf2 import Affine as IndexMap
 
 
 class Circuits(Frame):
@@ -53,12 +52,13 @@ class Circuits(Frame):
         reads = read and bool(node.masks)
         if not (node.layers or reads or node.reset >= 0):
             return
-        with self._each_active() as lane:
+        with self._states(s, self._psi(s, forward)) as lane:
             psi = self._state(self._psi(s, forward), s, lane)
             if node.reset >= 0:
                 with self._alone():
                     self._memory(psi, None, self._state_bytes(s))
-                    fn.store(fn.num(1.0), psi, node.reset * size)
+                    one = fn.const(1.0) if self.sweeps.together else fn.num(1.0)
+                    fn.store(one, psi, node.reset * self.sweeps.unit)
             here, there = psi, self._work("scratch")
             ways = self.sweeps.ways(n, len(node.layers))
             for index, layer in enumerate(node.layers):
@@ -76,11 +76,11 @@ class Circuits(Frame):
                 )  # fmt: skip
         if reads:
             active = self._active()
-            stride = row * self.fmt.lanes
+            stride = self.sweeps.stride
             self._total(vectors, len(node.masks) * stride)
             out = fn.at(self.rows.rows, self.rows.row(node.out))
             with fn.loop(0, len(node.masks)) as loop:
-                v = fn.call(self.sweeps.lane_sums(), fn.vf, fn.at(vectors, fn.imul(loop.i, stride)))
+                v = self.sweeps.summed(fn, fn.at(vectors, fn.imul(loop.i, stride)))
                 # Lanes that rest keep numbers that are ordinary.
                 fn.store(fn.select(active, v, fn.const(1.0)), out, fn.imul(loop.i, row))
             norm = fn.load(out)
@@ -92,8 +92,7 @@ class Circuits(Frame):
             if isinstance(node, nodes.Circuit) and self.plan.local[node.space]:
                 self._circuit(node, read=False, forward=False)
                 if node.reset >= 0:
-                    fn = self.fn
-                    size = fn.imul(self.words["width"], self._state_bytes(node.space))
+                    size = self._block_bytes(node.space)
                     with self._alone():
                         self._memory(self._costate(node.space), None, size)
 
@@ -108,9 +107,8 @@ class Circuits(Frame):
         if node.reset >= 0:
             # What was before is not this state's.
             self.waiting[s] = Waiting()
-            fn = self.fn
             if not self.plan.local[s]:
-                size = fn.imul(self.words["width"], self._state_bytes(s))
+                size = self._block_bytes(s)
                 with self._alone():
                     self._memory(self._costate(s), None, size)
 
@@ -129,14 +127,12 @@ class Circuits(Frame):
             name = self.sweeps.seed(self.layout.qubits(s), seeds)
             fn.call(name, "void", here, self._work("seed_tables"))
 
-    def _lane_word(self, base: V, offset: int) -> V:
+    def _turn(self, s: int, gather: Gather | None, lane: V) -> V:
         fn = self.fn
-        word = fn.load(base, offset, fn.i)
-        return fn.cast("zext", word, "i64")
-
-    def _turn(self, s: int, lane: V) -> V:
-        here = self.fn.at(self._work(f"turn{s}"), self.fn.imul(lane, self.fmt.size))
-        return self._lane_word(here, 0)
+        if gather is None:
+            return fn.i64(0)
+        here = fn.at(self._work(f"turn{s}"), fn.imul(lane, self.fmt.size))
+        return self.sweeps.turn(fn, gather, here, 0)
 
     def _settle(self, s: int, gather: Gather | None = None) -> None:
         """Does what waits for a space by itself; or an index map on its own."""
@@ -149,12 +145,13 @@ class Circuits(Frame):
         if (gather is None or gather.plain) and not seeds:
             return
         n = self.layout.qubits(s)
-        with self._each_active() as lane:
+        with self._states(s, self._psi(s, False), self._costate(s)) as lane:
             self._seed_tables(s, seeds, lane)
             fn.call(
                 self.sweeps.settle(n, gather, seeds), "void",
                 self._state(self._psi(s, False), s, lane), self._state(self._costate(s), s, lane),
-                self._work("scratch"), self._work("scratch_lam"), self._turn(s, lane),
+                self._work("scratch"), self._work("scratch_lam"),
+                self._turn(s, gather, lane),
                 self._work("seed_tables"), fn.args["own"],
             )  # fmt: skip
 
@@ -187,8 +184,7 @@ class Circuits(Frame):
                 continue
             fn.store(fn.iconst(0), self._work(f"turn{s}"))
             if form.gather is not None and not form.gather.plain:
-                inverse = IndexMap(form.gather.map.cols).inverse()
-                self._settle(s, self.sweeps.linear(inverse))
+                self._settle(s, self.sweeps.undone(form.gather))
             self.rows.copy(fn, self._work(f"seeds{s}"), None, len(form.seeds))
             self.waiting[s] = form
 
@@ -207,17 +203,18 @@ class Circuits(Frame):
         self._prepare(node, scales, False)
         vectors = self._work("vectors")
         shapes = [Shape.of(layer, n) for layer in node.layers]
-        stride = row * self.fmt.lanes
+        stride = self.sweeps.stride
         starts, at = [], 0
         for shape in shapes:
             starts.append(at)
             at += (len(shape.terms) + len(shape.bits) + 1) * stride
         waiting = self.waiting[s]
-        with self._each_active() as lane:
+        with self._states(s, self._psi(s, False), self._costate(s)) as lane:
             psi = self._state(self._psi(s, False), s, lane)
             lam = self._state(self._costate(s), s, lane)
             self._seed_tables(s, waiting.seeds, lane)
-            pending, g, seeds = waiting.gather, self._turn(s, lane), waiting.seeds
+            pending, seeds = waiting.gather, waiting.seeds
+            g = self._turn(s, pending, lane)
             here = (psi, lam)
             there = (self._work("scratch"), self._work("scratch_lam"))
             ways = self.sweeps.ways(n, len(shapes))
@@ -234,12 +231,12 @@ class Circuits(Frame):
                 if ways[index]:
                     here, there = there, here
                 pending, seeds = self.sweeps.gather_back(shapes[index]), ()
-                g = self._lane_word(prm, shapes[index].row_back * row)
+                g = self.sweeps.turn(fn, pending, prm, shapes[index].row_back)
         self._total(vectors, at)
-        mask = self._active()
-        back = fn.load(self._parameters(node, 0), shapes[0].row_back * row, fn.vi)
-        turn = self._work(f"turn{s}")
-        fn.store(fn.select(mask, back, fn.load(turn, 0, fn.vi)), turn)
+        if not self.sweeps.together:
+            back = fn.load(self._parameters(node, 0), shapes[0].row_back * row, fn.vi)
+            turn = self._work(f"turn{s}")
+            fn.store(fn.select(self._active(), back, fn.load(turn, 0, fn.vi)), turn)
         self.waiting[s] = Waiting(self.sweeps.gather_back(shapes[0]))
         active = self._work(f"active{self.depth}")
         for index, (shape, layer) in enumerate(zip(shapes, node.layers, strict=True)):
@@ -250,6 +247,6 @@ class Circuits(Frame):
             fn.call(name, "void", at2, self._parameters(node, index), angles, active)
         if node.renormalise:
             where = starts[0] + (len(shapes[0].terms) + len(shapes[0].bits)) * stride
-            norm = fn.call(self.sweeps.lane_sums(), fn.vf, fn.at(vectors, where))
+            norm = self.sweeps.summed(fn, fn.at(vectors, where))
             norm = fn.select(self._active(), norm, fn.const(1.0))
             fn.store(fn.div(fn.const(1.0), functions.sqrt(fn, norm)), self._work(f"back{s}"))

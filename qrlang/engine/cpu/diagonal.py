@@ -13,9 +13,13 @@ from qrlang.engine.cpu.walsh import (
     Split,
     unfold,
 )
+from qrlang.engine.gf2 import Affine
 
 
 class Diagonals(Geometry):
+    def split(self, masks: Sequence[int], n: int) -> Split:
+        return Split(masks, n, self.w)
+
     def prepare(self, shape: Shape) -> str:
         """(angles: terms then rotations, parameters, scale row) -> a vector, NaN where an angle is
         not finite."""
@@ -44,12 +48,13 @@ class Diagonals(Geometry):
                 a = fn.load(turns, loop.i)
                 r, k = functions.reduce_half_pi(fn, fn.mul(a, fn.const(0.5)))
                 s, c = functions.kernel_sincos(fn, r)
-                fn.store(fn.div(s, c), prm, loop.i)
+                fn.store(s if self.together else fn.div(s, c), prm, loop.i)
                 fn.store(c, before, loop.i)
                 flip = fn.bit("sub", fn.iconst(0), fn.bit("and", k, fn.iconst(1)))
                 fn.store(flip, flips, loop.i)
                 loop.next = [fn.fma(a, zero, loop.values[0])]
             check = loop.values[0]
+        self.whole_turns(fn, shape, prm)
         flip_of = {b: fn.load(flips, i * row, fn.vi) for i, b in enumerate(shape.bits)}
         cosines = [fn.load(before, i * row) for i in range(count)]
         total = fn.const(1.0)
@@ -84,8 +89,14 @@ class Diagonals(Geometry):
         fn.done(check)
         return name
 
+    def whole_turns(self, fn: Fn, shape: Shape, prm: V) -> None:
+        """What the batch layout does to angles that were brought into a quarter turn."""
+
+    def flip(self, fn: Fn, shape: Shape, prm: V, states: list[V], back: Affine | None) -> None:
+        """What the batch layout does where flips are no part of an address."""
+
     def table_bytes(self, masks: Sequence[int], n: int) -> int:
-        split = Split(masks, n, self.fmt.lane_bits)
+        split = self.split(masks, n)
         return 2 * self.fmt.row * (split.vectors + split.high_vectors)
 
     def phases(self, shape: Shape) -> str:
@@ -95,13 +106,13 @@ class Diagonals(Geometry):
             return name
         fn = Fn(self.mod, name, [("prm", "ptr"), ("tab", "ptr")])
         row = self.fmt.row
-        split = Split(shape.masks, shape.n, self.fmt.lane_bits)
+        split = self.split(shape.masks, shape.n)
 
         def value(i: int) -> V:
-            return fn.broadcast(fn.args["prm"], (shape.row_phase + i) * row, fn.i)
+            return self.number(fn, fn.args["prm"], shape.row_phase + i, fn.i)
 
-        scale = fn.broadcast(fn.args["prm"], shape.row_scale * row)
-        num = Numbers(fn, True)
+        scale = self.number(fn, fn.args["prm"], shape.row_scale)
+        num = Numbers(fn, True, self.w)
         tab = fn.args["tab"]
 
         def rotate(where: V, imaginary: V, offset: V | int, factor: V | None) -> None:
@@ -129,16 +140,16 @@ class Diagonals(Geometry):
         if known:
             return name
         fn = Fn(self.mod, name, [("weights", "ptr"), ("tab", "ptr")])
-        split = Split(masks, n, self.fmt.lane_bits)
+        split = self.split(masks, n)
         values = [fn.broadcast(fn.args["weights"], i * self.fmt.row) for i in range(len(masks))]
-        self._spread(fn, Numbers(fn, False), split, values, fn.args["tab"])
+        self._spread(fn, Numbers(fn, False, self.w), split, values, fn.args["tab"])
         fn.done()
         return name
 
     def _spread(self, fn: Fn, num: Numbers, split: Split, values: list[V], tab: V) -> None:
         """Writes the sums of `values` for each mask: one vector for each choice of parities, and
         one number for each high index (behind two planes of the former)."""
-        row, w = self.fmt.row, self.fmt.lane_bits
+        row, w = self.fmt.row, self.w
         pairs = list(zip(split.masks, values, strict=True))
         if split.full:
             unfold(num, pairs, split.n, tab)

@@ -9,7 +9,6 @@ from qrlang.engine.cpu.shape import Shape
 from qrlang.engine.cpu.team import SLICE_BITS
 from qrlang.engine.cpu.walsh import (
     Source,
-    Split,
     Wanted,
     fold,
 )
@@ -28,14 +27,13 @@ class Forward(Passes):
         n = shape.n
         plane = self.plane(n)
         home, scratch, prm = fn.args["home"], fn.args["scratch"], fn.args["prm"]
-        masks = shape.masks
+        self.flip(fn, shape, prm, [home], shape.map.inverse())
         fn.call(self.phases(shape), "void", prm, fn.args["tab"])
-        split = Split(masks, n, self.fmt.lane_bits)
+        split = self.split(shape.masks, n)
         parts = self.passes(n)
         gather = self.gather_to(shape)
         target = home if len(parts) == 1 else scratch
-        g = fn.cast("zext",
-                    fn.load(prm, shape.row_to * self.fmt.row, self.fmt.i), "i64")  # fmt: skip
+        g = self.turn(fn, gather, prm, shape.row_to)
 
         def planes(base: V) -> list[V]:
             return [base, fn.at(base, plane)]
@@ -102,7 +100,7 @@ class Forward(Passes):
             re, im = fn.load(fn.args["psi"], offset), fn.load(plane, offset)
             return fn.fma(re, re, fn.mul(im, im))
 
-        stride = self.fmt.row * self.fmt.lanes
+        stride = self.stride
         wanted = [(m, i * stride) for i, m in enumerate(masks)]
         self._fold(fn, wanted, n, probability, fn.args["w"], fn.args["out"])
         fn.done()
@@ -111,7 +109,7 @@ class Forward(Passes):
     def _fold(self, fn: Fn, wanted: Wanted, n: int, source: Source, memory: V, out: V) -> None:
         """`fold`; by a team, each folds its share of slices of the state and adds them up."""
         if not self.team.on:
-            fold(fn, wanted, n, source, memory, out)
+            fold(fn, wanted, n, self.w, source, memory, out)
             return
         bits = n - SLICE_BITS
         size = self.fmt.size << bits
@@ -127,7 +125,7 @@ class Forward(Passes):
             def here(o: V | int) -> V:
                 return source(fn.iadd(base, o))
 
-            fold(fn, inner, bits, here, fn.at(memory, base), place)
+            fold(fn, inner, bits, self.w, here, fn.at(memory, base), place)
             for i, (mask, offset) in enumerate(wanted):
                 ones = fn.call("llvm.ctpop.i64", "i64", fn.bit("and", loop.i, mask >> bits))
                 odd = fn.bit("shl", fn.bit("and", ones, 1), self.fmt.size * 8 - 1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from qrlang.engine import nodes
 from qrlang.engine.cpu.asm import Fn, Format, Module, V
+from qrlang.engine.cpu.batch import Batch
 from qrlang.engine.cpu.gather import Gather
 from qrlang.engine.cpu.layout import make, walk_nodes
 from qrlang.engine.cpu.rows import RowPrinter
@@ -36,13 +37,13 @@ class Frame:
     used: V  # how many it has
     saved: V  # what is kept of it between forward and backward
 
-    def __init__(self, plan: Plan, fmt: Format) -> None:
+    def __init__(self, plan: Plan, fmt: Format, together: bool = False) -> None:
         self.plan, self.fmt = plan, fmt
         self.mod = Module(fmt)
         self.tables = Tables()
         large = bool(plan.spaces) and min(plan.spaces) >= LEAST_QUBITS
         self.team = Team(self.mod, large)
-        self.sweeps = Sweeps(self.mod, self.tables, self.team)
+        self.sweeps = (Batch if together else Sweeps)(self.mod, self.tables, self.team)
         self.layout = make(plan, fmt, self.sweeps)
         self.rows = RowPrinter(self.layout)
         self.circuits = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
@@ -82,12 +83,38 @@ class Frame:
         return fn.compare("ne", fn.load(self._work(f"active{self.depth}"), 0, fn.vi), fn.iconst(0))
 
     @contextmanager
-    def _each_active(self) -> Iterator[V]:
+    def _states(self, s: int, *bases: V) -> Iterator[V]:
+        """For each sequence on its way its number, to do what belongs to its state; once, with
+        number 0, where one state has all of them. `bases`: what the others get back after it."""
         fn = self.fn
+        if isinstance(self.sweeps, Batch):
+            with self._resting(s, self.sweeps, bases):
+                yield fn.i64(0)
+            return
         with fn.loop(0, self.used) as lane:
             on = fn.load(self._work(f"active{self.depth}"), fn.imul(lane.i, self.fmt.size), fn.i)
             with fn.when(fn.compare("ne", on, V("0", fn.i))):
                 yield lane.i
+
+    @contextmanager
+    def _resting(self, s: int, sweeps: Batch, bases: tuple[V, ...]) -> Iterator[None]:
+        """Sequences that have come to their end keep their state while others go on."""
+        fn = self.fn
+        if self.depth == 0:
+            yield
+            return
+        here = fn.load(self._work(f"active{self.depth}"), 0, fn.vi)
+        every = fn.load(self._work("active0"), 0, fn.vi)
+        rest = sweeps.some(fn, fn.compare("ne", here, every))
+        kept = [(b, self._work(f"rest{i}")) for i, b in enumerate(bases)]
+        with fn.when(rest):
+            for base, place in kept:
+                self._memory(place, base, self._state_bytes(s))
+        yield
+        with fn.when(rest):
+            name = sweeps.keep(self.layout.qubits(s))
+            for base, place in kept:
+                fn.call(name, "void", base, place, self._work(f"active{self.depth}"))
 
     def _memory(self, to: V, source: V | None, size: V | int) -> None:
         fn = self.fn
@@ -103,6 +130,12 @@ class Frame:
 
     def _state_bytes(self, s: int) -> int:
         return 2 * self.sweeps.plane(self.layout.qubits(s))
+
+    def _block_bytes(self, s: int) -> V:
+        """Of the states of all sequences of a block."""
+        if self.sweeps.together:
+            return self.fn.i64(self._state_bytes(s))
+        return self.fn.imul(self.words["width"], self._state_bytes(s))
 
     def _state(self, base: V, s: int, lane: V) -> V:
         return self.fn.at(base, self.fn.imul(lane, self._state_bytes(s)))

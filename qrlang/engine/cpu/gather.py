@@ -12,14 +12,16 @@ from qrlang.engine.gf2 import Affine, rank
 
 
 class Gather:
-    def __init__(self, linear: Affine, lane_bits: int, flips: bool, permute: str) -> None:
-        """`flips`: can g be anything but zero."""
-        self.map, self.w, self.flips = linear, lane_bits, flips
+    def __init__(
+        self, linear: Affine, lane_bits: int, unit: int, flips: bool, permute: str
+    ) -> None:
+        """`flips`: can g be anything but zero. `unit`: bytes from one index to the next."""
+        self.map, self.w, self.unit, self.flips = linear, lane_bits, unit, flips
         low = (1 << lane_bits) - 1
         tops = [c >> lane_bits for c in linear.cols[:lane_bits]]
         self.rank = rank(tops)
         self.second = next((t for t in tops if t), 0) << lane_bits
-        self.plain = linear.linear_trivial and not flips
+        self.plain = linear.trivial and not flips
         lanes = [linear.linear(lane) for lane in range(1 << lane_bits)]
         self.lanes = lanes
         self.index = [(x & low) | ((1 << lane_bits) if x >> lane_bits else 0) for x in lanes]
@@ -33,7 +35,7 @@ class Gather:
 
     @property
     def key(self) -> tuple[object, ...]:
-        return self.map.cols, self.flips
+        return self.map, self.flips
 
     def columns(self, n: int) -> list[int]:
         return [self.map.linear(1 << j) for j in range(self.w, n)]
@@ -47,26 +49,23 @@ class Gather:
 
     def load(self, fn: Fn, planes: list[V], x: V) -> list[V]:
         """The vectors, one per plane, whose first lane has index x."""
-        w, size = self.w, fn.fmt.size
         if self.by_lane:
             return self._one_by_one(fn, planes, x)
-        shift = w + (size.bit_length() - 1)
-        del shift
-        low = fn.fmt.lanes - 1
-        first = fn.imul(fn.bit("and", x, ~low), size)
+        low = (1 << self.w) - 1
+        first = fn.imul(fn.bit("and", x, ~low), self.unit)
         if self.still:
             return [fn.load(p, first) for p in planes]
         lane = fn.cast("trunc", fn.bit("and", x, low), fn.i)
         index = fn.bit("xor", fn.splat(lane), fn.ints(self.index))
         if self.rank == 0:
             return [self._permute(fn, fn.load(p, first), index) for p in planes]
-        other = fn.bit("xor", first, self.second * size)
+        other = fn.bit("xor", first, self.second * self.unit)
         return [self._permute2(fn, fn.load(p, first), fn.load(p, other), index) for p in planes]
 
     def _one_by_one(self, fn: Fn, planes: list[V], x: V) -> list[V]:
         out = [V("poison", fn.vf)] * len(planes)
         for lane, moved in enumerate(self.lanes):
-            offset = fn.imul(fn.bit("xor", x, moved), fn.fmt.size)
+            offset = fn.imul(fn.bit("xor", x, moved), self.unit)
             for k, p in enumerate(planes):
                 v = fn.load(p, offset, fn.f)
                 out[k] = fn.new(

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 import threading
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import qrlang
 from qrlang.engine import nodes
-from qrlang.engine.cpu import cache, machine, team
+from qrlang.engine.cpu import machine, team
 from qrlang.engine.cpu.asm import Format, Machine
-from qrlang.engine.cpu.layout import loop_rows, rounded, walk_nodes
-from qrlang.engine.cpu.printer import ANGLE, Printer
+from qrlang.engine.cpu.layout import walk_nodes
+from qrlang.engine.cpu.made import Made, better_together
+from qrlang.engine.cpu.memory import Memory, Pool
+from qrlang.engine.cpu.printer import ANGLE
+from qrlang.engine.cpu.threads import default_threads, in_parallel
 from qrlang.engine.nodes import Plan
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-CACHE = 2400 << 10
 GRAIN = 1_000_000  # vector operations that are worth a thread: a quarter of a millisecond
 
 
@@ -33,51 +31,12 @@ class NotFinite(ValueError):
     """An input or an angle that is NaN or infinite."""
 
 
-class Memory:
-    """Bytes that stay: aligned to a page, in huge pages where the system has them."""
-
-    def __init__(self, size: int) -> None:
-        huge = 2 << 20
-        self.size = size
-        length = size + huge if size >= huge else max(size, 1)
-        self.map = mmap.mmap(-1, length)
-        if size >= huge and hasattr(mmap, "MADV_HUGEPAGE"):
-            self.map.madvise(mmap.MADV_HUGEPAGE)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
-        self.address = (start + huge - 1) // huge * huge if size >= huge else start
-
-    def array(self, dtype: Any, count: int, offset: int = 0) -> Array:
-        import numpy as np
-
-        size = np.dtype(dtype).itemsize * count
-        raw = (ctypes.c_char * size).from_address(self.address + offset)
-        out = np.frombuffer(raw, dtype)
-        return out
-
-
-class Pool:
-    """Memory handed out and taken back, so that a training step touches no new pages."""
-
-    def __init__(self) -> None:
-        self.free: list[Memory] = []
-
-    def take(self, size: int) -> Memory:
-        for i, m in enumerate(self.free):
-            if size <= m.size <= 4 * size + (1 << 20):
-                return self.free.pop(i)
-        self.free.clear()
-        return Memory(size)
-
-    def give(self, memory: Memory) -> None:
-        if len(self.free) < 4:
-            self.free.append(memory)
-
-
 @dataclass(slots=True)
 class Saved:
     """What a forward call keeps for its backward one."""
 
     memory: Memory
+    made: Made
     words: dict[str, int]
     arrays: list[Array]  # kept alive: the kernel has their addresses
     inputs: list[Array]
@@ -89,38 +48,12 @@ class Saved:
         self.pool.give(self.memory)
 
 
-_executor: ThreadPoolExecutor | None = None
-_one_call = threading.Lock()
-
-
-def _after_fork() -> None:
-    """A forked process has none of its parent's threads."""
-    global _executor, _one_call
-    _executor, _one_call = None, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def _threads() -> ThreadPoolExecutor:
-    global _executor  # noqa: PLW0603
-    if _executor is None:
-        _executor = ThreadPoolExecutor(max_workers=64, thread_name_prefix="qrlang")
-    return _executor
-
-
-def default_threads() -> int:
-    named = os.environ.get("QRLANG_THREADS")
-    if named:
-        return max(1, int(named))
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Kernel:
     """`forward` and `backward` for any batch and length, on `threads` threads of its own."""
 
-    def __init__(self, plan: Plan, size: int, host: Machine, threads: int = 0) -> None:
+    def __init__(
+        self, plan: Plan, size: int, host: Machine, threads: int = 0, layout: str = ""
+    ) -> None:
         import numpy as np
 
         self.plan = plan
@@ -128,27 +61,8 @@ class Kernel:
         self.threads = threads or default_threads()
         self.asked = bool(threads or os.environ.get("QRLANG_THREADS"))
         self.dtype = np.dtype(np.float32 if size == 4 else np.float64)
-        begun = time.perf_counter()
-        printer = Printer(plan, self.fmt)
-        self.layout = printer.layout
-        self.text = printer.print()
-        self.printed = time.perf_counter() - begun
-        name = cache.key(self.text, machine.identity(host), qrlang.__version__)
-        blob = cache.read(name)
-        self.from_cache = blob is not None
-        if blob is None:
-            blob = machine.assemble(self.text, host)
-            cache.write(name, blob)
-        self.code = machine.Code(blob, host)
-        self._constants = printer.tables.fill(self.fmt.lane_bits)
-        self._constants_array = np.frombuffer(self._constants, np.uint8)
-        self.code.set_constants(self._constants_array.ctypes.data)
-        self.run_forward = self.code.function("forward")
-        self.run_backward = self.code.function("backward")
-        self.made_in = time.perf_counter() - begun
-        self.circuits = printer.circuits
-        self.sweeps = printer.sweeps
-        self.team_of_threads = printer.team.on
+        self.wanted = layout
+        self._made: dict[bool, Made] = {}
         self.lock = threading.Lock()
         self.loops = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Loop)]
         self.random = any(isinstance(n, nodes.Dropout) for n in walk_nodes(plan.body))
@@ -156,37 +70,33 @@ class Kernel:
         self.work: list[Memory] = []
         self.work_size = 0
 
+    def made(self, together: bool) -> Made:
+        """The code in the batch layout, or in the state layout."""
+        if together not in self._made:
+            self._made[together] = Made(self.plan, self.fmt, together)
+        return self._made[together]
+
+    def main(self) -> Made:
+        """What large batches run on, if nothing has run yet."""
+        if not self._made:
+            self._for(1 << 10, 1)
+        return next(iter(self._made.values()))
+
+    @property
+    def from_cache(self) -> bool:
+        return self.main().from_cache
+
+    @property
+    def made_in(self) -> float:
+        """Seconds."""
+        return self.main().made_in
+
     # --- one call
 
-    def _lay_out(self, words: dict[str, int], batch: int) -> tuple[int, int, int]:
-        """Fills in what depends on B and T: (blocks, saved bytes of each, bytes of work)."""
-        plan, row, lanes = self.plan, self.fmt.row, self.fmt.lanes
-        words["threads"] = threads = self._useful(words, batch)
-        width = max(1, min(lanes, -(-batch // threads), self._fit()))
-        blocks = -(-batch // width)
-        words["B"], words["width"] = batch, width
-        at = rounded(sum(plan.slots[: plan.outer]) * row)
-        work = rounded(self.layout.work_size)
-        for s in range(len(plan.spaces)):
-            size = 2 * self.sweeps.plane(self.layout.qubits(s)) * width
-            words[f"off_state{s}"] = at
-            if not plan.local[s]:
-                at += rounded(size)
-            words[f"off_psi{s}"] = work
-            words[f"off_lam{s}"] = work + rounded(size)
-            work += 2 * rounded(size)
-        for loop in self.loops:
-            steps = words[f"T{loop.clock}"] + loop.grown + loop.extra
-            words[f"off_tape{loop.id}"] = at
-            at += rounded(steps * sum(r for _, r in loop_rows(loop, plan)) * row)
-        for q, (rows, clock, grown) in enumerate(plan.sequences):
-            size = (words[f"T{clock}"] + grown) * rows * row
-            words[f"off_seq{q}"] = at
-            at += rounded(size)
-            words[f"off_dseq{q}"], words[f"size_dseq{q}"] = work, size
-            work += rounded(size)
-        words["saved_stride"] = at
-        return blocks, at, work
+    def _for(self, batch: int, threads: int) -> Made:
+        if self.wanted:
+            return self.made(self.wanted == "batch")
+        return self.made(better_together(self.plan, self.fmt.lanes, batch, threads))
 
     def _useful(self, words: dict[str, int], batch: int) -> int:
         """As many threads as have something to do for longer than it takes to wake them."""
@@ -201,7 +111,7 @@ class Kernel:
                         steps = words[f"T{node.clock}"] + node.grown + node.extra
                         total += steps * vectors(node.body)
                     case nodes.Circuit():
-                        n = self.layout.qubits(node.space)
+                        n = max(self.plan.spaces[node.space], self.fmt.lane_bits)
                         total += len(node.layers) * (8 * n + 22) * (1 << n) / self.fmt.lanes
                     case nodes.Linear():
                         size = self.plan.slots[node.x] * self.plan.slots[node.out]
@@ -210,56 +120,41 @@ class Kernel:
 
         return max(1, min(self.threads, int(batch * vectors(self.plan.body) / GRAIN)))
 
-    def _fit(self) -> int:
-        """How many sequences go through a step together: as many as keep their states and
-        costates in the second cache."""
-        sizes = [4 * self.sweeps.plane(self.layout.qubits(s)) for s in range(len(self.plan.spaces))]
-        return max(1, CACHE // max(1, sum(sizes)))
-
     def _call(
-        self, words: dict[str, int], blocks: int, function: Any, gradients: list[Memory]
+        self, made: Made, words: dict[str, int], blocks: int, back: bool, gradients: list[Memory]
     ) -> None:
-        import numpy as np
-
-        ctx = np.array([words[name] for name in self.layout.words], np.int64)
-        together = self._team(words, blocks)
+        ctx = (ctypes.c_int64 * len(made.layout.words))(*[words[x] for x in made.layout.words])
+        where = ctypes.addressof(ctx)
+        together = self._team(made, words, blocks)
         parts = together if together > 1 else min(words["threads"], blocks)
-        errors = np.zeros((parts, 8), np.int64)
-        if self.team_of_threads:
-            self._introduce(together, parts)
+        errors = [(ctypes.c_int64 * 8)() for _ in range(parts)]
+        if made.team:
+            self._introduce(made, together, parts)
+        function = made.run_backward if back else made.run_forward
 
         def part(i: int) -> None:
             first, last = blocks * i // parts, blocks * (i + 1) // parts
             if together > 1:
                 first, last = 0, blocks
             gradient = gradients[i].address if gradients else 0
-            function(
-                ctx.ctypes.data, self.work[i].address, gradient, errors[i].ctypes.data, first, last
-            )
+            error = ctypes.addressof(errors[i])
+            function(where, self.work[i].address, gradient, error, first, last)
 
-        if parts == 1:
-            part(0)
-        else:
-            # One at a time: the threads of a team wait for each other.
-            with _one_call:
-                others = [_threads().submit(part, i) for i in range(1, parts)]
-                part(0)
-                for f in others:
-                    f.result()
+        in_parallel(parts, part)
         for error in errors:
             if error[0]:
                 self.work = []
-                raise NotFinite(self._words_for(*map(int, error[:4])))
+                raise NotFinite(self._words_for(made, *error[:4]))
 
-    def _team(self, words: dict[str, int], blocks: int) -> int:
+    def _team(self, made: Made, words: dict[str, int], blocks: int) -> int:
         """How many threads share each sequence."""
-        if not self.team_of_threads or blocks >= words["threads"]:
+        if not made.team or blocks >= words["threads"]:
             return 1
         return min(words["threads"], team.MOST)
 
-    def _introduce(self, together: int, parts: int) -> None:
+    def _introduce(self, made: Made, together: int, parts: int) -> None:
         """Tells each thread of a team where the shared memory is, and who it is."""
-        place = self.layout.work
+        place = made.layout.work
         for i in range(parts):
             shared = self.work[0 if together > 1 else i].address
             here = self.work[i].address
@@ -277,11 +172,11 @@ class Kernel:
                 words[at // 8] = value
             words[7] = 0
 
-    def _words_for(self, kind: int, number: int, step: int, element: int) -> str:
+    def _words_for(self, made: Made, kind: int, number: int, step: int, element: int) -> str:
         when = f"step {step}" if step >= 0 else "outside the recurrence"
         if kind == ANGLE:
             circuit, layer = number >> 16, number & 0xFFFF
-            what = f"an angle of layer {layer} of {self.circuits[circuit].name or 'the circuit'}"
+            what = f"an angle of layer {layer} of {made.circuits[circuit].name or 'the circuit'}"
         else:
             what = f"input `{self.plan.inputs[number].name or number}`"
         return f"{what} is NaN or infinite at {when} (sequence {element} of the batch)"
@@ -350,17 +245,19 @@ class Kernel:
             words[f"out{i}"], words[f"dout{i}"] = y.ctypes.data, 0
             words[f"out{i}_t"] = out.rows * y.itemsize
             words[f"out{i}_b"] = y.nbytes // max(1, batch)
-        blocks, stride, work = self._lay_out(words, batch)
+        words["threads"] = self._useful(words, batch)
+        made = self._for(batch, words["threads"])
+        blocks, stride, work = made.lay_out(words, batch)
         memory = self.pool.take(stride * blocks)
         words["saved"] = memory.address
-        saved = Saved(memory, words, arrays, kept, batch, blocks, self.pool)
+        saved = Saved(memory, made, words, arrays, kept, batch, blocks, self.pool)
         if plan.given:
             from qrlang.engine.cpu import carried
 
             carried.give(self, saved, states)
         with self.lock:
             self._need_work(work)
-            self._call(words, blocks, self.run_forward, [])
+            self._call(made, words, blocks, False, [])
         return outputs, saved
 
     def _check_times(self, words: dict[str, int]) -> None:
@@ -409,30 +306,31 @@ class Kernel:
                 if not spec.token:
                     given_back[i] = out = np.zeros(x.shape, self.dtype)
                     words[f"din{i}"] = out.ctypes.data
-        _, _, work = self._lay_out(words, saved.batch)
+        made = saved.made
+        _, _, work = made.lay_out(words, saved.batch)
         words["saved"] = saved.memory.address
-        together = self._team(words, saved.blocks)
+        together = self._team(made, words, saved.blocks)
         parts = max(together, min(words["threads"], saved.blocks))
-        size = max(64, self.layout.gradient_size)
+        size = max(64, made.layout.gradient_size)
         gradients = [self.pool.take(size) for _ in range(parts)]
         for g in gradients:
             ctypes.memset(g.address, 0, size)
         with self.lock:
             self._need_work(work)
-            self._call(words, saved.blocks, self.run_backward, gradients)
+            self._call(made, words, saved.blocks, True, gradients)
         # In a team everyone has all of it.
-        totals = self._gather(gradients[:1] if together > 1 else gradients)
+        totals = self._gather(made, gradients[:1] if together > 1 else gradients)
         for g in gradients:
             self.pool.give(g)
         return totals, given_back
 
-    def _gather(self, gradients: list[Memory]) -> list[Array]:
+    def _gather(self, made: Made, gradients: list[Memory]) -> list[Array]:
         """Adds what the threads have, always in the same order."""
         import numpy as np
 
         out = [np.zeros(w.shape, self.dtype) for w in self.plan.weights]
         lanes = self.fmt.lanes
-        for name, (offset, count) in self.layout.gradients.items():
+        for name, (offset, count) in made.layout.gradients.items():
             kind = name.rstrip("0123456789")
             i = int(name[len(kind) :])
             shape = self.plan.weights[i].shape
@@ -448,7 +346,10 @@ class Kernel:
         return out
 
 
-def kernel(plan: Plan, dtype: str = "float32", threads: int = 0, vectors: str = "") -> Kernel:
-    """`dtype`: float32 or float64 (complex64 or complex128 amplitudes)."""
+def kernel(
+    plan: Plan, dtype: str = "float32", threads: int = 0, vectors: str = "", layout: str = ""
+) -> Kernel:
+    """`dtype`: float32 or float64 (complex64 or complex128 amplitudes). `layout`: "state" or
+    "batch" whatever the batch; else what is faster."""
     size = {"float32": 4, "float64": 8}[dtype]
-    return Kernel(plan, size, machine.host(vectors), threads)
+    return Kernel(plan, size, machine.host(vectors), threads, layout)

@@ -30,6 +30,7 @@ class Layout:
 
     plan: Plan
     fmt: Format
+    sweeps: Sweeps
     words: list[str] = field(default_factory=list)
     work: dict[str, int] = field(default_factory=dict)
     work_size: int = 0
@@ -39,7 +40,7 @@ class Layout:
     gradient_size: int = 0
 
     def qubits(self, space: int) -> int:
-        return max(self.plan.spaces[space], self.fmt.lane_bits)
+        return self.sweeps.padded(self.plan.spaces[space])
 
     def place(self, name: str, size: int) -> None:
         self.work[name] = self.work_size
@@ -79,7 +80,7 @@ def body_slots(loop: nodes.Loop) -> list[int]:
 
 
 def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
-    out = Layout(plan, fmt)
+    out = Layout(plan, fmt, sweeps)
     row = fmt.row
     every = walk_nodes(plan.body)
     loops = [n for n in every if isinstance(n, nodes.Loop)]
@@ -135,15 +136,18 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
         if c.masks:
             tables = max(tables, sweeps.table_bytes(c.masks, qubits))
     out.place("own", 64)
-    out.place("vectors", vectors * fmt.lanes * row)
+    out.place("vectors", vectors * sweeps.stride)
     if sweeps.team.on:
-        out.place("meeting", MOST * vectors * fmt.lanes * row)
+        out.place("meeting", MOST * vectors * sweeps.stride)
         out.place("spare", vectors * row)
     out.place("tables", tables)
     out.place("seed_tables", tables)
-    out.place("w", fmt.size << widest)
+    out.place("w", sweeps.unit << widest)
     out.place("scratch", 2 * sweeps.plane(widest))
     out.place("scratch_lam", 2 * sweeps.plane(widest))
+    if sweeps.together:
+        out.place("rest0", 2 * sweeps.plane(widest))
+        out.place("rest1", 2 * sweeps.plane(widest))
     widths = [plan.slots[n.x] for n in every if isinstance(n, nodes.Linear)]
     out.place("turned", fmt.lanes * fmt.size * (max(widths, default=0) + fmt.lanes))
     outs = [plan.slots[n.out] for n in every if isinstance(n, nodes.Linear)]

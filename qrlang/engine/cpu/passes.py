@@ -22,7 +22,7 @@ class Passes(Diagonals):
         self, fn: Fn, n: int, lo: int, k: int, chunk: tuple[V, int] | None
     ) -> Iterator[V | None]:
         """The first high index of each group that differs in bits lo … lo+k-1; None for 0."""
-        bits = chunk[1] if chunk else n - self.fmt.lane_bits
+        bits = chunk[1] if chunk else n - self.w
         if bits == k and chunk is None:
             yield None
             return
@@ -43,7 +43,7 @@ class Passes(Diagonals):
     ) -> Iterator[Any]:
         """The pieces of 2^bits vectors of a larger piece, or of the team's share of the state;
         with values to carry, the loop comes too."""
-        count = (chunk[1] if chunk else n - self.fmt.lane_bits) - bits
+        count = (chunk[1] if chunk else n - self.w) - bits
         first, last = (0, 1 << count) if chunk else self.team.share(fn, 1 << count)
         with fn.loop(first, last, 1, start) as loop:
             at = fn.bit("or", fn.bit("shl", chunk[0], count), loop.i) if chunk else loop.i
@@ -55,7 +55,7 @@ class Passes(Diagonals):
     ) -> Iterator[tuple[V | None, list[V], list[V]]]:
         """Groups with values carried from one to the next; `result` is filled with the last."""
         result: list[V] = []
-        bits = chunk[1] if chunk else n - self.fmt.lane_bits
+        bits = chunk[1] if chunk else n - self.w
         if bits == k and chunk is None:
             yield None, start, result
             return
@@ -96,7 +96,7 @@ class Passes(Diagonals):
         self, fn: Fn, split: Split, tab: V, h: V | None, choice: V | None, j: int
     ) -> tuple[V, V]:
         """The factor of vector h + j."""
-        row, size = self.fmt.row, self.fmt.size
+        row, size = self.fmt.row, self.unit
         lanes = split.vectors * row
         if split.full:
             at = self._offset(fn, h, j, 0)
@@ -126,7 +126,7 @@ class Passes(Diagonals):
     ) -> list[V]:
         """λ + Σ weight_m Z_m ψ for the vectors of a group."""
         row, size = self.fmt.row, self.fmt.size
-        split = Split(masks, n, self.fmt.lane_bits)
+        split = self.split(masks, n)
         choice = self._choice(fn, split, h)
         high = fn.at(tab, 2 * split.vectors * row)
         out = []
@@ -158,7 +158,7 @@ class Passes(Diagonals):
         x = gather.begin(fn, self.tables.pointer(fn, gather, n), h, g)
         out = []
         for j in range(1 << k):
-            moved = gather.map.linear(j << (lo + self.fmt.lane_bits))
+            moved = gather.map.linear(j << (lo + self.w))
             out.append(gather.load(fn, planes, fn.bit("xor", x, moved)))
         return out
 
@@ -181,9 +181,9 @@ class Passes(Diagonals):
 
     def _tangents(self, fn: Fn, shape: Shape, prm: V, lo: int, k: int) -> list[tuple[int, V, int]]:
         """(bit of the position, tan, number of the rotation) of a pass."""
-        w = self.fmt.lane_bits
+        w = self.w
         return [
-            (b - w - lo, fn.broadcast(prm, (shape.row_tan + i) * self.fmt.row), i)
+            (b - w - lo, self.number(fn, prm, shape.row_tan + i), i)
             for i, b in enumerate(shape.bits)
             if lo <= b - w < lo + k
         ]
@@ -191,8 +191,8 @@ class Passes(Diagonals):
     def _lane_tangents(self, fn: Fn, shape: Shape, prm: V) -> list[tuple[int, V, int]]:
         out = []
         for i, b in enumerate(shape.bits):
-            if b < self.fmt.lane_bits:
-                t = fn.broadcast(prm, (shape.row_tan + i) * self.fmt.row)
+            if b < self.w:
+                t = self.number(fn, prm, shape.row_tan + i)
                 # -t where the bit is 0.
                 out.append((b, fn.neg(signed_float(fn, t, 1 << b)), i))
         return out

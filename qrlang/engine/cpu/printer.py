@@ -116,7 +116,7 @@ class Printer(Loops):
         self._memory(self.rows.rows, self.saved, self._outer_rows())
         self._memory(self.rows.adjoint, None, self._outer_rows())
         for s in range(len(self.plan.spaces)):
-            size = fn.imul(self.words["width"], self._state_bytes(s))
+            size = self._block_bytes(s)
             with self._alone():
                 self._memory(self._costate(s), None, size)
                 if not self.plan.local[s]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import qrlang
 from qrlang.engine.cpu import cache, elf, functions, machine
 from qrlang.engine.cpu.asm import Fn, Format, Machine, Module, V
-from qrlang.engine.cpu.kernel import Memory, NotFinite
+from qrlang.engine.cpu.kernel import NotFinite
 from qrlang.engine.cpu.layout import rounded
+from qrlang.engine.cpu.memory import Memory
 from qrlang.engine.cpu.sweeps import Shape, Sweeps, Tables
 from qrlang.engine.cpu.team import Team
 from qrlang.engine.nodes import Row

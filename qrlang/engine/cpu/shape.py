@@ -14,7 +14,7 @@ from qrlang.engine.nodes import Layer
 class Shape:
     """A layer as far as the code depends on it."""
 
-    n: int  # padded: at least one vector
+    n: int  # padded where amplitudes share a vector: at least one vector
     map: Affine
     terms: tuple[int, ...]  # masks that have an angle
     bits: tuple[int, ...]  # rotated
@@ -65,8 +65,12 @@ class Shape:
         return self.row_scale + 3
 
     @property
-    def rows(self) -> int:
+    def row_flip(self) -> int:  # which sequences flip each rotated qubit, in the batch layout
         return self.row_scale + 4
+
+    @property
+    def rows(self) -> int:
+        return self.row_flip + len(self.bits)
 
 
 class Tables:
@@ -89,13 +93,13 @@ class Tables:
         base = fn.load(V("@constants", "ptr"), 0, "ptr")
         return fn.at(base, place)
 
-    def fill(self, lane_bits: int) -> bytes:
+    def fill(self, inside: int) -> bytes:
         import numpy as np
 
         out = np.zeros(max(self.size, 64), dtype=np.uint8)
         for (n, *cols), place in self.maps.items():
             table = np.zeros(1, dtype=np.uint32)
-            for j in range(lane_bits, n):
+            for j in range(inside, n):
                 table = np.concatenate([table, table ^ np.uint32(cols[j])])
             raw = table.view(np.uint8)
             out[place : place + raw.size] = raw

@@ -20,4 +20,4 @@ __all__ = ["Shape", "Sweeps", "Tables"]
 
 
 class Sweeps(Backward):
-    """Writes the functions of layers."""
+    """Writes the functions of layers, in the state layout."""

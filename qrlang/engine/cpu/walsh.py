@@ -2,8 +2,8 @@
 (`unfold`), and one sum per mask from values for all indices (`fold`).
 
 Both walk the same tree: at the highest bit, masks with it and masks without it part, and an
-array of 2^k falls into (or grows from) its halves' sum and difference. Index bits below the lane
-bits live inside a vector, where a sign per lane does the rest.
+array of 2^k falls into (or grows from) its halves' sum and difference. The lowest `inside` index
+bits may live inside a vector, where a sign per lane does the rest.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def signed_float(fn: Fn, x: V, mask: int) -> V:
 class Numbers:
     """How `unfold` adds: floats, or integers that wrap."""
 
-    def __init__(self, fn: Fn, integer: bool) -> None:
-        self.fn, self.integer = fn, integer
+    def __init__(self, fn: Fn, integer: bool, inside: int) -> None:
+        self.fn, self.integer, self.inside = fn, integer, inside
         self.type = fn.vi if integer else fn.vf
 
     def add(self, a: V, b: V) -> V:
@@ -75,9 +75,9 @@ def _parted(terms: Sequence[tuple[int, V]], bit: int) -> tuple[Terms, Terms]:
 
 
 def unfold(num: Numbers, terms: Terms, bits: int, where: V) -> None:
-    """where[h] = Σ_m ± value_m for all h of `bits` bits (at least the lanes), as vectors."""
+    """where[h] = Σ_m ± value_m for all h of `bits` bits (at least those inside), as vectors."""
     fn = num.fn
-    levels = bits - fn.fmt.lane_bits
+    levels = bits - num.inside
     row = fn.fmt.row
     if levels <= IN_REGISTERS:
         for i, value in enumerate(unfold_registers(num, terms, bits)):
@@ -104,7 +104,7 @@ def unfold(num: Numbers, terms: Terms, bits: int, where: V) -> None:
 
 
 def unfold_registers(num: Numbers, terms: Terms, bits: int) -> list[V]:
-    if bits == num.fn.fmt.lane_bits:
+    if bits == num.inside:
         return [num.leaf(terms)]
     without, having = _parted(terms, bits - 1)
     low = unfold_registers(num, without, bits - 1)
@@ -120,11 +120,11 @@ Wanted = list[tuple[int, int]]  # (mask, byte offset of its vector in the result
 Source = Callable[[V | int], V]  # the vector at a byte offset
 
 
-def fold(fn: Fn, wanted: Wanted, bits: int, source: Source, memory: V, out: V) -> None:
-    """out[offset] = Σ_h ± source(h), a vector still to be summed over its lanes."""
+def fold(fn: Fn, wanted: Wanted, bits: int, inside: int, source: Source, memory: V, out: V) -> None:
+    """out[offset] = Σ_h ± source(h), a vector still to be summed over the lanes inside."""
     if not wanted:
         return
-    levels = bits - fn.fmt.lane_bits
+    levels = bits - inside
     row = fn.fmt.row
     if levels <= IN_REGISTERS:
         _fold_registers(fn, wanted, bits, [source(i * row) for i in range(1 << levels)], out)
@@ -140,8 +140,8 @@ def fold(fn: Fn, wanted: Wanted, bits: int, source: Source, memory: V, out: V) -
             fn.store(fn.add(a, b), memory, loop.i)
         if having:
             fn.store(fn.sub(a, b), upper, loop.i)
-    fold(fn, without, bits - 1, lambda o: fn.load(memory, o), memory, out)
-    fold(fn, having, bits - 1, lambda o: fn.load(upper, o), upper, out)
+    fold(fn, without, bits - 1, inside, lambda o: fn.load(memory, o), memory, out)
+    fold(fn, having, bits - 1, inside, lambda o: fn.load(upper, o), upper, out)
 
 
 def _fold_registers(fn: Fn, wanted: Wanted, bits: int, values: list[V], out: V) -> None:
