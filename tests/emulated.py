@@ -1,0 +1,35 @@
+"""The emulator in place of a GPU: what launches there, launches here."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import torch
+from cuda_emulator import Module
+
+from qrlang.engine.cuda.source import KernelSpec, Source
+
+
+class Emulated:
+    """A launcher whose memory is the host's. `order`: which threads go first."""
+
+    device = torch.device("cpu")
+    capturing = False
+
+    def __init__(self, arch: int = 90, order: int = 0, races: bool = False) -> None:
+        self.arch, self.order, self.races = arch, order, races
+
+    def load(self, source: Source) -> LoadedModule:
+        return LoadedModule(self, Module(source.text, self.races))
+
+
+class LoadedModule:
+    def __init__(self, launcher: Emulated, module: Module) -> None:
+        self.launcher, self.module = launcher, module
+
+    def launch(self, spec: KernelSpec, blocks: int, values: Sequence[int]) -> None:
+        self.module.launch(
+            spec.name, (blocks,), (spec.threads,), [ctypes.c_int64(v) for v in values],
+            shared=spec.dynamic_shared_bytes, cluster=spec.cluster, order=self.launcher.order,
+        )  # fmt: skip
