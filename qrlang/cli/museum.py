@@ -1,0 +1,30 @@
+"""`qrlc museum`"""
+
+from __future__ import annotations
+
+import click
+
+from qrlang.cli.exits import Wrong
+
+
+@click.command("museum")
+@click.argument("runs", metavar="RUNS...", nargs=-1, required=True, type=click.Path())
+@click.option("-o", "--out", default="site", show_default=True, metavar="DIR",
+              help="Where the page goes.")  # fmt: skip
+def command(runs: tuple[str, ...], out: str) -> None:
+    """Make a page of many runs that opens from disk: their strips, curves, programs, settings.
+
+    RUNS are run folders, or folders of them. Folders that are no runs are left out, and said.
+    """
+    from qrlang.museum.site import build
+    from qrlang.training.errors import TrainingError
+
+    try:
+        museum = build(runs, out)
+    except TrainingError as error:
+        click.echo(f"error: {error}" + (f"\nhelp: {error.help}" if error.help else ""), err=True)
+        raise Wrong from None
+    for path, why in museum.left_out:
+        click.echo(f"left out: {path}: {why}", err=True)
+    count = len(museum.exhibits)
+    click.echo(f"{count} run{'s' * (count != 1)}: open {museum.folder / 'index.html'}")

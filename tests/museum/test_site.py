@@ -1,0 +1,123 @@
+"""What the museum writes."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from museum_tools import folder
+
+from qrlang.cli.main import run as qrlc
+from qrlang.museum.exhibit import thinned
+from qrlang.museum.site import build
+from qrlang.training.errors import TrainingError
+
+
+def data(site: Path) -> list[dict[str, Any]]:
+    text = (site / "data.js").read_text()
+    found = json.loads(text.removeprefix("window.MUSEUM = ").rstrip().removesuffix(";"))
+    assert isinstance(found, list)
+    return found
+
+
+def test_all_of_a_run(tmp_path: Path) -> None:
+    run = folder(tmp_path, "first")
+    (run / "scar.txt").write_text("It was to learn digits.\n")
+    site = tmp_path / "site"
+    build([str(run)], str(site))
+    (shown,) = data(site)
+    assert shown["value"] == 0.9 and shown["interval"] == [0.88, 0.92] and shown["best"] == "high"
+    assert shown["account"] == "It was to learn digits."
+    assert shown["curves"]["loss"]["validation"][0] == [10, 2]
+    for word in ("strip", "curves", "settings", "metrics", "result", "program"):
+        assert (site / shown["files"][word]).stat().st_size, word
+
+
+def test_nothing_is_fetched(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    build([str(folder(tmp_path, "one"))], str(site))
+    for page in site.glob("*.*"):
+        addresses = set(re.findall(r"https?://[^\"'\s)]+", page.read_text()))
+        assert addresses <= {"http://www.w3.org/2000/svg"}, page
+
+
+def test_folders_of_runs_and_what_is_no_run(tmp_path: Path, capsys: Any) -> None:
+    runs = tmp_path / "runs"
+    folder(runs, "a")
+    folder(runs, "b", finished=False)
+    broken = folder(runs, "c")
+    (broken / "result.json").write_text("{")
+    (runs / "d").mkdir()
+    site = tmp_path / "site"
+    given = [str(runs), str(runs / "a"), str(tmp_path / "nowhere"), str(runs / "d")]
+    assert qrlc(["museum", *given, "-o", str(site)]) == 0
+    assert [x["id"] for x in data(site)] == ["a", "b"]
+    assert [x["state"] for x in data(site)] == ["finished", "stopped"]
+    said = capsys.readouterr()
+    assert "2 runs: open" in said.out
+    assert (
+        "is damaged" in said.err and "nowhere" in said.err and "there is no run in it" in said.err
+    )
+
+
+def test_names_of_all_kinds(tmp_path: Path) -> None:
+    names = ["a b", "a-b", "ü/../x", "RUN", "run", "<script>", ".."]
+    runs = [folder(tmp_path / str(k), n.replace("/", "_")) for k, n in enumerate(names[:-1])]
+    site = tmp_path / "site"
+    build([str(r) for r in runs], str(site))
+    ids = [x["id"] for x in data(site)]
+    assert len({i.lower() for i in ids}) == len(ids)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", i) for i in ids)
+
+
+def test_made_again_it_shows_what_is_there_now(tmp_path: Path) -> None:
+    one, two = folder(tmp_path, "one"), folder(tmp_path, "two")
+    site = tmp_path / "site"
+    build([str(one), str(two)], str(site))
+    build([str(two)], str(site))
+    assert [x["id"] for x in data(site)] == ["two"]
+    assert not (site / "runs" / "one").exists()
+
+
+def test_nobody_elses_folder_is_written_into(tmp_path: Path) -> None:
+    run = folder(tmp_path, "one")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    for out in ("mine", "mine/thesis.tex"):
+        with pytest.raises(TrainingError):
+            build([str(run)], str(tmp_path / out))
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "x"
+
+
+def test_no_run_at_all(tmp_path: Path, capsys: Any) -> None:
+    assert qrlc(["museum", str(tmp_path / "none"), "-o", str(tmp_path / "site")]) == 1
+    assert "there is no run to show" in capsys.readouterr().err
+    assert not (tmp_path / "site").exists()
+
+
+def test_numbers_that_are_none(tmp_path: Path) -> None:
+    run = folder(tmp_path, "wild")
+    with open(run / "metrics.jsonl", "a") as stream:
+        stream.write('{"step": 90, "epoch": 9, "split": "train", "loss": null}\n{"half')
+    site = tmp_path / "site"
+    build([str(run)], str(site))
+    assert data(site)[0]["curves"]["loss"]["train"][-1] == [80, 0.25]
+
+
+def test_long_curves_are_thinned_and_keep_their_ends() -> None:
+    curve = [(float(k), float(k % 7)) for k in range(10_000)]
+    found = thinned(curve, 50)
+    assert len(found) == 50 and found[0] == curve[0] and found[-1] == curve[-1]
+    assert [x for x, _ in found] == sorted(x for x, _ in found)
+
+
+def test_five_hundred_runs(tmp_path: Path) -> None:
+    for k in range(500):
+        folder(tmp_path / "runs", f"run-{k}", seed=k)
+    begun = time.process_time()
+    assert len(build([str(tmp_path / "runs")], str(tmp_path / "site")).exhibits) == 500
+    assert time.process_time() - begun < 10
