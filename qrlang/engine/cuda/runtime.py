@@ -131,14 +131,14 @@ class Kernel:
                 raise ValueError(f"weight `{spec_w.name}` has shape {list(w.shape)}")
             given["weight", i] = w
         saved = Saved(made, given, batch, times, seed or 0, error)
-        spec = made.source.forward
+        kernel = made.source.forward
         found: dict[tuple[str, int], Tensor | None] = {**given, ("error", -1): error}
-        for a in spec.arguments:
+        for a in kernel.arguments:
             if a.kind in ("output", "saved"):
-                found[a.kind, a.index] = self._buffer(a, spec, saved)
+                found[a.kind, a.index] = self._buffer(a, kernel, saved)
                 if a.kind == "saved":
                     given["saved", a.index] = found["saved", a.index]
-        self._launch(spec, saved, found)
+        self._launch(kernel, saved, found)
         outputs = []
         for i, out in enumerate(plan.outputs):
             y = found["output", i]
