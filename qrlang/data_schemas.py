@@ -83,6 +83,20 @@ def _symbols(arguments: Mapping[str, Number]) -> tuple[Column, ...]:
     return (Column("token", (), size, seq=True), Column("token", (), size, seq=True))
 
 
+def _quantum(kind: str) -> Callable[[Mapping[str, Number]], tuple[Column, ...]]:
+    return lambda a: (Column(kind, (), int(a.get("qubits", 0)) or None), _classes(2))
+
+
+def _blobs(arguments: Mapping[str, Number]) -> tuple[Column, ...]:
+    features, classes = int(arguments.get("features", 8)), int(arguments.get("classes", 3))
+    return (Column("real", (features,)), _classes(classes))
+
+
+def _words(arguments: Mapping[str, Number]) -> tuple[Column, ...]:
+    bits = int(arguments.get("bits", 2))
+    return (_rows(bits), Column("class", (), 2**bits, seq=True))
+
+
 def _size(default: int) -> Argument:
     """Sequences in an epoch of generated data; a tenth as many for validation and test."""
     return Argument("size", "int", default, 1)
@@ -130,6 +144,23 @@ DATA_SETS: dict[str, DataSet] = {
         DataSet("temporal_parity", "bits, and whether the last `order` of them are odd",
                 _fixed(_SERIES, Column("class", (), 2, seq=True)),
                 (Argument("order", "int", 3, 1), _length(2000))),
+        DataSet("blobs", "points around `groups` centres of each class", _blobs,
+                (Argument("features", "int", 8, 1), Argument("classes", "int", 3, 2),
+                 Argument("groups", "int", 2, 1), _size(2000))),
+        DataSet("travelling_wave", "a wave passes over sensors: from which end",
+                lambda a: (_rows(int(a.get("sensors", 4))), _classes(2)),
+                (Argument("sensors", "int", 4, 2), Argument("length", "int", 12, 2), _size(2000))),
+        DataSet("spirals", "a point that runs outwards, clockwise or not",
+                _fixed(_rows(2), _classes(2)), (Argument("length", "int", 16, 2), _size(2000))),
+        DataSet("warped", "two hills or three, at a speed that changes on the way",
+                _fixed(_SERIES, _classes(2)), (Argument("length", "int", 32, 4), _size(2000))),
+        DataSet("elman_xor", "words of bits, every third the exclusive or of the two before",
+                _words, (Argument("bits", "int", 2, 1), Argument("length", "int", 11, 3),
+                         _size(2000))),
+        DataSet("phases", "ground states of a ring of qubits: in the cluster phase or not",
+                _quantum("state"), (Argument("qubits", "int", 4, 3), _size(1000))),
+        DataSet("evolutions", "a unitary: the evolution of an Ising or a Heisenberg chain",
+                _quantum("unitary"), (Argument("qubits", "int", 2, 2), _size(1000))),
         DataSet("imdb", "film reviews, kind or not", _REVIEWS, (_VOCABULARY, _LONGEST)),
         DataSet("sst2", "sentences of film reviews, kind or not", _REVIEWS,
                 (_VOCABULARY, _LONGEST, Argument("phrases", "bool", False))),

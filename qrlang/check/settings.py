@@ -109,6 +109,7 @@ SETTINGS: dict[str, Spec] = {
     "truncate": Spec("int", 1, 10**7),
     "accumulate": Spec("int", 1, 10**6),
     "length": Spec("int", 1, 10**7),
+    "limit": Spec("int", 1, 10**9),
     "core": _names(*CORES),
     "metric": _names(*METRICS),
     "device": _names(*DEVICES),

@@ -40,6 +40,7 @@ HELP = {
     "truncate": "Moments that gradients go back; states go on beyond.",
     "accumulate": "Batches whose gradients make one update.",
     "length": "The longest sequence; moments in a segment of a long one.",
+    "limit": "At most so many records of each split: for a quick look.",
     "core": "pqc, or a classical one of the same size: orthogonal, rnn, gru, lstm.",
     "metric": "What decides which weights are best.",
     "device": "auto, cpu, cuda; with --target a quantum device.",

@@ -175,6 +175,7 @@ def open_feed(
         data = open_data(
             name, arguments, ports_of(program), data_dir=data_dir, base=base,
             validation=settings.validation, max_length=settings.length or None,
+            limit=settings.limit,
             saved=read_json(kept) if kept is not None and kept.exists() else None,
         )  # fmt: skip
         segment = settings.truncate or settings.length

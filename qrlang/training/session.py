@@ -43,7 +43,8 @@ def observers(trainer: Trainer) -> list[Observer]:
 def finish(trainer: Trainer) -> dict[str, Any]:
     """The best weights on the test split."""
     objective, feed = trainer.objective, trainer.feed
-    weights, page = checkpoint.load(trainer.run.best)
+    kept = trainer.run.best if trainer.run.best.exists() else trainer.run.last
+    weights, page = checkpoint.load(kept)  # no epoch was best where none had a figure
     objective.model.load_state_dict(weights)
     split = evaluate.split_of(feed, None)
     began = time.perf_counter()
@@ -57,7 +58,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
         "parameters": sum(x.numel() for x in objective.parameters),
         "steps": p.step,
         "epochs": p.epoch,
-        "best_epoch": int(page["epoch"]),
+        "best_epoch": int(page.get("epoch", p.epoch)),
         "skipped": p.skipped,
         "seconds": p.seconds,
         "seconds_an_epoch": p.seconds / max(p.epoch, 1),

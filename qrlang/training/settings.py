@@ -37,6 +37,7 @@ class Settings:
     truncate: int = 0
     accumulate: int = 1
     length: int = 0
+    limit: int = 0  # records of each split; 0: all
     core: str = "pqc"
     device: str = "auto"
     precision: str = "single"

@@ -122,7 +122,7 @@ def test_a_finished_run_is_finished(tmp_path: Path) -> None:
     ("args", "words"),
     [
         (("--data", "absent.npz"), "absent.npz"),
-        (("--truncate", "10"), "fresh qubits"),
+        (("--truncate", "10"), "comes at the end"),
         (("--freeze", "[hed]"), "did you mean `head`"),
         (("--freeze", "[head, steer]"), "nothing to train"),
         (("--optimizer", "ridge", "--core", "lstm"), "classical core"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ train Echo {
 def project(folder: Path, moments: int = 600) -> Path:
     t = np.arange(moments)
     x = np.sin(t / 5) + 0.3 * np.sin(t / 1.7)
-    rows = "".join(f"{a:.6f},{b:.6f}\n" for a, b in zip(x[:-1], x[1:], strict=True))
+    rows = "".join(f"{a:.6f},{b:.6f}\n" for a, b in pairwise(x))
     (folder / "wave.csv").write_text("xs,ys\n" + rows)
     path = folder / "echo.qrl"
     path.write_text(MODEL)

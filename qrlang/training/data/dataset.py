@@ -25,7 +25,7 @@ class DataSet:
     between which the state is carried.
     """
 
-    def __init__(self, request: Request, loaded: Loaded) -> None:
+    def __init__(self, request: Request, loaded: Loaded, limit: int = 0) -> None:
         self.name = request.name
         self.arguments = dict(request.arguments)
         self.ports: tuple[Port, ...] = request.ports
@@ -34,6 +34,7 @@ class DataSet:
         self.notes = loaded.notes
         self.scale = loaded.scale
         self._loaded = loaded
+        self._limit = limit  # records of each split; 0: all
         self._open: dict[str, Source] = {}
         self.streaming = self.source("train").streaming
 
@@ -41,13 +42,16 @@ class DataSet:
         if split not in SPLITS:
             raise ValueError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
         if split not in self._open:
-            self._open[split] = self._loaded.splits[split]()
+            source = self._loaded.splits[split]()
+            self._open[split] = source.limited(self._limit) if self._limit else source
         return self._open[split]
 
     def count(self, split: str) -> int:
         """Records, or moments of a stream."""
         known = self._loaded.counts.get(split) if split not in self._open else None
-        return len(self.source(split)) if known is None else known
+        if known is None:
+            return len(self.source(split))
+        return min(known, self._limit) if self._limit else known
 
     def batch_count(self, split: str, batch: int, segment: int | None = None) -> int:
         return self._full(split).batch_count(batch, segment)
@@ -102,7 +106,9 @@ class DataSet:
         """What translations of the split's records are measured against, tokens apart."""
         if self._loaded.references is None:
             raise DataError("bad-argument", f"`{self.name}` is no translation")
-        return self._loaded.references(split)
+        found = self._loaded.references(split)
+        index = getattr(self.source(split), "index", None)
+        return found if index is None else [found[int(k)] for k in index]
 
     def about(self) -> dict[str, Any]:
         """What a run writes down of its data, and what `saved` of `open_data` takes back."""

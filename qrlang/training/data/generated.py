@@ -17,7 +17,7 @@ _SMALL = 4096  # so many different sequences are shared out one by one, more by 
 _PARTS = {"train": (0, 8), "validation": (8, 9), "test": (9, 10)}
 
 
-def _loaded(request: Request, make: Callable[[str], Make], last: int | None = None) -> Loaded:
+def loaded(request: Request, make: Callable[[str], Make], last: int | None = None) -> Loaded:
     """Training sequences are new in each epoch; the others always the same, a tenth as many."""
     size = request.whole("size")
     dtypes = [dtype_of(p.type) for p in request.ports]
@@ -102,7 +102,7 @@ def _copying(request: Request) -> Loaded:
 
         return block
 
-    return _loaded(request, make, length)
+    return loaded(request, make, length)
 
 
 def _adding(request: Request) -> Loaded:
@@ -122,7 +122,7 @@ def _adding(request: Request) -> Loaded:
 
         return block
 
-    return _loaded(request, make)
+    return loaded(request, make)
 
 
 def _parity(request: Request) -> Loaded:
@@ -137,7 +137,7 @@ def _parity(request: Request) -> Loaded:
 
         return block
 
-    return _loaded(request, make)
+    return loaded(request, make)
 
 
 LOADERS: dict[str, Callable[[Request], Loaded]] = {

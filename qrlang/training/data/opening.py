@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.data_schemas import DATA_SETS, Number
-from qrlang.training.data import generated, hub, images, language, own, series, translation, ucr
+from qrlang.training.data import (
+    generated,
+    hub,
+    images,
+    language,
+    own,
+    series,
+    synthetic,
+    translation,
+    ucr,
+)
 from qrlang.training.data.dataset import DataSet
 from qrlang.training.data.errors import DataError, nearest
 from qrlang.training.data.fetch import Progress
@@ -18,6 +28,7 @@ from qrlang.training.data.vocabulary import Vocabulary
 LOADERS: dict[str, Callable[[Request], Loaded]] = {
     **images.LOADERS,
     **generated.LOADERS,
+    **synthetic.LOADERS,
     **series.LOADERS,
     **language.LOADERS,
     **translation.LOADERS,
@@ -37,6 +48,7 @@ def open_data(
     base: str | Path | None = None,
     validation: float | None = None,
     max_length: int | None = None,
+    limit: int = 0,
     saved: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     fetch: bool = True,
@@ -46,6 +58,7 @@ def open_data(
     Files are looked for in `data_dir`, in QRLANG_DATA, in the user's cache, then fetched into it.
     `base`: where paths start. `validation`: the part of the training split to hold out, where the
     data set has no validation split of its own (None: a tenth). `max_length`: cut longer texts.
+    `limit`: at most so many records of each split.
     `saved`: what `DataSet.about()` said in an earlier run, so that its vocabularies are used.
     """
     given = dict(arguments or {})
@@ -78,7 +91,7 @@ def open_data(
         progress,
         fetch,
     )
-    return DataSet(request, LOADERS[name](request))
+    return DataSet(request, LOADERS[name](request), limit)
 
 
 def _path_as_data(name: str, given: dict[str, Number]) -> tuple[str, dict[str, Number]]:

@@ -33,6 +33,10 @@ class Source(Protocol):
         """Any records, in any order. (Of a stream: moments start … stop, as one row.)"""
         ...
 
+    def limited(self, count: int) -> Source:
+        """At most so many records (moments) of it, always the same ones."""
+        ...
+
 
 class Records:
     """`index`: which records of the columns these are; None: all of them.
@@ -70,6 +74,12 @@ class Records:
 
     def subset(self, index: Array) -> Records:
         return Records(self.columns, self.index[index], self.last)
+
+    def limited(self, count: int) -> Records:
+        """By lot: records may be sorted by their class."""
+        if count >= len(self):
+            return self
+        return self.subset(np.sort(frozen(len(self), 21).permutation(len(self))[:count]))
 
     def batch_count(self, batch: int, segment: int | None = None) -> int:
         return -(-len(self) // batch)
@@ -133,6 +143,11 @@ class Stream:
 
     def __len__(self) -> int:
         return self.count
+
+    def limited(self, count: int) -> Stream:
+        """The first ones that count."""
+        end = self.lead + count
+        return Stream([c[:end] for c in self.columns], self.dtypes, self.lead)
 
     def _lanes(self, batch: int) -> Array:
         """Where each lane begins, and the end. Longer lanes come first."""
@@ -207,6 +222,9 @@ class Generated:
 
     def __len__(self) -> int:
         return self.size
+
+    def limited(self, count: int) -> Generated:
+        return Generated(self.make, self.dtypes, min(self.size, count), self.key, self.last)
 
     def batch_count(self, batch: int, segment: int | None = None) -> int:
         return -(-self.size // batch)

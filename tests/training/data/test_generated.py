@@ -121,3 +121,47 @@ def test_digits_can_be_told_apart() -> None:
     w = np.linalg.solve(a.T @ a + np.eye(65), a.T @ np.eye(10)[y[:, 0]])
     right = (np.hstack([t, np.ones((len(t), 1))]) @ w).argmax(1) == u[:, 0]
     assert right.mean() > 0.8
+
+
+def test_phases_are_ground_states() -> None:
+    data = open_data("phases", {"qubits": 4}, ports(Type("state", (), 4), Type("class", (), 2)))
+    psi, label = whole(data, "test")
+    x = np.array([[0, 1], [1, 0]])
+    field = sum(np.kron(np.kron(np.eye(2**k), x), np.eye(2 ** (3 - k))) for k in range(4))
+    magnet = np.einsum("bi,ij,bj->b", psi.conj(), field, psi).real / 4
+    assert np.allclose(np.linalg.norm(psi, axis=1), 1, atol=1e-5)
+    assert magnet[label == 0].max() < magnet[label == 1].min()  # it grows with the field
+
+
+def test_evolutions_keep_what_they_must() -> None:
+    """Heisenberg's coupling leaves |++⟩ alone, Ising's does not."""
+    kinds = ports(Type("unitary", (), 2), Type("class", (), 2))
+    u, label = whole(open_data("evolutions", {}, kinds), "test")
+    assert np.allclose(u @ u.conj().swapaxes(1, 2), np.eye(4), atol=1e-5)
+    stays = np.abs(u.sum((1, 2)) / 4)
+    assert np.allclose(stays[label == 1], 1, atol=1e-5) and stays[label == 0].max() < 0.999
+
+
+def test_every_third_word_follows_from_the_two_before() -> None:
+    seen, said = whole(opened("elman_xor", None), "train")
+    words = (seen * [2, 1]).sum(-1).astype(int)
+    assert np.array_equal(said[:, :-1], words[:, 1:])
+    assert np.array_equal(words[:, 2::3], words[:, 0:-2:3] ^ words[:, 1:-1:3])
+    assert len(np.unique(words[:, 1], return_counts=True)[1]) == 4
+
+
+def test_waves_and_spirals_turn_as_their_label_says() -> None:
+    x, label = whole(opened("spirals", None), "train")
+    turn = x[:, :-1, 0] * x[:, 1:, 1] - x[:, :-1, 1] * x[:, 1:, 0]
+    assert np.array_equal(turn.mean(1) > 0, label == 1)
+    again, _ = whole(opened("spirals", None), "train")
+    assert np.array_equal(x, again)
+
+
+def test_a_limit_is_the_first_of_the_same() -> None:
+    for name in ("blobs", "mackey_glass", "drawn_digits"):
+        few = opened(name, None)
+        few._limit, few._open = 16, {}
+        assert few.count("train") == 16
+        batch = next(few.batches("train", 4, shuffle=False))
+        assert len(batch) == 4 and np.isfinite(batch.arrays[0]).all()

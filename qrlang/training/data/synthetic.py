@@ -1,0 +1,175 @@
+"""Small tasks that a rule makes, for models whose usual data is simulated: features in clusters,
+waves, spirals, warped signals, words of bits, phases of matter, evolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from qrlang.training.data.batches import frozen
+from qrlang.training.data.generated import loaded
+from qrlang.training.data.ports import Array
+from qrlang.training.data.request import Loaded, Request
+
+Random = np.random.RandomState
+Block = Callable[[Random, int], tuple[Array, ...]]
+
+_PAULI = {
+    "I": np.eye(2, dtype=complex),
+    "X": np.array([[0, 1], [1, 0]], complex),
+    "Y": np.array([[0, -1j], [1j, 0]]),
+    "Z": np.diag([1.0 + 0j, -1]),
+}
+
+
+def _set(block: Callable[[Request], Block]) -> Callable[[Request], Loaded]:
+    """The same rule for all three splits, drawn apart."""
+
+    def load(request: Request) -> Loaded:
+        make = block(request)
+        return loaded(request, lambda _: make)
+
+    return load
+
+
+def _blobs(request: Request) -> Block:
+    """Each class is so many clusters, whose centres stay the same: no line parts them."""
+    features, classes, groups = (request.whole(n) for n in ("features", "classes", "groups"))
+    centres = frozen(features, classes, groups, 50).normal(0, 1, (classes, groups, features))
+
+    def block(random: Random, count: int) -> tuple[Array, ...]:
+        label = random.randint(0, classes, count)
+        group = random.randint(0, groups, count)
+        return centres[label, group] + random.normal(0, 0.35, (count, features)), label
+
+    return block
+
+
+def _wave(request: Request) -> Block:
+    """A wave passes over a row of sensors; from which end does it come?"""
+    sensors, length = request.whole("sensors"), request.whole("length")
+
+    def block(random: Random, count: int) -> tuple[Array, ...]:
+        label = random.randint(0, 2, count)
+        lag = random.uniform(0.4, 1.0, count) * np.where(label, 1, -1)
+        speed, start = random.uniform(0.5, 1.2, count), random.uniform(0, 2 * np.pi, count)
+        t, s = np.arange(length)[None, :, None], np.arange(sensors)[None, None, :]
+        phase = speed[:, None, None] * t + lag[:, None, None] * s + start[:, None, None]
+        noise = random.normal(0, 0.2, (count, length, sensors))
+        return np.sin(phase) + noise, label
+
+    return block
+
+
+def _spirals(request: Request) -> Block:
+    """A point runs outwards: clockwise, or the other way."""
+    length = request.whole("length")
+
+    def block(random: Random, count: int) -> tuple[Array, ...]:
+        label = random.randint(0, 2, count)
+        turn = random.uniform(0.25, 0.5, count) * np.where(label, 1, -1)
+        start = random.uniform(0, 2 * np.pi, count)
+        t = np.arange(length)
+        angle = start[:, None] + turn[:, None] * t
+        radius = (t + 2) / (length + 1)
+        x = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
+        return x + random.normal(0, 0.05, x.shape), label
+
+    return block
+
+
+def _warped(request: Request) -> Block:
+    """Two shapes of the same height, two hills or three, played at a speed that changes on the
+    way."""
+    length = request.whole("length")
+
+    def block(random: Random, count: int) -> tuple[Array, ...]:
+        label = random.randint(0, 2, count)
+        pace = np.exp(random.normal(0, 0.8, (count, 4)))
+        steps = np.repeat(pace, -(-length // 4), axis=1)[:, :length]
+        time = np.cumsum(steps, 1) / steps.sum(1, keepdims=True)
+        x = np.sin(np.pi * (2 + label)[:, None] * time) ** 2
+        return (x + random.normal(0, 0.05, x.shape))[..., None], label
+
+    return block
+
+
+def _elman_xor(request: Request) -> Block:
+    """Words of bits, every third one the exclusive or of the two before it (Elman 1990)."""
+    bits, length = request.whole("bits"), request.whole("length")
+
+    def block(random: Random, count: int) -> tuple[Array, ...]:
+        words = random.randint(0, 2**bits, (count, length + 1))
+        for k in range(2, length + 1, 3):
+            words[:, k] = words[:, k - 1] ^ words[:, k - 2]
+        seen = words[:, :-1, None] >> np.arange(bits)[::-1] & 1
+        return seen, words[:, 1:]
+
+    return block
+
+
+# --- quantum data -------------------------------------------------------------------------------
+
+
+def _string(words: str) -> Array:
+    """A Pauli word as a matrix."""
+    out = np.eye(1, dtype=complex)
+    for letter in words:
+        out = np.kron(out, _PAULI[letter])
+    return out
+
+
+def _sum(n: int, word: str, ring: bool) -> Array:
+    """A word on each stretch of neighbours."""
+    total = np.zeros((2**n, 2**n), complex)
+    for start in range(n if ring else n - len(word) + 1):
+        letters = ["I"] * n
+        for k, letter in enumerate(word):
+            letters[(start + k) % n] = letter
+        total += _string("".join(letters))
+    return total
+
+
+def _phases(request: Request) -> Block:
+    """Ground states of a ring, -ZXZ - h X: below h = 1 in the cluster phase, above it not."""
+    n = request.whole("qubits")
+    cluster, field = _sum(n, "ZXZ", True), _sum(n, "X", True)
+
+    def block(random: Random, count: int) -> tuple[Array, ...]:
+        h = random.uniform(0, 2, count)
+        _, vectors = np.linalg.eigh(-cluster - h[:, None, None] * field)
+        ground = vectors[:, :, 0]
+        largest = np.take_along_axis(ground, np.abs(ground).argmax(1)[:, None], 1)
+        return ground * np.abs(largest) / largest, (h >= 1).astype(int)
+
+    return block
+
+
+def _evolutions(request: Request) -> Block:
+    """exp(-iHt) of a chain in a field: of Ising's or of Heisenberg's coupling?"""
+    n = request.whole("qubits")
+    ising, field = _sum(n, "ZZ", False), _sum(n, "X", False)
+    heisenberg = ising + _sum(n, "XX", False) + _sum(n, "YY", False)
+
+    def block(random: Random, count: int) -> tuple[Array, ...]:
+        label = random.randint(0, 2, count)
+        coupling, strength, time = random.uniform((0.5, 0.2, 0.4), (1.5, 1.0, 1.0), (count, 3)).T
+        part = np.where(label[:, None, None], heisenberg, ising)
+        h = coupling[:, None, None] * part + strength[:, None, None] * field
+        values, vectors = np.linalg.eigh(h)
+        phases = np.exp(-1j * values * time[:, None])
+        return (vectors * phases[:, None, :]) @ vectors.conj().swapaxes(1, 2), label
+
+    return block
+
+
+LOADERS: dict[str, Callable[[Request], Loaded]] = {
+    "blobs": _set(_blobs),
+    "travelling_wave": _set(_wave),
+    "spirals": _set(_spirals),
+    "warped": _set(_warped),
+    "elman_xor": _set(_elman_xor),
+    "phases": _set(_phases),
+    "evolutions": _set(_evolutions),
+}
