@@ -86,6 +86,8 @@ def _every_setting(command: Any) -> Any:
               help="Percent of the training time that it may take; 0: any.")  # fmt: skip
 @click.option("--override", metavar="REASON", default="",
               help="Start under a sky that is not calm; the ledger keeps the reason.")  # fmt: skip
+@click.option("--check-gradient", metavar="K", type=click.IntRange(1, 10_000), default=None,
+              help="First hold K slopes of the loss against parameter shifts.")  # fmt: skip
 @click.option("--lr", type=float, help="The optimiser's learning rate.")
 @_every_setting
 @click.option("--target", metavar="NAME", help="Train on a quantum device of qiskit or braket.")
@@ -107,6 +109,7 @@ def command(
     trace_limit: float,
     trace_budget: float,
     override: str,
+    check_gradient: int | None,
     form: str,
     color: str,
     target: str | None,
@@ -163,7 +166,7 @@ def command(
         from qrlang.trace.recorder import Asked as Traced
 
         traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
-        _session(asked, resume, form, color, traced)
+        _session(asked, resume, form, color, traced, check_gradient or 0)
 
 
 def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:
@@ -188,8 +191,9 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
 
 
 def _session(
-    asked: Asked, resume: str | None, form: str, color: str, traced: Traced | None = None
-) -> None:
+    asked: Asked, resume: str | None, form: str, color: str, traced: Traced | None = None,
+    slopes: int = 0,
+) -> None:  # fmt: skip
     import torch
 
     from qrlang.governor.errors import NotCalm
@@ -211,6 +215,8 @@ def _session(
                     traced.keep(trainer.run.folder)
             if here.first and form == "text":
                 click.echo(_page(trainer, resume is not None), err=True)
+            if slopes and here.first:
+                _check(trainer, slopes)
             try:
                 found = session.run(trainer)
             except Stopped:
@@ -226,6 +232,19 @@ def _session(
         world.leave(here)
     if here.first:
         _say(found, trainer, form)
+
+
+def _check(trainer: Trainer, slopes: int) -> None:
+    from qrlang.training.errors import TrainingError
+    from qrlang.training.shift_check import check
+
+    found = check(trainer, slopes)
+    click.echo(found.text(), err=True)
+    if not found.good:
+        raise TrainingError(
+            f"the gradients of the {found.road} road are not those of parameter shifts",
+            "train on another one (--road plain), and please report this",
+        )
 
 
 def _new(asked: Asked, here: World, screen: Watcher, form: str, color: str) -> Trainer:

@@ -129,6 +129,7 @@ class Trainer:
     def train(self) -> None:
         """To the end, or until somebody stops it."""
         p = self.progress
+        self._clock, self._cpu = time.perf_counter(), time.process_time()
         self.begin()
         self.objective.model.train()
         if p.step == 0:
