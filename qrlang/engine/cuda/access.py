@@ -23,7 +23,7 @@ class Access:
     ) -> None:
         self.geometry, self.place, self.through = geometry, place, through
         self.names = ("P2", "Q2") if second else ("P", "Q")
-        me = "tid" if geometry.chunks == 0 else "tc"
+        me = out.let("U", f"anew({'tc' if geometry.chunks else 'tid'})", "me")
         cols = [self._slot(1 << b, False) for b in place.threads]
         self.remote = (
             geometry.cluster > 0
@@ -50,7 +50,7 @@ class Access:
                 k = self._slot(place.index(j), True) >> geometry.local
                 if k not in self.ranks:
                     name = self.ranks[k] = out.fresh("q")
-                    out(f"char* const {name} = (char*)__cluster_map_shared_rank(smem, {r} ^ {k}u);")
+                    out(f"const Far {name} = far_of(smem, {r} ^ {k}u);")
 
     def _slot(self, index: int, whole: bool) -> int:
         """`whole`: with what the map adds to every index."""
@@ -58,12 +58,30 @@ class Access:
             index = self.through(index) if whole else self.through.linear(index)
         return self.geometry.slot(index)
 
-    def __call__(self, j: int, state: int) -> str:
-        """The amplitude of register j."""
+    def _where(self, j: int) -> tuple[str, str]:
         g = self.geometry
         constant = self._slot(self.place.index(j), True)
         if not g.shared:
-            return f"{self.names[state]}[{self.a} ^ {constant:#x}u]"
-        offset = (constant & (1 << g.local) - 1) * 2 * g.size + state * g.bytes
+            return "", f"{self.a} ^ {constant:#x}u"
+        offset = (constant & (1 << g.local) - 1) * 2 * g.size
         base = self.ranks[constant >> g.local] if self.remote else "smem"
-        return f"*(C*)({base} + ({self.a} ^ {offset:#x}u))"
+        return base, f"({self.a} ^ {offset:#x}u)"
+
+    def load(self, j: int, state: int) -> str:
+        """The amplitude of register j. The costate lies right behind the state."""
+        base, at = self._where(j)
+        if not self.geometry.shared:
+            return f"{self.names[state]}[{at}]"
+        past = state * self.geometry.bytes
+        if self.remote:
+            return f"far_load<{past}>({base} + {at})"
+        return f"*(const C*)({base} + {at}{f' + {past}' if past else ''})"
+
+    def store(self, j: int, state: int, value: str) -> str:
+        base, at = self._where(j)
+        if not self.geometry.shared:
+            return f"{self.names[state]}[{at}] = {value};"
+        past = state * self.geometry.bytes
+        if self.remote:
+            return f"far_store<{past}>({base} + {at}, {value});"
+        return f"*(C*)({base} + {at}{f' + {past}' if past else ''}) = {value};"

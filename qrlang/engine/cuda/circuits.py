@@ -145,10 +145,14 @@ class Circuits(Rows):
             for x in "PQ" if both else "P":
                 self.out(f"{{ C* const x = {x}{s}; {x}{s} = {x}{s}x; {x}{s}x = x; }}")
 
-    def _red(self) -> str:
+    def _red(self) -> int:
         """Where the next sums gather: two places in turn, as one may still be read."""
         self.turn ^= 1
-        return f"own + {self.memory.sums + self.turn * self.memory.sums_room}"
+        return self.memory.sums + self.turn * self.memory.sums_room
+
+    def _at(self, number: int) -> str:
+        """A place among the sequence's own numbers, in bytes."""
+        return f"mine + {number * self.mapping.size}u"
 
     def circuit_forward(self, node: nodes.Circuit, read: bool, report: bool) -> None:
         out, s, k = self.out, node.space, self._number_of(node)
@@ -161,9 +165,11 @@ class Circuits(Rows):
             scaled = 0 if node.renormalise and part[0] == 0 else -1
             self._prepare(node, k, part, scaled, report)
             for i, at in self._places(k, part).items():
+                self.forget()
                 name = self.layers.forward(self.shapes[k][i], g, i == scaled)
-                out(f"{name}(ln, tid, {self._home(s)}, own + {at}, own, on);")
+                out(f"{name}(ln, tid, {self._home(s)}, {self._at(at)}, mine, on);")
                 self._swap(s, False)
+                self.forget()
         if read and node.masks:
             self._read(node)
 
@@ -200,10 +206,10 @@ class Circuits(Rows):
         out, s, count = self.out, node.space, len(node.masks)
         red = self._red()
         name = self.layers.read(node.masks, self.geometries[s])
-        out(f"{name}(ln, tid, {self._home(s)}, own, {red}, on);")
+        out(f"{name}(ln, tid, {self._home(s)}, mine, {self._at(red)}, on);")
         self.barrier(far=True)
         with out.block(""):
-            out(f"F* const red = {red};")
+            out(f"F* const red = own + {red};")
             with self.rows(count) as r:
                 total = self.layers.total(out, r, count)
                 # Sequences that rest keep numbers that are ordinary.
@@ -242,7 +248,7 @@ class Circuits(Rows):
         if not self.clean:
             self.barrier()
         name = self.layers.settle(node.masks, self.geometries[node.space])
-        self.out(f"{name}(ln, tid, {self._home(node.space)}, own, own, on, {self._given(node)});")
+        self.out(f"{name}(ln, tid, {self._home(node.space)}, mine, mine, on, {self._given(node)});")
         self.barrier(far=True)
 
     def _layers_back(self, node: nodes.Circuit, k: int) -> None:
@@ -260,14 +266,18 @@ class Circuits(Rows):
                 seeds = node.masks if i == last else ()
                 norm = node.renormalise and i == 0
                 red = self._red()
-                name = self.layers.backward(shape, g, i == scaled, seeds, norm)
+                name = self.layers.backward(shape, g, i == scaled, seeds)
                 given = f", {self._given(node)}" if seeds else ""
-                out(f"{name}(ln, tid, {self._home(s)}, own + {places[i]}, {red}, on{given});")
+                self.forget()
+                flag = ", true" if norm else ", false"
+                where = f"{self._home(s)}, {self._at(places[i])}, {self._at(red)}"
+                out(f"{name}(ln, tid, {where}, on{flag}{given});")
                 self._swap(s, True)
+                self.forget()
                 self._finish(node, shape, i, places[i], red, norm)
 
     def _finish(
-        self, node: nodes.Circuit, shape: Shape, index: int, at: int, red: str, norm: bool
+        self, node: nodes.Circuit, shape: Shape, index: int, at: int, red: int, norm: bool
     ) -> None:
         """The gradients of a layer's angles."""
         out = self.out
@@ -278,7 +288,7 @@ class Circuits(Rows):
         if not count and not norm:
             return
         with out.block(""):
-            out(f"F* const red = {red};")
+            out(f"F* const red = own + {red};")
             with self.rows(count + norm) as r:
                 total = self.layers.total(out, r, shape.sums)
                 keep = out.depth

@@ -23,21 +23,22 @@ class Ends(Loops):
         group, count = m.group, m.sequences
         out("extern __shared__ __align__(16) char smem[];")
         if count > 1:
-            out(f"const U el = threadIdx.x / {group}u, ln = threadIdx.x % {group}u;")
+            out(f"const U el = threadIdx.x / {group}u;", f"U ln = threadIdx.x % {group}u;")
         else:
-            out("const U el = 0, ln = threadIdx.x;")
+            out("const U el = 0;", "U ln = threadIdx.x;")
         if m.cluster:
             out("const U rank = __clusterRelativeBlockRank();")
-            out(f"const U tid = ln | rank << {m.threads - m.cluster};")
+            out(f"U tid = ln | rank << {m.threads - m.cluster};")
         else:
-            out("const U tid = ln;")
+            out("U tid = ln;")
         turn = f" / {1 << m.cluster}" if m.cluster else ""
         out(f"const L at = (L)(blockIdx.x{turn}) * {count} + el;")
         out("const bool real = at < B;")
-        out("const L b = real ? at : B - 1;")
-        out(f"const L block = (L)blockIdx.x * {count} + el;")
+        out("L b = real ? at : B - 1;")
+        out(f"L block = (L)blockIdx.x * {count} + el;")
         out(f"const bool on = {'real' if group < 32 else 'true'}, before = on;")
-        out(f"F* const own = (F*)(smem + {memory.own}) + el * {memory.stride};")
+        out(f"const U mine = {memory.own}u + el * {memory.stride * m.size}u;")
+        out("F* const own = (F*)(smem + mine);")
         if memory.rows_shared:
             out("F* const v = own;")
         else:

@@ -49,6 +49,11 @@ class Frame:
         self.pending.clear()
         self.clean = True
 
+    def forget(self) -> None:
+        """What has been computed from the thread's number is computed again from here on: a layer
+        needs all registers for amplitudes."""
+        self.out("ln = anew(ln); tid = anew(tid); b = anew(b); block = anew(block);")
+
     def reads(self, kind: str, slot: int, own: bool = False) -> None:
         written = self.pending.get((kind, slot))
         if written is not None and not (own and written):

@@ -17,6 +17,9 @@ from qrlang.engine.cuda.parities import fold, unfold
 from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.cuda.text import Text, linear, xor
 
+APART = 4  # register bits from which on a layer is a function of its own
+MOST_COPIES = 6
+
 
 class Layers:
     def __init__(self, mapping: Mapping) -> None:
@@ -57,12 +60,13 @@ class Layers:
             body = Text()
             states = "const U h" if self.mapping.shared else "C* P, C* P2, C* Q, C* Q2"
             head = (
-                f"{name}(const U ln, const U tid, {states}, F* const p, F* const red, "
+                f"{name}(const U ln, const U tid, {states}, const U own, const U sums, "
                 f"const bool on{extra})"
             )
             with body.block(head):
-                if self.mapping.shared:
-                    body("extern __shared__ __align__(16) char smem[];")
+                body("extern __shared__ __align__(16) char smem[];")
+                body("const F* const p = (const F*)(smem + own);")
+                body("F* const red = (F*)(smem + sums);")
                 write(body)
             found = self.functions[(kind, *key)] = (name, body)
         self.calls[found[0]] = self.calls.get(found[0], 0) + 1
@@ -71,7 +75,9 @@ class Layers:
     def text(self) -> str:
         parts = []
         for name, body in self.functions.values():
-            how = "__noinline__" if self.calls[name] > 6 else "__forceinline__"
+            # Calls keep what the rest of a step has in registers away from the amplitudes.
+            apart = self.mapping.registers >= APART or self.calls[name] > MOST_COPIES
+            how = "__noinline__" if apart else "__forceinline__"
             parts.append(f"__device__ {how} void {body.text()}")
         return self.constants.text() + "".join(parts)
 
@@ -206,7 +212,7 @@ class Layers:
                 else:
                     source = Access(out, g, phase.place, second=i > 0)
                 for j in many:
-                    out(f"C x{j} = {source(j, 0)};")
+                    out(f"C x{j} = {source.load(j, 0)};")
                 goal = source
                 if moved:
                     if g.shared:
@@ -217,7 +223,7 @@ class Layers:
                 self._rotate(out, phase, g)
                 with self._if_on(out):
                     for j in many:
-                        out(f"{goal(j, 0)} = x{j};")
+                        out(goal.store(j, 0, f"x{j}"))
             after = phases[i + 1] if i + 1 < len(phases) else None
             self.sync(out, near=after is not None and g.near(phase.place) and g.near(after.place))
 
@@ -293,14 +299,14 @@ class Layers:
     # --- backward
 
     def backward(
-        self, shape: Shape, geometry: Geometry, scaled: bool, seeds: tuple[int, ...], norm: bool
+        self, shape: Shape, geometry: Geometry, scaled: bool, seeds: tuple[int, ...]
     ) -> str:
         scaled = scaled and not shape.tables
-        key = (shape, geometry.bits, geometry.slots, scaled, seeds, norm)
-        extra = ", const F* const given" if seeds else ""
+        key = (shape, geometry.bits, geometry.slots, scaled, seeds)
+        extra = ", const bool norm" + (", const F* const given" if seeds else "")
         return self._function(
             "backward", key,
-            lambda out: self._backward(out, shape, geometry, scaled, seeds, norm), extra,
+            lambda out: self._backward(out, shape, geometry, scaled, seeds), extra,
         )  # fmt: skip
 
     def seeded(self, out: Text, g: Geometry, place: Place, seeds: tuple[int, ...]) -> None:
@@ -311,7 +317,6 @@ class Layers:
 
     def _backward(
         self, out: Text, shape: Shape, g: Geometry, scaled: bool, seeds: tuple[int, ...],
-        norm: bool,
     ) -> None:  # fmt: skip
         phases = g.phases(shape.bits)
         back = shape.map.inverse()
@@ -326,15 +331,15 @@ class Layers:
                 out(f"F {name} = F(0);")
             terms: list[str] = []
             if i == 0:
-                terms = [out.fresh("m") for _ in (*shape.terms, *([0] if norm else []))]
+                terms = [out.fresh("m") for _ in range(len(shape.terms) + 1)]
                 for name in terms:
                     out(f"F {name} = F(0);")
             with self.walk(out, g):
                 source = Access(out, g, phase.place)
                 for j in many:
-                    out(f"C x{j} = {source(j, 0)};")
+                    out(f"C x{j} = {source.load(j, 0)};")
                 for j in many:
-                    out(f"C y{j} = {source(j, 1)};")
+                    out(f"C y{j} = {source.load(j, 1)};")
                 if last and seeds:
                     self.seeded(out, g, phase.place, seeds)
                 self._unrotate(out, phase, g, names)
@@ -346,9 +351,9 @@ class Layers:
                         for name, value in zip(terms, sums, strict=False):
                             out(f"{name} += {value};")
                     self._diagonal(out, shape, g, phase.place, scaled, ["x", "y"], True)
-                    if norm:
-                        size = " + ".join(f"x{j}.x * x{j}.x + x{j}.y * x{j}.y" for j in many)
-                        out(f"{terms[-1]} += {size};")
+                    with out.block("if (norm)"):
+                        for j in many:
+                            out(f"{terms[-1]} += x{j}.x * x{j}.x + x{j}.y * x{j}.y;")
                     if shape.moves or not g.shared:
                         if g.shared:
                             self.sync(out, near=not g.cluster)
@@ -357,9 +362,9 @@ class Layers:
                         )
                 with self._if_on(out):
                     for j in many:
-                        out(f"{goal(j, 0)} = x{j};")
+                        out(goal.store(j, 0, f"x{j}"))
                     for j in many:
-                        out(f"{goal(j, 1)} = y{j};")
+                        out(goal.store(j, 1, f"y{j}"))
             if numbers:
                 self.gather(out, [names[r] for r in numbers], min(numbers), count)
             if terms:
@@ -412,7 +417,7 @@ class Layers:
                 source = Access(out, g, place)
                 values = []
                 for j in range(1 << g.registers):
-                    out(f"const C x{j} = {source(j, 0)};")
+                    out(f"const C x{j} = {source.load(j, 0)};")
                     values.append(out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w"))
                 for name, value in zip(sums, self.walsh(out, g, place, values, masks), strict=True):
                     out(f"{name} += {value};")
@@ -427,12 +432,12 @@ class Layers:
             with self.walk(out, g):
                 source = Access(out, g, place)
                 for j in range(1 << g.registers):
-                    out(f"const C x{j} = {source(j, 0)};")
-                    out(f"C y{j} = {source(j, 1)};")
+                    out(f"const C x{j} = {source.load(j, 0)};")
+                    out(f"C y{j} = {source.load(j, 1)};")
                 self.seeded(out, g, place, seeds)
                 with self._if_on(out):
                     for j in range(1 << g.registers):
-                        out(f"{source(j, 1)} = y{j};")
+                        out(source.store(j, 1, f"y{j}"))
 
         return self._function(
             "settle", (seeds, geometry.bits, geometry.slots), write,

@@ -62,6 +62,7 @@ class Loops(Circuits):
             extra = f" + {node.extra}" if node.extra else ""
             out(f"const bool on = {outer}{t} < long{node.id}{extra};")
         out("const bool before = on;")
+        self.forget()
         yield t
         self.around.pop()
 

@@ -35,7 +35,9 @@ class Mapping:
     @property
     def sequences(self) -> int:
         """Sequences of a block."""
-        return max(1, 32 * self.warps // self.group) if self.group <= 32 else 1
+        if self.group > 32 or self.cluster:
+            return 1
+        return max(1, 32 * self.warps // self.group)
 
     @property
     def block(self) -> int:

@@ -112,6 +112,44 @@ __device__ __forceinline__ void report(L* error, L kind, L number, L time, L seq
     *error = kind << 60 | (number & 0xffff) << 44 | ((time + 1) & 0x3fffff) << 22
         | (sequence & 0x3fffff);
 }
+#ifdef QRLANG_EMULATOR
+typedef char* Far;
+template <class T> __device__ __forceinline__ T anew(T x) { return x; }
+__device__ __forceinline__ Far far_of(void* p, U rank) {
+  return (char*)__cluster_map_shared_rank(p, rank);
+}
+template <int past> __device__ __forceinline__ C far_load(Far p) { return *(const C*)(p + past); }
+template <int past> __device__ __forceinline__ void far_store(Far p, C x) { *(C*)(p + past) = x; }
+#else
+typedef U Far;  // an address in the cluster's shared memory
+// Computed where it is used: what depends on a thread's number alone is worth no register.
+__device__ __forceinline__ U anew(U x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+__device__ __forceinline__ L anew(L x) {
+  asm volatile("" : "+l"(x));
+  return x;
+}
+__device__ __forceinline__ Far far_of(void* p, U rank) {
+  U out;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;"
+      : "=r"(out) : "r"((U)__cvta_generic_to_shared(p)), "r"(rank));
+  return out;
+}
+#define FAR_WORD(type, letter) \
+  template <int past> __device__ __forceinline__ C far_load(Far p) { \
+    C x; \
+    asm volatile("ld.shared::cluster.v2." type " {%0, %1}, [%2 + %3];" \
+        : "=" letter(x.x), "=" letter(x.y) : "r"(p), "n"(past) : "memory"); \
+    return x; \
+  } \
+  template <int past> __device__ __forceinline__ void far_store(Far p, C x) { \
+    asm volatile("st.shared::cluster.v2." type " [%0 + %3], {%1, %2};" \
+        :: "r"(p), letter(x.x), letter(x.y), "n"(past) : "memory"); \
+  }
+FAR_CODE
+#endif
 __device__ __forceinline__ void meet_cluster() {
   __cluster_barrier_arrive();
   __cluster_barrier_wait();
@@ -120,4 +158,6 @@ __device__ __forceinline__ void meet_cluster() {
 
 
 def prelude(dtype: str) -> str:
-    return (SMALL if dtype == "float32" else LARGE) + COMMON
+    small = dtype == "float32"
+    code = COMMON.replace("FAR_CODE", 'FAR_WORD("f32", "f")' if small else 'FAR_WORD("f64", "d")')
+    return (SMALL if small else LARGE) + code

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from qrlang.engine.bodies import walk_nodes
 from qrlang.engine.cuda.launcher import Launcher, Loaded, Unavailable
 from qrlang.engine.cuda.mapping import Mapping, choose
 from qrlang.engine.cuda.printer import write
@@ -24,7 +25,7 @@ from qrlang.engine.cuda.source import (
     Source,
     decode_error,
 )
-from qrlang.engine.nodes import Loop, Plan, Refusal
+from qrlang.engine.nodes import Dropout, Loop, Plan, Refusal
 
 Tensor = Any
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -64,6 +65,7 @@ class Kernel:
         self.real = DTYPES[dtype]
         self.made: dict[Mapping, Made] = {}
         self.circuits = plan.circuits
+        self.random = any(isinstance(n, Dropout) for n in walk_nodes(plan.body))
         first = choose(plan, 1, dtype, launcher.arch)
         if isinstance(first, Refusal):
             raise Unavailable(first.reason)
@@ -83,10 +85,6 @@ class Kernel:
             self.made[mapping] = Made(source, self.launcher.load(source))
         return self.made[mapping]
 
-    @property
-    def random(self) -> bool:
-        return self.kernels(1).source.random
-
     # --- calls
 
     def forward(
@@ -101,7 +99,7 @@ class Kernel:
         plan = self.plan
         batch = len(inputs[0]) if inputs else 1
         made = self.kernels(max(1, batch))
-        if made.source.random and seed is None:
+        if self.random and seed is None:
             raise ValueError("the model drops out by lot: it needs a seed")
         given: dict[tuple[str, int], Tensor | None] = {}
         times: dict[int, int] = {}
@@ -256,21 +254,17 @@ class Kernel:
 def check_times(plan: Plan, times: dict[int, int]) -> None:
     """Sequences that one loop walks along are equally long."""
 
-    def visit(body: Sequence[Any]) -> None:
-        for node in body:
-            if not isinstance(node, Loop):
-                continue
-            whole = times[node.clock] + node.grown
-            for view, _ in node.items:
-                clock, grown = view.source, 0
-                if view.source < 0:
-                    _, clock, grown = plan.sequences[-1 - view.source]
-                if times[clock] + grown != whole:
-                    a, b = plan.inputs[node.clock].name, plan.inputs[clock].name
-                    raise ValueError(f"`{a}`, `{b}`: walked along together, and not equally long")
-            visit(node.body)
-
-    visit(plan.body)
+    for node in walk_nodes(plan.body):
+        if not isinstance(node, Loop):
+            continue
+        whole = times[node.clock] + node.grown
+        for view, _ in node.items:
+            clock, grown = view.source, 0
+            if view.source < 0:
+                _, clock, grown = plan.sequences[-1 - view.source]
+            if times[clock] + grown != whole:
+                a, b = plan.inputs[node.clock].name, plan.inputs[clock].name
+                raise ValueError(f"`{a}`, `{b}`: walked along together, and not equally long")
 
 
 def reduced(
