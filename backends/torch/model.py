@@ -6,13 +6,14 @@ import linecache
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from qrlang.backends.torch import native
 from qrlang.backends.torch.carried import Segment
+from qrlang.backends.torch.cuda import Faults
 from qrlang.backends.torch.emit.fingerprint import fingerprint as fingerprint_of
 from qrlang.backends.torch.matrices import complex_of
 from qrlang.backends.torch.roads import Road, road_of
@@ -34,6 +35,8 @@ class Model(nn.Module):
     readout_error: the probability that a bit is read wrongly.
     gate_error: depolarising noise on each qubit that a gate touches; needs `trajectories`.
     generator: for all that is drawn by lot; None is torch's own.
+    checks: when road 1 on a GPU raises what was not finite or out of range: "now" waits for each
+        call, "later" raises it in the next call or in `settle()`, so that nothing waits.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {}
@@ -49,6 +52,8 @@ class Model(nn.Module):
         self.readout_error = 0.0
         self.gate_error = 0.0
         self.generator: torch.Generator | None = None
+        self.checks: Literal["now", "later"] = "now"
+        self.faults = Faults()
         self.processor: Any = None  # a quantum device in place of all simulation
         self._locate = False
         self._segment: Segment | None = None  # of a longer time, while it runs
@@ -77,6 +82,10 @@ class Model(nn.Module):
         if self._locate or self.chosen_road() != "native":
             return None
         return native.call(self, lengths, inputs)
+
+    def settle(self) -> None:
+        """With `checks = "later"`: waits for all calls so far, and raises what was wrong."""
+        self.faults.look(wait=True)
 
     def chosen_road(self) -> Road:
         return "plain" if self.processor is not None else road_of(self)
@@ -109,7 +118,8 @@ class Model(nn.Module):
             kind = _parse(self.inputs[name])
             x = self._input(name, given, kind)
             length = _own(lengths, name, kind)
-            own.append(None if length is None else self._lengths(name, length, x))
+            look = self.like.device.type == "cpu"  # on a GPU the kernel does, without waiting
+            own.append(None if length is None else self._lengths(name, length, x, look))
             made.append(x)
         return made, own
 
@@ -120,16 +130,20 @@ class Model(nn.Module):
             raise ValueError(f"inputs are for different numbers of sequences: {said}")
         return next(iter(sizes.values()), 1)
 
-    def _lengths(self, name: str, lengths: Tensor | None, x: Tensor) -> Tensor | None:
+    def _lengths(
+        self, name: str, lengths: Tensor | None, x: Tensor, look: bool = True
+    ) -> Tensor | None:
         if lengths is None:
             return None
-        lengths = torch.as_tensor(lengths, device=self.like.device).long()
+        lengths = torch.as_tensor(lengths)
+        look = look or lengths.device.type == "cpu"
         batch, time = x.shape[:2]
-        if lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > time)).any()):
+        wrong = lengths.shape != (batch,)
+        if wrong or (look and bool(((lengths < 1) | (lengths > time)).any())):
             raise ValueError(
                 f"lengths of `{name}`: {batch} numbers from 1 to {time}, its time axis"
             )
-        return lengths
+        return lengths.to(self.like.device).long()
 
     def _input(self, name: str, x: Tensor, kind: _Kind) -> Tensor:
         """An input of the right shape, on the model's device and of its dtype."""

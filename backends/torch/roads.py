@@ -26,10 +26,10 @@ class RoadError(Exception):
 
 
 def choose_road(program: Program) -> tuple[Road, str]:
-    """The fastest road for a program on a CPU, and the reason in words."""
+    """The fastest road for a program, and the reason in words."""
     reason = why_not(program)
     if not reason:
-        return "native", "the whole loop fits one native kernel"
+        return "native", "the whole loop fits one native kernel, on a CPU and on a GPU"
     mixed = why_not_reversible(program)
     if not mixed:
         return "stepwise", f"all steps share one reversible state; no native kernel: {reason}"

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from qrlang.engine import nodes
+from qrlang.engine.bodies import walk_nodes
 from qrlang.engine.nodes import Circuit, Layer, Loop, Node, Plan
 from qrlang.engine.pointwise import FUNCTIONS, adjoint
 
@@ -46,7 +47,7 @@ class Interpreter:
     def __init__(self, plan: Plan, dtype: str = "float64") -> None:
         self.plan = plan
         self.dtype = np.dtype(dtype)
-        self.random = any(isinstance(n, nodes.Dropout) for n in _all(plan.body))
+        self.random = any(isinstance(n, nodes.Dropout) for n in walk_nodes(plan.body))
 
     def forward(
         self,
@@ -483,13 +484,4 @@ def _own_slots(loop: Loop) -> list[int]:
             found.append(node.out)  # type: ignore[attr-defined]
         elif node.masks:
             found.append(node.out)
-    return found
-
-
-def _all(body: tuple[Node, ...]) -> list[Node]:
-    found: list[Node] = []
-    for node in body:
-        found.append(node)
-        if isinstance(node, Loop):
-            found += _all(node.body)
     return found

@@ -1,0 +1,142 @@
+"""Road 1 on a GPU: the engine's CUDA kernels as one autograd node, on the tensors' own memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class Kernels:
+    """A plan's kernels, by dtype and device."""
+
+    def __init__(self, plan: Any) -> None:
+        self.plan = plan
+        self.made: dict[tuple[str, int], Any] = {}
+        self.reasons: dict[int, str] = {}
+
+    def why_not(self, device: torch.device) -> str:
+        """What keeps them from a device; "" if nothing does. Asked on every call."""
+        index = _index(device)
+        if index not in self.reasons:
+            self.reasons[index] = self._why_not(device)
+        return self.reasons[index]
+
+    def _why_not(self, device: torch.device) -> str:
+        from qrlang.engine.cuda.launcher import Unavailable
+
+        reason = unavailable(device)
+        if reason:
+            return reason
+        try:
+            self.on(device, "float32")
+        except Unavailable as why:
+            return str(why)
+        return ""
+
+    def on(self, device: torch.device, dtype: str) -> Any:
+        key = dtype, _index(device)
+        if key not in self.made:
+            from qrlang.engine.cuda.runtime import Kernel
+
+            self.made[key] = Kernel(self.plan, dtype, launcher(device))
+        return self.made[key]
+
+
+def unavailable(device: torch.device) -> str:
+    """What keeps any kernel from running on a device; "" if nothing does."""
+    from qrlang.engine.cuda import device as gpus
+
+    return gpus.why_not(_index(device))
+
+
+def launcher(device: torch.device) -> Any:
+    from qrlang.engine.cuda import device as gpus
+
+    return gpus.gpu(_index(device))
+
+
+def _index(device: torch.device) -> int:
+    if device.index is not None:
+        return int(device.index)
+    return torch.cuda.current_device() if device.type == "cuda" else 0
+
+
+class Faults:
+    """What calls have found wrong and nobody has looked at yet: numbers on the way from a GPU."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Any, Tensor, Any]] = []
+
+    def __reduce__(self) -> Any:
+        return Faults, ()  # a copy of a model has none
+
+    def add(self, kernel: Any, saved: Any) -> None:
+        error = saved.error
+        if error.device.type != "cuda":
+            self.waiting.append((kernel, error, None))
+            return
+        here = torch.empty(1, dtype=torch.int64, pin_memory=True)
+        here.copy_(error, non_blocking=True)
+        event = torch.cuda.Event()
+        event.record()
+        self.waiting.append((kernel, here, event))
+
+    def look(self, wait: bool) -> None:
+        """Raises the first; without waiting, of those that have arrived."""
+        while self.waiting:
+            kernel, word, event = self.waiting[0]
+            if event is not None and not wait and not event.query():
+                return
+            if event is not None:
+                event.synchronize()
+            self.waiting.pop(0)
+            code = int(word[0])
+            if code:
+                self.waiting.clear()
+                raise FloatingPointError(kernel.words_for(code))
+
+
+class Node(torch.autograd.Function):
+    """All of a model. Saved tensors are saved in torch's way too, so that a change in place, or a
+    second backward, is an error and not a wrong gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, faults: Faults,
+        *tensors: Tensor,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        outputs, saved = kernel.forward(tensors[:inputs], tensors[inputs:], lengths, seed)
+        if not kernel.launcher.capturing:
+            faults.add(kernel, saved)
+        ctx.kernel, ctx.inputs, ctx.saved = kernel, inputs, saved
+        ctx.save_for_backward(*tensors)
+        ctx.set_materialize_grads(False)
+        return tuple(outputs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        _ = ctx.saved_tensors  # raises if they were changed, or given back
+        wanted = any(ctx.needs_input_grad[5 : 5 + ctx.inputs])
+        weights, inputs = ctx.kernel.backward(ctx.saved, gradients, wanted)
+        return (None,) * 5 + (*inputs, *weights)
+
+
+def call(
+    model: Any, kernel: Any, seed: int | None, inputs: Sequence[Tensor], lengths: Any,
+    weights: Sequence[Tensor],
+) -> tuple[Tensor, ...]:  # fmt: skip
+    faults: Faults = model.faults
+    recording = kernel.launcher.capturing
+    if not recording:
+        faults.look(wait=False)
+    outputs: tuple[Tensor, ...] = Node.apply(
+        kernel, len(inputs), lengths, seed, faults, *inputs, *weights
+    )
+    if model.checks == "now" and not recording:
+        faults.look(wait=True)
+    return outputs

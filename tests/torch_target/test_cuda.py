@@ -1,0 +1,158 @@
+"""Road 1 on a GPU without one: modules whose kernels the emulator runs."""
+
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qrlang
+
+torch = pytest.importorskip("torch")
+
+from cuda_emulator import available  # noqa: E402
+from emulated import Emulated  # noqa: E402
+
+from qrlang.backends.torch import cuda, native  # noqa: E402
+from qrlang.backends.torch.roads import RoadError, RoadNotice  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not available(), reason="no C++ compiler")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Everything that a module on a CUDA device does, on the emulator's memory."""
+    launcher = Emulated()
+    monkeypatch.setattr(native, "machine", lambda model: "cuda")
+    monkeypatch.setattr(cuda, "launcher", lambda device: launcher)
+    monkeypatch.setattr(cuda, "unavailable", lambda device: "")
+    native._prepared.cache_clear()
+    yield launcher
+    native._prepared.cache_clear()
+
+
+def copying(**options):
+    """Tokens in and out, an embedding, a controller, an emit at every moment."""
+    page = ROOT / "examples" / "copying" / "copying.qrl"
+    return qrlang.load(page, n=3, layers=1, hidden=4, dtype=torch.float64, **options)
+
+
+def given(batch=5, time=4):
+    g = torch.Generator().manual_seed(0)
+    return torch.randint(0, 10, (batch, time), generator=g)
+
+
+def gradients(model, *inputs, **options):
+    y = model(*inputs, **options)
+    slopes = torch.autograd.grad(
+        (y * torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)).sum(),
+        list(model.parameters()),
+    )
+    return [y.detach(), *slopes]
+
+
+def test_a_module_runs_by_the_kernels(gpu):
+    model, words = copying(), given()
+    assert model.chosen_road() == "native"
+    for lengths in (None, torch.tensor([4, 1, 3, 2, 4])):
+        model.road = None
+        mine = gradients(model, words, lengths=lengths)
+        model.road = "plain"
+        for a, b in zip(mine, gradients(model, words, lengths=lengths), strict=True):
+            assert (a - b).abs().max() < 1e-10
+    model.road = None
+    with torch.no_grad():
+        assert torch.equal(model(words[:2]), model(words)[:2])  # any batch
+    assert model(words[:, :1]).shape == (5, 1, 10)  # any length
+
+
+def test_a_real_input_has_a_gradient_too(gpu):
+    page = ROOT / "examples" / "qrnn" / "rows.qrl"
+    model = qrlang.load(page, n=2, layers=1, hidden=4, dtype=torch.float64)
+    x = torch.rand(2, 3, 28, dtype=torch.float64, requires_grad=True)
+    (mine,) = torch.autograd.grad(model(x).sum(), x)
+    model.road = "plain"
+    (truth,) = torch.autograd.grad(model(x).sum(), x)
+    assert (mine - truth).abs().max() < 1e-12
+
+
+def test_what_is_wrong_is_said_now_or_later(gpu):
+    model, words = copying(), given()
+    wrong = words.clone()
+    wrong[1, 2] = 10
+    with pytest.raises(FloatingPointError, match=r"`seen` has tokens outside 0 … 9"):
+        model(wrong)
+    model.checks = "later"
+    model(wrong)
+    with pytest.raises(FloatingPointError, match="tokens outside"):
+        model.settle()
+    model.settle()
+    model(wrong)
+    with pytest.raises(FloatingPointError, match="tokens outside"):
+        model(words)
+    model.checks = "now"
+    with torch.no_grad():
+        model.steer.b1[1] = float("inf")
+    with pytest.raises(FloatingPointError, match=r"NaN or infinite at step \d+ \(sequence"):
+        model(words)
+    with pytest.raises(ValueError, match="lengths of `seen`: 5 numbers from 1 to 4"):
+        model(words, lengths=torch.tensor([5, 1, 1, 1, 1]))
+
+
+def test_a_change_in_place_is_an_error(gpu):
+    model, words = copying(), given()
+    y = model(words).sum()
+    with torch.no_grad():
+        next(model.parameters()).mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+
+
+def test_copies_and_training(gpu):
+    model, words = copying(), given()
+    model.checks = "later"
+    model(words)
+    other = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    assert torch.equal(other(words), model(words))
+    optimizer = torch.optim.Adam(model.parameters(), 0.05)
+    losses = []
+    for _ in range(6):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(words).flatten(0, 1), words.flatten())
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+def test_without_the_extra_one_note_and_the_next_road(monkeypatch):
+    monkeypatch.setattr(native, "machine", lambda model: "cuda")
+    monkeypatch.setattr(
+        cuda, "unavailable", lambda device: "cuda-core is not installed: pip install 'qrlang[cuda]'"
+    )
+    native._prepared.cache_clear()
+    model = copying()
+    with pytest.warns(RoadNotice, match=r"step by step.*qrlang\[cuda\]"):
+        assert model.chosen_road() == "stepwise"
+    model.road = "native"
+    with pytest.raises(RoadError, match="cuda-core is not installed"):
+        model(given())
+    native._prepared.cache_clear()
+
+
+def test_a_gpu_is_never_touched_by_a_model_on_the_cpu():
+    code = (
+        "import sys, torch, qrlang; m = qrlang.load(sys.argv[1], n=2); m(torch.zeros(1, 2, 28)); "
+        "print([x for x in sys.modules if x.startswith(('cuda', 'qrlang.engine.cuda'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT / "examples/qrnn/rows.qrl")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
