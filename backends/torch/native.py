@@ -1,8 +1,11 @@
-"""Road 1: the engine's kernel as one autograd node, on the tensors' own memory."""
+"""Road 1: the engine's kernel as one autograd node, on the tensors' own memory.
+
+Here for the CPU; `cuda` has the same for a GPU.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from qrlang.backends.torch import cuda
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
@@ -46,6 +50,7 @@ class _Prepared:
             from qrlang.engine.plan import plan
 
             self.plan = plan(self.program, segment)
+            self.cuda = cuda.Kernels(self.plan)
             self.paths = [weight_path(w.name) for w in self.plan.weights]
             shapes = {o.name: o.value.type.shape for o in program.outputs}
             self.shapes = [shapes[o.name] for o in self.plan.outputs]
@@ -81,19 +86,32 @@ def why_not_model(model: Model) -> str:
         return "the class was written by hand"
     if model.edited:
         return "the file was edited, and the kernel is made from the program"
-    if model.like.device.type != "cpu":
-        return f"the model is on {model.like.device}, and the kernel runs on the CPU"
+    where = machine(model)
+    if not where:
+        return f"the model is on {model.like.device}, and the kernels are for CPU and CUDA"
     if model.like.dtype not in _DTYPES:
         return f"the kernel knows float32 and float64, not {model.like.dtype}"
-    if not _compiles():
+    if where == "cpu" and not _compiles():
         return "llvmlite is not installed"
     for name in ("shots", "trajectories", "readout_error", "gate_error"):
         if getattr(model, name):
             return f"`{name}` is set"
     prepared = _of(model)
-    if prepared.reason or model._segment is None:
+    if prepared.reason:
         return prepared.reason
+    if where == "cuda":
+        if model._segment is not None:
+            return "the kernel on a GPU does not go on from a state that is given"
+        return prepared.cuda.why_not(model.like.device)
+    if model._segment is None:
+        return ""
     return prepared.segment(False).reason or prepared.segment(True).reason
+
+
+def machine(model: Model) -> str:
+    """Whose kernels a module would take: "cpu", "cuda", or "" for none."""
+    kind: str = model.like.device.type
+    return kind if kind in ("cpu", "cuda") else ""
 
 
 def why_not_reversible_model(model: Model) -> str:
@@ -135,6 +153,8 @@ class _Node(torch.autograd.Function):
 def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     """The result of a call, by the kernel."""
     prepared = _of(model)
+    if machine(model) == "cuda":
+        return _on_gpu(model, prepared, lengths, given)
     segment = model._segment
     if segment is not None:
         prepared = prepared.segment(segment.given is not None)
@@ -165,11 +185,24 @@ def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
             y.detach().reshape(len(y), *shape) for y, shape in
             zip(carried, prepared.shapes[len(outputs) :], strict=True)
         ])  # fmt: skip
+    return _shaped(prepared, outputs)
+
+
+def _shaped(prepared: _Prepared, outputs: Sequence[Tensor]) -> Any:
+    """By name, in the program's shapes; one alone is itself."""
     shaped = {
         out.name: y.reshape(*y.shape[:-1], *shape)
         for out, y, shape in zip(prepared.plan.outputs, outputs, prepared.shapes, strict=False)
     }
     return shaped if len(shaped) > 1 else next(iter(shaped.values()))
+
+
+def _on_gpu(model: Model, prepared: _Prepared, lengths: Any, given: Mapping[str, Tensor]) -> Any:
+    kernel = prepared.cuda.on(model.like.device, _DTYPES[model.like.dtype])
+    inputs, own = model.checked(lengths, given)
+    weights = [_follow(model, path) for path in prepared.paths]
+    outputs = cuda.call(model, kernel, _seed(model, kernel), inputs, own, weights)
+    return _shaped(prepared, outputs)
 
 
 def _seed(model: Model, kernel: Any) -> int | None:
