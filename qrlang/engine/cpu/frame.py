@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from qrlang.engine import nodes
+from qrlang.engine.bodies import walk_nodes
 from qrlang.engine.cpu.asm import Fn, Format, Module, V
 from qrlang.engine.cpu.batch import Batch
 from qrlang.engine.cpu.gather import Gather
-from qrlang.engine.cpu.layout import make, walk_nodes
+from qrlang.engine.cpu.layout import make
 from qrlang.engine.cpu.rows import RowPrinter
 from qrlang.engine.cpu.sweeps import Sweeps, Tables
 from qrlang.engine.cpu.team import LEAST_QUBITS, NUMBER, Team

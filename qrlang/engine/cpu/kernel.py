@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qrlang.engine import nodes
+from qrlang.engine.bodies import walk_nodes
 from qrlang.engine.cpu import machine, team
 from qrlang.engine.cpu.asm import Format, Machine
-from qrlang.engine.cpu.layout import walk_nodes
 from qrlang.engine.cpu.made import Made, better_together
 from qrlang.engine.cpu.memory import Memory, Pool
 from qrlang.engine.cpu.printer import ANGLE

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from qrlang.engine import nodes
+from qrlang.engine.bodies import body_slots, loop_rows
 from qrlang.engine.cpu.asm import Fn, V
 from qrlang.engine.cpu.frame import NEVER
 from qrlang.engine.cpu.items import Items
-from qrlang.engine.cpu.layout import body_slots, loop_rows
 
 
 def _mixed(fn: Fn, x: V) -> V:

@@ -6,10 +6,11 @@ import time
 
 import qrlang
 from qrlang.engine import nodes
+from qrlang.engine.bodies import loop_rows, walk_nodes
 from qrlang.engine.cpu import cache, machine
 from qrlang.engine.cpu.asm import Format
 from qrlang.engine.cpu.batch import MOST_QUBITS
-from qrlang.engine.cpu.layout import loop_rows, rounded, walk_nodes
+from qrlang.engine.cpu.layout import rounded
 from qrlang.engine.cpu.printer import Printer
 from qrlang.engine.nodes import Plan
 
