@@ -21,6 +21,7 @@ COMMANDS = {
     "ledger": "Read what the governor of a run saw, and whether it is as written.",
     "probe": "Look into a model: entanglement, gradients, noise, memory.",
     "report": "Write down all of a run: gates, readouts, costs, figures.",
+    "forget": "Take what has faded out of runs: traces, strips, readouts.",
     "museum": "Make a page of many runs that opens from disk.",
     "stdlib": "List the standard library, or show one thing in it.",
     "explain": "Explain a code such as E0301.",

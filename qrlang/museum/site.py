@@ -20,6 +20,7 @@ _MARK = "museum.js"  # what a folder of ours has
 _TAKEN = {
     "scar.svg": "strip", "curves.svg": "curves", "sky.svg": "sky", "settings.json": "settings",
     "metrics.jsonl": "metrics", "result.json": "result", "ledger.jsonl": "ledger",
+    "rights.json": "rights",
 }  # fmt: skip
 
 
@@ -121,3 +122,15 @@ def _clear(runs: Path, kept: set[str]) -> None:
     for path in runs.iterdir():
         if path.is_dir() and path.name not in kept:
             shutil.rmtree(path)
+
+
+def without_strip(site: Path, id: str) -> None:
+    """The strip of a run that must not be shown any more is gone; the page says its other facts."""
+    path = site / "data.js"
+    head, tail = "window.MUSEUM = ", ";\n"
+    exhibits = json.loads(path.read_text(encoding="utf-8").removeprefix(head).removesuffix(tail))
+    for one in exhibits:
+        if one["id"] == id:
+            one["files"].pop("strip", None)
+            one["account"] = "What it left of single records has been forgotten."
+    write_atomically(path, head + json.dumps(exhibits, ensure_ascii=True) + tail)

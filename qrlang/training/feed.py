@@ -11,6 +11,7 @@ import numpy as np
 
 from qrlang.ir.program import Program
 from qrlang.training.errors import TrainingError
+from qrlang.training.files import write_json
 from qrlang.training.settings import Settings
 
 Array = np.ndarray[Any, Any]
@@ -158,6 +159,8 @@ class DataFeed:
 
     def save(self, folder: Path) -> None:
         self.data.save(folder / "data.json")
+        if self.data.rights:
+            write_json(folder / "rights.json", self.data.seen())
 
 
 def open_feed(

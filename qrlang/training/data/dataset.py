@@ -33,6 +33,7 @@ class DataSet:
         self.labels = loaded.labels
         self.notes = loaded.notes
         self.scale = loaded.scale
+        self.rights = tuple(request.opened)
         self._loaded = loaded
         self._limit = limit  # records of each split; 0: all
         self._open: dict[str, Source] = {}
@@ -122,6 +123,30 @@ class DataSet:
             "vocabularies": {k: v.data() for k, v in self.vocabularies.items()},
             "notes": self.notes,
         }
+
+    def seen(self) -> dict[str, Any]:
+        """What a run keeps of data with manifests: which records it saw, by names that only those
+        can tell who know them."""
+        from qrlang.rights.gate import digest
+
+        found: dict[str, Any] = {}
+        for rights in self.rights:
+            names = self._loaded.names.get(rights.source)
+            splits: dict[str, list[str]] = {}
+            for split in SPLITS if names is not None else ():
+                index = getattr(self._try(split), "index", None)
+                if index is not None and names is not None:
+                    there = names(split)
+                    splits[split] = [digest(rights.source, there[k]) for k in index.tolist()]
+            found[rights.source] = {"file": rights.path.name, "splits": splits}
+        return found
+
+    def _try(self, split: str) -> Source | None:
+        """A split that the data may not have."""
+        try:
+            return self.source(split)
+        except DataError:
+            return None
 
     def save(self, path: Path) -> None:
         text = json.dumps(self.about(), ensure_ascii=False, indent=1)

@@ -17,6 +17,8 @@ CODES = {
     "bad-value": "a value is not a number, not finite, or outside its range",
     "empty-split": "there is nothing to train or test on",
     "outside-vocabulary": "a symbol has no number in the vocabulary",
+    "not-permitted": "a manifest does not let this be read, or joined",
+    "wrong-manifest": "a manifest can't be read, or does not fit its data: nothing is opened",
     "missing-package": "a Python package is needed that is not there",
 }
 

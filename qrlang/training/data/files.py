@@ -10,12 +10,15 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Array
+
+if TYPE_CHECKING:
+    from qrlang.rights.gate import Rights
 
 _CHUNK = 1 << 20
 
@@ -75,8 +78,9 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 class Archive:
     """A .npz file. Arrays that lie in it uncompressed are mapped, not read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rights: Rights | None = None) -> None:
         self.path = path
+        self.rights = rights
         try:
             with zipfile.ZipFile(path) as z:
                 self.members = {
@@ -84,6 +88,9 @@ class Archive:
                     for i in z.infolist()
                     if i.filename.endswith(".npy")
                 }
+            if rights is not None:
+                for name in [n for n in self.members if rights.closed(n)]:
+                    del self.members[name]
         except (zipfile.BadZipFile, OSError, EOFError) as e:
             raise self._broken(str(e)) from e
 
@@ -99,6 +106,8 @@ class Archive:
 
     def need(self, *names: str) -> None:
         missing = [n for n in names if n not in self.members]
+        if missing and self.rights is not None and self.rights.closed(missing[0]):
+            raise self.rights.refuse(missing[0])
         if missing:
             raise DataError(
                 "malformed-file",

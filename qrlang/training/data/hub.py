@@ -11,7 +11,7 @@ import numpy as np
 from qrlang.training.data.columns import Column, Dense
 from qrlang.training.data.errors import DataError, nearest
 from qrlang.training.data.ports import Port
-from qrlang.training.data.request import Loaded, Request, admit, held_out
+from qrlang.training.data.request import Loaded, Request, held_out
 from qrlang.training.data.sources import Records, Source
 from qrlang.training.data.table import Columns
 
@@ -28,7 +28,7 @@ def load(request: Request) -> Loaded:
             "pip install datasets",
         ) from None
     name, config = request.text("name"), request.text("config")
-    admit(request.name, None)
+    rights = request.hub(name)
     try:
         found: Any = datasets.load_dataset(name, *([config] if config else []))
     except Exception as e:  # the package raises errors of many kinds, for one reason: not to be had
@@ -39,6 +39,9 @@ def load(request: Request) -> Loaded:
     if first is None:
         raise DataError("empty-split", f"`{name}` has no split `train`; it has {', '.join(found)}")
     names = _names(request, found[first].column_names)
+    for column in names if rights is not None else ():
+        if rights is not None and rights.closed(column):
+            raise rights.refuse(column)
 
     def build(split: str) -> Records:
         rows = found[split]

@@ -10,6 +10,10 @@ numbers), else they come in the order of those lines, with or without a row of n
   are one sequence, whose target stands in each of them (the last one counts);
 - a moment of one long series, where all columns of the model are sequences of numbers.
 
+Two files are joined by a column that both have: `csv(path: "visits.csv", join: "lab.csv", on:
+"patient")` gives each row of the first the columns of the row of the second with the same entry;
+rows without one are left out.
+
 A column `split` says train, validation or test; else a tenth each is held out, always the same.
 
 NumPy files. An array for each line of the model, under its name, or `x` and `y`: as `x`, with
@@ -19,9 +23,8 @@ splits drawn here or by an array `split`; or as `x_train`, `x_test` and perhaps 
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -29,9 +32,10 @@ import numpy as np
 
 from qrlang.training.data.columns import Column, Dense
 from qrlang.training.data.errors import DataError
-from qrlang.training.data.files import Archive, opened
+from qrlang.training.data.files import Archive
 from qrlang.training.data.ports import Array, Port, moment_shape
 from qrlang.training.data.request import Loaded, Request, with_validation
+from qrlang.training.data.rows import Table, open_table
 from qrlang.training.data.series import forecast
 from qrlang.training.data.sources import Records
 from qrlang.training.data.table import Cells, Columns, loaded, split_rows
@@ -51,11 +55,11 @@ def _width(port: Port) -> int:
 
 
 class _Sheet:
-    """A CSV file read row by row; `where` names its lines."""
+    """A table read row by row; `where` names its lines."""
 
-    def __init__(self, request: Request, path: Path) -> None:
+    def __init__(self, request: Request, table: Table) -> None:
         self.ports = request.ports
-        self.path = path
+        self.table, self.path = table, table.path
         for port in self.ports:
             if port.type.kind in ("state", "unitary"):
                 raise DataError(
@@ -63,6 +67,7 @@ class _Sheet:
                 )
         self.names: list[str] = []
         self.lines: list[int] = []  # the line of each record's first row
+        self.records: dict[str, list[str]] = {}  # by source with a manifest: the name of each
         self.cells = [Cells(p) for p in self.ports]
         self.splits: list[str] = []
         self._read()
@@ -70,23 +75,12 @@ class _Sheet:
     def where(self, record: int) -> str:
         return f"{self.path}, line {self.lines[record]}"
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        try:
-            with opened(self.path) as f:
-                tab = self.path.name.removesuffix(".gz").endswith(".tsv")
-                reader = csv.reader(f, delimiter="\t" if tab else ",")
-                for row in reader:
-                    if any(c.strip() for c in row):
-                        yield reader.line_num, [c.strip() for c in row]
-        except (UnicodeDecodeError, csv.Error, OSError, EOFError) as e:
-            raise DataError("malformed-file", f"{self.path} can't be read: {e}") from e
-
     def _read(self) -> None:
-        rows = self._rows()
+        rows = self.table.rows(self._is_head)
         first = next(rows, None)
         if first is None:
             raise DataError("empty-split", f"{self.path} is empty")
-        if self._is_head(first[1]):
+        if self.table.headed:
             self.names = first[1]
             self.width = len(first[1])
         else:
@@ -103,6 +97,8 @@ class _Sheet:
                 last = row[self.at_sequence or 0]
             if begins:
                 self.lines.append(line)
+                for source, name in self.table.present.items():
+                    self.records.setdefault(source, []).append(name)
                 if self.at_split is not None:
                     self.splits.append(row[self.at_split])
             for cells, (port, at) in zip(self.cells, self._places(line, row), strict=True):
@@ -226,10 +222,11 @@ def _number(text: str) -> bool:
 
 
 def load_csv(request: Request) -> Loaded:
-    path = request.own(request.text("path"))
     by = request.text("tokens")
     rule(by)
-    sheet = _Sheet(request, path)
+    table = open_table(request)
+    path = table.path
+    sheet = _Sheet(request, table)
     columns = Columns(request, by)
     if sheet.series:
         return _one_series(request, sheet, columns, path)
@@ -237,7 +234,13 @@ def load_csv(request: Request) -> Loaded:
     found: list[Column] = [columns.column(c, rows["train"]) for c in sheet.cells]
     out = loaded(columns, Records(found), rows)
     out.file = path
+    out.names = {source: _same(names) for source, names in sheet.records.items()}
     return out
+
+
+def _same(names: list[str]) -> Callable[[str], list[str]]:
+    """All splits are drawn from one file."""
+    return lambda _: names
 
 
 def _one_series(request: Request, sheet: _Sheet, columns: Columns, path: Path) -> Loaded:
@@ -249,6 +252,8 @@ def _one_series(request: Request, sheet: _Sheet, columns: Columns, path: Path) -
         else:
             flat = np.array(cells.numbers, np.float32)
         arrays.append(flat.reshape(-1, *moment_shape(cells.port.type)))
+    for found in sheet.table.rights:
+        found.whole()  # moments of one series have no names
     if len(arrays) != 2:
         raise DataError(
             "wrong-column", f"a series has an input and a target, the model has {len(arrays)} lines"
@@ -271,7 +276,12 @@ _COMMON = ({"x", "images", "inputs", "text"}, {"y", "label", "labels", "targets"
 
 
 def load_npz(request: Request) -> Loaded:
-    archive = Archive(request.own(request.text("path")))
+    path, rights = request.own(request.text("path"))
+    archive = Archive(path, rights)
+    for port in request.ports:
+        if rights is not None and rights.closed(port.name):
+            raise rights.refuse(port.name)
+    names: dict[str, list[str]] = {}  # by the stored split: of the records that may be read
     columns = Columns(request, request.text("tokens"))
     stems = [_stem(archive, p, request.ports) for p in request.ports]
 
@@ -281,17 +291,22 @@ def load_npz(request: Request) -> Loaded:
         return next((n for n in names if n in archive), None)
 
     def build(split: str | None) -> Records:
-        names = [s if split is None else stored(s, split) for s in stems]
-        missing = [s for s, n in zip(stems, names, strict=True) if n is None or n not in archive]
+        arrays = [s if split is None else stored(s, split) for s in stems]
+        missing = [s for s, n in zip(stems, arrays, strict=True) if n is None or n not in archive]
         if missing:
             raise DataError(
                 "malformed-file",
                 f"{archive.path} has no {split or ''} array of {', '.join(missing)}",
             )
         found: list[Column] = []
-        for name, stem, port in zip(names, stems, request.ports, strict=True):
-            assert name is not None
-            found.append(_npz_column(archive, columns, name, _lengths(archive, name, stem), port))
+        for array, stem, port in zip(arrays, stems, request.ports, strict=True):
+            assert array is not None
+            pick = None
+            if rights is not None:
+                opened = rights.open(split or "", _count(archive, array, port))
+                names[split or ""], pick = list(opened.values()), list(opened)
+            lengths = _lengths(archive, array, stem)
+            found.append(_npz_column(archive, columns, array, lengths, port, pick))
         return Records(found)
 
     if stored(stems[0], "train") is None:
@@ -299,6 +314,8 @@ def load_npz(request: Request) -> Loaded:
         words = None
         if _SPLIT in archive:
             words = [str(w) for w in archive.array(_SPLIT, "uiU", 1).tolist()]
+            if rights is not None:
+                words = [words[k] for k in rights.open("", len(words))]
         rows = split_rows(
             request, len(whole), words, lambda k: f"{archive.path}, `split`, record {k}"
         )
@@ -312,7 +329,17 @@ def load_npz(request: Request) -> Loaded:
         if "label_names" in archive:
             out.labels = tuple(archive.text("label_names").split("\n"))
     out.file = archive.path
+    if rights is not None:
+        out.names[rights.source] = lambda split: next(
+            names[s] for s in ("", split, "train") if s in names
+        )
     return out
+
+
+def _count(archive: Archive, name: str, port: Port) -> int:
+    array = archive.array(name)
+    packed = _is_text(port) and array.dtype == np.uint8 and array.ndim == 1
+    return len(list(archive.lines(name))) if packed else len(array)
 
 
 def _stem(archive: Archive, port: Port, ports: Sequence[Port]) -> str:
@@ -346,13 +373,17 @@ def _lengths(archive: Archive, name: str, stem: str) -> Array | None:
 
 
 def _npz_column(
-    archive: Archive, columns: Columns, name: str, lengths: Array | None, port: Port
-) -> Column:
+    archive: Archive, columns: Columns, name: str, lengths: Array | None, port: Port,
+    pick: list[int] | None,
+) -> Column:  # fmt: skip
+    """`pick`: the records that may be read; None: all."""
     array = archive.array(name)
     stored = array.dtype == np.uint8 and array.ndim == 1
     if _is_text(port) and (array.dtype.kind == "U" or stored):
         texts = list(archive.lines(name)) if stored else array.tolist()
-        return columns.texts(texts, port, None)
+        return columns.texts(texts if pick is None else [texts[k] for k in pick], port, None)
+    if pick is not None:
+        array, lengths = array[pick], None if lengths is None else lengths[pick]
     if port.type.kind == "class" and array.dtype.kind == "U" and array.ndim == 1:
         return Dense(columns.classes(array.tolist(), port), port, f"`{name}`")
     return Dense(array, port, f"`{name}`", lengths=lengths if port.type.seq else None)

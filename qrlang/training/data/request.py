@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,13 +18,19 @@ from qrlang.training.data.ports import Port
 from qrlang.training.data.sources import Records, Source
 from qrlang.training.data.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from qrlang.rights.gate import Rights
+
 HELD_OUT = 0.1
 """The part of the training split that is held out where a data set has no validation split."""
 
 
-def admit(name: str, path: Path | None) -> None:
-    """Every opening of data goes through here, before anything is read: a file (`path`), or a
-    set of the hub (None). Rules about who may read what have their place in this function."""
+def admit(path: Path) -> Rights | None:
+    """Every opening of a file goes through here, before anything of it is read. What its manifests
+    leave of it, if it has any."""
+    from qrlang.rights.gate import rights
+
+    return rights(path)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Request:
     vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)
     progress: fetch.Progress | None = None
     may_fetch: bool = True
+    opened: list[Rights] = field(default_factory=list)  # of files that have manifests
 
     def whole(self, name: str) -> int:
         return int(self.arguments[name])
@@ -59,33 +67,53 @@ class Request:
         return min(sizes)
 
     def archive(self, file: str) -> Archive:
-        return Archive(self.path(file))
+        path, found = self._named(file)
+        return Archive(path, found)
 
     def path(self, file: str) -> Path:
+        """One of the named files as it is: not if it has columns that may not be read."""
+        path, found = self._named(file)
+        if found is not None and found.columns:
+            raise found.refuse(", ".join(sorted(found.columns)))
+        return path
+
+    def _named(self, file: str) -> tuple[Path, Rights | None]:
         """One of the named files: where it lies, or fetched."""
         looked = []
         for why, folder in places(self.data_dir):
             path = folder / file
             if path.is_file():
-                admit(self.name, path)
-                return path
+                return path, self._whole(path)
             looked.append(f"{folder} ({why})")
-        return self._fetched(file, looked)
-
-    def _fetched(self, file: str, looked: list[str]) -> Path:
         where = "looked in " + ", ".join(looked)
         path = fetch.fetched(self.name, file, where, self.progress, self.may_fetch)
-        admit(self.name, path)
-        return path
+        return path, self._whole(path)
 
-    def own(self, given: str) -> Path:
+    def _whole(self, path: Path) -> Rights | None:
+        found = admit(path)
+        if found is not None:
+            found.whole()
+            self.opened.append(found)
+        return found
+
+    def hub(self, name: str) -> Rights | None:
+        """The manifest of a set of the hub: `owner-name.rights.toml` in a data folder."""
+        for folder in (self.base or Path(), *(p for _, p in places(self.data_dir))):
+            found = self._whole(folder / name.replace("/", "-"))
+            if found is not None:
+                return found
+        return None
+
+    def own(self, given: str) -> tuple[Path, Rights | None]:
         """A file of one's own: beside the program, in the data folders, or by its full path."""
         folders = [self.base or Path(), *(p for _, p in places(self.data_dir)[:-1])]
         for folder in folders:
             path = folder / Path(given).expanduser()
             if path.is_file():
-                admit(self.name, path)
-                return path
+                found = admit(path)
+                if found is not None:
+                    self.opened.append(found)
+                return path, found
         raise DataError(
             "missing-file",
             f"there is no file {given!r}; looked in {', '.join(str(f) for f in folders)}",
@@ -106,6 +134,8 @@ class Loaded:
     references: Callable[[str], list[str]] | None = None
     """Of a split: the texts that a translation is measured against, in the order of the records."""
     file: Path | None = None
+    names: dict[str, Callable[[str], list[str]]] = field(default_factory=dict)
+    """By source with a manifest: of a split's file, the name of each record in the columns."""
     counts: dict[str, int] = field(default_factory=dict)
     """Records of splits that are costly to read, where that is known without."""
 

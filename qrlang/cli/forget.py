@@ -1,0 +1,63 @@
+"""`qrlc forget`"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import click
+
+from qrlang.cli import common, report
+from qrlang.cli.exits import Wrong
+
+
+@click.command("forget")
+@click.argument("data", metavar="DATA", type=click.Path())
+@click.argument("places", metavar="[RUNS]...", nargs=-1, type=click.Path())
+@click.option("--record", "records", metavar="NAME", multiple=True,
+              help="Somebody asks: this record is not read any more, and fades.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text",
+              help="For people, or for programs.")  # fmt: skip
+def command(
+    data: str, places: tuple[str, ...], records: tuple[str, ...], dry_run: bool, form: str
+) -> None:
+    """Take records of DATA whose time is over out of RUNS (default: runs/).
+
+    Which those are its manifest says: a date that has passed, or somebody's request. Their traces,
+    strips and readouts are removed; runs and weights that saw them are listed.
+    """
+    from qrlang.rights import forget
+    from qrlang.rights.manifest import manifests
+    from qrlang.training.data.errors import DataError
+    from qrlang.training.errors import TrainingError
+
+    path = Path(data)
+    try:
+        if not manifests(path):
+            raise DataError(
+                "missing-file",
+                f"'{data}' has no manifest, so nothing of it has to be forgotten",
+                f"a manifest lies beside it: {path.name}.rights.toml",
+            )
+        if records and not dry_run:
+            forget.request(path, records)
+        if not places and not Path("runs").is_dir():
+            raise common.usage("there is no folder runs/: say where the runs are")
+        also = records if dry_run else ()
+        found = forget.forget(path, places or ("runs",), datetime.date.today(), dry_run, also)
+    except (DataError, TrainingError) as error:
+        message = getattr(error, "message", str(error))
+        click.echo(f"error: {message}" + (f"\nhelp: {error.help}" if error.help else ""), err=True)
+        raise Wrong from None
+    if form == "json":
+        report.print_json({"dry_run": dry_run, "runs": [f.to_data() for f in found]})
+        return
+    for one in found:
+        saw = ", ".join(f"{n} of {split}" for split, n in one.splits.items())
+        verb = "would remove" if dry_run else "removed"
+        click.echo(f"{one.folder}: saw {saw}")
+        click.echo(f"  {verb:<13}{', '.join(one.removed) or 'nothing: there was nothing'}")
+        if one.weights:
+            click.echo(f"  {'still there':<13}{', '.join(one.weights)}: moved or chosen by them")
+    click.echo(f"{len(found)} run{'s' * (len(found) != 1)} saw what has faded")

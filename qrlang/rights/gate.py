@@ -1,0 +1,177 @@
+"""Between a file and whoever reads it: what the manifests of the file leave of it."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from qrlang.rights.manifest import Manifest, manifests
+from qrlang.training.data.errors import DataError
+
+_SPLIT_OF = re.compile(r"^(train|valid|validation|val|test)_|_(train|valid|validation|val|test)$")
+
+
+def today() -> datetime.date:
+    return datetime.date.today()
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What holds of one file: the sum of all its manifests."""
+
+    path: Path
+    source: str
+    key: str
+    columns: frozenset[str]
+    records: frozenset[str]
+    manifests: tuple[Manifest, ...]
+
+    # --- columns ---
+
+    def closed(self, name: str) -> bool:
+        """Of an array of a file with splits, `x_train`, the column is `x`."""
+        return bool(self.columns & {name, _SPLIT_OF.sub("", name)})
+
+    def refuse(self, name: str) -> DataError:
+        return DataError(
+            "not-permitted",
+            f"{self.path}: `{name}` may not be read",
+            f"its manifest says so: {self.manifests[0].path}",
+        )
+
+    # --- records ---
+
+    def whole(self) -> None:
+        """For data whose records can't be left out one by one."""
+        if self.records:
+            raise DataError(
+                "not-permitted",
+                f"{self.path}: its manifest names records that may not be read, and those of this "
+                "kind of data can't be left out one by one",
+                "so nothing of it is read; bring it as a CSV file, a record a row",
+            )
+
+    def open(self, split: str, count: int) -> dict[int, str]:
+        """Of records that have numbers: those that may be read, and the name of each: its number,
+        behind the split it is stored in, `train:3`, if the file has several."""
+        if self.key:
+            raise DataError(
+                "wrong-manifest",
+                f"{self.path}: records of a NumPy file have numbers, and no `key`",
+                f"nothing was read; see {self.manifests[0].path}",
+            )
+        names = {k: f"{split}:{k}" if split else str(k) for k in range(count)}
+        return {k: n for k, n in names.items() if n not in self.records}
+
+    # --- joining ---
+
+    def joined(self, other: str, purpose: str) -> None:
+        for manifest in self.manifests:
+            if not purpose:
+                raise DataError(
+                    "not-permitted",
+                    f"{self.path} has a manifest: it is joined for a purpose, or not at all",
+                    'say which: csv(…, purpose: "…")',
+                )
+            if not manifest.allows(other, purpose):
+                raise DataError(
+                    "not-permitted",
+                    f"{self.path} may not be joined with `{other}` for `{purpose}`",
+                    f"{manifest.path} does not allow it, and silence is no",
+                )
+
+
+def digest(source: str, record: str) -> str:
+    return hashlib.sha256(f"{source}\0{record}".encode()).hexdigest()
+
+
+def rights(path: Path) -> Rights | None:
+    """What the manifests of a file say; None: it has none. A file that has faded is not opened."""
+    found = manifests(path)
+    if not found:
+        return None
+    now = today()
+    for manifest in found:
+        if manifest.over(now):
+            raise DataError(
+                "not-permitted",
+                f"{path} has faded: its manifest let it be read until {manifest.after}",
+                f"{manifest.path}; `qrlc forget {path}` takes its traces out of runs",
+            )
+    keys = {m.key for m in found if m.key}
+    if len(keys) > 1:
+        raise DataError(
+            "wrong-manifest",
+            f"{path}: its manifests name different keys: {', '.join(sorted(keys))}",
+        )
+    return Rights(
+        path,
+        found[0].source,
+        next(iter(keys), ""),
+        frozenset().union(*(m.columns for m in found)),
+        frozenset().union(*(m.hidden(now) for m in found)),
+        tuple(found),
+    )
+
+
+class Rows:
+    """The rows of a table that may be read, without the columns that may not; and the name of each.
+
+    Whoever is behind this never sees the others. `heading`: whether a first row has names.
+    """
+
+    def __init__(self, rights: Rights, rows: Iterable[tuple[int, list[str]]]) -> None:
+        self.rights = rights
+        self._rows = iter(rows)
+        self.names: list[str] = []  # of the records that were let through, row by row
+        self._keep: list[int] | None = None
+
+    def read(
+        self, is_heading: bool, first: tuple[int, list[str]]
+    ) -> Iterator[tuple[int, list[str]]]:
+        rights = self.rights
+        heading = first[1] if is_heading else [str(k) for k in range(len(first[1]))]
+        positions = {str(k) for k in range(len(heading))}
+        unknown = rights.columns - set(heading) - positions
+        if unknown:
+            raise self._nameless(f"the columns {', '.join(sorted(unknown))}")
+        keep = [
+            k
+            for k, n in enumerate(heading)
+            if n not in rights.columns and str(k) not in rights.columns
+        ]
+        key = heading.index(rights.key) if rights.key in heading else None
+        if rights.key and key is None:
+            if not (rights.key.isdigit() and int(rights.key) < len(heading)):
+                raise self._nameless(f"the key `{rights.key}`")
+            key = int(rights.key)
+        if is_heading:
+            yield first[0], [first[1][k] for k in keep]
+            rows: Iterator[tuple[int, list[str]]] = self._rows
+        else:
+            rows = _with(first, self._rows)
+        for number, (line, row) in enumerate(rows):
+            if key is not None and key >= len(row):
+                raise DataError("bad-row", f"{rights.path}, line {line}: it has no `{rights.key}`")
+            name = str(number) if key is None else row[key]
+            if name not in rights.records:
+                self.names.append(name)
+                yield line, [row[k] for k in keep if k < len(row)]
+
+    def _nameless(self, what: str) -> DataError:
+        return DataError(
+            "wrong-manifest",
+            f"{self.rights.path} has no {what.removeprefix('the ')}, of which its manifest speaks",
+            f"nothing was read; see {self.rights.manifests[0].path}",
+        )
+
+
+def _with(
+    first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    yield first
+    yield from rest

@@ -1,0 +1,147 @@
+"""A manifest: TOML beside the data. What it does not say is not allowed where it has to be."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qrlang.training.data.errors import DataError, nearest
+
+SUFFIX, FOLDER, FORGOTTEN = ".rights.toml", "rights.toml", ".forgotten"
+ASKED = "asked"
+
+_KNOWN: dict[str, tuple[str, ...]] = {
+    "": ("source", "key", "opacity", "decay", "joining"),
+    "opacity": ("columns", "records"),
+    "decay": ("after", "records"),
+    "joining": ("with", "for"),
+}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    path: Path
+    source: str  # what others call this data
+    key: str = ""  # the column whose entries name records; "": their numbers, from 0
+    columns: frozenset[str] = frozenset()  # never read: names, or numbers from 0
+    records: frozenset[str] = frozenset()  # never read
+    after: datetime.date | None = None  # when all records fade
+    fading: Mapping[str, datetime.date | None] = field(default_factory=dict)  # None: asked for
+    joining: tuple[tuple[str, frozenset[str]], ...] = ()  # with which source, for which purposes
+
+    def faded(self, today: datetime.date) -> frozenset[str]:
+        """The records that are named and have faded."""
+        return frozenset(r for r, day in self.fading.items() if day is None or day <= today)
+
+    def over(self, today: datetime.date) -> bool:
+        """Whether all of it has faded."""
+        return self.after is not None and self.after <= today
+
+    def hidden(self, today: datetime.date) -> frozenset[str]:
+        """Records that may not be read."""
+        return self.records | self.faded(today)
+
+    def allows(self, other: str, purpose: str) -> bool:
+        """Whether it may be joined with that source for this purpose. Silence is no."""
+        return any(w == other and purpose in why for w, why in self.joining)
+
+
+def manifests(path: Path) -> list[Manifest]:
+    """All that speak of a file: beside it, for its folder, and where a link leads to."""
+    found: dict[Path, Manifest] = {}
+    for place in dict.fromkeys((path.absolute(), path.resolve())):
+        for candidate in (place.with_name(place.name + SUFFIX), place.with_name(FOLDER)):
+            if candidate.is_file() and candidate.resolve() not in found:
+                found[candidate.resolve()] = read(candidate, place)
+    return list(found.values())
+
+
+def read(path: Path, data: Path) -> Manifest:
+    try:
+        page = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _wrong(path, f"it can't be read: {error}") from None
+    _known(path, "", page)
+    opacity, decay = (_table(path, page, name) for name in ("opacity", "decay"))
+    key = _text(path, "key", page.get("key", ""))
+    fading: dict[str, datetime.date | None] = {}
+    for record, day in _mapping(path, "decay.records", decay.get("records", {})).items():
+        fading[record] = None if day == ASKED else _date(path, f"decay.records.{record}", day)
+    beside = data.with_name(data.name + FORGOTTEN)
+    if beside.is_file():
+        fading |= dict.fromkeys(beside.read_text(encoding="utf-8").splitlines())
+    joining = page.get("joining", [])
+    if not isinstance(joining, list) or not all(isinstance(x, dict) for x in joining):
+        raise _wrong(path, "`joining` is a list of tables: [[joining]]")
+    allowed = []
+    for entry in joining:
+        _known(path, "joining", entry)
+        if "with" not in entry or "for" not in entry:
+            raise _wrong(path, "a [[joining]] says `with` which source, and `for` which purposes")
+        purposes = frozenset(_texts(path, "joining.for", entry["for"]))
+        allowed.append((_text(path, "joining.with", entry["with"]), purposes))
+    after = decay.get("after")
+    return Manifest(
+        path,
+        _text(path, "source", page.get("source", data.name.partition(".")[0])),
+        key,
+        frozenset(_texts(path, "opacity.columns", opacity.get("columns", []))),
+        frozenset(_texts(path, "opacity.records", opacity.get("records", []))),
+        None if after is None else _date(path, "decay.after", after),
+        fading,
+        tuple(allowed),
+    )
+
+
+def _known(path: Path, table: str, page: Mapping[str, Any]) -> None:
+    """A word that is misspelt would open what should be closed."""
+    for name in page:
+        if name not in _KNOWN[table]:
+            where = f"[{table}] has" if table else "there is"
+            help = nearest(name, _KNOWN[table]) or "it may have " + ", ".join(_KNOWN[table])
+            raise _wrong(path, f"{where} no `{name}`", help)
+
+
+def _table(path: Path, page: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = _mapping(path, name, page.get(name, {}))
+    _known(path, name, found)
+    return found
+
+
+def _mapping(path: Path, name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(path, f"`{name}` is a table: [{name}]")
+    return value
+
+
+def _text(path: Path, name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(path, f"`{name}` is a text, found {value!r}")
+    return value
+
+
+def _texts(path: Path, name: str, value: Any) -> list[str]:
+    """Texts, or whole numbers as texts."""
+    if not isinstance(value, list) or not all(
+        isinstance(x, (str, int)) and not isinstance(x, bool) for x in value
+    ):
+        raise _wrong(path, f"`{name}` is a list of texts or numbers, found {value!r}")
+    return [str(x) for x in value]
+
+
+def _date(path: Path, name: str, value: Any) -> datetime.date:
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if not isinstance(value, datetime.date):
+        raise _wrong(path, f'`{name}` is a date such as 2027-01-31, or "{ASKED}", found {value!r}')
+    return value
+
+
+def _wrong(path: Path, what: str, help: str = "") -> DataError:
+    return DataError(
+        "wrong-manifest", f"{path}: {what}", help or "nothing was read: see docs/rights.md"
+    )

@@ -1,0 +1,151 @@
+"""The rows of a CSV file, or of two that are joined; with what their manifests leave of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qrlang.training.data.errors import DataError
+from qrlang.training.data.files import opened
+from qrlang.training.data.request import Request
+
+if TYPE_CHECKING:
+    from qrlang.rights.gate import Rights
+
+Row = tuple[int, list[str]]  # its line, its cells
+Head = Callable[[list[str]], bool]  # whether a first row is one of names
+
+
+class Table:
+    def __init__(self, path: Path, rights: Rights | None) -> None:
+        self.path = path
+        self.own = rights
+        self.headed = False
+        self.present: dict[str, str] = {}  # by source with a manifest: the present row's record
+
+    @property
+    def rights(self) -> tuple[Rights, ...]:
+        return () if self.own is None else (self.own,)
+
+    def rows(self, is_head: Head) -> Iterator[Row]:
+        """All rows that may be read, the row of names first if there is one."""
+        found = self._read()
+        first = next(found, None)
+        if first is None:
+            return
+        self.headed = is_head(first[1])
+        if self.own is None:
+            yield from chain([first], found)
+            return
+        from qrlang.rights.gate import Rows
+
+        passed = Rows(self.own, found)
+        for row in passed.read(self.headed, first):
+            if passed.names:
+                self.present[self.own.source] = passed.names[-1]
+            yield row
+
+    def _read(self) -> Iterator[Row]:
+        try:
+            with opened(self.path) as f:
+                tab = self.path.name.removesuffix(".gz").endswith(".tsv")
+                reader = csv.reader(f, delimiter="\t" if tab else ",")
+                for row in reader:
+                    if any(c.strip() for c in row):
+                        yield reader.line_num, [c.strip() for c in row]
+        except (UnicodeDecodeError, csv.Error, OSError, EOFError) as e:
+            raise DataError("malformed-file", f"{self.path} can't be read: {e}") from e
+
+
+class Joined(Table):
+    """Rows of one table with the columns of another, where both have the same entry in `on`."""
+
+    def __init__(self, one: Table, other: Table, on: str) -> None:
+        super().__init__(one.path, one.own)
+        self.one, self.other, self.on = one, other, on
+
+    @property
+    def rights(self) -> tuple[Rights, ...]:
+        return self.one.rights + self.other.rights
+
+    def rows(self, is_head: Head) -> Iterator[Row]:
+        head, found = self._by_entry()
+        rows = self.one.rows(lambda _: True)
+        first = next(rows, None)
+        if first is None:
+            return
+        self.headed = True
+        at = self._column(self.one, first[1])
+        both = sorted(set(first[1]) & set(head))
+        if both:
+            raise DataError(
+                "wrong-column",
+                f"{self.one.path} and {self.other.path} both have {', '.join(both)}",
+                "each column but the one they are joined by has a name of its own",
+            )
+        yield first[0], first[1] + head
+        for line, row in rows:
+            if len(row) != len(first[1]):
+                raise DataError(
+                    "bad-row",
+                    f"{self.one.path}, line {line}: it has {len(row)} cells, the row of names "
+                    f"{len(first[1])}",
+                )
+            more = found.get(row[at])
+            if more is not None:
+                self.present = {**self.one.present, **more[1]}
+                yield line, row + more[0]
+
+    def _by_entry(self) -> tuple[list[str], dict[str, tuple[list[str], dict[str, str]]]]:
+        """The names of the other table, and its rows by their entry."""
+        rows = self.other.rows(lambda _: True)
+        first = next(rows, None)
+        if first is None:
+            raise DataError("empty-split", f"{self.other.path} has no row that may be read")
+        at = self._column(self.other, first[1])
+        found: dict[str, tuple[list[str], dict[str, str]]] = {}
+        for line, row in rows:
+            if len(row) != len(first[1]):
+                raise DataError(
+                    "bad-row",
+                    f"{self.other.path}, line {line}: it has {len(row)} cells, the row of names "
+                    f"{len(first[1])}",
+                )
+            if row[at] in found:
+                raise DataError(
+                    "bad-row", f"{self.other.path}, line {line}: a second row of {row[at]!r}"
+                )
+            found[row[at]] = ([*row[:at], *row[at + 1 :]], dict(self.other.present))
+        return [*first[1][:at], *first[1][at + 1 :]], found
+
+    def _column(self, table: Table, names: list[str]) -> int:
+        if self.on in names:
+            return names.index(self.on)
+        if table.own is not None and table.own.closed(self.on):
+            raise table.own.refuse(self.on)
+        raise DataError(
+            "wrong-column", f"{table.path} has no column `{self.on}`; it has {', '.join(names)}"
+        )
+
+
+def open_table(request: Request) -> Table:
+    one = Table(*request.own(request.text("path")))
+    join, on, purpose = (request.text(n) for n in ("join", "on", "purpose"))
+    if not join:
+        if on:
+            raise DataError("bad-argument", '`on` is of two tables that are joined: `join: "…"`')
+        return one
+    if not on:
+        raise DataError("bad-argument", '`join` needs the column that both tables have: `on: "…"`')
+    other = Table(*request.own(join))
+    for a, b in ((one, other), (other, one)):
+        if a.own is not None:
+            a.own.joined(_source(b), purpose)
+    return Joined(one, other, on)
+
+
+def _source(table: Table) -> str:
+    return table.path.name.partition(".")[0] if table.own is None else table.own.source

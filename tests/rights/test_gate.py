@@ -1,0 +1,309 @@
+"""Manifests are kept: tried by reading them, and by trying to get round them."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from qrlang.ir.types import Type  # noqa: E402
+from qrlang.rights.manifest import manifests  # noqa: E402
+from qrlang.training.data.errors import DataError  # noqa: E402
+from qrlang.training.data.opening import open_data  # noqa: E402
+from qrlang.training.data.ports import Port  # noqa: E402
+
+PORTS = (Port("x", Type("real", (2,))), Port("label", Type("class", (), 2), target=True))
+SECRET = 777.0  # nothing that is read may hold it
+
+
+def table(folder: Path, name: str = "mine.csv", head: bool = True, tab: str = ",") -> Path:
+    """Thirty patients; the records P3 and P7, and the column `secret`, hold what is secret."""
+    rows = [["patient", "secret", "x[0]", "x[1]", "label"]] if head else []
+    for k in range(30):
+        hidden = k in (3, 7)
+        x = SECRET if hidden else k / 30
+        rows.append([f"P{k}", str(SECRET), str(x), "0.5", str(k % 2)])
+    path = folder / name
+    path.write_text("".join(tab.join(r) + "\n" for r in rows))
+    return path
+
+
+MANIFEST = """
+source = "clinic"
+key = "patient"
+[opacity]
+columns = ["secret", "patient"]
+records = ["P3", "P7"]
+"""
+
+
+def manifest(data: Path, text: str = MANIFEST) -> Path:
+    path = data.with_name(data.name + ".rights.toml")
+    path.write_text(text)
+    return path
+
+
+def opened(path: object, ports: Any = PORTS, **given: Any) -> Any:
+    base = given.pop("base", None)
+    kind = "npz" if str(path).endswith(".npz") else "csv"
+    return open_data(kind, {"path": str(path), **given}, ports, base=base)
+
+
+def everything(data: Any) -> np.ndarray[Any, Any]:
+    parts = [
+        np.asarray(array, float).reshape(-1)
+        for split in ("train", "validation", "test")
+        for array in data.records(split, range(data.count(split))).arrays
+    ]
+    return np.concatenate(parts)
+
+
+def count(data: Any) -> int:
+    return sum(data.count(s) for s in ("train", "validation", "test"))
+
+
+def test_without_a_manifest_all_is_read(tmp_path: Path) -> None:
+    data = opened(table(tmp_path))
+    assert count(data) == 30 and SECRET in everything(data)
+    assert data.rights == ()
+
+
+def test_records_and_columns_are_never_read(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    manifest(path)
+    data = opened(path)
+    assert count(data) == 28
+    assert SECRET not in everything(data)
+
+
+def test_a_hidden_column_by_name_is_an_error(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    manifest(path)
+    ports = (Port("secret", Type("real", ())), PORTS[1])
+    with pytest.raises(DataError):
+        opened(path, ports)
+
+
+@pytest.mark.parametrize("way", ["link", "relative", "folder link", "gz", "tsv", "data folder"])
+def test_other_ways_to_the_file(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, base = tmp_path / "home", None
+    home.mkdir()
+    if way == "tsv":
+        path = table(home, "mine.tsv", tab="\t")
+    else:
+        path = table(home)
+    given: object = path
+    if way == "gz":
+        import gzip
+
+        packed = home / "mine.csv.gz"
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        given = path = packed
+    manifest(path)
+    if way == "link":
+        given = tmp_path / "other.csv"
+        os.symlink(path, given)
+    elif way == "folder link":
+        os.symlink(home, tmp_path / "elsewhere")
+        given = tmp_path / "elsewhere" / "mine.csv"
+    elif way == "relative":
+        (tmp_path / "sub").mkdir()
+        given, base = "../home/./mine.csv", tmp_path / "sub"
+    elif way == "data folder":
+        monkeypatch.setenv("QRLANG_DATA", str(home))
+        given, base = "mine.csv", tmp_path
+    data = opened(given, base=base)
+    assert count(data) == 28 and SECRET not in everything(data)
+
+
+def test_a_manifest_of_the_folder_holds_too(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    (tmp_path / "rights.toml").write_text('key = "patient"\n[opacity]\nrecords = ["P3"]\n')
+    manifest(path, 'key = "patient"\n[opacity]\nrecords = ["P7"]\ncolumns = ["secret"]\n')
+    data = opened(path)
+    assert count(data) == 28 and SECRET not in everything(data)
+    assert len(manifests(path)) == 2
+
+
+def test_columns_without_names_by_number(tmp_path: Path) -> None:
+    path = tmp_path / "bare.csv"
+    rows = [f"{k},{SECRET},{SECRET if k == 4 else 0.5},0.5,{k % 2}\n" for k in range(20)]
+    path.write_text("".join(rows))
+    manifest(path, 'key = "0"\n[opacity]\ncolumns = [0, 1]\nrecords = [4]\n')
+    data = opened(path)
+    assert count(data) == 19 and SECRET not in everything(data)
+
+
+def test_the_order_of_columns_is_that_of_what_is_left(tmp_path: Path) -> None:
+    # Without names for the model's lines, cells are taken in order: hidden ones are no cells.
+    path = tmp_path / "mine.csv"
+    path.write_text("a,secret,b,c\n" + "".join(f"0.1,{SECRET},0.2,{k % 2}\n" for k in range(20)))
+    manifest(path, '[opacity]\ncolumns = ["secret"]\n')
+    assert SECRET not in everything(opened(path))
+
+
+def test_a_manifest_that_does_not_fit_closes_the_file(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    for text, said in (
+        (MANIFEST.replace('"secret"', '"secrt"'), "secrt"),
+        (MANIFEST.replace('key = "patient"', 'key = "pateint"'), "pateint"),
+        ("[opacity\n", "can't be read"),
+        (MANIFEST.replace("records", "recods"), "did you mean `records`"),
+        (MANIFEST.replace("[opacity]", "[opaque]"), "there is no `opaque`"),
+        ('[opacity]\ncolumns = "secret"\n', "a list of texts"),
+        ('[decay]\nafter = "soon"\n', "is a date"),
+        ('[[joining]]\nwith = "lab"\n', "for"),
+        ("key = 3\n", "is a text"),
+    ):
+        manifest(path, text)
+        with pytest.raises(DataError) as error:
+            opened(path)
+        assert error.value.code == "wrong-manifest" and said in str(error.value), text
+
+
+def test_sequences_of_several_rows(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    lines = ["sequence,patient,x[0],x[1],label"]
+    for k in range(20):
+        for _ in range(3):
+            lines.append(f"{k},P{k},{SECRET if k == 5 else 0.1},0.2,{k % 2}")
+    path.write_text("\n".join(lines) + "\n")
+    manifest(path, 'key = "patient"\n[opacity]\nrecords = ["P5"]\ncolumns = ["patient"]\n')
+    ports = (Port("x", Type("real", (2,), seq=True)), PORTS[1])
+    data = opened(path, ports)
+    assert count(data) == 19 and SECRET not in everything(data)
+    assert len(data.seen()["long"]["splits"]["train"]) == data.count("train")
+
+
+def test_one_long_series_has_no_records(tmp_path: Path) -> None:
+    path = tmp_path / "series.csv"
+    path.write_text("".join(f"{k},{k}\n" for k in range(100)))
+    manifest(path, "[opacity]\nrecords = [3]\n")
+    ports = (
+        Port("x", Type("real", (1,), seq=True)),
+        Port("y", Type("real", (1,), seq=True), target=True),
+    )
+    with pytest.raises(DataError, match="can't be left out one by one"):
+        opened(path, ports)
+
+
+def arrays(folder: Path, parts: bool) -> Path:
+    x = np.full((12, 2), 0.5, np.float32)
+    x[4] = SECRET
+    y = (np.arange(12) % 2).astype(np.int64)
+    secret = np.full((12, 2), SECRET, np.float32)
+    path = folder / "mine.npz"
+    if parts:
+        np.savez(path, x_train=x, label_train=y, x_test=x, label_test=y, secret_train=secret)
+    else:
+        np.savez(path, x=x, label=y, secret=secret)
+    return path
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_numpy_files(tmp_path: Path, parts: bool) -> None:
+    path = arrays(tmp_path, parts)
+    records = '["train:4", "test:4"]' if parts else "[4]"
+    manifest(path, f'[opacity]\nrecords = {records}\ncolumns = ["secret"]\n')
+    data = opened(path)
+    assert count(data) == (22 if parts else 11) and SECRET not in everything(data)
+    splits = data.seen()["mine"]["splits"]
+    assert [len(splits[s]) for s in splits] == [data.count(s) for s in splits]
+    with pytest.raises(DataError) as error:
+        opened(path, (Port("secret", Type("real", (2,))), PORTS[1]))
+    assert error.value.code == "not-permitted"
+
+
+def test_named_sets_stay_closed_where_records_are_named(tmp_path: Path) -> None:
+    from qrlang.training.data.samples import write_samples
+
+    write_samples(tmp_path, 60)
+    path = tmp_path / "mnist.npz"
+    ports = (
+        Port("x", Type("real", (28,), seq=True)),
+        Port("label", Type("class", (), 10), target=True),
+    )
+
+    def mnist() -> Any:
+        return open_data("mnist_rows", {}, ports, data_dir=tmp_path, fetch=False)
+
+    assert mnist().count("train")
+    manifest(path, "[opacity]\nrecords = [4]\n")
+    with pytest.raises(DataError, match="can't be left out"):
+        mnist()
+
+
+# --- decay and joining ---
+
+
+def test_what_has_faded_is_not_read(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    day = datetime.date.today()
+    text = (
+        MANIFEST
+        + f'[decay.records]\nP1 = {day}\nP2 = {day + datetime.timedelta(9)}\nP4 = "asked"\n'
+    )
+    manifest(path, text)
+    assert count(opened(path)) == 26
+    manifest(path, MANIFEST + f"[decay]\nafter = {day - datetime.timedelta(1)}\n")
+    with pytest.raises(DataError, match="has faded"):
+        opened(path)
+
+
+def lab(folder: Path) -> Path:
+    path = folder / "lab.csv"
+    path.write_text("patient,value\n" + "".join(f"P{k},{k / 10}\n" for k in range(0, 30, 2)))
+    return path
+
+
+JOINED = (
+    Port("x", Type("real", (2,))), Port("value", Type("real", ())), PORTS[1],
+)  # fmt: skip
+
+
+def test_tables_without_manifests_are_joined_freely(tmp_path: Path) -> None:
+    data = opened(table(tmp_path), JOINED, join=str(lab(tmp_path)), on="patient")
+    assert count(data) == 15
+    first = data.records("train", [0])
+    assert len(first.arrays) == 3
+
+
+def test_silence_is_no(tmp_path: Path) -> None:
+    path, other = table(tmp_path), lab(tmp_path)
+    open_ = 'source = "clinic"\nkey = "patient"\n[opacity]\nrecords = ["P3", "P8"]\n'
+    given = {"join": str(other), "on": "patient"}
+    allowed = '[[joining]]\nwith = "lab"\nfor = ["diagnosis"]\n'
+
+    def refused(**more: str) -> str:
+        with pytest.raises(DataError) as error:
+            opened(path, JOINED, **given, **more)
+        assert error.value.code == "not-permitted"
+        return str(error.value)
+
+    manifest(path, open_)
+    assert "for a purpose" in refused()
+    assert "silence is no" in refused(purpose="diagnosis")
+    manifest(path, open_ + allowed)
+    assert "for `advertising`" in refused(purpose="advertising")
+    assert count(opened(path, JOINED, **given, purpose="diagnosis")) == 14
+    manifest(other, 'source = "lab"\n')  # the other side has a say too
+    assert "with `clinic`" in refused(purpose="diagnosis")
+    manifest(other, 'source = "lab"\n' + allowed.replace('"lab"', '"clinic"'))
+    assert count(opened(path, JOINED, **given, purpose="diagnosis")) == 14
+    # The other way round it is the same two tables.
+    given = {"join": str(path), "on": "patient"}
+    ports = (JOINED[1], JOINED[0], JOINED[2])
+    assert count(opened(other, ports, **given, purpose="diagnosis")) == 14
+
+
+def test_a_hidden_column_joins_nothing(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    manifest(path, MANIFEST + '[[joining]]\nwith = "lab"\nfor = ["diagnosis"]\n')
+    with pytest.raises(DataError, match="`patient` may not be read"):
+        opened(path, JOINED, join=str(lab(tmp_path)), on="patient", purpose="diagnosis")
