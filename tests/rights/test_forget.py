@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from museum_tools import folder  # noqa: E402
-from training_tools import MODEL  # noqa: E402
+from museum_tools import folder
+from training_tools import MODEL
 
-from qrlang.cli.main import run as qrlc  # noqa: E402
-from qrlang.rights.gate import digest  # noqa: E402
+from qrlang.cli.main import run as qrlc
+from qrlang.rights.gate import digest
 
 CSV = MODEL.replace('"tiny.npz"', '"visits.csv"')
 MANIFEST = 'source = "clinic"\nkey = "patient"\n[opacity]\ncolumns = ["patient"]\n'

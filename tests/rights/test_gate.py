@@ -12,11 +12,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from qrlang.ir.types import Type  # noqa: E402
-from qrlang.rights.manifest import manifests  # noqa: E402
-from qrlang.training.data.errors import DataError  # noqa: E402
-from qrlang.training.data.opening import open_data  # noqa: E402
-from qrlang.training.data.ports import Port  # noqa: E402
+from qrlang.ir.types import Type
+from qrlang.rights.manifest import manifests
+from qrlang.training.data.errors import DataError
+from qrlang.training.data.opening import open_data
+from qrlang.training.data.ports import Port
 
 PORTS = (Port("x", Type("real", (2,))), Port("label", Type("class", (), 2), target=True))
 SECRET = 777.0  # nothing that is read may hold it
