@@ -97,6 +97,8 @@ SETTINGS: dict[str, Spec] = {
     "data": Spec("data"),
     "loss": Spec("choice", choices=LOSSES),
     "optimizer": Spec("choice", choices=OPTIMIZERS),
+    "quantum": Spec("choice", choices={k: v for k, v in OPTIMIZERS.items() if k != "ridge"}),
+    "turns": Spec("int", 1, 10**9),
     "batch": Spec("int", 1, 2**20),
     "epochs": Spec("int", 1, 10**7),
     "steps": Spec("int", 1, 10**10),

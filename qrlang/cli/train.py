@@ -28,6 +28,8 @@ HELP = {
     "data": "A data set, or a path of your own.",
     "loss": "cross_entropy, nll, mse, mae, huber, bce, fidelity.",
     "optimizer": "adam, adamw, sgd, rmsprop, lbfgs, spsa, nelder_mead, ridge.",
+    "quantum": "Of a circuit's own angles, if another one: spsa, adam, …",
+    "turns": "Updates of each of the two in turn; without it, both in every update.",
     "batch": "Sequences in an update.",
     "epochs": "How often the training data is gone through.",
     "steps": "How many updates, instead of epochs.",
@@ -284,12 +286,13 @@ def _page(trainer: Trainer, again: bool) -> str:
     verb = "going on with" if again else "training"
     warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
     at = ", ".join(f"{k}={v}" for k, v in model.program.settings)
+    of_angles = f"; angles: {_call(s.quantum)}" if s.quantum else ""
     lines = [
         f"{verb} {model.program.name} ({at}): {count} parameters, core {s.core}, seed {s.seed}",
         f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
         f"  loss       {_call(s.loss)}; best by {s.metric}",
-        f"  optimizer  {_call(s.optimizer)}",
+        f"  optimizer  {_call(s.optimizer)}{of_angles}",
         f"  schedule   {_call(s.schedule)}{warm}; gradients clipped at {s.clip:g}",
         f"  updates    {trainer.steps} of {s.batch * s.accumulate}, {trainer.epochs} epochs",
         f"  runs on    {_where(trainer)}",
@@ -323,6 +326,11 @@ def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
         return
     skipped = f", {found['skipped']} updates skipped" if found["skipped"] else ""
     click.echo(evaluate.page(found), nl=False)
+    if found["circuits"]:
+        shots = trainer.settings.shots
+        each = f" of {shots} shots each" if shots else ", exact here"
+        click.echo(f"without gradients: {found['runs']:,} runs of a sequence, "
+                   f"{found['circuits']:,} circuits on a device{each}")  # fmt: skip
     click.echo(
         f"{found['steps']} updates in {duration(found['seconds'])} "
         f"({found['seconds_an_epoch']:.1f} s an epoch{skipped}); best epoch {found['best_epoch']}; "

@@ -43,6 +43,8 @@ class Progress:
     best_loss: float | None = None  # of the best: accuracies are often equal
     best_epoch: int = 0
     since_best: int = 0
+    runs: int = 0  # of sequences through the model, for its updates
+    circuits: int = 0  # that a device would have had to run for them; counted without gradients
     seconds: float = 0.0
     cpu: float = 0.0  # seconds of it, of all cores: what others do on the machine hardly counts
     rate: float = 0.0  # of the last update, for the next line of metrics
@@ -60,7 +62,8 @@ class Trainer:
         self.run, self.watcher, self.world = run, watcher, world
         self.observers: list[Observer] = []
         self.kept: dict[str, Any] = {}  # what a checkpoint has of them
-        self.optimizer = optim.make(settings, objective.parameters)
+        angles = objective.angles if settings.quantum is not None else ()
+        self.optimizer = optim.make(settings, objective.parameters, angles)
         self.progress = Progress()
         self.recent = Tally(objective.kind)  # since the last line of metrics
         self.per_epoch = -(-feed.count("train", settings.batch) // settings.accumulate)
@@ -77,13 +80,23 @@ class Trainer:
         self._logged = (self._clock, 0)
         self._seen = 0.0  # sequences since the last line
         self.state: segments.State = None  # of a stream, on its way from update to update
+        self._circuits: dict[int, int] = {}
 
     def _planned(self) -> int:
-        if self.settings.optimizer[0] == "nelder_mead":
-            return int(self.settings.optimizer[1]["max_iterations"])
+        for name, options in filter(None, (self.settings.quantum, self.settings.optimizer)):
+            if name == "nelder_mead":
+                return int(options["max_iterations"])
         if self.settings.optimizer[0] == "ridge":
             return 1
         return self.settings.epochs * self.per_epoch
+
+    def circuits(self, time: int) -> int:
+        """Of one sequence: every reading of every step is a circuit on a device."""
+        from qrlang.report.evaluations import evaluations
+
+        if time not in self._circuits:
+            self._circuits[time] = evaluations(self.objective.program, time).sample
+        return self._circuits[time]
 
     # --- the state as a whole ---
 
@@ -183,6 +196,9 @@ class Trainer:
             s.schedule, self.warmup, p.step, self.steps, p.epoch
         )
         update = self.optimizer.update(work, rate)
+        p.runs += work.runs
+        if s.gradient_free:
+            p.circuits += work.runs * self.circuits(max(map(_time, group)))
         self.state = work.left if self.feed.streaming else None
         p.step += 1
         p.batch += len(group)
@@ -279,7 +295,8 @@ class Trainer:
         figures = self._recent()
         if figures:
             self._write({"split": "train", **figures, "rate": p.rate, "gradient": p.norm,
-                         "skipped": p.skipped,
+                         "skipped": p.skipped, "runs": p.runs,
+                         **({"circuits": p.circuits} if p.circuits else {}),
                          **({"listened": p.listened} if p.listened else {})})  # fmt: skip
         self.recent = Tally(self.objective.kind)
         self._seen = 0.0
@@ -360,3 +377,8 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _time(batch: Batch) -> int:
+    """Moments of its sequences."""
+    return max((x.shape[1] for x in batch.values.values() if x.ndim > 1), default=1)

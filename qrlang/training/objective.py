@@ -48,6 +48,16 @@ class Objective:
         return next(iter(self.model.state_dict().values())).device
 
     @cached_property
+    def angles(self) -> list[Any]:
+        """Those of the parameters that are a circuit's own."""
+        from qrlang.backends.torch.emit.names import weight_path
+        from qrlang.training.groups import quantum
+
+        own = {".".join(weight_path(name)) for name in quantum(self.program)}
+        named = self.model.named_parameters()
+        return [p for name, p in named if name in own and p.requires_grad]
+
+    @cached_property
     def parameters(self) -> list[Any]:
         return [p for p in self.model.parameters() if p.requires_grad]
 
@@ -192,6 +202,7 @@ class Work:
         self.streaming = streaming
         self.state = state  # what goes on from the update before, where the data is a stream
         self.left: State = None  # what goes on after this one
+        self.runs = 0  # of a sequence through the model, in all processes
         self.tally: Tally | None = None  # of the first pass
         self._chaos = ""  # what the model said about numbers that are none
 
@@ -229,6 +240,7 @@ class Work:
 
     def _pass(self, backward: bool) -> tuple[Any, Tally]:
         tally = Tally(self.objective.kind)
+        self.runs += sum(b.size for b in self.batches)
         like = self.objective.parameters[0]
         total = like.new_zeros(())
         state = self.state

@@ -32,9 +32,8 @@ def run(trainer: Trainer) -> dict[str, Any]:
 
 def observers(trainer: Trainer) -> list[Observer]:
     """Those that the run folder asks for."""
-    from qrlang.trace.recorder import Recorder
-
     from qrlang.governor.governor import Governor
+    from qrlang.trace.recorder import Recorder
 
     found = Governor.of(trainer.run), Recorder.of(trainer.run.folder)
     return [one for one in found if one is not None]
@@ -60,6 +59,8 @@ def finish(trainer: Trainer) -> dict[str, Any]:
         "epochs": p.epoch,
         "best_epoch": int(page.get("epoch", p.epoch)),
         "skipped": p.skipped,
+        "runs": p.runs,
+        "circuits": p.circuits,
         "seconds": p.seconds,
         "seconds_an_epoch": p.seconds / max(p.epoch, 1),
         "cpu_seconds_an_epoch": p.cpu / max(p.epoch, 1),

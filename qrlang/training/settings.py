@@ -25,6 +25,8 @@ class Settings:
     loss: Choice
     metric: str
     optimizer: Choice = ("adam", {"lr": 5e-3})
+    quantum: Choice | None = None  # of a circuit's own angles, if another than `optimizer`
+    turns: int = 0  # updates of each of the two in turn; 0: both in every update
     batch: int = 64
     epochs: int = 10
     steps: int = 0  # 0: as many as the epochs have
@@ -48,6 +50,11 @@ class Settings:
     threads: int = 0  # 0: as many as there are cores
     road: str = ""  # "": the fastest that fits
     processor: str = ""  # the quantum device it was trained on; "": none
+
+    @property
+    def gradient_free(self) -> bool:
+        chosen = [self.optimizer, *([self.quantum] if self.quantum else [])]
+        return all(name in GRADIENT_FREE for name, _ in chosen)
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -95,6 +102,8 @@ def settle(block: Mapping[str, object], target: Type | None, lr: float | None = 
         loss=_filled(found.loss, LOSSES),
         schedule=_filled(found.schedule, SCHEDULES),
     )
+    if found.quantum is not None:
+        found = replace(found, quantum=_filled(found.quantum, OPTIMIZERS))
     if "metric" not in given:
         found = replace(found, metric=default_metric(target, found.loss[0]))
     return found

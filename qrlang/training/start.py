@@ -95,6 +95,7 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     about |= _governed(made, model, asked.override)
     if settings.core != "pqc":
         program = core.swapped(program, settings.core)
+        settings = replace(settings, quantum=None, turns=0)  # no angles are left
     folder = Path(world.say(asked.out or str(free_folder(_run_name(model, settings)))))
     if world.first and not vacant(folder):
         raise TrainingError(f"'{folder}' is not empty", "name another: --out DIR")
@@ -274,6 +275,19 @@ def refuse(settings: Settings, program: Program) -> None:
                 f"{reason}",
                 "leave it out: gradients then go back to the beginning",
             )
+    if settings.quantum is not None:
+        from qrlang.training.groups import quantum
+
+        if settings.optimizer[0] == "ridge":
+            raise TrainingError("`ridge` trains the head alone", "leave out `quantum`")
+        if not quantum(program):
+            raise TrainingError(
+                f"`quantum` is for a circuit's own angles, and {program.name} has none: layers "
+                "make its angles",
+                "leave it out: `optimizer` then trains everything",
+            )
+    elif settings.turns:
+        raise TrainingError("`turns` is for two optimisers", "name the second: quantum = spsa")
     if settings.core != "pqc" and settings.optimizer[0] == "ridge":
         raise TrainingError(
             "`ridge` trains the head of a reservoir, and a classical core has to be trained whole",

@@ -122,9 +122,9 @@ def test_spsa_goes_down_without_a_gradient() -> None:
     bowl = Bowl()
     before = bowl.value()
     made = optim.make(settings("spsa", perturbation=0.05), bowl.parameters)
+    bowl.gradient = None  # type: ignore[assignment,method-assign]  # it never asks for one
     for _ in range(400):
         made.update(bowl, 0.05)
-    assert bowl.parameters[0].grad is None
     assert bowl.value() < 0.2 * before
 
 
