@@ -86,6 +86,8 @@ def _every_setting(command: Any) -> Any:
               show_default=True, help="Megabytes of the whole trace.")  # fmt: skip
 @click.option("--trace-budget", type=click.FloatRange(0, 1000), default=5.0, show_default=True,
               help="Percent of the training time that it may take; 0: any.")  # fmt: skip
+@click.option("--init", metavar="RUN|FILE", default="",
+              help="Weights to begin with: of a run, or of a safetensors or npz file.")  # fmt: skip
 @click.option("--override", metavar="REASON", default="",
               help="Start under a sky that is not calm; the ledger keeps the reason.")  # fmt: skip
 @click.option("--check-gradient", metavar="K", type=click.IntRange(1, 10_000), default=None,
@@ -110,6 +112,7 @@ def command(
     trace_every: int,
     trace_limit: float,
     trace_budget: float,
+    init: str,
     override: str,
     check_gradient: int | None,
     form: str,
@@ -149,6 +152,8 @@ def command(
                            "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
     if lr is not None and not lr > 0:
         raise common.usage("--lr is a number above 0")
+    if resume is not None and init:
+        raise common.usage("a run goes on with its own weights: --resume goes without --init")
     if resume is not None and override:
         raise common.usage("a run that goes on has started: --resume goes without --override")
     if resume is not None and trace:
@@ -164,7 +169,7 @@ def command(
             wanted = Wanted(target, changed.pop("device", ""), noise, level, **limits)
         on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
         asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
-                      road or "", on, override.strip())  # fmt: skip
+                      road or "", on, init, override.strip())  # fmt: skip
         from qrlang.trace.recorder import Asked as Traced
 
         traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None

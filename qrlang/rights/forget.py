@@ -118,7 +118,7 @@ def _in(folder: Path, gone: Mapping[str, frozenset[str] | None], dry: bool) -> F
     _answers(folder, rows, found, dry)
     _drawn(folder, found, dry)
     checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
-    if rows.keys() & {"train", "validation"}:
+    if rows.keys() & {"train", "validation", "inherited"}:
         found.weights = [str(p.relative_to(folder)) for p in checkpoints]
         if (folder / "data.json").is_file() and read_json(folder / "data.json").get("vocabularies"):
             found.weights.append("data.json: its vocabulary")

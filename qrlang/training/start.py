@@ -42,6 +42,7 @@ class Asked:
     threads: int = 0
     road: str = ""
     device: OnDevice | None = None  # a quantum one
+    init: str = ""  # weights to begin with: a run, or a file
     override: str = ""  # why a run starts under a sky that is not calm
 
 
@@ -93,6 +94,8 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     if wanted is not None:
         about["processor"] = wanted.to_data()
     about |= _governed(made, model, asked.override)
+    if asked.init:
+        about["init"] = asked.init
     if settings.core != "pqc":
         program = core.swapped(program, settings.core)
         settings = replace(settings, quantum=None, turns=0)  # no angles are left
@@ -105,6 +108,10 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     if world.first:
         Run.begin(folder, program, settings, files_of(made, base, program), about)
         feed.save(folder)
+    if asked.init:
+        from qrlang.training.initial import begin_with
+
+        begin_with(trainer, asked.init)
     if wanted is not None:
         _keep_journal(trainer, wanted)
     return trainer
