@@ -81,6 +81,7 @@ from qrlang.ir.program import (
 from qrlang.ir.walk import qubits_of
 
 Watch = Callable[[str, int, Sequence[Branch]], None]
+Look = Callable[[Op, Sequence[Branch], bool], None]
 
 METHODS = ("auto", "statevector", "density")
 MOST_BRANCHES = 4096
@@ -122,6 +123,7 @@ def run(
     method: str = "auto",
     externs: Mapping[str, Callable[..., Any]] | None = None,
     watch: Watch | None = None,
+    look: Look | None = None,
 ) -> Result:
     """Run a (verified) program on one sequence.
 
@@ -130,12 +132,13 @@ def run(
     seed also drives readouts from shots. `externs` holds a function for each extern layer.
     `method`: "statevector" refuses what is not pure, "density" uses density matrices throughout,
     "auto" goes from one to the other when it has to. `watch` is called at the end of each step of
-    a recurrence with its name, the number of the step and all branches, which it must not change.
+    a recurrence with its name, the number of the step and all branches, which it must not change;
+    `look` before and after each op, with the branches that come to it, and whether it is done.
     """
     if method not in METHODS:
         raise RunError(f"there is no method {method!r} (there are: {', '.join(METHODS)})")
     with np.errstate(all="ignore"):
-        machine = _Machine(program, weights, seed, method, externs or {}, watch)
+        machine = _Machine(program, weights, seed, method, externs or {}, watch, look)
         return machine.run(inputs or {}, targets)
 
 
@@ -147,6 +150,7 @@ class _Machine:
     method: str
     externs: Mapping[str, Callable[..., Any]]
     watch: Watch | None
+    look: Look | None
     weights: dict[str, Array] = field(init=False)
     liveness: Liveness = field(init=False)
     space_of: dict[int, int] = field(init=False)
@@ -185,7 +189,11 @@ class _Machine:
         for op in ops:
             if not branches:
                 return branches
+            if self.look is not None:
+                self.look(op, branches, False)
             branches = self._op(op, branches)
+            if self.look is not None:
+                self.look(op, branches, True)
             if len(branches) > 1 and not isinstance(op, Unitary):
                 branches = self._merge(branches, self.liveness.after[id(op)])
         return branches

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, draw_run, report
+from qrlang.cli.draw_run import FRAMES
 from qrlang.driver import Compilation, Setting
 
 if TYPE_CHECKING:
@@ -16,13 +18,22 @@ if TYPE_CHECKING:
 
 
 @click.command("draw")
-@common.file
+@click.argument("path", metavar="FILE|RUN", type=click.Path())
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option("--svg", metavar="FILE", help="Write an SVG picture; - is the standard output.")
 @click.option("--fold", is_flag=True, help="Show repeated layers once.")
 @click.option("--optimised", is_flag=True, help="After the passes.")
 @click.option("--ascii", "plain", is_flag=True, help="Only ASCII characters.")
 @click.option("--width", type=click.IntRange(40, 10_000), help="Of the text; else the terminal's.")
+@click.option("--step", type=click.IntRange(-1), help="RUN: at this step.  [default: the last]")
+@click.option("--animate", is_flag=True, help="RUN: all steps as a page that plays.")
+@click.option("--sample", type=click.IntRange(0), default=0, help="RUN: which of its samples.")
+@click.option("--moment", type=click.IntRange(1), help="RUN: of the sample.  [default: the last]")
+@click.option("--frames", type=click.IntRange(2, 500), default=FRAMES, show_default=True,
+              help="RUN: the most steps of --animate.")  # fmt: skip
+@click.option("--dark", is_flag=True, help="RUN: the PNG for a dark page; the SVG suits both.")
+@click.option("--out", metavar="PATH", help="RUN: where it is written.  [default: into RUN]")
+@click.option("--data-dir", metavar="DIR", help="RUN without a trace: where its data lies.")
 @common.settings
 @common.model
 @common.output
@@ -34,6 +45,14 @@ def command(
     optimised: bool,
     plain: bool,
     width: int | None,
+    step: int | None,
+    animate: bool,
+    sample: int,
+    moment: int | None,
+    frames: int,
+    dark: bool,
+    out: str | None,
+    data_dir: str | None,
     settings: tuple[tuple[str, Setting], ...],
     model: str | None,
     form: str,
@@ -42,7 +61,26 @@ def command(
     """Draw the circuits of a model: its step, what is read, and what steers the angles.
 
     With a NAME, that model, ansatz, circuit or readout of the file.
+
+    Of a RUN that was trained with --trace: what its lines of travel, gates and classical net were
+    at a step, for one sample; as SVG and PNG, or with --animate as a page that plays.
     """
+    if Path(path).is_dir():
+        if name or settings or model or fold or optimised or plain or width:
+            raise common.usage(
+                "a run has its own model and settings: NAME, --set, --model, --fold, --optimised, "
+                "--ascii and --width are for files"
+            )
+        if animate and (step is not None or svg is not None or dark):
+            raise common.usage("--animate shows all steps, as a page: without --step, --svg, "
+                               "--dark")  # fmt: skip
+        draw_run.draw(path, -1 if step is None else step, animate, sample,
+                      -1 if moment is None else moment - 1, frames, dark, svg, out,
+                      data_dir)  # fmt: skip
+        return
+    if step is not None or animate or moment or out or dark or data_dir:
+        raise common.usage(f"'{path}' is no run folder: --step, --animate, --moment, --out, --dark "
+                           "and --data-dir are for runs")  # fmt: skip
     if model is not None and name is not None:
         raise common.usage("--model and a NAME exclude one another")
     name = name or model

@@ -139,6 +139,8 @@ def test_the_front_end_loads_nothing_heavy(root: Path, tmp_path: Path) -> None:
         "qrlang.hardware",
         "qrlang.probe",
         "qrlang.report",
+        "qrlang.scar",
+        "qrlang.trace",
         "qrlang.training",
     )
     modules = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import Any
 
 from qrlang.training.plot.shapes import Area, Dot, Line, Picture, Text
@@ -11,15 +12,16 @@ SCALE = 3  # pixels to a point: about 216 to the inch
 _FINER = 2
 
 
-def to_png(picture: Picture) -> bytes | None:
-    """None where Pillow is not there."""
+def to_png(picture: Picture, ground: str = "#ffffff", font: str = "") -> bytes | None:
+    """None where Pillow is not there. `font`: a file that is looked for where fonts are; without
+    it, or where it is not found, Pillow's own."""
     try:
         from PIL import Image, ImageDraw
     except ImportError:
         return None
     k = SCALE * _FINER
     size = (round(picture.width * k), round(picture.height * k))
-    image = Image.new("RGB", size, "#ffffff")
+    image = Image.new("RGB", size, ground)
     draw = ImageDraw.Draw(image)
     for shape in picture.shapes:
         match shape:
@@ -33,17 +35,17 @@ def to_png(picture: Picture) -> bytes | None:
                 (x, y), r = shape.at, shape.radius
                 draw.ellipse([(x - r) * k, (y - r) * k, (x + r) * k, (y + r) * k], shape.colour)
             case Text():
-                _text(image, draw, shape, k)
+                _text(image, draw, shape, k, font)
     small = image.resize((size[0] // _FINER, size[1] // _FINER), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     small.save(out, "PNG", optimize=True, dpi=(72 * SCALE, 72 * SCALE))
     return out.getvalue()
 
 
-def _text(image: Any, draw: Any, shape: Text, k: int) -> None:
-    from PIL import Image, ImageDraw, ImageFont
+def _text(image: Any, draw: Any, shape: Text, k: int, name: str = "") -> None:
+    from PIL import Image, ImageDraw
 
-    font = ImageFont.load_default(shape.size * k)
+    font = _font(name, shape.size * k)
     anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
     x, y = shape.at[0] * k, shape.at[1] * k
     bold = {"stroke_width": round(k * 0.12), "stroke_fill": shape.colour} if shape.bold else {}
@@ -56,6 +58,18 @@ def _text(image: Any, draw: Any, shape: Text, k: int) -> None:
     ImageDraw.Draw(layer).text((length / 2, height * 0.7), shape.text, shape.colour, font, "ms")
     turned = layer.rotate(90, expand=True)
     image.paste(turned, (round(x - height * 0.7), round(y - length / 2)), turned)
+
+
+@lru_cache(maxsize=64)
+def _font(name: str, size: float) -> Any:
+    from PIL import ImageFont
+
+    if name:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            pass
+    return ImageFont.load_default(size)
 
 
 def _dashes(line: Line, on: float = 4.0, off: float = 3.0) -> list[tuple[tuple[float, float], ...]]:
