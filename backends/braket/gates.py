@@ -62,6 +62,20 @@ def calls(
         yield from _fitted(Call("x", (q,)), native)
 
 
+# Gates on two qubits or more that undo themselves. Those with an angle undo it with the opposite.
+_OWN_INVERSE = ("cnot", "cy", "cz", "swap", "ccnot", "cswap")
+
+
+def inverse(call: Call) -> Call:
+    """What undoes a gate on two qubits or more."""
+    if call.name in _OWN_INVERSE:
+        return call
+    if call.name == "iswap":
+        return Call("xy", call.qubits, (-math.pi,))
+    assert call.angles, call.name
+    return Call(call.name, call.qubits, tuple(-a for a in call.angles))
+
+
 def _controlled(
     name: str, qubits: tuple[int, ...], angles: tuple[Angle, ...], controls: tuple[int, ...]
 ) -> Iterator[Call]:

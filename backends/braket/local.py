@@ -7,13 +7,13 @@ They have no seed, so shots are drawn here from their exact probabilities. Nearl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from qrlang.backends.braket.circuit import columns, finite, lowered, text, turned
-from qrlang.backends.braket.gates import Call
+from qrlang.backends.braket.gates import Call, inverse
 from qrlang.backends.braket.noise import GateNoise
 from qrlang.backends.braket.size import footprint
 from qrlang.gates import CHANNELS
@@ -48,7 +48,9 @@ class LocalDevice:
             )
         self.name = name
         self.limits = Limits(qubits=_MOST[name])
-        self.capabilities = Capabilities(True, True, True, True, name == "braket_dm", local=True)
+        self.capabilities = Capabilities(
+            True, True, True, True, name == "braket_dm", folds=True, local=True
+        )
         self.errors: ErrorRates | None = self.noise.errors if self.noise else None
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
@@ -129,7 +131,7 @@ class LocalDevice:
             return float(row[a.index]) if isinstance(a, Slot) else float(a)
 
         for step in made.template.steps:
-            for call in lowered(step, angle):
+            for call in folded(lowered(step, angle), made.template.fold):
                 if call.name in _NOISY and self.name != "braket_dm":
                     raise DeviceError(f"`{self.name}` has no `{step.name}`", "--device braket_dm")
                 yield call
@@ -184,6 +186,15 @@ class LocalDevice:
                 found = simulator.run(program, shots=work.shots).result().measurements
             out[row] = np.asarray(found, np.uint8)[:, order]
         return out
+
+
+def folded(made: Iterable[Call], times: int) -> Iterator[Call]:
+    """Every gate on two qubits done, undone and done again."""
+    for call in made:
+        yield call
+        if len(call.qubits) > 1 and call.name not in _NOISY:
+            for k in range(1, times):
+                yield inverse(call) if k % 2 else call
 
 
 def _copies(step: Step, made: Pure) -> bool:

@@ -73,24 +73,37 @@ class _Compiled:
     def __init__(self, backend: Any, level: int, seed: int) -> None:
         self._backend, self._level, self._seed = backend, level, seed
         self._kept: dict[Template, Any] = {}
-        self._manager: Any = None
+        self._managers: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, template: Template) -> Any:
         if template not in self._kept:
-            self._kept[template] = self.of(build(template)[0])
+            found = self.of(build(template)[0], template.places)
+            self._kept[template] = folded(found, template.fold)
         return self._kept[template]
 
-    def of(self, circuit: Any) -> Any:
-        return self._passes().run(circuit)
+    def of(self, circuit: Any, places: tuple[int, ...] = ()) -> Any:
+        return self._passes(places).run(circuit)
 
-    def _passes(self) -> Any:
-        if self._manager is None:
+    def places(self, template: Template) -> tuple[int, ...]:
+        """Where the qubits are when they are read."""
+        circuit = self(template)
+        (register,) = (r for r in circuit.cregs if r.name == "meas")
+        found = dict.fromkeys(range(template.qubits), 0)
+        for item in circuit.data:
+            if item.operation.name == "measure" and item.clbits[0] in register:
+                bit = register[:].index(item.clbits[0])
+                found[bit] = circuit.find_bit(item.qubits[0]).index
+        return tuple(found.values())
+
+    def _passes(self, places: tuple[int, ...]) -> Any:
+        if places not in self._managers:
             from qiskit.transpiler import generate_preset_pass_manager
 
-            self._manager = generate_preset_pass_manager(
-                self._level, self._backend, seed_transpiler=self._seed
-            )
-        return self._manager
+            self._managers[places] = generate_preset_pass_manager(
+                self._level, self._backend, seed_transpiler=self._seed,
+                initial_layout=list(places) or None,
+            )  # fmt: skip
+        return self._managers[places]
 
 
 def pubs(works: Sequence[Work], compiled: Any) -> list[Any]:
@@ -106,6 +119,21 @@ def pubs(works: Sequence[Work], compiled: Any) -> list[Any]:
         else:  # Aer runs a circuit without parameters once, whatever the shape
             found.append((circuit, None, work.executions))
     return found
+
+
+def folded(circuit: Any, times: int) -> Any:
+    """Every gate on two qubits done, undone and done again. After transpiling, which would see
+    that they cancel, and so that gates of its own count too."""
+    if times == 1:
+        return circuit
+    made = circuit.copy_empty_like()
+    for item in circuit.data:
+        gate = item.operation
+        made.append(item)
+        if len(item.qubits) > 1 and gate.name != "barrier" and not hasattr(gate, "blocks"):
+            for k in range(1, times):
+                made.append(gate.inverse() if k % 2 else gate, item.qubits, item.clbits)
+    return made
 
 
 def used(circuit: Any) -> list[int]:
@@ -125,7 +153,9 @@ class Aer:
 
         self.name = "aer"
         self.limits = Limits(qubits=30)
-        self.capabilities = Capabilities(True, True, True, not options.noise, local=True)
+        self.capabilities = Capabilities(
+            True, True, True, not options.noise, folds=True, local=True
+        )
         self._options = options
         self._noise: Any = None
         self._backend: Any = AerSimulator(basis_gates=BOUND)
@@ -139,6 +169,9 @@ class Aer:
                                    options.seed)  # fmt: skip
         self._exact = AerSimulator(method="statevector", basis_gates=BOUND)
         self._states: dict[Template, Any] = {}
+        # A device's own numbers, gate by gate, where the noise is that of a device.
+        named = self.errors is not None and self.errors.average
+        self._target = self._backend.target if named else None
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
         from qiskit.exceptions import QiskitError
@@ -183,7 +216,13 @@ class Aer:
         return np.asarray(table.reshape(len(angles), -1), float)
 
     def footprint(self, template: Template) -> Footprint:
-        return footprint(self._compiled(template), None)
+        return footprint(self._compiled(template), self._target)
+
+    def places(self, template: Template) -> tuple[int, ...]:
+        return self._compiled.places(template)
+
+    def misread(self, template: Template) -> tuple[float, ...]:
+        return misread(self._target, self.places(template)) if self._target else ()
 
     def describe(self) -> Mapping[str, Any]:
         from importlib.metadata import version
@@ -217,6 +256,11 @@ def footprint(circuit: Any, target: Any) -> Footprint:
     return Footprint(depth, one, two, kept if target is not None else None)
 
 
+def misread(target: Any, places: tuple[int, ...]) -> tuple[float, ...]:
+    """How often each qubit is read wrongly."""
+    return tuple(_error(target, "measure", (q,)) for q in places)
+
+
 def _error(target: Any, name: str, qubits: tuple[int, ...]) -> float:
     try:
         found = target[name][qubits].error
@@ -245,7 +289,11 @@ def _noisy(options: DeviceOptions) -> tuple[Any, Any, ErrorRates | None]:
     from qiskit_aer import AerSimulator
 
     basis = ["rz", "sx", "x", "cz"]
-    return AerSimulator(noise_model=model, basis_gates=basis), model, ErrorRates(p / 10, p, p)
+    return (
+        AerSimulator(noise_model=model, basis_gates=basis),
+        model,
+        ErrorRates(3 / 4 * p / 10, 15 / 16 * p, p),
+    )
 
 
 def typical(target: Any) -> ErrorRates:
@@ -260,4 +308,5 @@ def typical(target: Any) -> ErrorRates:
             where = read if name == "measure" else one if len(qubits) == 1 else two
             if name != "reset":
                 where.append(found.error)
-    return ErrorRates(*(float(np.median(x)) if x else 0.0 for x in (one, two, read)))
+    medians = (float(np.median(x)) if x else 0.0 for x in (one, two, read))
+    return ErrorRates(*medians, average=True)

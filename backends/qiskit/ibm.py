@@ -12,6 +12,7 @@ from qrlang.backends.qiskit.devices import (
     _Compiled,
     bits_of,
     footprint,
+    misread,
     pubs,
     typical,
 )
@@ -139,11 +140,9 @@ class Runtime:
         self._backend, self._options = backend, options
         self.name = str(backend.name)
         names = set(backend.target.operation_names)
+        fake = type(backend).__name__.startswith("Fake")
         self.capabilities = Capabilities(
-            True,
-            "reset" in names,
-            "if_else" in names,
-            local=type(backend).__name__.startswith("Fake"),
+            True, "reset" in names, "if_else" in names, folds=True, local=fake
         )
         shots = int(getattr(backend, "max_shots", 0) or 0)
         self.limits = Limits(backend.num_qubits, shots, 0, IBM_EXECUTIONS)
@@ -182,6 +181,12 @@ class Runtime:
 
     def footprint(self, template: Template) -> Footprint:
         return footprint(self._compiled(template), self._backend.target)
+
+    def places(self, template: Template) -> tuple[int, ...]:
+        return self._compiled.places(template)
+
+    def misread(self, template: Template) -> tuple[float, ...]:
+        return misread(self._backend.target, self.places(template))
 
     def describe(self) -> Mapping[str, Any]:
         from importlib.metadata import version

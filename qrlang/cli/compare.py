@@ -19,11 +19,16 @@ from qrlang.cli import common, report
 def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) -> None:
     """Compare finished runs: one table and one picture.
 
-    Runs that differ only in their seed are one row: mean ± standard deviation.
+    Runs that differ only in their seed are one row: mean ± standard deviation. Results of `qrlc
+    run` are a table of their own: each device beside what is exact for the same sequences.
     """
     with common.training():
+        from qrlang.hardware import table
         from qrlang.training import compare
 
+        if any(table.is_device(r) for r in runs):
+            _devices(runs, metric, form)
+            return
         found = compare.rows(runs, metric)
         written = compare.picture(found, Path(picture).with_suffix(""))
         if form == "json":
@@ -35,3 +40,15 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
         else:
             click.echo(compare.text(found), nl=False)
     click.echo("picture: " + ", ".join(map(str, written)), err=True)
+
+
+def _devices(runs: tuple[str, ...], metric: str | None, form: str) -> None:
+    from qrlang.hardware import table
+    from qrlang.training import compare
+
+    wanted, found = table.rows(runs, metric)
+    if form == "json":
+        report.print_json({"metric": wanted, "rows": table.data(found)})
+        return
+    lines = table.cells(wanted, found)
+    click.echo((compare.ruled if form == "markdown" else compare.aligned)(lines), nl=False)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with what an earlier run has left in --out.")
 @click.option("--out", metavar="DIR", help="Where the journal and the results go.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--mitigate", metavar="KINDS", default="",
+              help="Less error for more circuits: readout, zne, or both.")  # fmt: skip
 @click.option("--data", metavar="FILE.npz", help="Sequences of your own: an array for each input.")
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), help="Of the data.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", default=32, show_default=True,
@@ -55,6 +57,7 @@ def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
     from qrlang.hardware.device import DeviceError, DeviceOptions
     from qrlang.hardware.jobs import Prices, budget
     from qrlang.hardware.loop import Plan
+    from qrlang.hardware.mitigation import mitigation, possible
     from qrlang.hardware.preflight import page, preflight
     from qrlang.hardware.target import DeviceTarget, lacking, refused
     from qrlang.targets import TargetError, load
@@ -74,7 +77,8 @@ def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
     )
     for line in lacking(subject.program, processor):
         raise DeviceError(line, f"choose a device that has: --device {target.ablest}")
-    plan = Plan(given["shots"], given["seed"], given["loop"])
+    plan = Plan(given["shots"], given["seed"], given["loop"], mitigation(given["mitigate"]))
+    possible(plan.mitigate, processor)
     if not plan.shots and not processor.capabilities.exact:
         raise DeviceError(f"`{processor.name}` has no exact mode", "give it shots: --shots 1000")
     prices = Prices(given["price_task"], given["price_shot"])
@@ -99,17 +103,19 @@ def _execute(
     from qrlang.hardware.device import DeviceError
     from qrlang.hardware.jobs import Progress
     from qrlang.hardware.loop import run
+    from qrlang.hardware.preflight import rms
 
     plain = "".join(c if c.isalnum() else "_" for c in device.name)
     base = Path(path) if Path(path).is_dir() else Path("runs") / Path(path).stem
-    folder = Path(given["out"] or base / "device" / f"{plain}-{plan.loop}-{plan.shots}")
+    words = [plain, plan.loop, str(plan.shots), *str(plan.mitigate).replace(":", ",").split(",")]
+    folder = Path(given["out"] or base / "device" / "-".join(w for w in words if w))
     journal = folder / "journal.jsonl"
     if journal.exists() and not given["resume"]:
         raise DeviceError(f"'{folder}' holds a run already",
                           "go on with it: --resume; or begin another: --out DIR")  # fmt: skip
     about = {"model": batch.fingerprint(subject), "device": device.name, "shots": plan.shots,
              "seed": plan.seed, "loop": plan.loop, "noise": given["noise"],
-             "level": given["level"]}  # fmt: skip
+             "level": given["level"], "mitigate": str(plan.mitigate)}  # fmt: skip
 
     def watch(p: Progress) -> None:
         if sys.stderr.isatty():
@@ -122,21 +128,25 @@ def _execute(
     if sys.stderr.isatty():
         click.echo(err=True)
     figures = batch.score(done.outputs, subject.answers, subject.kind)
-    page = {
+    page: dict[str, Any] = {
         "device": device.name, "loop": plan.loop, "shots": plan.shots, "seed": plan.seed,
+        "mitigate": str(plan.mitigate), "noise": given["noise"],
         "sequences": len(subject.items), "figures": figures, "jobs": done.counts.jobs,
         "circuits": done.counts.circuits, "executions": done.counts.executions,
         "fetched": done.counts.fetched, "preflight": found.to_data(),
     }  # fmt: skip
-    seen = _seen(subject, found, done, plan)
-    if seen:
+    exact = _exact(subject, found)
+    seen = rms(exact, done) if exact else []
+    if exact:
         page["error"] = seen
+        page["exact"] = batch.score(exact.outputs, subject.answers, subject.kind)
     batch.save(folder, done.outputs, page)
     if form == "json":
         report.print_json({"out": str(folder), **page})
         return
     for name, value in figures.items():
-        click.echo(f"{name}  {value:.4g}  ({len(subject.items)} sequences)")
+        beside = f", exactly {page['exact'][name]:.4g}" if exact else ""
+        click.echo(f"{name}  {value:.4g}{beside}  ({len(subject.items)} sequences)")
     if seen:
         click.echo(f"readouts  rms error {seen[0]:.3g} at first, {seen[-1]:.3g} at last, against "
                    "the simulator")  # fmt: skip
@@ -144,17 +154,15 @@ def _execute(
                f" ({done.counts.fetched} from the journal); results in {folder}")  # fmt: skip
 
 
-def _seen(subject: Subject, found: Preflight, done: Any, plan: Any) -> list[float]:
-    """How far the readouts were from exact ones, where those can be had."""
+def _exact(subject: Subject, found: Preflight) -> Any:
+    """The same run without errors, where our simulator can do it."""
     from qrlang.hardware.loop import Plan, run
-    from qrlang.hardware.preflight import SIMULATED, rms
+    from qrlang.hardware.preflight import SIMULATED
     from qrlang.hardware.simulator import Simulator
 
     if any(m.qubits > SIMULATED for m in found.moments) or found.unknown not in ("", "exact"):
-        return []
-    del plan
-    exact = run(subject.program, subject.weights, subject.items, Simulator(), Plan(0))
-    return rms(exact, done)
+        return None
+    return run(subject.program, subject.weights, subject.items, Simulator(), Plan(0))
 
 
 def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: str) -> Subject:

@@ -70,6 +70,8 @@ class Template:
     steps: tuple[Step, ...]
     parameters: int
     basis: tuple[tuple[int, str], ...] = ()
+    fold: int = 1  # odd: every gate on two qubits is done, undone and done again, as often in all
+    places: tuple[int, ...] = ()  # the qubits of the device, where it matters which
 
     @property
     def pure(self) -> bool:
@@ -114,6 +116,7 @@ class Capabilities:
     conditions: bool = False  # gates under a measured bit
     exact: bool = False  # `probabilities`
     noise: bool = False  # channels of the program
+    folds: bool = False  # runs what it is given: a gate and its inverse stay
     local: bool = False  # on this machine: it costs nothing
 
 
@@ -124,6 +127,13 @@ class ErrorRates:
     one: float = 0.0
     two: float = 0.0
     readout: float = 0.0
+    # How vendors state them: an average over states, some of which an error does not harm.
+    average: bool = False
+
+    @property
+    def chances(self) -> tuple[float, float]:
+        """That a gate on one qubit, on two, does something else."""
+        return (1.5 * self.one, 1.25 * self.two) if self.average else (self.one, self.two)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,16 @@ from qrlang.hardware.device import (
     spaced,
 )
 from qrlang.hardware.lane import Answers, Ask
+from qrlang.hardware.mitigation import (
+    NONE,
+    Confusion,
+    Mitigation,
+    calibrations,
+    extrapolated,
+    places_of,
+)
 from qrlang.hardware.pure import pure
-from qrlang.hardware.readings import Quantity, evaluate, settings
+from qrlang.hardware.readings import Quantity, Word, evaluate, settings
 from qrlang.hardware.tape import Tree
 
 
@@ -43,6 +51,7 @@ class Task:
     shots: int  # 0: exactly
     quantities: tuple[Quantity, ...]
     rows: list[Row]
+    scale: int = 0  # which of the noise scales
 
     def work(self) -> Work:
         table = np.array([r.angles for r in self.rows], float)
@@ -129,24 +138,62 @@ class Desk:
     see: SeeJob | None = None
     rehearsal: bool = False  # nothing is sent, and every answer is made up
     budget: Budget | None = None
+    mitigation: Mitigation = NONE
     counts: Counts = field(default_factory=Counts)
+    _confusions: dict[tuple[int, ...], Confusion] = field(default_factory=dict)
 
     def ask(self, asks: Sequence[Ask]) -> Answers:
         """One round: as few jobs as the device's limits allow."""
         tasks = list(self._tasks(asks))
         self.counts.rounds += 1
         self.counts.settings += len({id(t.template) for t in tasks})
-        answers: Answers = [[np.empty(0)] * len(a.quantities) for a in asks]
+        self._calibrate(tasks)
+        scales = len(self.mitigation.scales)
+        every = [[[np.empty(0)] * scales for _ in a.quantities] for a in asks]
         jobs = list(split(tasks, self.device.limits))
         for k, job in enumerate(jobs):
             found = self._job(job)
-            rows = [row for task in job for row in task.rows]
-            for row, values in zip(rows, found, strict=True):
+            rows = [(row, task.scale) for task in job for row in task.rows]
+            for (row, scale), values in zip(rows, found, strict=True):
                 for i, value in zip(row.picked, values, strict=True):
-                    answers[row.ask][i] = value
+                    every[row.ask][i][scale] = value
             if self.watch:
                 self.watch(Progress(self.counts.rounds, k + 1, len(jobs), self.counts.circuits))
-        return answers
+        return [
+            [
+                extrapolated(values, self.mitigation, ask.shots or self.shots, isinstance(q, Word))
+                for values, q in zip(mine, ask.quantities, strict=True)
+            ]
+            for mine, ask in zip(every, asks, strict=True)
+        ]
+
+    def _calibrate(self, tasks: Sequence[Task]) -> None:
+        """How qubits are misread that were not read before: two circuits for each set of them."""
+        if not self.mitigation.readout:
+            return
+        fresh: dict[tuple[int, ...], Task] = {}
+        for task in tasks:
+            places = places_of(self.device, task.template)
+            if places not in self._confusions:
+                fresh.setdefault(places, task)
+        if not fresh:
+            return
+        made = []
+        for places, task in fresh.items():
+            words = tuple(Word(((q, "Z"),)) for q in range(task.template.qubits))
+            made += [
+                Task(template, task.shots, words, [Row(-1, (), ())])
+                for template in calibrations(task.template.qubits, places)
+            ]
+        self.counts.settings += len(made)
+        found: list[Floats] = []
+        for job in split(made, self.device.limits):
+            found += [np.concatenate(values) for values in self._job(job)]
+        for k, places in enumerate(fresh):
+            up, down = (1 - found[2 * k]) / 2, (1 + found[2 * k + 1]) / 2
+            if self.rehearsal:
+                up = down = np.zeros(len(places))
+            self._confusions[places] = Confusion(up, down)
 
     def _tasks(self, asks: Sequence[Ask]) -> Iterator[Task]:
         found: dict[Any, Task] = {}
@@ -155,13 +202,14 @@ class Desk:
             if ask.quantities not in grouped:
                 grouped[ask.quantities] = settings(ask.quantities)
             for basis, picked in grouped[ask.quantities]:
-                template = self.tree.template(ask.node, basis)
                 quantities = tuple(ask.quantities[p] for p in picked)
                 shots = ask.shots or self.shots
-                key = (template, shots, quantities)
-                if key not in found:
-                    found[key] = Task(template, shots, quantities, [])
-                found[key].rows.append(Row(i, tuple(picked), ask.angles))
+                for scale, fold in enumerate(self.mitigation.scales):
+                    template = self.tree.template(ask.node, basis, fold)
+                    key = (template, shots, quantities)
+                    if key not in found:
+                        found[key] = Task(template, shots, quantities, [], scale)
+                    found[key].rows.append(Row(i, tuple(picked), ask.angles))
         yield from found.values()
 
     def _job(self, job: Sequence[Task]) -> list[list[Floats]]:
@@ -212,10 +260,17 @@ class Desk:
         found: list[list[Floats]] = []
         for i, t in enumerate(job):
             if t.shots:
-                found += evaluate(t.quantities, bits[i], None, t.template.qubits)
+                found += evaluate(t.quantities, bits[i], None, t.template.qubits,
+                                  confusion=self._confusion(t.template))  # fmt: skip
             else:
                 found += self._exactly(t)
         return found
+
+    def _confusion(self, template: Template) -> Confusion | None:
+        """None for what is measured in order to know it."""
+        if not self.mitigation.readout or template.places:
+            return None
+        return self._confusions[places_of(self.device, template)]
 
     def _exactly(self, task: Task) -> list[list[Floats]]:
         changed = pure(task.template)
@@ -225,7 +280,8 @@ class Desk:
         columns = [(states >> (n - 1 - q) & 1).astype(np.uint8)
                    for q in (*changed.qubits, *changed.bits)]  # fmt: skip
         table = np.stack(columns, axis=1)[None]
-        return evaluate(task.quantities, table, chances, task.template.qubits)
+        return evaluate(task.quantities, table, chances, task.template.qubits,
+                        confusion=self._confusion(task.template))  # fmt: skip
 
 
 def _digest(job: Sequence[Task]) -> int:
@@ -233,7 +289,8 @@ def _digest(job: Sequence[Task]) -> int:
     found = 0
     for task in job:
         work = task.work()
-        head = f"{task.template.qubits} {len(task.template.steps)} {task.shots}".encode()
+        t = task.template
+        head = f"{t.qubits} {len(t.steps)} {t.fold} {task.shots}".encode()
         found = zlib.crc32(head + (np.round(work.angles, 5) + 0.0).tobytes(), found)
     return found
 
@@ -275,7 +332,8 @@ def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
                 yield job
                 job, circuits, executions = [], 0, 0
                 continue
-            job.append(Task(task.template, task.shots, task.quantities, rows[:room]))
+            part = Task(task.template, task.shots, task.quantities, rows[:room], task.scale)
+            job.append(part)
             circuits += room
             executions += room * task.shots
             rows = rows[room:]

@@ -20,6 +20,7 @@ from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError
 from qrlang.hardware.jobs import Counts, Desk, SeeJob, Watch
 from qrlang.hardware.lane import Answers, Ask, Lane, Outputs, Shared
+from qrlang.hardware.mitigation import NONE, Mitigation
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
 
@@ -39,6 +40,7 @@ class Plan:
     shots: int  # 0: exact
     seed: int = 0
     loop: str = "closed"
+    mitigate: Mitigation = NONE
     sweeps: int = 0  # of picard, at most; 0: as many as there are moments
 
 
@@ -67,7 +69,7 @@ def run(
         raise DeviceError(f"there is no loop `{plan.loop}`: {', '.join(LOOPS)}")
     shared = Shared(program, weights, externs)
     desk = Desk(device, shared.tree, plan.shots, plan.seed, journal or Journal(), watch, see,
-                rehearsal)  # fmt: skip
+                rehearsal, mitigation=plan.mitigate)  # fmt: skip
 
     def lanes() -> list[Lane]:
         return [Lane(shared, s.inputs, s.targets, checked=not rehearsal) for s in batch]

@@ -1,7 +1,8 @@
 """What a run will cost and what it will be worth, said before anything is sent.
 
 The counts come from a rehearsal: the very loop, with nothing sent. The error comes from replicas in
-our simulator: shot noise goes around the loop, and may grow on its way.
+our simulator, with shots and with the device's own errors: both go around the loop, and may grow on
+their way.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from qrlang.hardware.device import Device, DeviceError, Template
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.jobs import Prices, Task
 from qrlang.hardware.loop import Item, Plan, Result, run
+from qrlang.hardware.noisy import like
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
 
@@ -48,6 +50,7 @@ class Preflight:
     settings: int  # measurement settings, of all rounds
     moments: tuple[Moment, ...]
     price: float | None
+    mitigate: str = ""
     unknown: str = ""  # why no error is predicted
 
     def to_data(self) -> dict[str, Any]:
@@ -73,15 +76,18 @@ def preflight(
             f"a circuit needs {widest} qubits, and `{device.name}` has {device.limits.qubits}",
             "make the model smaller, for example --set n=…, or choose another device: --device",
         )
+    sizes = [device.footprint(t) for t in largest.values()]
+    noisy = None
+    if errors and largest:
+        noisy = like(device, list(largest.values()), sizes, _rows(widest), plan.seed)
     error: list[float] = []
-    why = "" if plan.shots else "exact"
-    if errors and plan.shots:
-        error, why = predicted(program, weights, batch, plan, widest, externs)
+    why = "" if plan.shots or noisy else "exact"
+    if errors and not why:
+        error, why = predicted(program, weights, batch, plan, widest, noisy, externs)
     if plan.loop != "closed":
         error = error[-1:] * len(largest)  # every round goes to the end
     moments = []
-    for k, template in enumerate(largest.values()):
-        found = device.footprint(template)
+    for k, (template, found) in enumerate(zip(largest.values(), sizes, strict=True)):
         moments.append(
             Moment(
                 template.qubits, found.depth, found.one_qubit, found.two_qubit,
@@ -92,26 +98,34 @@ def preflight(
     price = (prices or Prices()).of(counts.jobs, counts.executions)
     return Preflight(
         dict(device.describe()), plan.loop, len(batch), plan.shots, counts.rounds, counts.jobs,
-        counts.circuits, counts.executions, counts.settings, tuple(moments), price, why,
+        counts.circuits, counts.executions, counts.settings, tuple(moments), price,
+        str(plan.mitigate), why,
     )  # fmt: skip
 
 
 def predicted(
     program: Program, weights: Mapping[str, Any], batch: Sequence[Item], plan: Plan, widest: int,
-    externs: Mapping[str, Any] | None = None,
+    noisy: Simulator | None = None, externs: Mapping[str, Any] | None = None,
 ) -> tuple[list[float], str]:  # fmt: skip
-    """The rms error of the readouts of each round, or why it is not known."""
-    some = _spread(batch)
+    """The rms error of the readouts of each round, or why it is not known. `noisy`: a simulator
+    that goes wrong as the device does."""
+    some, replicas = _spread(batch), REPLICAS if noisy is None else 2
     if widest > SIMULATED:
         return [], f"circuits of {widest} qubits are not simulated for it"
     try:
         exact = run(program, weights, some, Simulator(), Plan(0), externs=externs)
-        noisy = run(program, weights, [x for x in some for _ in range(REPLICAS)], Simulator(),
-                    Plan(plan.shots, plan.seed + 1, "open" if plan.loop == "open" else "closed"),
-                    externs=externs)  # fmt: skip
+        wanted = Plan(plan.shots, plan.seed + 1, "open" if plan.loop == "open" else "closed",
+                      plan.mitigate)  # fmt: skip
+        seen = run(program, weights, [x for x in some for _ in range(replicas)],
+                   noisy or Simulator(), wanted, externs=externs)  # fmt: skip
     except DeviceError as found:
         return [], str(found)
-    return rms(exact, noisy, REPLICAS), ""
+    return rms(exact, seen, replicas), ""
+
+
+def _rows(qubits: int) -> int:
+    """States for one circuit with noise, as time allows."""
+    return max(8, min(64, (1 << 17 >> qubits) // (2 * SEQUENCES)))
 
 
 def _spread(batch: Sequence[Item]) -> list[Item]:
@@ -141,13 +155,14 @@ def page(found: Preflight, name: str) -> str:
         f"preflight: {name} on {device}",
         f"  loop        {found.loop}, {found.sequences} sequences, "
         + ("at most as many sweeps as moments, " if found.loop == "picard" else "")
-        + (f"{found.shots} shots a circuit" if found.shots else "exact"),
+        + (f"{found.shots} shots a circuit" if found.shots else "exact")
+        + (f", mitigation {found.mitigate}" if found.mitigate else ""),
         f"  circuits    {found.circuits:,} with {found.settings} measurement settings in "
         f"{found.jobs} jobs ({found.rounds} rounds)",
         f"  executions  {found.executions:,}",
     ]
     if found.moments:
-        lines.append("  circuit     qubits   depth  1-qubit  2-qubit  survival  shot noise (rms)")
+        lines.append("  circuit     qubits   depth  1-qubit  2-qubit  survival  error (rms)")
         for k in _some(len(found.moments)):
             m = found.moments[k]
             kept = "-" if m.survival is None else f"{m.survival:.3g}"
@@ -157,7 +172,7 @@ def page(found: Preflight, name: str) -> str:
                 f"{kept:>9} {error:>10}"
             )
     if found.unknown and found.shots:
-        lines.append(f"  shot noise  not predicted: {found.unknown}")
+        lines.append(f"  error       not predicted: {found.unknown}")
     last = found.moments[-1] if found.moments else None
     if last and last.survival is not None and last.survival < 0.1:
         lines.append(
@@ -165,8 +180,8 @@ def page(found: Preflight, name: str) -> str:
             "expect noise, not answers"
         )
     if last and last.error is not None and last.error > 0.3:
-        lines.append("  warning     shot noise grows to a third of the range: take more shots, or "
-                     "--loop open")  # fmt: skip
+        lines.append("  warning     errors grow to a third of the range: take more shots, "
+                     "--mitigate, or --loop open")  # fmt: skip
     known = found.price is not None
     price = f"{found.price:,.2f}" if known else "not known: --price-task and --price-shot"
     lines.append(f"  price       {price}")

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qrlang.analysis.settings import together
 from qrlang.hardware.device import Bits, DeviceError, Floats
+
+if TYPE_CHECKING:
+    from qrlang.hardware.mitigation import Confusion
 
 Cond = tuple[tuple[int, int], ...]
 
@@ -91,11 +94,11 @@ def settings(quantities: Sequence[Quantity]) -> list[tuple[tuple[tuple[int, str]
 
 def evaluate(
     quantities: Sequence[Quantity], bits: Bits, weights: Floats | None, qubits: int,
-    inner: Sequence[int] = (), size: int = 0,
+    inner: Sequence[int] = (), confusion: Confusion | None = None,
 ) -> list[list[Floats]]:  # fmt: skip
     """For each row, the quantities. `bits` [rows or 1, shots, columns], `weights` [rows, shots]
     or None for shots that all count the same. `inner`: the columns of the inner bits, if they are
-    not the ones after the qubits."""
+    not the ones after the qubits. `confusion`: how the qubits are misread, to be undone."""
     rows = len(bits) if weights is None else len(weights)
 
     def column(bit: int) -> int:
@@ -124,10 +127,16 @@ def evaluate(
     for q in quantities:
         match q:
             case Word():
-                odd = np.zeros(bits.shape[:2], np.uint8)
-                for wire, _ in q.string:
-                    odd = odd ^ bits[:, :, wire]
-                found: Any = mean(1.0 - 2.0 * odd, q.when, q.kept)[:, None]
+                signs: Any = 1.0
+                if confusion is None:
+                    odd = np.zeros(bits.shape[:2], np.uint8)
+                    for wire, _ in q.string:
+                        odd = odd ^ bits[:, :, wire]
+                    signs = 1.0 - 2.0 * odd
+                else:
+                    for wire, _ in q.string:
+                        signs = signs * confusion.value(bits[:, :, wire], wire)
+                found: Any = mean(signs, q.when, q.kept)[:, None]
             case BitMean():
                 found = mean(1.0 - 2.0 * bits[:, :, column(q.bit)], q.when, q.kept)[:, None]
             case Share():
@@ -148,6 +157,8 @@ def evaluate(
                 if q.kept and np.any(total <= 0):
                     raise DeviceError("post-selection has left no shots", "take more: --shots")
                 found = table / np.where(total > 0, total, 1.0)
+                if confusion is not None and not q.when and not q.kept:
+                    found = confusion.distribution(found, q.qubits)
             case Patterns():
                 w = np.broadcast_to(mask((*q.when, *q.kept)), (rows, bits.shape[1]))
                 columns = [column(b) for b in q.bits]

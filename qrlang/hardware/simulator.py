@@ -1,12 +1,14 @@
 """Our own device: exact probabilities in NumPy, and shots drawn from them with a seed.
 
 It says what a run will be like before one is paid for, and gives the angles of an open loop. A
-circuit that goes on where the last one ended is not begun again.
+circuit that goes on where the last one ended is not begun again. Where a program has noise of its
+own, the state is a density matrix: its axes twice, those of the bras behind those of the kets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,8 @@ class Simulator:
     largest = 1 << 22  # amplitudes at a time
 
     def __init__(self) -> None:
-        self._last: dict[int, tuple[int, tuple[Step, ...], Floats, Complex]] = {}
+        self.at = 0  # which step it is at
+        self._last: dict[Any, tuple[int, tuple[Step, ...], Floats, Complex]] = {}
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
         rng = np.random.default_rng(seed)
@@ -73,8 +76,8 @@ class Simulator:
         return out
 
     def probabilities(self, template: Template, angles: Floats) -> Floats:
-        n, rows = template.qubits, len(angles)
-        if rows << n > self.largest:
+        n, rows, mixed = template.qubits, len(angles), self.mixed(template)
+        if rows << (2 * n if mixed else n) > self.largest:
             if rows == 1:
                 raise DeviceError(
                     f"a circuit of {n} qubits is too large to simulate here",
@@ -83,22 +86,33 @@ class Simulator:
             half = rows // 2
             parts = (angles[:half], angles[half:])
             return np.concatenate([self.probabilities(template, p) for p in parts])
-        state = self._state(template, angles)
+        state = self._state(template, angles, mixed)
         for q, letter in template.basis:
             for step in _TURN[letter] if letter != "Z" else ():
-                state = apply(state, Step(step.name, (q,)), angles)
-        found: Floats = np.abs(state.reshape(rows, -1)) ** 2
+                state = self.advanced(state, Step(step.name, (q,)), angles, mixed)
+        if mixed:
+            square = state.reshape(rows, 1 << n, 1 << n)
+            found: Floats = np.clip(np.einsum("rii->ri", square).real, 0.0, None)
+        else:
+            found = np.abs(state.reshape(rows, -1)) ** 2
         found /= found.sum(axis=1, keepdims=True)
         return found
 
-    def _state(self, template: Template, angles: Floats) -> Complex:
+    def mixed(self, template: Template) -> bool:
+        return any(s.name in CHANNELS for s in template.steps)
+
+    def advanced(self, state: Complex, step: Step, angles: Floats, mixed: bool) -> Complex:
+        return both(state, step, angles) if mixed else apply(state, step, angles)
+
+    def _state(self, template: Template, angles: Floats, mixed: bool) -> Complex:
         n, rows, first = template.qubits, len(angles), 0
-        state = np.zeros((rows,) + (2,) * n, complex)
-        state[(slice(None),) + (0,) * n] = 1
-        last = self._last.get(rows)
+        axes = 2 * n if mixed else n
+        state = np.zeros((rows,) + (2,) * axes, complex)
+        state[(slice(None),) + (0,) * axes] = 1
+        last = self._last.get((rows, template.fold))
         if last is not None:
             width, steps, known, before = last
-            same = width == n and len(steps) <= len(template.steps)
+            same = width == axes and len(steps) <= len(template.steps)
             if (
                 same
                 and known.shape[1] <= angles.shape[1]
@@ -106,9 +120,9 @@ class Simulator:
                 and np.array_equal(angles[:, : known.shape[1]], known)
             ):
                 state, first = before, len(steps)
-        for step in template.steps[first:]:
-            state = apply(state, step, angles)
-        self._last[rows] = (n, template.steps, angles, state)
+        for self.at, step in enumerate(template.steps[first:], first):
+            state = self.advanced(state, step, angles, mixed)
+        self._last[rows, template.fold] = (axes, template.steps, angles, state)
         return state
 
 
@@ -121,9 +135,34 @@ def draw(chances: Floats, shots: int, rng: np.random.Generator) -> NDArray[np.in
 
 def apply(state: Complex, step: Step, angles: Floats) -> Complex:
     """A gate on the state of each row."""
-    if step.name == "barrier" or step.name in CHANNELS:
-        return state  # what would be without noise
+    if step.name == "barrier":
+        return state
+    return _controlled(state, step, _matrix(step, angles))
+
+
+def both(state: Complex, step: Step, angles: Floats) -> Complex:
+    """A gate or a channel on the density matrix of each row."""
+    if step.name == "barrier":
+        return state
+    n = (state.ndim - 1) // 2
+    if step.name in CHANNELS:
+        kraus = [np.array(k, complex) for k in CHANNELS[step.name].kraus(*step.angles)]
+        axes = [q + 1 for q in step.qubits]
+        return _act(
+            state, sum(np.kron(k, k.conj()) for k in kraus), [*axes, *(a + n for a in axes)]
+        )
     matrix = _matrix(step, angles)
+    state = _controlled(state, step, matrix)
+    bra = replace(
+        step,
+        qubits=tuple(q + n for q in step.qubits),
+        controls=tuple(q + n for q in step.controls),
+        zeros=tuple(q + n for q in step.zeros),
+    )
+    return _controlled(state, bra, matrix.conj())
+
+
+def _controlled(state: Complex, step: Step, matrix: Complex) -> Complex:
     if step.controls or step.zeros:
         where: list[Any] = [slice(None)] * state.ndim
         for q in step.controls:

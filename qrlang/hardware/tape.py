@@ -42,11 +42,11 @@ class Tree:
             self.nodes[node, key] = found
         return found
 
-    def template(self, node: Node, basis: tuple[tuple[int, str], ...]) -> Template:
-        key = (node, basis)
+    def template(self, node: Node, basis: tuple[tuple[int, str], ...], fold: int = 1) -> Template:
+        key = (node, basis, fold)
         if key not in self.templates:
             self.templates[key] = Template(
-                node.qubits, node.bits, steps_of(node), node.parameters, basis
+                node.qubits, node.bits, steps_of(node), node.parameters, basis, fold
             )
         return self.templates[key]
 

@@ -160,7 +160,10 @@ def cells(found: list[Row]) -> list[list[str]]:
 
 
 def text(found: list[Row]) -> str:
-    table = cells(found)
+    return aligned(cells(found))
+
+
+def aligned(table: list[list[str]]) -> str:
     widths = [max(len(r[k]) for r in table) for k in range(len(table[0]))]
     lines = [
         "  ".join(c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in
@@ -171,7 +174,11 @@ def text(found: list[Row]) -> str:
 
 
 def markdown(found: list[Row]) -> str:
-    head, *rest = cells(found)
+    return ruled(cells(found))
+
+
+def ruled(table: list[list[str]]) -> str:
+    head, *rest = table
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "".join("| " + " | ".join(r) + " |\n" for r in (head, rule, *rest))
 

@@ -86,7 +86,7 @@ def test_price_and_page() -> None:
     said = preflight(program, w, batch, Simulator(), Plan(100), Prices(0.3, 0.001))
     assert said.price == pytest.approx(3 * 0.3 + 600 * 0.001)
     text = page(said, "QRNN")
-    for word in ("6 with 3 measurement settings in 3 jobs", "600", "1.50", "shot noise"):
+    for word in ("6 with 3 measurement settings in 3 jobs", "600", "1.50", "error (rms)"):
         assert word in text
 
 

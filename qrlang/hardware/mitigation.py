@@ -1,0 +1,150 @@
+"""Less error for more circuits: misread bits undone, noise taken away by extrapolation.
+
+readout  Each qubit's chances to be misread are measured (all qubits 0, all qubits 1), and every
+         shot counts as what it then is on average: `(±1 - (b - a)) / (1 - a - b)` for a Z, where a
+         is the chance of 1 for 0 and b that of 0 for 1. The same as multiplying with the inverse
+         of the tensored matrix of chances, without ever making it.
+zne      Every gate on two qubits G becomes G G⁻¹ G …, three and five times; what the readout
+         would be without noise follows from a line, or from an exponential where the values shrink
+         towards zero as noise makes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qrlang.hardware.device import Device, DeviceError, Floats, Step, Template
+
+SCALES = (1, 3, 5)
+SHAPES = ("linear", "exponential")
+KINDS = ("readout", "zne", *(f"zne:{s}" for s in SHAPES))
+
+
+@dataclass(frozen=True, slots=True)
+class Mitigation:
+    readout: bool = False
+    zne: bool = False
+    shape: str = ""  # "": exponential where it fits, else a line
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        return SCALES if self.zne else (1,)
+
+    def __str__(self) -> str:
+        zne = f"zne:{self.shape}" if self.shape else "zne"
+        return ",".join([*(["readout"] if self.readout else []), *([zne] if self.zne else [])])
+
+
+NONE = Mitigation()
+
+
+def mitigation(text: str) -> Mitigation:
+    """What a person has written after `--mitigate`."""
+    parts = [p.strip() for p in text.split(",") if p.strip()]
+    for p in parts:
+        if p not in KINDS:
+            from qrlang.targets import did_you_mean
+
+            raise DeviceError(
+                f"`--mitigate {text}`: there is no `{p}`{did_you_mean(p, KINDS)}",
+                "--mitigate readout, --mitigate zne, or --mitigate readout,zne; the extrapolation "
+                "can be said: zne:linear, zne:exponential",
+            )
+    shapes = [p.partition(":")[2] for p in parts if p.startswith("zne")]
+    return Mitigation("readout" in parts, bool(shapes), shapes[-1] if shapes else "")
+
+
+def possible(wanted: Mitigation, device: Device) -> None:
+    if wanted.zne and not device.capabilities.folds:
+        raise DeviceError(
+            f"`{device.name}` compiles circuits by itself, and would take out the gates that "
+            "`zne` puts in",
+            "leave it at --mitigate readout",
+        )
+
+
+# --- misread bits -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Of each qubit, the chance of 1 for 0 and of 0 for 1."""
+
+    up: Floats
+    down: Floats
+
+    def __post_init__(self) -> None:
+        bad = np.flatnonzero(1 - self.up - self.down < 0.05)
+        if len(bad):
+            raise DeviceError(
+                f"qubit {bad[0]} is read as if at random: nothing can be made of it",
+                "leave out --mitigate readout, or choose another device",
+            )
+
+    def value(self, bits: Floats, qubit: int) -> Floats:
+        """What a bit counts, in the place of ±1."""
+        a, b = self.up[qubit], self.down[qubit]
+        found: Floats = (1.0 - 2.0 * bits - (b - a)) / (1 - a - b)
+        return found
+
+    def distribution(self, table: Floats, qubits: tuple[int, ...]) -> Floats:
+        """[rows, 2^k] as it was before it was read; what comes out negative is nothing."""
+        found = table.reshape(len(table), *(2,) * len(qubits))
+        for axis, q in enumerate(qubits):
+            a, b = self.up[q], self.down[q]
+            inverse = np.array([[1 - b, -b], [-a, 1 - a]]) / (1 - a - b)
+            found = np.moveaxis(np.tensordot(inverse, found, (1, axis + 1)), 0, axis + 1)
+        flat = np.clip(found.reshape(table.shape), 0.0, None)
+        whole: Floats = flat / np.maximum(flat.sum(axis=1, keepdims=True), 1e-300)
+        return whole
+
+
+def calibrations(qubits: int, places: tuple[int, ...]) -> tuple[Template, Template]:
+    """All 0, and all 1."""
+    ones = tuple(Step("x", (q,)) for q in range(qubits))
+    return (Template(qubits, 0, (), 0, places=places), Template(qubits, 0, ones, 0, places=places))
+
+
+def places_of(device: Device, template: Template) -> tuple[int, ...]:
+    """Which qubit of the device reads each qubit, where that is known."""
+    asked = getattr(device, "places", None)
+    return tuple(range(template.qubits)) if asked is None else tuple(asked(template))
+
+
+# --- extrapolation ------------------------------------------------------------------------------
+
+
+def extrapolated(values: list[Floats], wanted: Mitigation, shots: int, word: bool) -> Floats:
+    """From the values at all scales to none. `word`: expectation values, else a distribution."""
+    if len(values) == 1:
+        return values[0]
+    y = np.stack(values)
+    line = _line(y)
+    if not word:
+        flat = np.clip(line, 0.0, None)
+        return np.asarray(flat / max(flat.sum(), 1e-300))
+    least = 3 / np.sqrt(shots) if shots else 1e-9
+    falls = np.all(np.abs(y) > least, 0) & np.all(np.sign(y) == np.sign(y[0]), 0)
+    falls &= np.all(np.diff(np.abs(y), axis=0) <= (least if wanted.shape else 0.0), 0)
+    if wanted.shape == "linear":
+        falls = np.zeros_like(falls)
+    found = np.where(falls, _exponential(np.where(falls, y, 1.0)), line)
+    return np.asarray(np.clip(found, -1.0, 1.0))
+
+
+def _line(y: Floats) -> Floats:
+    x = np.array(SCALES, float)
+    slope = ((x - x.mean()) @ y) / ((x - x.mean()) ** 2).sum()
+    found: Floats = y.mean(0) - slope * x.mean()
+    return found
+
+
+def _exponential(y: Floats) -> Floats:
+    """By logarithms, each as certain as its value is large."""
+    x, logs, w = np.array(SCALES, float)[:, None], np.log(np.abs(y)), y**2
+    mean_x, mean_y = (w * x).sum(0) / w.sum(0), (w * logs).sum(0) / w.sum(0)
+    slope = (w * (x - mean_x) * (logs - mean_y)).sum(0) / (w * (x - mean_x) ** 2).sum(0)
+    found: Floats = np.sign(y[0]) * np.exp(mean_y - slope * mean_x)
+    return found

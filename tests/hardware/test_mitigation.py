@@ -1,0 +1,204 @@
+"""Errors of a device are said beforehand, and mitigation makes them smaller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hardware_tools import Mortal, difference, example, items, of_text, right, weights
+
+from qrlang.backends.braket.devices import open_device as open_braket
+from qrlang.backends.braket.gates import NATIVE, Call, inverse
+from qrlang.backends.qiskit import open_device as open_qiskit
+from qrlang.hardware.checkpoint import Journal
+from qrlang.hardware.device import Device, DeviceError, DeviceOptions, Slot, Step, Template
+from qrlang.hardware.loop import Plan, Result, run
+from qrlang.hardware.mitigation import Confusion, Mitigation, extrapolated, mitigation
+from qrlang.hardware.noisy import Noisy
+from qrlang.hardware.preflight import preflight, rms
+from qrlang.hardware.simulator import Simulator
+
+PROGRAM = example("qrnn/rows.qrl")
+W = weights(PROGRAM)
+SHOTS = 4000
+
+
+def device(name: str) -> Device:
+    kind, _, noise = name.partition(" ")
+    options = DeviceOptions(noise=noise)
+    return open_qiskit(kind, options) if kind == "aer" else open_braket(kind, options)
+
+
+def seen(of: Device, wanted: str, batch: Any, shots: int = SHOTS) -> tuple[float, Result]:
+    exact = run(PROGRAM, W, batch, Simulator(), Plan(0))
+    found = run(PROGRAM, W, batch, of, Plan(shots, 1, mitigate=mitigation(wanted)))
+    return float(np.mean(rms(exact, found))), found
+
+
+@pytest.mark.parametrize("name", ["aer fake_manila", "braket_dm depolarizing=0.003,readout=0.05"])
+def test_each_brings_readouts_nearer(name: str) -> None:
+    of, batch = device(name), items(PROGRAM, (2,) * 6)
+    plain = seen(of, "", batch)[0]
+    readout, zne, all_of_it = (seen(of, m, batch)[0] for m in ("readout", "zne", "readout,zne"))
+    assert readout < 0.9 * plain
+    assert zne < plain
+    assert all_of_it < 0.5 * plain
+
+
+@pytest.mark.parametrize("name", ["aer", "braket_sv"])
+def test_without_noise_nothing_changes_beyond_shot_noise(name: str) -> None:
+    of, batch = device(name), items(PROGRAM, (2,) * 6)
+    plain = seen(of, "", batch)[0]
+    for wanted in ("readout", "zne", "zne:linear", "readout,zne:exponential"):
+        assert seen(of, wanted, batch)[0] < 2 * plain  # a line through three values: 1.2 times
+
+
+@pytest.mark.parametrize("wanted", ["readout", "zne"])
+def test_exactly_nothing_changes_without_noise(wanted: str) -> None:
+    batch = items(PROGRAM, (2,))
+    found = seen(device("braket_sv"), wanted, batch, 0)[1]
+    assert difference(found.outputs, right(PROGRAM, batch, W)) < 1e-9
+
+
+def test_what_it_takes_is_in_the_preflight() -> None:
+    batch, of = items(PROGRAM, (3,) * 2), Mortal()
+    plan = Plan(50, 1, mitigate=mitigation("readout,zne"))
+    said = preflight(PROGRAM, W, batch, of, plan, errors=False)
+    done = run(PROGRAM, W, batch, of, plan)
+    assert said.circuits == of.circuits == done.counts.circuits == 3 * 6 + 2
+    assert (said.jobs, said.executions) == (of.jobs, of.executions)
+    assert said.jobs == 3 + 1  # the qubits are read once, before all else
+
+
+def test_killed_after_the_calibration(tmp_path: Any) -> None:
+    batch, plan = items(PROGRAM, (3, 2)), Plan(50, 1, mitigate=mitigation("readout,zne"))
+    whole = Mortal()
+    expected = run(PROGRAM, W, batch, whole, plan)
+    first = Mortal(2)
+    with pytest.raises(Exception):  # noqa: B017
+        run(PROGRAM, W, batch, first, plan, Journal(tmp_path / "j", {}))
+    second = Mortal()
+    again = run(PROGRAM, W, batch, second, plan, Journal(tmp_path / "j", {}))
+    assert difference(expected.outputs, again.outputs) == 0
+    assert first.executions + second.executions == whole.executions
+
+
+def test_the_chances_are_undone_exactly() -> None:
+    up, down = np.array([0.02, 0.1]), np.array([0.07, 0.03])
+    confusion = Confusion(up, down)
+    right = np.array([0.5, 0.1, 0.15, 0.25])
+    flip = [np.array([[1 - a, b], [a, 1 - b]]) for a, b in zip(up, down, strict=True)]
+    read = np.kron(*flip) @ right
+    np.testing.assert_allclose(confusion.distribution(read[None], (0, 1))[0], right, atol=1e-12)
+    bits = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
+    value = confusion.value(bits[:, 0], 0) * confusion.value(bits[:, 1], 1)
+    assert read @ value == pytest.approx(right @ [1, -1, -1, 1])
+    with pytest.raises(DeviceError, match="qubit 1 is read as if at random"):
+        Confusion(np.array([0, 0.5]), np.array([0, 0.48]))
+
+
+def test_extrapolation() -> None:
+    decays = [np.array([0.8 * 0.9**s, -0.5 * 0.7**s]) for s in (1, 3, 5)]
+    np.testing.assert_allclose(extrapolated(decays, Mitigation(zne=True), 0, True), [0.8, -0.5])
+    line = [np.array([0.6 - 0.04 * s]) for s in (1, 3, 5)]
+    linear = Mitigation(zne=True, shape="linear")
+    np.testing.assert_allclose(extrapolated(line, linear, 0, True), [0.6])
+    noise = [np.array([0.01]), np.array([-0.02]), np.array([0.005])]
+    assert abs(extrapolated(noise, Mitigation(zne=True), 1000, True)[0]) < 0.03
+    parts = [np.array([0.5 + 0.02 * s, 0.5 - 0.02 * s]) for s in (1, 3, 5)]
+    np.testing.assert_allclose(extrapolated(parts, Mitigation(zne=True), 0, False), [0.5, 0.5])
+
+
+def test_what_undoes_a_gate_of_braket() -> None:
+    from braket.default_simulator.gate_operations import BRAKET_GATES
+
+    plain = {"cnot": 2, "cy": 2, "cz": 2, "swap": 2, "iswap": 2, "ccnot": 3, "cswap": 3}
+    turns = ("cphaseshift", "xx", "yy", "zz", "xy")
+    assert {*plain, *turns} <= NATIVE
+    for call in (*(Call(k, tuple(range(n))) for k, n in plain.items()),
+                 *(Call(k, (0, 1), (0.7,)) for k in turns)):  # fmt: skip
+        back, size = inverse(call), 1 << len(call.qubits)
+        there, again = (BRAKET_GATES[c.name](c.qubits, *c.angles).matrix for c in (call, back))
+        if there.shape[0] == size:  # without its controls
+            np.testing.assert_allclose(again @ there, np.eye(size), atol=1e-12)
+
+
+def test_folded_circuits_mean_the_same() -> None:
+    steps = (Step("h", (0,)), Step("rzz", (0, 1), (Slot(0),)), Step("rx", (1,), (Slot(1),), (0,)),
+             Step("iswap", (1, 2)), Step("rzx", (2, 0), (0.4,)))  # fmt: skip
+    angles = np.array([[0.3, 1.1], [2.0, -0.4]])
+    plain = Simulator().probabilities(Template(3, 0, steps, 2), angles)
+    folded = Template(3, 0, steps, 2, fold=3)
+    np.testing.assert_allclose(device("braket_sv").probabilities(folded, angles), plain, atol=1e-9)
+    aer = open_qiskit("aer", DeviceOptions(noise="0.0001"))
+    assert aer.footprint(folded).two_qubit == 3 * aer.footprint(Template(3, 0, steps, 2)).two_qubit
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"), [("reedout", "did you mean `readout`"), ("zne:cubic", "there is no")]
+)
+def test_what_there_is_not(wanted: str, words: str) -> None:
+    with pytest.raises(DeviceError, match=words):
+        mitigation(wanted)
+
+
+# --- errors, said beforehand --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "shots", "wanted"),
+    [("aer 0.01", 1000, ""), ("aer fake_manila", 1000, ""), ("aer 0.01", 1000, "readout"),
+     ("braket_dm depolarizing=0.003,readout=0.02", 1000, ""), ("braket_dm 0.01", 0, "")],
+)  # fmt: skip
+def test_errors_of_the_device_are_as_predicted(name: str, shots: int, wanted: str) -> None:
+    of, batch = device(name), items(PROGRAM, (3,) * 16)
+    plan = Plan(shots, 3, mitigate=mitigation(wanted))
+    said = preflight(PROGRAM, W, batch, of, plan)
+    exact = run(PROGRAM, W, batch, Simulator(), Plan(0))
+    found = rms(exact, run(PROGRAM, W, batch, of, plan))
+    for moment, error in zip(said.moments, found, strict=True):
+        assert moment.error == pytest.approx(error, rel=0.3)
+
+
+def test_states_and_density_matrices_agree() -> None:
+    """Trajectories, on average, are the density matrix."""
+    steps = tuple(
+        s
+        for t in range(3)
+        for s in (*(Step("ry", (q,), (0.4 + t + q,)) for q in range(3)),
+                  Step("x", (1,), controls=(0,)), Step("rzz", (1, 2), (0.7,)),
+                  Step("amplitude_damping", (0,), (0.1,)))
+    )  # fmt: skip
+    template, angles = Template(3, 0, steps, 0), np.zeros((1, 0))
+    exact = Noisy(0.02, 0.05, {9: (0.03,) * 3}, 8).probabilities(template, angles)
+    drawn = Noisy(0.02, 0.05, {9: (0.03,) * 3}, 4, seed=1)
+    many = np.mean([drawn.probabilities(template, np.zeros((500, 0))) for _ in range(4)], (0, 1))
+    np.testing.assert_allclose(many, exact[0], atol=0.01)
+
+
+NOISE = """\
+use std.readout.each_z
+model M(n: int = 2) {
+  input  x: seq[real[1]]
+  qubits q[n]
+  param  w: angle[2]
+  step x_t in x {
+    ry(x_t[0] + read Z(q[1])) q[0]
+    cx q[0], q[1]
+    depolarizing(0.05) q[0]
+    amplitude_damping(0.2) q[1]
+    rx(w[0]) q[1]
+  }
+  return read each_z(q)
+}
+"""
+
+
+@pytest.mark.parametrize("loop", ["closed", "open", "picard"])
+def test_noise_of_a_program_in_every_loop(loop: str) -> None:
+    program = of_text(NOISE)
+    w, batch = weights(program), items(program, (3, 2))
+    expected = right(program, batch, w)
+    for of in (Simulator(), open_braket("braket_dm")):
+        assert difference(run(program, w, batch, of, Plan(0, loop=loop)).outputs, expected) < 1e-9
