@@ -107,8 +107,8 @@ class _Picture:
             facts.append(f"loss {m.loss:.4g}")
         if m.norm is not None:
             facts.append(f"gradient {m.norm:.3g}, rate {m.rate:.3g}")
-        sheet.text((_PAD, 50), "   ".join(f for f in facts if f), 10, "soft", "start")
-        said = "   ".join(x for x in (m.sample, m.place, m.answer, *m.notes) if x)
+        sheet.text((_PAD, 50), " · ".join(f for f in facts if f), 10, "soft", "start")
+        said = " · ".join(x for x in (m.sample, m.place, m.answer, *m.notes) if x)
         sheet.text((_PAD, 68), said, 10, "soft", "start")
         self._curve(max(sheet.width - 270, 560.0))
 

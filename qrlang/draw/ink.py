@@ -126,16 +126,16 @@ def style() -> str:
             f"@media (prefers-color-scheme:dark){{{rules(1)}}}")  # fmt: skip
 
 
-def to_svg(sheet: Sheet, title: str, about: str = "", inside: str = "") -> str:
-    """`about`: for those who cannot see it; `inside`: more attributes of the root."""
+def to_svg(sheet: Sheet, title: str, about: str = "", under: str = "") -> str:
+    """`about`: for those who cannot see it; `under`: elements below all others."""
     w, h = f"{sheet.width:g}", f"{sheet.height:g}"
     body = "\n".join(element(s, sheet.tips.get(k, "")) for k, s in enumerate(sheet.shapes))
     said = f"<desc>{escape(about)}</desc>\n" if about else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" '
-        f'viewBox="0 0 {w} {h}" role="img"{inside}>\n<title>{escape(title)}</title>\n{said}'
+        f'viewBox="0 0 {w} {h}" role="img">\n<title>{escape(title)}</title>\n{said}'
         f"<style>{style()}</style>\n"
-        f'<rect class="f-ground" width="{w}" height="{h}"/>\n{body}\n</svg>\n'
+        f'<rect class="f-ground" width="{w}" height="{h}"/>\n{under}\n{body}\n</svg>\n'
     )
 
 

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from qrlang.training import checkpoint, evaluate
+from qrlang.training.errors import TrainingError
 from qrlang.training.files import write_json
 from qrlang.training.loop import Trainer
 from qrlang.training.observer import Observer
@@ -27,7 +28,15 @@ def run(trainer: Trainer) -> dict[str, Any]:
     finally:
         if trainer.world.first and trainer.run.metrics.exists():
             curves.draw(trainer.run)
-    return finish(trainer)
+    found = finish(trainer)
+    if trainer.world.first:
+        from qrlang.scar import write
+
+        try:
+            write(trainer.run.folder)
+        except TrainingError as error:  # the run itself is whole
+            trainer.watcher.note(f"no strip was drawn: {error}")
+    return found
 
 
 def observers(trainer: Trainer) -> list[Observer]:

@@ -1,0 +1,123 @@
+"""A run in a few sentences, each made of what its folder says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from qrlang.scar.facts import Facts
+from qrlang.training.core import parameters
+from qrlang.training.progress import number
+
+CONFUSIONS = 3  # that are named
+
+
+def account(facts: Facts) -> str:
+    return "\n".join([_learn(facts), _predict(facts), _unsure(facts)]) + "\n"
+
+
+def _learn(facts: Facts) -> str:
+    s, program = facts.settings, facts.program
+    name = str(facts.about["model"]) + ("" if s.core == "pqc" else f" with {_a(s.core)} core")
+    what = ""
+    if program.targets:
+        target = program.targets[-1]
+        what = f"to give `{target.name}` ({target.type}) "
+    sizes = ", ".join(f"{k} = {v}" for k, v in dict(facts.about["parameters"]).items())
+    given = ", ".join(f"{p.name}: {p.type}" for p in program.inputs)
+    qubits = sum(r.size for r in program.registers)
+    on = f"{qubits} qubits and " if qubits else ""
+    return (
+        f"What it was to learn. {name} was {what}from {_call(s.data)}, given {given}. "
+        + (f"It had {sizes}: " if sizes else "It had ")
+        + f"{on}{parameters(program)} trained numbers. {_call(s.optimizer)} had "
+        f"{facts.last_step} updates to lower {_call(s.loss)}; seed {s.seed}."
+    )
+
+
+def _predict(facts: Facts) -> str:
+    begin = "What it came to predict."
+    if not facts.result:
+        ends = facts.losses("validation") or facts.losses("train")
+        if not ends:
+            return f"{begin} Nothing is recorded: it was never measured."
+        step, loss = ends[-1]
+        return f"{begin} It is not finished: at step {step} its loss was {loss:.4g}."
+    r = facts.result
+    figures = [f"{k} {_figure(k, v)}" for k, v in r["figures"].items() if v["value"] is not None]
+    said = (
+        f"{begin} On {r['sequences']} sequences of the {r['split']} split: {', '.join(figures)}. "
+        f"Its best epoch was {r['best_epoch']} of {r['epochs']}."
+    )
+    wrong = list(_confusions(r.get("confusion")))
+    if wrong:
+        said += f" It took {', '.join(wrong)}."
+    elif r.get("confusion"):
+        said += " It confused none."
+    if r.get("skipped"):
+        said += f" {r['skipped']} updates were not finite and were skipped."
+    return said
+
+
+def _confusions(table: Any) -> Iterator[str]:
+    """The most frequent ones: what was taken for what."""
+    if not table:
+        return
+    counts = np.array(table)
+    np.fill_diagonal(counts, 0)
+    order = sorted(np.ndindex(counts.shape), key=lambda at: (-counts[at], at))
+    for true, said in order[:CONFUSIONS]:
+        n = int(counts[true, said])
+        if n:
+            yield f"{true} for {said} ({n} time{'s' if n > 1 else ''})"
+
+
+def _unsure(facts: Facts) -> str:
+    begin = "Where it was unsure."
+    if not facts.records:
+        return f"{begin} That is not recorded: the run has no trace."
+    assert facts.trace is not None
+    steps = [r.step for r in facts.records]
+    samples = facts.trace.samples
+    parts = []
+    if facts.unsure is not None:
+        unit, table = facts.unsure
+        record = int(table[-1].argmax())
+        parts.append(
+            f"Of the {samples.count} watched samples of the {samples.split} split, record "
+            f"{samples.rows[record]} was the least certain at the end ({table[-1, record]:.2f} "
+            f"{unit}), and step {steps[int(table.mean(1).argmax())]} the least certain of the run "
+            f"({table.mean(1).max():.2f} on average, {table.mean(1)[-1]:.2f} at the end)."
+        )
+    losses = np.array([r.get("samples", "loss") for r in facts.records])
+    worst = int(losses[-1].argmax())
+    parts.append(f"The largest loss at the end was that of record {samples.rows[worst]}: "
+                 f"{losses[-1, worst]:.3g}.")  # fmt: skip
+    z = facts.readouts
+    if z is not None and z.shot is not None:
+        shot = z.shot[-1].mean(0)
+        k = int(shot.argmax())
+        parts.append(
+            f"Its least decided readout was {z.name}[{k}]: {z.mean[-1, k]:.2f} on average, and one "
+            f"shot of it deviates by {shot[k]:.2f}."
+        )
+    return f"{begin} " + " ".join(parts)
+
+
+def _figure(name: str, one: dict[str, Any]) -> str:
+    text = number(name, float(one["value"]))
+    if one.get("interval"):
+        low, high = (number(name, float(x)) for x in one["interval"])
+        text += f" (95 %: {low} … {high})"
+    return text
+
+
+def _call(choice: tuple[str, dict[str, Any]]) -> str:
+    name, given = choice
+    return name + (f"({', '.join(f'{k}: {v}' for k, v in given.items())})" if given else "")
+
+
+def _a(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiol' else 'a'} {word}"
