@@ -102,8 +102,8 @@ class Circuits(Rows):
                             else f"y >> {inner.bit_length() - 1}"
                         )  # fmt: skip
                         out(f"u += turned({odd}, ((const W*)own)[{at + shape.at_turns + m}]);")
-                    out(f"F s = {scale if q == 0 else 'F(1)'};")
-                    if q == 0:
+                    out(f"F s = {scale if q == shape.smallest else 'F(1)'};")
+                    if q == shape.smallest:
                         for j in range(len(shape.bits)):
                             out(f"s *= own[{at + shape.at_cos + j}];")
                     out(f"((C*)(own + {at + shape.at_table(q)}))[y] = phase(u, s);")
@@ -125,19 +125,15 @@ class Circuits(Rows):
             for i, bit in enumerate(shape.bits):
                 values = [1 << bit, g.slot(back.linear(1 << bit))]
                 values += [t.entry(1 << bit) for t in shape.tables]
-                with out.block(f"if (((const W*)own)[{at + shape.at_flip + i}])"):
-                    for name, x in zip(names, values, strict=True):
-                        if x:
-                            out(f"{name} ^= {x:#x}u;")
+                z = out.let("U", f"0u - (U)((const W*)own)[{at + shape.at_flip + i}]", "z")
+                changed = [
+                    f"{name} ^= {z} & {x:#x}u;" for name, x in zip(names, values, strict=True) if x
+                ]
+                out(" ".join(changed))
             for j, name in enumerate(names):
                 out(f"((W*)own)[{at + shape.at_words + j}] = {name};")
 
     # --- forward
-
-    def _home(self, s: int) -> str:
-        if not self.mapping.shared:
-            return f"P{s}, P{s}x, Q{s}, Q{s}x"
-        return f"h{s}"
 
     def _swap(self, s: int, both: bool) -> None:
         """A layer in global memory leaves the state in the other buffer."""
@@ -167,7 +163,7 @@ class Circuits(Rows):
             for i, at in self._places(k, part).items():
                 self.forget()
                 name = self.layers.forward(self.shapes[k][i], g, i == scaled)
-                out(f"{name}(ln, tid, {self._home(s)}, {self._at(at)}, mine, on);")
+                out(self.layers.call(name, s, self._at(at), "mine"))
                 self._swap(s, False)
                 self.forget()
         if read and node.masks:
@@ -206,7 +202,7 @@ class Circuits(Rows):
         out, s, count = self.out, node.space, len(node.masks)
         red = self._red()
         name = self.layers.read(node.masks, self.geometries[s])
-        out(f"{name}(ln, tid, {self._home(s)}, mine, {self._at(red)}, on);")
+        out(self.layers.call(name, s, "mine", self._at(red)))
         self.barrier(far=True)
         with out.block(""):
             out(f"F* const red = own + {red};")
@@ -248,7 +244,7 @@ class Circuits(Rows):
         if not self.clean:
             self.barrier()
         name = self.layers.settle(node.masks, self.geometries[node.space])
-        self.out(f"{name}(ln, tid, {self._home(node.space)}, mine, mine, on, {self._given(node)});")
+        self.out(self.layers.call(name, node.space, "mine", "mine", self._given(node)))
         self.barrier(far=True)
 
     def _layers_back(self, node: nodes.Circuit, k: int) -> None:
@@ -267,11 +263,9 @@ class Circuits(Rows):
                 norm = node.renormalise and i == 0
                 red = self._red()
                 name = self.layers.backward(shape, g, i == scaled, seeds)
-                given = f", {self._given(node)}" if seeds else ""
+                more = ["true" if norm else "false", *([self._given(node)] if seeds else [])]
                 self.forget()
-                flag = ", true" if norm else ", false"
-                where = f"{self._home(s)}, {self._at(places[i])}, {self._at(red)}"
-                out(f"{name}(ln, tid, {where}, on{flag}{given});")
+                out(self.layers.call(name, s, self._at(places[i]), self._at(red), *more))
                 self._swap(s, True)
                 self.forget()
                 self._finish(node, shape, i, places[i], red, norm)

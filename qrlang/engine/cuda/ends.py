@@ -22,20 +22,11 @@ class Ends(Loops):
         out, m, memory = self.out, self.mapping, self.memory
         group, count = m.group, m.sequences
         out("extern __shared__ __align__(16) char smem[];")
-        if count > 1:
-            out(f"const U el = threadIdx.x / {group}u;", f"U ln = threadIdx.x % {group}u;")
-        else:
-            out("const U el = 0;", "U ln = threadIdx.x;")
+        out(f"const U el = {f'threadIdx.x / {group}u' if count > 1 else '0'};")
         if m.cluster:
             out("const U rank = __clusterRelativeBlockRank();")
-            out(f"U tid = ln | rank << {m.threads - m.cluster};")
-        else:
-            out("U tid = ln;")
-        turn = f" / {1 << m.cluster}" if m.cluster else ""
-        out(f"const L at = (L)(blockIdx.x{turn}) * {count} + el;")
-        out("const bool real = at < B;")
-        out("L b = real ? at : B - 1;")
-        out(f"L block = (L)blockIdx.x * {count} + el;")
+        out(*(f"{kind} {name} = {value};" for kind, name, value in self.places()))
+        out(f"const bool real = {'block < B' if count > 1 else 'true'};")
         out(f"const bool on = {'real' if group < 32 else 'true'}, before = on;")
         out(f"const U mine = {memory.own}u + el * {memory.stride * m.size}u;")
         out("F* const own = (F*)(smem + mine);")

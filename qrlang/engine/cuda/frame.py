@@ -52,7 +52,21 @@ class Frame:
     def forget(self) -> None:
         """What has been computed from the thread's number is computed again from here on: a layer
         needs all registers for amplitudes."""
-        self.out("ln = anew(ln); tid = anew(tid); b = anew(b); block = anew(block);")
+        self.out(*(f"{name} = anew({value});" for _, name, value in self.places()))
+
+    def places(self) -> list[tuple[str, str, str]]:
+        """Which thread of its group this is, which of its sequence, which sequence: (type, name,
+        value), from what the hardware knows."""
+        m = self.mapping
+        mine = f"threadIdx.x % {m.group}u" if m.sequences > 1 else "threadIdx.x"
+        group = f"(L)(blockIdx.x / {1 << m.cluster}u)" if m.cluster else "(L)blockIdx.x"
+        at, block = group, "(L)blockIdx.x"
+        if m.sequences > 1:
+            el = f"threadIdx.x / {m.group}u"
+            block = f"(L)blockIdx.x * {m.sequences} + {el}"
+            at = f"({block} < B ? {block} : B - 1)"
+        tid = f"ln | rank << {m.threads - m.cluster}" if m.cluster else "ln"
+        return [("U", "ln", mine), ("U", "tid", tid), ("L", "b", at), ("L", "block", block)]
 
     def reads(self, kind: str, slot: int, own: bool = False) -> None:
         written = self.pending.get((kind, slot))

@@ -52,6 +52,7 @@ class Geometry:
     shared: bool  # else the home is global memory
     size: int  # bytes of a real number
     slots: tuple[int, ...] = field(default=())  # of a linear map: index -> slot
+    home: int = 0  # of the block's first sequence, in bytes of shared memory
 
     def __post_init__(self) -> None:
         if not self.slots:

@@ -1,8 +1,9 @@
 """Layers as device functions: forward, and undone on state and costate together.
 
 A function takes the thread's place (`ln` in the block's group, `tid` in the sequence), where the
-home is (`h` in shared memory; P, P2 and Q, Q2 in global memory, from the first to the second), the
-layer's parameters `p`, where sums go (`red`) and whether the sequence is on its way (`on`).
+home is (`h` in shared memory; P, P2 and Q, Q2 in global memory, from the first to the second),
+where the layer's parameters are and where sums go (`own`, `sums`, in bytes of shared memory), and
+whether the sequence is on its way (`on`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from qrlang.engine.cuda.parities import fold, unfold
 from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.cuda.text import Text, linear, xor
 
-APART = 4  # register bits from which on a layer is a function of its own
+APART = 2  # register bits from which on a layer is a function of its own
 MOST_COPIES = 6
 
 
@@ -52,25 +53,56 @@ class Layers:
             out("__syncwarp();" if m.group <= 32 else "__syncthreads();")
 
     def _function(
-        self, kind: str, key: tuple[object, ...], write: Callable[[Text], None], extra: str = ""
+        self,
+        kind: str,
+        geometry: Geometry,
+        key: tuple[object, ...],
+        write: Callable[[Text], None],
+        extra: str = "",
     ) -> str:
-        found = self.functions.get((kind, *key))
+        """The name of a function, written if it is new. What is the same for every thread of a
+        block is not handed over: registers are for amplitudes."""
+        m = self.mapping
+        key = (kind, geometry.bits, geometry.slots, geometry.home, *key)
+        found = self.functions.get(key)
         if found is None:
             name = f"{kind}{len(self.functions)}"
             body = Text()
-            states = "const U h" if self.mapping.shared else "C* P, C* P2, C* Q, C* Q2"
-            head = (
-                f"{name}(const U ln, const U tid, {states}, const U own, const U sums, "
-                f"const bool on{extra})"
-            )
-            with body.block(head):
+            given = ["U ln"]
+            if m.cluster:
+                given.append("U tid")
+            if not m.shared:
+                given.append("C* P, C* P2, C* Q, C* Q2")
+            elif m.sequences > 1:
+                given.append("U h")
+            given += ["U own", "U sums"]
+            if m.group < 32:
+                given.append("bool on")
+            with body.block(f"{name}({', '.join(given)}{extra})"):
                 body("extern __shared__ __align__(16) char smem[];")
+                if not m.cluster:
+                    body("const U tid = ln;")
+                if m.shared and m.sequences == 1:
+                    body(f"const U h = {geometry.home}u;")
                 body("const F* const p = (const F*)(smem + own);")
                 body("F* const red = (F*)(smem + sums);")
                 write(body)
-            found = self.functions[(kind, *key)] = (name, body)
+            found = self.functions[key] = (name, body)
         self.calls[found[0]] = self.calls.get(found[0], 0) + 1
         return found[0]
+
+    def call(self, name: str, space: int, own: str, sums: str, *more: str) -> str:
+        m, given = self.mapping, ["ln"]
+        if m.cluster:
+            given.append("tid")
+        if not m.shared:
+            given += [f"P{space}", f"P{space}x", f"Q{space}", f"Q{space}x"]
+        elif m.sequences > 1:
+            given.append(f"h{space}")
+        given += [own, sums]
+        if m.group < 32:
+            given.append("on")
+        return f"{name}({', '.join((*given, *more))});"
 
     def text(self) -> str:
         parts = []
@@ -195,9 +227,9 @@ class Layers:
 
     def forward(self, shape: Shape, geometry: Geometry, first_scale: bool) -> str:
         first_scale = first_scale and not shape.tables
-        key = (shape, geometry.bits, geometry.slots, first_scale)
+        key = (shape, first_scale)
         return self._function(
-            "forward", key, lambda out: self._forward(out, shape, geometry, first_scale)
+            "forward", geometry, key, lambda out: self._forward(out, shape, geometry, first_scale)
         )
 
     def _forward(self, out: Text, shape: Shape, g: Geometry, scaled: bool) -> None:
@@ -255,26 +287,27 @@ class Layers:
                     for j in many:
                         out(f"{x}{j}.x *= {s}; {x}{j}.y *= {s};")
             return
-        loaded: list[dict[int, str]] = []
+        bases = []
         for q, t in enumerate(shape.tables):
             cols = [t.entry(1 << b) for b in place.threads]
-            at = out.let("U", xor(linear(cols, self._me(g)), self._flip_word(shape, 2 + q)), "e")
-            base = f"((const C*)(p + {shape.at_table(q)}))"
-            found: dict[int, str] = {}
-            for j in many:
-                e = t.entry(place.index(j))
-                if e not in found:
-                    found[e] = out.let("C", f"{base}[{at} ^ {e}u]", "d")
-            loaded.append(found)
+            at = xor(linear(cols, self._me(g)), self._flip_word(shape, 2 + q))
+            bases.append(out.let("U", at, "e"))
+        # Entries are loaded where they are first needed, and products shared.
+        loaded: dict[tuple[int, int], str] = {}
         known: dict[tuple[int, ...], str] = {}
         for j in many:
             entries = tuple(t.entry(place.index(j)) for t in shape.tables)
             for k in range(1, len(entries) + 1):
-                if entries[:k] not in known:
-                    d = loaded[k - 1][entries[k - 1]]
-                    known[entries[:k]] = (
-                        d if k == 1 else out.let("C", f"mul({known[entries[: k - 1]]}, {d})", "d")
-                    )
+                if entries[:k] in known:
+                    continue
+                q, e = k - 1, entries[k - 1]
+                if (q, e) not in loaded:
+                    base = f"((const C*)(p + {shape.at_table(q)}))"
+                    loaded[q, e] = out.let("C", f"{base}[{bases[q]} ^ {e}u]", "d")
+                d = loaded[q, e]
+                known[entries[:k]] = (
+                    d if k == 1 else out.let("C", f"mul({known[entries[:q]]}, {d})", "d")
+                )
             for x in states:
                 how = "mulc" if conjugate else "mul"
                 out(f"{x}{j} = {how}({x}{j}, {known[entries]});")
@@ -302,10 +335,10 @@ class Layers:
         self, shape: Shape, geometry: Geometry, scaled: bool, seeds: tuple[int, ...]
     ) -> str:
         scaled = scaled and not shape.tables
-        key = (shape, geometry.bits, geometry.slots, scaled, seeds)
+        key = (shape, scaled, seeds)
         extra = ", const bool norm" + (", const F* const given" if seeds else "")
         return self._function(
-            "backward", key,
+            "backward", geometry, key,
             lambda out: self._backward(out, shape, geometry, scaled, seeds), extra,
         )  # fmt: skip
 
@@ -423,7 +456,7 @@ class Layers:
                     out(f"{name} += {value};")
             self.gather(out, sums, 0, len(masks))
 
-        return self._function("read", (masks, geometry.bits, geometry.slots), write)
+        return self._function("read", geometry, (masks,), write)
 
     def settle(self, seeds: tuple[int, ...], geometry: Geometry) -> str:
         def write(out: Text) -> None:
@@ -440,6 +473,6 @@ class Layers:
                         out(source.store(j, 1, f"y{j}"))
 
         return self._function(
-            "settle", (seeds, geometry.bits, geometry.slots), write,
+            "settle", geometry, (seeds,), write,
             ", const F* const given",
         )  # fmt: skip

@@ -57,11 +57,11 @@ class Loops(Circuits):
         self.around.append((node, t))
         outer = "" if len(self.around) == 1 else "before && "
         out = self.out
-        out(f"const bool within = {outer}{t} < long{node.id};")
         if self.mapping.group < 32:
+            out(f"const bool within = {outer}{t} < long{node.id};")
             extra = f" + {node.extra}" if node.extra else ""
             out(f"const bool on = {outer}{t} < long{node.id}{extra};")
-        out("const bool before = on;")
+            out("const bool before = on;")
         self.forget()
         yield t
         self.around.pop()
@@ -139,6 +139,9 @@ class Loops(Circuits):
                     out(f"if (!good({name}{k})) {check}")
                 out(f"{where.format(r=r)} = {name}{k};")
 
+    def _within(self, node: nodes.Loop, t: str) -> str:
+        return "within" if self.mapping.group < 32 else f"{t} < long{node.id}"
+
     def _items(self, node: nodes.Loop, streams: list[tuple[str, int, str]], t: str) -> None:
         for (view, slot), stream in zip(node.items, streams, strict=False):
             check = ""
@@ -147,7 +150,9 @@ class Loops(Circuits):
             self._put(stream, t, self.value(slot, "{r}"), check)
             self.writes("v", slot, True)
         if node.flag >= 0:
-            self.out(f"if (ln == 0) {self.value(node.flag)} = within ? F(0) : F(1);")
+            self.out(
+                f"if (ln == 0) {self.value(node.flag)} = {self._within(node, t)} ? F(0) : F(1);"
+            )
             self.writes("v", node.flag, True)
 
     # --- forward
@@ -344,12 +349,12 @@ class Loops(Circuits):
         if view.source >= 0:
             head = f"in{view.source}["
             place = f"din{view.source}[{place.removeprefix(head)}"
-            guard = f"if (din{view.source} && {self.only} && within{late})"
+            guard = f"if (din{view.source} && {self.only} && {self._within(node, t)}{late})"
         else:
             q = -1 - view.source
             head = f"seq{q}[(b *"
             place = f"dseq{q}[(block *{place.removeprefix(head)}"
-            guard = f"if (within{late})"
+            guard = f"if ({self._within(node, t)}{late})"
             self.reads("dq", q)
             self.writes("dq", q)
         with out.block(guard), self.rows(rows) as r:

@@ -8,6 +8,7 @@ from qrlang.engine.nodes import Plan, Refusal
 
 SCHEDULERS = 528  # of a large GPU: warps below twice that leave some idle
 LARGEST = 24
+REGISTERS = 1 << 16  # of a multiprocessor
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class Mapping:
     @property
     def block(self) -> int:
         return self.group * self.sequences
+
+    @property
+    def bounds(self) -> str:
+        """The block's threads, and how many blocks a multiprocessor should hold: 16 amplitudes of
+        state and costate leave room for two in its registers."""
+        if self.size << self.registers > 64:
+            return f"{self.block}"
+        return f"{self.block}, {max(1, REGISTERS // (128 * self.block))}"
 
 
 def shared_limit(arch: int) -> int:

@@ -63,7 +63,7 @@ class Memory:
         if m.shared:
             order = sorted(range(len(plan.spaces)), key=lambda s: -self.geometries[s].bytes)
             for s in order:
-                self.homes[s] = at
+                self.homes[s] = self.geometries[s].home = at
                 at += self.geometries[s].bytes * (2 if self.backward else 1) * count
         rows = 0
         for size in plan.slots:

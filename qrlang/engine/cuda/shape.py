@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qrlang.engine.cuda.geometry import Geometry, Phase
+from qrlang.engine.cuda.geometry import Geometry, Phase, Place
 from qrlang.engine.gf2 import Affine, parity, rank
 from qrlang.engine.nodes import Layer
 
@@ -25,12 +25,32 @@ class Table:
         return sum(parity(m & index) << k for k, m in enumerate(self.basis))
 
 
-def tables(masks: Sequence[int], most: int) -> tuple[Table, ...]:
+def tables(masks: Sequence[int], place: Place, threads: int) -> tuple[Table, ...]:
+    """Tables that are cheap to make and to use: those of masks without register bits are looked up
+    once by a thread, the others for every amplitude."""
+    inner = sum(1 << b for b in place.registers)
+    best: tuple[float, tuple[Table, ...]] | None = None
+    for most in range(3, 11):
+        near = _grouped(masks, [m for m in masks if m & inner], most)
+        far = _grouped(masks, [m for m in masks if not m & inner], most)
+        entries = sum((5 * len(t.members) + 40) << t.bits for t in near + far)
+        used = sum(10 + 5 * min(1 << len(place.registers), 1 << t.bits) for t in near)
+        used += 15 * len(far) + (4 * len(near) << len(place.registers))
+        cost = max(entries / (1 << threads), 60) + used
+        if best is None or cost < best[0]:
+            # Those of which a thread needs fewest entries come first: their products are shared.
+            steps = [place.index(1 << k) for k in range(len(place.registers))]
+            count = {t: len({t.entry(x) for x in steps} - {0}) for t in near}
+            best = cost, (*far, *sorted(near, key=lambda t: count[t]))
+    return best[1] if best else ()
+
+
+def _grouped(masks: Sequence[int], chosen: Sequence[int], most: int) -> list[Table]:
     """As few tables as a greedy walk finds with at most 2^most entries each."""
     groups: list[list[int]] = []
-    for m in sorted(masks, key=lambda m: ((m & -m).bit_length(), m)):
+    for m in sorted(chosen, key=lambda m: ((m & -m).bit_length(), m)):
         same = [g for g in groups if rank([*g, m]) == rank(g)]
-        room = [g for g in groups if len(g) and rank([*g, m]) <= most]
+        room = [g for g in groups if rank([*g, m]) <= most]
         if same:
             same[0].append(m)
         elif room:
@@ -41,15 +61,9 @@ def tables(masks: Sequence[int], most: int) -> tuple[Table, ...]:
     for g in groups:
         basis = _reduced(g)
         pivots = [m & -m for m in basis]
-        out.append(
-            Table(
-                tuple(basis),
-                tuple(
-                    (masks.index(m), sum(bool(m & p) << k for k, p in enumerate(pivots))) for m in g
-                ),
-            )
-        )
-    return tuple(out)
+        members = [(masks.index(m), sum(bool(m & p) << k for k, p in enumerate(pivots))) for m in g]
+        out.append(Table(tuple(basis), tuple(members)))
+    return out
 
 
 def _reduced(vectors: Sequence[int]) -> list[int]:
@@ -81,8 +95,14 @@ class Shape:
         rotated = [b for b, _ in layer.rotations]
         bits = tuple(undone(geometry.phases(rotated), rotated))
         masks = tuple(dict.fromkeys((*terms, *(1 << b for b in bits))))
-        most = min(10, (geometry.bits + 1) // 2 + 1)
-        return Shape(layer.map.padded(geometry.bits), terms, bits, masks, tables(masks, most))
+        place = geometry.phases(bits)[0].place
+        found = tables(masks, place, geometry.threads - geometry.cluster)
+        return Shape(layer.map.padded(geometry.bits), terms, bits, masks, found)
+
+    @property
+    def smallest(self) -> int:
+        """The table that takes the cosines: the one with fewest entries."""
+        return min(range(len(self.tables)), key=lambda q: self.tables[q].bits, default=-1)
 
     @property
     def moves(self) -> bool:
