@@ -67,6 +67,22 @@ def _text(data: Any, port: str, words: Array) -> str:
     return " ".join(str(int(w)) for w in (words[: ends[0]] if len(ends) else words))
 
 
+def bleu(said: list[str], meant: list[str]) -> dict[str, Any]:
+    """Of sentences whose tokens stand apart; the interval is sacrebleu's bootstrap."""
+    try:
+        from sacrebleu.metrics import BLEU
+    except ImportError:
+        return {"value": None, "interval": None, "note": "needs: pip install 'qrlang[train]'"}
+    measure = BLEU(tokenize="none", force=True)
+    score = measure.corpus_score(said, [meant], n_bootstrap=1000)
+    middle, half = float(score._mean), float(score._ci)
+    return {
+        "value": float(score.score),
+        "interval": [middle - half, middle + half],
+        "note": str(measure.get_signature()),
+    }
+
+
 def sentences(objective: Objective, batch: Batch, beam: int = 1) -> list[Array]:
     """For each row the tokens that are said, up to the end token or the longest time."""
     model, device = objective.model, objective.device

@@ -102,22 +102,6 @@ def whole(
     found: dict[str, Any] = {"run": path, "checkpoint": which}
     found |= report(objective.evaluate(feed, chosen, batch), chosen)
     if decode.produces(objective):
-        found["figures"]["bleu"] = bleu(*decode.texts(objective, feed, chosen, batch, beam))
+        found["figures"]["bleu"] = decode.bleu(*decode.texts(objective, feed, chosen, batch, beam))
         found["beam"] = beam
     return found
-
-
-def bleu(said: list[str], meant: list[str]) -> dict[str, Any]:
-    """Of sentences whose tokens stand apart; the interval is sacrebleu's bootstrap."""
-    try:
-        from sacrebleu.metrics import BLEU
-    except ImportError:
-        return {"value": None, "interval": None, "note": "needs: pip install 'qrlang[train]'"}
-    measure = BLEU(tokenize="none", force=True)
-    score = measure.corpus_score(said, [meant], n_bootstrap=1000)
-    middle, half = float(score._mean), float(score._ci)
-    return {
-        "value": float(score.score),
-        "interval": [middle - half, middle + half],
-        "note": str(measure.get_signature()),
-    }

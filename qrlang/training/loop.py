@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.training import checkpoint, optim, randomness, schedule, segments
+from qrlang.training import checkpoint, decode, optim, randomness, schedule, segments
 from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Batch, Feed
 from qrlang.training.metrics import Tally
@@ -240,12 +240,14 @@ class Trainer:
         if self.feed.sizes.get("validation"):
             tally = self.objective.evaluate(self.feed, "validation", s.batch)
             figures = tally.figures()
+            if s.metric == "bleu":
+                said = decode.texts(self.objective, self.feed, "validation", s.batch, beam=1)
+                figures["bleu"] = float(decode.bleu(*said)["value"])
             self._write({"split": "validation", **figures})
             for o in self.observers:
                 o.evaluated(self, "validation", figures)
             self.watcher.evaluated(self._moment(figures), "validation", figures)
-            metric = s.metric if s.metric in figures else "loss"
-            self._compare(metric, figures[metric], figures.get("loss", 0.0))
+            self._compare(s.metric, figures[s.metric], figures["loss"])
         else:
             self._keep_best()
         if p.finished:

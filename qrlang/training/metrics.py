@@ -84,6 +84,19 @@ def figures(sums: Array, tally: Tally) -> dict[str, float]:
     return found
 
 
+def possible(kind: Type, produces: bool) -> tuple[str, ...]:
+    """The metrics that make sense for a target. `produces`: sentences that can be translated."""
+    match kind.kind:
+        case "class":
+            return ("loss", "accuracy") if kind.seq else ("loss", "accuracy", "f1")
+        case "token":
+            found = ("loss", "accuracy", "perplexity", "bits_per_token")
+            return (*found, "bleu") if produces else found
+        case "bit":
+            return ("loss", "accuracy")
+    return ("loss", "mse", "rmse", "nrmse")
+
+
 def macro_f1(confusion: Array) -> float:
     """The mean over classes that occur."""
     right = np.diag(confusion).astype(float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qrlang.driver import Compilation, Setting
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
+from qrlang.ir.walk import uses, walk
 from qrlang.training import overrides
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Feed, open_feed
@@ -86,6 +88,7 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     feed = open_feed(settings, program, asked.data_dir, base)
     if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
         settings = replace(settings, metric="accuracy")
+    _measurable(settings, program)
     from qrlang.training import core
 
     about = {"model": model, "file": Path(asked.path).name, "parameters": dict(program.settings),
@@ -300,6 +303,26 @@ def refuse(settings: Settings, program: Program) -> None:
             "`ridge` trains the head of a reservoir, and a classical core has to be trained whole",
             "choose an optimiser for it: --optimizer adam",
         )
+
+
+def _measurable(settings: Settings, program: Program) -> None:
+    """The metric goes with the target."""
+    from qrlang.training.metrics import possible
+
+    target = target_type(program)
+    produced = target is not None and target.kind == "token" and target.seq and any(
+        v.id == program.targets[-1].id for op in walk(program.body) for v in uses(op)
+    )  # fmt: skip
+    known = ("loss",) if target is None else possible(target, produced)
+    if settings.metric not in known:
+        raise TrainingError(
+            f"`{settings.metric}` cannot be said of the target of {program.name}"
+            + (f", which is {target}" if target is not None else ""),
+            "its metrics are " + ", ".join(known),
+        )
+    if settings.metric == "bleu" and importlib.util.find_spec("sacrebleu") is None:
+        raise TrainingError("BLEU needs the package `sacrebleu`, which is not installed",
+                            "pip install 'qrlang[train]'")  # fmt: skip
 
 
 def target_type(program: Program) -> Type | None:

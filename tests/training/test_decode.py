@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from importlib.machinery import ModuleSpec
 from itertools import product
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -83,10 +87,69 @@ def test_what_counts_as_production() -> None:
 
 def test_bleu() -> None:
     pytest.importorskip("sacrebleu")
-    from qrlang.training.evaluate import bleu
+    from qrlang.training.decode import bleu
 
     said = ["the cat sat on the mat", "a dog runs in the park"]
     assert bleu(said, said)["value"] == pytest.approx(100)
     found = bleu(said, ["the cat sat on a mat", "one dog runs in the park"])
     assert 30 < found["value"] < 90
     assert found["interval"][0] <= found["value"] + 15 and "tok:none" in found["note"]
+
+
+class _Score:
+    """Stands in for sacrebleu's: the share of words that are in place, times a hundred."""
+
+    def __init__(self, **_: Any) -> None:
+        pass
+
+    def corpus_score(self, said: list[str], meant: list[list[str]], n_bootstrap: int) -> Any:
+        pairs = [zip(a.split(), b.split(), strict=False) for a, b in zip(said, *meant, strict=True)]
+        hits = sum(x == y for pair in pairs for x, y in pair)
+        score = 100 * hits / max(sum(len(b.split()) for b in meant[0]), 1)
+        return SimpleNamespace(score=score, _mean=score, _ci=1.0)
+
+    def get_signature(self) -> str:
+        return "stand-in"
+
+
+def test_the_best_weights_by_bleu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from qrlang.cli.main import run as qrlc
+    from qrlang.training.data.samples import write_samples
+
+    found = ModuleType("sacrebleu")
+    found.__spec__ = ModuleSpec("sacrebleu", None)
+    metrics = ModuleType("sacrebleu.metrics")
+    metrics.BLEU = _Score  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sacrebleu", found)
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics", metrics)
+    write_samples(tmp_path / "data", 60)
+    example = Path(__file__).parents[2] / "examples" / "translation" / "translation.qrl"
+    run = tmp_path / "run"
+    line = ["train", example, "--data-dir", tmp_path / "data", "--out", run, "--threads", 1,
+            "--set", "n=2", "--set", "d=8", "--set", "layers=1", "--length", 8, "--limit", 20,
+            "--batch", 10, "--epochs", 3, "--lr", 0.02, "--warmup", 0, "--metric", "bleu"]  # fmt: skip
+    assert qrlc([str(x) for x in line]) == 0
+    lines = [json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()]
+    scores = [x["bleu"] for x in lines if x["split"] == "validation"]
+    assert len(scores) == 3 and max(scores) > 0
+    best = json.loads((run / "result.json").read_text())["best_epoch"]
+    assert scores[best - 1] == max(scores)
+    assert qrlc(["eval", str(run), "--beam", "3", "--split", "validation"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--metric", "bleu"), "`bleu` cannot be said of the target of Tiny, which is class[2]"),
+        (("--metric", "nrmse"), "its metrics are loss, accuracy, f1"),
+    ],
+)
+def test_metrics_that_make_no_sense(tmp_path: Path, capsys: Any, args: Any, said: str) -> None:
+    from training_tools import project
+
+    from qrlang.cli.main import run as qrlc
+
+    line = ["train", str(project(tmp_path)), "--out", str(tmp_path / "run"), *args]
+    assert qrlc(line) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
