@@ -91,7 +91,7 @@ def sentences(objective: Objective, batch: Batch, beam: int = 1) -> list[Array]:
     given = {k: torch.as_tensor(v).to(device) for k, v in batch.values.items()}
     names = [n for n in model.inputs if n != objective.target]
     longest = max((given[n].shape[1] for n in names if given[n].dim() > 1), default=10)
-    lengths = {n: torch.as_tensor(np.asarray(batch.lengths[n])).to(device) for n in names
+    lengths = {n: torch.as_tensor(batch.lengths[n]).to(device) for n in names
                if n in batch.lengths}  # fmt: skip
     given = {n: given[n].repeat_interleave(beam, 0) for n in names}
     lengths = {n: x.repeat_interleave(beam, 0) for n, x in lengths.items()}

@@ -15,10 +15,12 @@ import numpy as np
 
 from qrlang.training import checkpoint, decode, optim, randomness, schedule, segments
 from qrlang.training.errors import Stopped, TrainingError
-from qrlang.training.feed import Batch, Feed
+from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective, Work, merged
 from qrlang.training.observer import Observer
+from qrlang.training.optim.base import Update
+from qrlang.training.pipeline import Pipeline
 from qrlang.training.progress import Moment, Watcher
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings, interval, lower_is_better
@@ -27,6 +29,7 @@ from qrlang.training.world import World
 CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
+TOGETHER = 16  # updates between questions that several processes ask each other
 
 
 @dataclass
@@ -64,6 +67,8 @@ class Trainer:
         self.kept: dict[str, Any] = {}  # what a checkpoint has of them
         angles = objective.angles if settings.quantum is not None else ()
         self.optimizer = optim.make(settings, objective.parameters, angles)
+        # Whoever is told of every update needs it at once.
+        self.pipeline = Pipeline.where_it_fits(objective, self.optimizer)
         self.progress = Progress()
         self.recent = Tally(objective.kind)  # since the last line of metrics
         self.per_epoch = -(-feed.count("train", settings.batch) // settings.accumulate)
@@ -102,6 +107,7 @@ class Trainer:
 
     def save(self) -> None:
         """Everything that the rest of the run depends on."""
+        self._settle()
         state = segments.page(self.state, self.world) if self.settings.truncate else None
         if not self.world.first:
             return
@@ -143,6 +149,8 @@ class Trainer:
         """To the end, or until somebody stops it."""
         p = self.progress
         self._clock, self._cpu = time.perf_counter(), time.process_time()
+        if self.observers:
+            self.pipeline = None
         self.begin()
         self.objective.model.train()
         if p.step == 0:
@@ -166,11 +174,17 @@ class Trainer:
                 break
             if self._due(self.log_every, self._logged):
                 self._log()
-            if self.world.any(self.stop, self.objective.parameters[0]):
+            if self._asked_to_stop():
                 self.save()
                 raise Stopped
             if self._due(self.save_every, self._saved):
                 self.save()
+
+    def _asked_to_stop(self) -> bool:
+        """Several processes ask each other, which waits: on GPUs not after every update."""
+        if self.world.size > 1 and self.pipeline is not None and self.progress.step % TOGETHER:
+            return False
+        return self.world.any(self.stop, self.objective.parameters[0])
 
     def groups(self) -> Iterator[list[Batch]]:
         """The batches of each update, from where the run is."""
@@ -195,29 +209,52 @@ class Trainer:
         rate = float(s.optimizer[1].get("lr", 0.0)) * schedule.factor(
             s.schedule, self.warmup, p.step, self.steps, p.epoch
         )
+        self._seen += sum(b.size for b in group)
+        p.batch += len(group)
+        if self.pipeline is not None:
+            self.pipeline.add(work, rate)
+            p.runs += work.runs
+            p.step += 1
+            if self.pipeline.full:
+                self._settle()
+            return
         update = self.optimizer.update(work, rate)
         p.runs += work.runs
         if s.gradient_free:
             p.circuits += work.runs * self.circuits(max(map(_time, group)))
         self.state = work.left if self.feed.streaming else None
         p.step += 1
-        p.batch += len(group)
+        if work.tally is not None:
+            self._note(update, rate, work.tally.table.sum(0), work.tally.moments)
+        else:
+            self._note(update, rate, None, None)
+        for o in self.observers:
+            o.updated(self, update)
+        self._tell()
+
+    def _settle(self) -> None:
+        """What is known by now of updates that nobody has waited for."""
+        found = self.pipeline.read() if self.pipeline is not None else []
+        for one in found:
+            self._note(one.update, one.rate, one.row, one.moments)
+        if found:
+            self._tell()
+
+    def _note(self, update: Update, rate: float, row: Array | None, moments: Array | None) -> None:
+        """An update in the books."""
+        p = self.progress
         p.listened += update.frozen
         p.listening = update.frozen
-        self._seen += sum(b.size for b in group)
         p.rate, p.norm = rate, update.norm
-        if work.tally is not None and math.isfinite(update.loss):
-            self.recent.rows.append(work.tally.table.sum(0, keepdims=True))
-            self.recent.moments = self.recent.moments + work.tally.moments
+        if row is not None and moments is not None and math.isfinite(update.loss):
+            self.recent.rows.append(row[None])
+            self.recent.moments = self.recent.moments + moments
         if update.skipped:
             self._skipped()
         else:
             p.in_a_row = 0
         if update.done:
             self.steps = p.step
-        for o in self.observers:
-            o.updated(self, update)
-        self._tell()
 
     def _skipped(self) -> None:
         p = self.progress
@@ -293,6 +330,7 @@ class Trainer:
 
     def _log(self) -> None:
         """A line about the updates since the last one."""
+        self._settle()
         p = self.progress
         figures = self._recent()
         if figures:
@@ -351,6 +389,8 @@ class Trainer:
         value, unit = every
         p = self.progress
         if unit == "s":
+            if self.world.size > 1 and self.pipeline is not None and p.step % TOGETHER:
+                return False
             return self.world.any(
                 self.world.first and time.perf_counter() - since[0] >= value,
                 self.objective.parameters[0],

@@ -21,6 +21,7 @@ class Tally:
     rows: list[Array] = field(default_factory=list)  # [sequences, 4]: see `add`
     moments: Array = field(default_factory=lambda: np.zeros(3))  # targets: count, sum, squares
     confusion: Array | None = None
+    waiting: list[tuple[str, Any]] = field(default_factory=list)  # on a device
 
     def __post_init__(self) -> None:
         if self.kind.kind == "class":
@@ -30,8 +31,9 @@ class Tally:
     def discrete(self) -> bool:
         return self.kind.kind in ("class", "token", "bit")
 
-    def add(self, loss: Array, terms: Array, output: Any, target: Any, inside: Any) -> None:
-        """One batch. Rows: loss, its terms, correct answers or squared errors, and of how many."""
+    def add(self, loss: Any, terms: Any, output: Any, target: Any, inside: Any) -> None:
+        """One batch, as tensors. Rows: loss, its terms, correct answers or squared errors, and of
+        how many. On a GPU all of it stays there until somebody looks."""
         from qrlang.training import losses
 
         if self.discrete:
@@ -39,20 +41,51 @@ class Tally:
             right = said.reshape(target.shape) == target
             hits, counts = _summed(right.double(), inside)
             if self.confusion is not None:
-                np.add.at(
-                    self.confusion,
-                    (target.cpu().numpy().reshape(-1), said.cpu().numpy().reshape(-1)), 1,
-                )  # fmt: skip
+                at = target.reshape(-1).long() * self.kind.size + said.reshape(-1)
+                self._add("confusion", at.new_zeros(self.kind.size**2).index_add_(
+                    0, at, at.new_ones(len(at))))  # fmt: skip
         else:
             goal = target.to(output.dtype).reshape(output.shape)
             hits, counts = _summed(((output - goal) ** 2).double(), inside)
             y, n = _summed(goal.double(), inside)
             square, _ = _summed((goal**2).double(), inside)
-            self.moments += np.array([n.sum(), y.sum(), square.sum()])
-        self.rows.append(np.stack([loss, terms, hits, counts], axis=1))
+            self._add("moments", _stacked([n.sum(), y.sum(), square.sum()]))
+        self._add("rows", _stacked([loss, terms, hits, counts], 1))
+
+    def _add(self, what: str, tensor: Any) -> None:
+        self.waiting.append((what, tensor))
+        if tensor.device.type == "cpu":
+            self.settle()
+
+    def settle(self) -> None:
+        """Fetches what lies on a device."""
+        waiting, self.waiting = self.waiting, []
+        for what, tensor in waiting:
+            array = tensor.cpu().numpy()
+            if what == "rows":
+                self.rows.append(array)
+            elif what == "moments":
+                self.moments = self.moments + array
+            else:
+                assert self.confusion is not None
+                self.confusion += array.reshape(self.confusion.shape)
+
+    def late(self, like: Any) -> tuple[Any, Any]:
+        """The sums of what was added, [loss, terms, hits, counts] and moments, as tensors where
+        they are."""
+        rows, moments = like.new_zeros(4).double(), like.new_zeros(3).double()
+        for what, tensor in self.waiting:
+            if what == "rows":
+                rows = rows + tensor.sum(0)
+            elif what == "moments":
+                moments = moments + tensor
+        for array in self.rows:
+            rows = rows + rows.new_tensor(array).sum(0)
+        return rows, moments + moments.new_tensor(self.moments)
 
     @property
     def table(self) -> Array:
+        self.settle()
         return np.concatenate(self.rows) if self.rows else np.zeros((0, 4))
 
     def figures(self) -> dict[str, float]:
@@ -61,6 +94,7 @@ class Tally:
 
     def spread(self) -> float:
         """The standard deviation of the targets."""
+        self.settle()
         n, total, squares = self.moments
         return math.sqrt(max(squares / n - (total / n) ** 2, 0.0)) if n else 0.0
 
@@ -106,15 +140,20 @@ def macro_f1(confusion: Array) -> float:
     return float((2 * right[occurs] / np.maximum(both[occurs], 1)).mean()) if occurs.any() else 0.0
 
 
-def _summed(terms: Any, inside: Any) -> tuple[Array, Array]:
+def _summed(terms: Any, inside: Any) -> tuple[Any, Any]:
     """Over all but the batch, where `inside`; and how many terms those were."""
     flat = terms.reshape(terms.shape[0], -1)
     if inside is None:
-        counts = np.full(flat.shape[0], float(flat.shape[1]))
-        return flat.sum(1).cpu().numpy(), counts
+        return flat.sum(1), flat.new_full((flat.shape[0],), float(flat.shape[1]))
     each = flat.shape[1] // inside.shape[1]
     mask = inside[..., None].expand(*inside.shape, each).reshape(flat.shape)
-    return (flat * mask).sum(1).cpu().numpy(), mask.sum(1).double().cpu().numpy()
+    return (flat * mask).sum(1), mask.sum(1).double()
+
+
+def _stacked(parts: list[Any], dim: int = 0) -> Any:
+    import torch
+
+    return torch.stack([torch.as_tensor(x).double() for x in parts], dim)
 
 
 # --- intervals ----------------------------------------------------------------------------------

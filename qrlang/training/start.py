@@ -207,6 +207,10 @@ def _trainer(
 
     plain = replace(settings, road="plain") if settings.processor else settings
     objective = make_objective(program, plain, world, imports)
+    if not (settings.truncate or settings.processor or settings.optimizer[0] == "ridge"):
+        from qrlang.training.resident import near
+
+        feed = near(feed, objective.device)
     return Trainer(objective, feed, settings, run, watcher, world)
 
 
@@ -248,9 +252,18 @@ def device(settings: Settings) -> str:
     if settings.device == "cpu":
         return "cpu"
     if torch.cuda.is_available():
-        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        rank, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if rank >= count:
+            raise TrainingError(
+                f"process {rank} of this machine has no GPU: it has {count}",
+                f"start as many processes as GPUs: torchrun --nproc-per-node {count}",
+            )
+        return f"cuda:{rank}"
     if settings.device == "cuda":
-        raise TrainingError("torch sees no CUDA device", "leave `device` out, or set it to cpu")
+        built = "" if torch.backends.cuda.is_built() else ": this torch is built without CUDA"
+        raise TrainingError(
+            f"torch sees no CUDA device{built}", "leave `device` out, or set it to cpu"
+        )
     return "cpu"
 
 

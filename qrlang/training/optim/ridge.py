@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from qrlang.ir.program import Linear, Loop, Op, Output, Program
@@ -115,6 +114,6 @@ def _rows(objective: Objective, batch: Batch, gain: float, washout: int) -> tupl
         return x, y
     keep = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if inside is None else inside
     if batch.counted is not None:
-        keep = keep & torch.as_tensor(np.asarray(batch.counted)).to(keep)
+        keep = keep & torch.as_tensor(batch.counted).to(keep)
     keep = keep & (torch.arange(x.shape[1], device=x.device) >= washout)
     return x[keep], y[keep]

@@ -1,0 +1,71 @@
+"""A whole update as one CUDA graph: with QRLANG_CUDA_GRAPH=1, for models so small that launching
+takes as long as computing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from qrlang.training.feed import Batch
+from qrlang.training.objective import Work
+
+if TYPE_CHECKING:
+    from qrlang.training.pipeline import Pipeline
+
+FIRST = 3  # updates that are done as usual before one is recorded
+Key = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class Recorded:
+    """Graphs by the shapes of a batch. A batch of another shape is done as usual, until it too has
+    come often enough."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.seen: dict[Key, int] = {}
+        self.graphs: dict[Key, tuple[Any, Batch, Any, Any]] = {}
+
+    def takes(self, work: Work) -> bool:
+        key = self._key(work)
+        if key is None:
+            return False
+        self.seen[key] = self.seen.get(key, 0) + 1
+        return self.seen[key] > FIRST
+
+    def _key(self, work: Work) -> Key | None:
+        """None for what a graph can't do over: lots that are drawn, several batches or processes,
+        lengths, which decide how many steps there are."""
+        objective = self.pipeline.objective
+        program = getattr(objective.model, "program", "")
+        if len(work.batches) != 1 or objective.world.size > 1 or "dropout" in program:
+            return None
+        (batch,) = work.batches
+        if batch.lengths or not all(isinstance(x, torch.Tensor) for x in batch.values.values()):
+            return None
+        if objective.model.shots or objective.model.trajectories:
+            return None
+        return tuple((k, tuple(v.shape)) for k, v in batch.values.items())
+
+    def run(self, work: Work, rate: Any) -> Any:
+        key = self._key(work)
+        assert key is not None
+        (batch,) = work.batches
+        if key not in self.graphs:
+            self.graphs[key] = self._record(batch, rate)
+        graph, held, at, numbers = self.graphs[key]
+        still: Any = held.values
+        for name, x in batch.values.items():
+            still[name].copy_(x)
+        at.copy_(rate)
+        graph.replay()
+        return numbers.clone()
+
+    def _record(self, batch: Batch, rate: Any) -> tuple[Any, Batch, Any, Any]:
+        values: Any = batch.values
+        held = Batch({k: v.clone() for k, v in values.items()}, {}, batch.counted, batch.rows)
+        at = rate.clone()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            numbers = self.pipeline.queue(Work(self.pipeline.objective, [held]), at)
+        return graph, held, at, numbers

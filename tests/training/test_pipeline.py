@@ -1,0 +1,119 @@
+"""What training does on a GPU, on the CPU: updates that nobody waits for, data that lies there."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from training_tools import lines, project, weights
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from qrlang.cli.main import run as qrlc  # noqa: E402
+from qrlang.training import resident, start  # noqa: E402
+from qrlang.training.errors import TrainingError  # noqa: E402
+from qrlang.training.feed import Arrays, Batch  # noqa: E402
+from qrlang.training.optim.adam import Adam  # noqa: E402
+from qrlang.training.pipeline import Pipeline  # noqa: E402
+from qrlang.training.settings import Settings  # noqa: E402
+from qrlang.training.world import World  # noqa: E402
+
+
+@pytest.fixture
+def late(monkeypatch: Any) -> None:
+    monkeypatch.setattr(Pipeline, "fits", staticmethod(lambda o, a: isinstance(a, Adam)))
+    monkeypatch.setattr(resident, "near", lambda f, d: resident.Near(f, torch.device("cpu")))
+
+
+def train(path: Path, name: str, *args: object) -> Path:
+    made = path.parent / name
+    arguments = ["--out", str(made), "--threads", "1", "--log", "3 steps", *map(str, args)]
+    assert qrlc(["train", str(path), *arguments]) == 0
+    return made
+
+
+def plain(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: round(v, 4) if isinstance(v, float) else v for k, v in x.items()} for x in found]
+
+
+@pytest.mark.parametrize("more", [[], ["--optimizer", "adamw(lr: 1e-2, weight_decay: 0.1)"]])
+def test_a_run_is_the_same_run(tmp_path: Path, request: Any, more: list[str]) -> None:
+    path = project(tmp_path)
+    first = train(path, "first", *more)
+    request.getfixturevalue("late")
+    second = train(path, "second", *more)
+    assert plain(lines(first)) == plain(lines(second))
+    for name, x in weights(first).items():
+        assert np.allclose(x, weights(second)[name], atol=1e-5), name
+    third = train(path, "third", "--checkpoint", "2 steps", *more)
+    assert all(np.array_equal(x, weights(third)[n]) for n, x in weights(second).items())
+
+
+def test_what_is_not_finite_changes_nothing() -> None:
+    """Neither the weights nor what Adam remembers; the next update is as if it had not been."""
+    torch.manual_seed(0)
+    w, v = torch.nn.Parameter(torch.randn(5)), torch.nn.Parameter(torch.randn(2, 2))
+    kept = [p.detach().clone() for p in (w, v)]
+    options = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
+    adam, late = Adam([w, v], 1.0, **options), Adam([w, v], 1.0, **options)
+    slopes = [torch.randn(9) * 4, torch.full((9,), float("nan")), torch.randn(9), torch.zeros(9)]
+    found = []
+    for optimizer in (late, adam):
+        with torch.no_grad():
+            for p, x in zip((w, v), kept, strict=True):
+                p.copy_(x)
+        for slope in slopes:
+            w.grad, v.grad = slope[:5].clone(), slope[5:].reshape(2, 2).clone()
+            terms, loss = torch.tensor(2.0).double(), slope.sum().double()
+            if optimizer is late:
+                out = late.late(terms, loss, torch.tensor(0.1), World())
+                assert bool(out[2]) == bool(slope.isfinite().all())
+            elif slope.isfinite().all():
+                norm = float((slope / 2).norm())
+                for p in (w, v):
+                    p.grad /= 2
+                    p.grad *= min(1.0, 1.0 / max(norm, 1e-30))
+                with torch.no_grad():
+                    adam._step(0.1)
+        found.append(torch.cat([w.detach(), v.detach().reshape(-1)]))
+    assert torch.allclose(*found, atol=1e-6)
+    assert late.state()["count"] == adam.state()["count"] == 3
+
+
+def feed(records: int) -> Arrays:
+    x = np.arange(records * 3, dtype=np.float32).reshape(records, 3, 1)
+    return Arrays({"train": Batch({"x": x}, {"x": np.arange(records) % 3 + 1})})
+
+
+def test_batches_are_brought_in_order_and_errors_too() -> None:
+    near = resident.Near(feed(10), torch.device("cpu"))
+    order: dict[str, Any] = {"seed": 1, "epoch": 2, "shuffle": True, "start": 1}
+    mine, theirs = near.batches("train", 3, **order), feed(10).batches("train", 3, **order)
+    for a, b in zip(mine, theirs, strict=True):
+        assert torch.equal(a.values["x"], torch.as_tensor(b.values["x"]))
+        assert torch.equal(a.lengths["x"], torch.as_tensor(b.lengths["x"]))
+    for k, _ in enumerate(near.batches("train", 3, seed=0, epoch=0, shuffle=False)):
+        if k == 1:
+            break  # nobody is left behind
+
+    def broken() -> Any:
+        yield from feed(4).batches("train", 2, seed=0, epoch=0, shuffle=False)
+        raise TrainingError("the data ends here")
+
+    with pytest.raises(TrainingError, match="ends here"):
+        list(resident.ahead(broken(), torch.device("cpu")))
+
+
+def test_a_gpu_that_is_not_there(monkeypatch: Any) -> None:
+    settings = Settings(("npz", {}), ("mse", {}), "loss", device="cuda")
+    if not torch.cuda.is_available():
+        with pytest.raises(TrainingError, match="torch sees no CUDA device"):
+            start.device(settings)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert start.device(settings) == "cuda:1"
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(TrainingError, match="process 2 of this machine has no GPU: it has 2"):
+        start.device(settings)
