@@ -71,9 +71,7 @@ class Objective:
         if missing:
             raise TrainingError(f"the data has no column for `{missing[0]}`")
         lengths = {
-            k: torch.as_tensor(np.asarray(n)).to(self.device)
-            for k, n in batch.lengths.items()
-            if k in names
+            k: torch.as_tensor(n).to(self.device) for k, n in batch.lengths.items() if k in names
         }
         more: dict[str, Any] = {"lengths": lengths} if lengths else {}
         if states is None:
@@ -86,7 +84,7 @@ class Objective:
         target = given.get(self.target, output.new_zeros(output.shape))
         inside = None
         if self.kind.seq and self.target in batch.lengths:
-            ends = torch.as_tensor(np.asarray(batch.lengths[self.target])).to(self.device)
+            ends = torch.as_tensor(batch.lengths[self.target]).to(self.device)
             inside = torch.arange(target.shape[1], device=self.device) < ends[:, None]
         return output, target, inside
 
@@ -104,10 +102,7 @@ class Objective:
             output, target, inside, counted = _stretches(output, target, inside, counted)
         each, terms = losses.per_sequence(output, target, self.kind, inside, self.loss)
         with torch.no_grad():
-            tally.add(
-                each.double().cpu().numpy(), terms.double().cpu().numpy(), output.detach(), target,
-                counted,
-            )  # fmt: skip
+            tally.add(each, terms, output.detach(), target, counted)
         return each.sum()
 
     def behaviour(self, batch: Batch) -> Behaviour:
@@ -154,9 +149,18 @@ class Objective:
                         state = states[-1]
                     elif part.size:
                         self._try(part, tally, feed.streaming)
+            self._settle()
         finally:
             self.model.train(was)
         return merged(tally, self.world)
+
+    def _settle(self) -> None:
+        """What a model on a GPU has yet to say. That something became NaN shows in the figures."""
+        try:
+            getattr(self.model, "settle", lambda: None)()
+        except FloatingPointError as error:
+            if _said_of_data(error):
+                raise TrainingError(str(error), "mend the data") from None
 
 
 def _stretches(output: Any, target: Any, inside: Any, counted: Any) -> tuple[Any, Any, Any, Any]:
@@ -229,6 +233,31 @@ class Work:
             p.grad = (flat[at : at + p.numel()] / terms).reshape(p.shape)
             at += p.numel()
         return loss / terms
+
+    def late(self) -> tuple[Any, Any]:
+        """As `gradient`, but of the sum and not of the mean, and without waiting for a device:
+        what to divide by and the loss are tensors there. [loss, terms, hits, counts], moments."""
+        self.runs += sum(b.size for b in self.batches)
+        for p in self.objective.parameters:
+            p.grad = None
+        tally = Tally(self.objective.kind)
+        with torch.enable_grad():
+            for batch, _ in self._parts():
+                try:
+                    summed = self.objective.sums(batch, tally)
+                except FloatingPointError as error:
+                    if _said_of_data(error):
+                        raise TrainingError(
+                            str(error), "mend the data: every number must be finite"
+                        ) from None
+                    # It may be of an update before, which was skipped for it.
+                    try:
+                        summed = self.objective.sums(batch, tally)
+                    except FloatingPointError:
+                        tally.rows.append(np.full((1, 4), math.nan))
+                        continue
+                summed.backward()
+        return tally.late(self.objective.parameters[0])
 
     def value(self) -> float:
         """The loss, without gradients."""
