@@ -128,26 +128,56 @@ class _Node(torch.autograd.Function):
         ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, states: Any, left: Any,
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
-        arrays = [t.detach().numpy() for t in tensors]
-        outputs, saved = kernel.forward(arrays[:inputs], arrays[inputs:], lengths, seed, states)
-        if kernel.plan.kept:
+        plan = kernel.plan
+        held = [t if t.is_contiguous() else t.contiguous() for t in tensors]
+        places = [t.data_ptr() for t in held]
+        times = [t.shape[1] if spec.seq else 1 for t, spec in zip(held, plan.inputs, strict=False)]
+        sized = kernel.begin(len(held[0]) if inputs else 1, times)
+        dtype = tensors[-1].dtype if len(tensors) > inputs else _dtype(kernel)
+        outputs = [torch.empty(shape, dtype=dtype) for shape in sized.outputs]
+        saved = kernel.run(
+            sized, places[:inputs], places[inputs:], [y.data_ptr() for y in outputs],
+            [0 if x is None else x.data_ptr() for x in lengths], seed, states,
+        )  # fmt: skip
+        saved.alive = held, lengths
+        if plan.kept:
             from qrlang.engine.cpu import carried
 
             left += map(torch.from_numpy, carried.take(kernel, saved))
-        ctx.kernel, ctx.inputs, ctx.saved = kernel, inputs, saved
+        ctx.kernel, ctx.inputs, ctx.saved, ctx.dtype = kernel, inputs, saved, dtype
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
-        return tuple(torch.from_numpy(y) for y in outputs)
+        return tuple(outputs)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        _ = ctx.saved_tensors  # raises if they were changed, or given back
-        wanted = any(ctx.needs_input_grad[6 : 6 + ctx.inputs])
-        arrays = [None if g is None else g.detach().contiguous().numpy() for g in gradients]
-        weights, inputs = ctx.kernel.backward(ctx.saved, arrays, wanted)
-        made = [None if x is None else torch.from_numpy(x) for x in (*inputs, *weights)]
-        return (None,) * 6 + tuple(made)
+        tensors = ctx.saved_tensors  # raises if they were changed, or given back
+        kernel, count = ctx.kernel, ctx.inputs
+        held = [None if g is None else g.contiguous() for g in gradients]
+        wanted = [
+            torch.zeros_like(x, memory_format=torch.contiguous_format)
+            if want and not spec.token else None
+            for x, spec, want in zip(
+                tensors[:count], kernel.plan.inputs, ctx.needs_input_grad[6:], strict=False
+            )
+        ]  # fmt: skip
+        flat = torch.zeros(sum(kernel.counts), dtype=ctx.dtype)
+        kernel.run_back(ctx.saved, _places(held), flat.data_ptr(), _places(wanted))
+        parts = flat.split(kernel.counts) if kernel.counts else ()
+        weights = [
+            part if len(w.shape) == 1 else part.view(w.shape)
+            for part, w in zip(parts, kernel.plan.weights, strict=True)
+        ]
+        return (None,) * 6 + (*wanted, *weights)
+
+
+def _places(tensors: Sequence[Tensor | None]) -> list[int]:
+    return [0 if t is None else t.data_ptr() for t in tensors]
+
+
+def _dtype(kernel: Any) -> torch.dtype:
+    return torch.float32 if kernel.fmt.size == 4 else torch.float64
 
 
 def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
@@ -158,22 +188,27 @@ def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     segment = model._segment
     if segment is not None:
         prepared = prepared.segment(segment.given is not None)
-    kernel = prepared.kernel(model.like.dtype)
+    dtype = model.like.dtype
+    kernel = prepared.kernel(dtype)
     inputs, own = model.checked(lengths, given)
-    weights = [_follow(model, path) for path in prepared.paths]
-    arrays = [None if x is None else x.numpy() for x in own]
+    weights = _weights(model, prepared, dtype)
     states: list[Any] = []
     if segment is not None and segment.given is not None:
-        state = segment.given.to(model.like.dtype)
+        state = segment.given.to(dtype)
         states = [x.resolve_conj().numpy() for x in segment.fitting(state.qubits, len(inputs[0]))]
         inputs += segment.fitting(state.carried, len(inputs[0]))
-        arrays += [None] * len(state.carried)
+        own += [None] * len(state.carried)
+    specs = prepared.plan.inputs
+    ends = [x for x, spec in zip(own, specs, strict=True) if spec.seq]
+    for x, spec in zip(inputs, specs, strict=True):
+        if spec.token and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < spec.size:
+            raise ValueError(f"input `{spec.name}` has tokens outside 0 … {spec.size - 1}")
     from qrlang.engine.cpu.kernel import NotFinite
 
     left: list[Any] = []
     try:
         outputs = _Node.apply(
-            kernel, len(inputs), arrays, _seed(model, kernel), states, left, *inputs, *weights
+            kernel, len(inputs), ends, _seed(model, kernel), states, left, *inputs, *weights
         )
     except NotFinite as error:
         raise FloatingPointError(str(error)) from None
@@ -197,6 +232,19 @@ def _shaped(prepared: _Prepared, outputs: Sequence[Tensor]) -> Any:
     return shaped if len(shaped) > 1 else next(iter(shaped.values()))
 
 
+def _weights(model: Model, prepared: _Prepared, dtype: torch.dtype) -> list[Tensor]:
+    """Of the shapes, the type and on the device that the kernel takes them to be."""
+    found = []
+    for w, path in zip(prepared.plan.weights, prepared.paths, strict=True):
+        x = _follow(model, path)
+        if x.shape != w.shape:
+            raise ValueError(f"weight `{w.name}` has shape {tuple(x.shape)}, not {w.shape}")
+        if x.dtype is not dtype or not x.is_cpu:
+            x = x.to("cpu", dtype)
+        found.append(x)
+    return found
+
+
 def _on_gpu(model: Model, prepared: _Prepared, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     kernel = prepared.cuda.on(model.like.device, _DTYPES[model.like.dtype])
     inputs, own = model.checked(lengths, given)
@@ -214,6 +262,10 @@ def _seed(model: Model, kernel: Any) -> int | None:
 
 def _follow(model: Any, path: tuple[str, ...]) -> Tensor:
     for name in path:
-        model = getattr(model, name)
+        # Where modules keep them; what is computed (parametrised) is an attribute.
+        held = model._modules.get(name)
+        if held is None:
+            held = model._parameters.get(name)
+        model = getattr(model, name) if held is None else held
     found: Tensor = model
     return found

@@ -216,6 +216,10 @@ def test_whole_sequences():
     for fn in ("mean", "sum", "max"):
         outs.append(b.real(4))
         ops.append(ir.Pool(outs[-1], fn, t))
+    # Where a vector has no sequence the mean is no number, and must not reach a weight.
+    outs.append(b.real(4))
+    norm = (b.weight("n.scale", 4), b.weight("n.shift", 4))
+    ops.append(ir.LayerNorm(outs[-1], outs[1], *norm))
     outs.append(b.real(3, 4))
     ops.append(ir.Last(outs[-1], t, 3))
     p = program(b, [x], ops, [*outs, weights], ())

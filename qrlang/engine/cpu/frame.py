@@ -47,6 +47,7 @@ class Frame:
         self.sweeps = (Batch if together else Sweeps)(self.mod, self.tables, self.team)
         self.layout = make(plan, fmt, self.sweeps)
         self.rows = RowPrinter(self.layout)
+        self.rows.active = self._active
         self.circuits = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
         self.depth = 0
         self.time: V = V("-1", "i64")

@@ -40,6 +40,9 @@ class Items(Circuits):
         stride = row if view.source < 0 else (8 if token else size)
         where = self._work(f"place{node.id}")
         start = fn.const(view.start)
+        # Sequences at rest keep an item of theirs, so that their numbers are ordinary.
+        resting = fn.op("xor", self._active(), V(_true(self.fmt.lanes), within.type))
+        taken = fn.op("or", within, resting)
         with fn.loop(0, rows, 1, [zero]) as r:
             offset = fn.imul(r.i, stride)
             value = V("poison", fn.vf)
@@ -54,7 +57,7 @@ class Items(Circuits):
                 )
             if early is not None:
                 value = fn.select(early, start, value)
-            value = fn.select(within, value, zero)
+            value = fn.select(taken, value, zero)
             fn.store(value, out, fn.imul(r.i, row))
             r.next = [fn.fma(value, zero, r.values[0])]
         if check and view.source >= 0 and not token:

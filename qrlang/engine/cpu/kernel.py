@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qrlang.engine import nodes
@@ -16,6 +16,7 @@ from qrlang.engine.cpu.asm import Format, Machine
 from qrlang.engine.cpu.made import Made, better_together
 from qrlang.engine.cpu.memory import Memory, Pool
 from qrlang.engine.cpu.printer import ANGLE
+from qrlang.engine.cpu.sized import Sized, check_times, vectors
 from qrlang.engine.cpu.threads import default_threads, in_parallel
 from qrlang.engine.nodes import Plan
 
@@ -31,25 +32,41 @@ class NotFinite(ValueError):
     """An input or an angle that is NaN or infinite."""
 
 
-@dataclass(slots=True)
 class Saved:
     """What a forward call keeps for its backward one."""
 
-    memory: Memory
-    made: Made
-    words: dict[str, int]
-    arrays: list[Array]  # kept alive: the kernel has their addresses
-    inputs: list[Array]
-    batch: int
-    blocks: int
-    pool: Pool
+    __slots__ = ("alive", "ctx", "memory", "pool", "sized")
+
+    def __init__(self, sized: Sized, ctx: Any, memory: Memory, pool: Pool) -> None:
+        self.sized, self.ctx, self.memory, self.pool = sized, ctx, memory, pool
+        self.alive: Any = None  # whatever holds the memory whose addresses the call was given
 
     def __del__(self) -> None:
         self.pool.give(self.memory)
 
+    # For those who look into the states.
+    @property
+    def made(self) -> Made:
+        return self.sized.made
+
+    @property
+    def words(self) -> dict[str, int]:
+        return self.sized.words
+
+    @property
+    def batch(self) -> int:
+        return self.sized.batch
+
+    @property
+    def blocks(self) -> int:
+        return self.sized.blocks
+
 
 class Kernel:
-    """`forward` and `backward` for any batch and length, on `threads` threads of its own."""
+    """`forward` and `backward` for any batch and length, on `threads` threads of its own.
+
+    Both take arrays. Who has memory of another kind calls `begin`, `run` and `run_back` with
+    addresses: of numbers that lie one after the other."""
 
     def __init__(
         self, plan: Plan, size: int, host: Machine, threads: int = 0, layout: str = ""
@@ -63,9 +80,11 @@ class Kernel:
         self.dtype = np.dtype(np.float32 if size == 4 else np.float64)
         self.wanted = layout
         self._made: dict[bool, Made] = {}
+        self._sized: dict[tuple[int, ...], Sized] = {}
         self.lock = threading.Lock()
         self.loops = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Loop)]
         self.random = any(isinstance(n, nodes.Dropout) for n in walk_nodes(plan.body))
+        self.counts = [math.prod(w.shape) for w in plan.weights]  # numbers of each weight
         self.pool = Pool()
         self.work: list[Memory] = []
         self.work_size = 0
@@ -91,78 +110,129 @@ class Kernel:
         """Seconds."""
         return self.main().made_in
 
-    # --- one call
-
     def _for(self, batch: int, threads: int) -> Made:
         if self.wanted:
             return self.made(self.wanted == "batch")
         return self.made(better_together(self.plan, self.fmt.lanes, batch, threads))
 
-    def _useful(self, words: dict[str, int], batch: int) -> int:
-        """As many threads as have something to do for longer than it takes to wake them."""
-        if self.asked or self.threads == 1:
-            return self.threads
+    # --- on addresses
 
-        def vectors(body: tuple[nodes.Node, ...]) -> float:
-            total = 0.0
-            for node in body:
-                match node:
-                    case nodes.Loop():
-                        steps = words[f"T{node.clock}"] + node.grown + node.extra
-                        total += steps * vectors(node.body)
-                    case nodes.Circuit():
-                        n = max(self.plan.spaces[node.space], self.fmt.lane_bits)
-                        total += len(node.layers) * (8 * n + 22) * (1 << n) / self.fmt.lanes
-                    case nodes.Linear():
-                        size = self.plan.slots[node.x] * self.plan.slots[node.out]
-                        total += 3 * size / self.fmt.lanes
-            return total
+    def begin(self, batch: int, times: Sequence[int]) -> Sized:
+        """`times`: the length of each input that is a sequence, 1 for the others."""
+        key = (batch, *times)
+        found = self._sized.get(key)
+        if found is None:
+            named = {i: times[i] for i, x in enumerate(self.plan.inputs) if x.seq}
+            check_times(self.plan, self.loops, named)
+            threads = self.threads
+            if not self.asked and threads > 1:
+                # As many as have something to do for longer than it takes to wake them.
+                work = batch * vectors(self.plan, self.fmt.lanes, named)
+                threads = max(1, min(threads, int(work / GRAIN)))
+            found = Sized(self._for(batch, threads), batch, named, threads)
+            if len(self._sized) > 64:
+                self._sized.clear()
+            self._sized[key] = found
+        return found
 
-        return max(1, min(self.threads, int(batch * vectors(self.plan.body) / GRAIN)))
+    def run(
+        self,
+        sized: Sized,
+        inputs: Sequence[int],
+        weights: Sequence[int],
+        outputs: Sequence[int],
+        lengths: Sequence[int] = (),
+        seed: int | None = None,
+        states: Sequence[Array] = (),
+    ) -> Saved:
+        if self.random and seed is None:
+            raise ValueError("the model drops out by lot: it needs a seed")
+        at = sized.made.at
+        ctx = sized.type.from_buffer_copy(sized.template)
+        memory = self.pool.take(sized.stride * sized.blocks)
+        saved = Saved(sized, ctx, memory, self.pool)
+        ctx[at.saved], ctx[at.seed] = memory.address, (seed or 0) & (1 << 63) - 1
+        for places, addresses in (
+            (at.inputs, inputs), (at.weights, weights), (at.outputs, outputs), (at.lengths, lengths)
+        ):  # fmt: skip
+            for i, address in zip(places, addresses, strict=False):
+                ctx[i] = address
+        if self.plan.given:
+            from qrlang.engine.cpu import carried
 
-    def _call(
-        self, made: Made, words: dict[str, int], blocks: int, back: bool, gradients: list[Memory]
+            carried.give(self, saved, states)
+        with self.lock:
+            self._call(sized, ctx, sized.made.run_forward, [])
+        return saved
+
+    def run_back(
+        self,
+        saved: Saved,
+        outputs: Sequence[int],
+        weights: int,
+        inputs: Sequence[int] = (),
     ) -> None:
-        ctx = (ctypes.c_int64 * len(made.layout.words))(*[words[x] for x in made.layout.words])
-        where = ctypes.addressof(ctx)
-        together = self._team(made, words, blocks)
-        parts = together if together > 1 else min(words["threads"], blocks)
-        errors = [(ctypes.c_int64 * 8)() for _ in range(parts)]
-        if made.team:
-            self._introduce(made, together, parts)
-        function = made.run_backward if back else made.run_forward
+        """`outputs`: the gradients of the outputs, 0 where there is none. `weights`: where those
+        of all weights go, one after the other. `inputs`: where those of the inputs are added, 0
+        where they are not wanted."""
+        sized, made = saved.sized, saved.sized.made
+        at = made.at
+        ctx = sized.type.from_buffer_copy(saved.ctx)
+        for places, addresses in ((at.d_outputs, outputs), (at.d_inputs, inputs)):
+            for i, address in zip(places, addresses, strict=False):
+                ctx[i] = address
+        size = max(64, made.layout.gradient_size)
+        gradients = [self.pool.take(size) for _ in range(self._parts(sized))]
+        for g in gradients:
+            ctypes.memset(g.address, 0, size)
+        with self.lock:
+            self._call(sized, ctx, made.run_backward, gradients)
+        # In a team everyone has all of it.
+        several = gradients[:1] if sized.team else gradients
+        listed = (ctypes.c_int64 * (len(several) + 1))(len(several), *(g.address for g in several))
+        made.collect(ctypes.addressof(listed), 0, weights, 0, 0, 0)
+        for g in gradients:
+            self.pool.give(g)
+
+    def _parts(self, sized: Sized) -> int:
+        """How many threads take part; in a team they share each sequence."""
+        return min(sized.threads, team.MOST if sized.team else sized.blocks)
+
+    def _call(self, sized: Sized, ctx: Any, function: Any, gradients: list[Memory]) -> None:
+        if sized.work > self.work_size or len(self.work) < self.threads:
+            self.work_size = max(sized.work, self.work_size)
+            self.work = [Memory(self.work_size) for _ in range(self.threads)]
+        where, blocks = ctypes.addressof(ctx), sized.blocks
+        parts = self._parts(sized)
+        errors = (ctypes.c_int64 * (8 * parts))()
+        first_error = ctypes.addressof(errors)
+        if sized.made.team:
+            self._introduce(sized, parts)
 
         def part(i: int) -> None:
             first, last = blocks * i // parts, blocks * (i + 1) // parts
-            if together > 1:
+            if sized.team:
                 first, last = 0, blocks
             gradient = gradients[i].address if gradients else 0
-            error = ctypes.addressof(errors[i])
-            function(where, self.work[i].address, gradient, error, first, last)
+            function(where, self.work[i].address, gradient, first_error + 64 * i, first, last)
 
         in_parallel(parts, part)
-        for error in errors:
-            if error[0]:
+        for i in range(0, 8 * parts, 8):
+            if errors[i]:
                 self.work = []
-                raise NotFinite(self._words_for(made, *error[:4]))
+                raise NotFinite(self._words_for(sized.made, *errors[i : i + 4]))
 
-    def _team(self, made: Made, words: dict[str, int], blocks: int) -> int:
-        """How many threads share each sequence."""
-        if not made.team or blocks >= words["threads"]:
-            return 1
-        return min(words["threads"], team.MOST)
-
-    def _introduce(self, made: Made, together: int, parts: int) -> None:
+    def _introduce(self, sized: Sized, parts: int) -> None:
         """Tells each thread of a team where the shared memory is, and who it is."""
-        place = made.layout.work
+        place, together = sized.made.layout.work, sized.team
         for i in range(parts):
-            shared = self.work[0 if together > 1 else i].address
+            shared = self.work[0 if together else i].address
             here = self.work[i].address
             words = (ctypes.c_int64 * 8).from_address(here + place["own"])
             own = {
                 team.SHARED: shared,
-                team.NUMBER: i if together > 1 else 0,
-                team.COUNT: together,
+                team.NUMBER: i if together else 0,
+                team.COUNT: parts if together else 1,
                 team.TICKET: 0,
                 team.COUNTER: shared + place["own"] + 56,
                 team.MEETING: shared + place["meeting"],
@@ -181,10 +251,7 @@ class Kernel:
             what = f"input `{self.plan.inputs[number].name or number}`"
         return f"{what} is NaN or infinite at {when} (sequence {element} of the batch)"
 
-    def _need_work(self, size: int) -> None:
-        if size > self.work_size or len(self.work) < self.threads:
-            self.work_size = max(size, self.work_size)
-            self.work = [Memory(self.work_size) for _ in range(self.threads)]
+    # --- on arrays
 
     def forward(
         self,
@@ -199,92 +266,40 @@ class Kernel:
         `states`: of a plan that goes on from them."""
         import numpy as np
 
-        plan = self.plan
-        if self.random and seed is None:
-            raise ValueError("the model drops out by lot: it needs a seed")
-        words: dict[str, int] = {"seed": (seed or 0) & (1 << 63) - 1}
-        arrays: list[Array] = []
         batch = len(inputs[0]) if inputs else 1
-        kept = []
-        for i, (spec, given) in enumerate(zip(plan.inputs, inputs, strict=True)):
-            x = np.ascontiguousarray(given, np.int64 if spec.token else self.dtype)
+        given, times, own = [], [], []
+        for i, (spec, x) in enumerate(zip(self.plan.inputs, inputs, strict=True)):
+            x = np.ascontiguousarray(x, np.int64 if spec.token else self.dtype)
+            time = x.shape[1] if spec.seq else 1
             if len(x) != batch:
                 raise ValueError(f"input `{spec.name}` has a batch of {len(x)}, not {batch}")
-            if x.size != batch * spec.rows * (x.shape[1] if spec.seq else 1):
+            if x.size != batch * spec.rows * time:
                 raise ValueError(f"input `{spec.name}` has shape {x.shape}")
-            arrays.append(x)
-            kept.append(x)
-            words[f"in{i}"], words[f"din{i}"] = x.ctypes.data, 0
-            words[f"in{i}_t"] = spec.rows * x.itemsize if spec.seq else 0
-            words[f"in{i}_b"] = x.nbytes // max(1, batch)
+            if spec.token and x.size and (x.min() < 0 or x.max() >= spec.size):
+                raise ValueError(f"input `{spec.name}` has tokens outside 0 … {spec.size - 1}")
+            given.append(x)
+            times.append(time)
             if spec.seq:
-                words[f"T{i}"] = x.shape[1]
-                own = lengths[i] if lengths is not None else None
-                words[f"len{i}"] = 0
-                if own is not None:
-                    own = np.ascontiguousarray(own, np.int64)
-                    if own.shape != (batch,) or own.min() < 1 or own.max() > x.shape[1]:
+                length = lengths[i] if lengths is not None else None
+                if length is not None:
+                    length = np.ascontiguousarray(length, np.int64)
+                    if length.shape != (batch,) or length.min() < 1 or length.max() > time:
                         raise ValueError("lengths must be between 1 and the length of the batch")
-                    arrays.append(own)
-                    words[f"len{i}"] = own.ctypes.data
-        self._check_tokens(kept)
-        self._check_times(words)
-        for i, (w, given) in enumerate(zip(plan.weights, weights, strict=True)):
-            x = np.ascontiguousarray(given, self.dtype)
+                own.append(length)
+        weighed = []
+        for w, x in zip(self.plan.weights, weights, strict=True):
+            x = np.ascontiguousarray(x, self.dtype)
             if x.shape != w.shape:
                 raise ValueError(f"weight `{w.name}` has shape {x.shape}, not {w.shape}")
-            arrays.append(x)
-            words[f"w{i}"] = x.ctypes.data
-        outputs = []
-        for i, out in enumerate(plan.outputs):
-            shape = (batch, words[f"T{out.clock}"] + out.extra, out.rows) if out.seq else (
-                batch, out.rows
-            )  # fmt: skip
-            y = np.empty(shape, self.dtype)
-            outputs.append(y)
-            words[f"out{i}"], words[f"dout{i}"] = y.ctypes.data, 0
-            words[f"out{i}_t"] = out.rows * y.itemsize
-            words[f"out{i}_b"] = y.nbytes // max(1, batch)
-        words["threads"] = self._useful(words, batch)
-        made = self._for(batch, words["threads"])
-        blocks, stride, work = made.lay_out(words, batch)
-        memory = self.pool.take(stride * blocks)
-        words["saved"] = memory.address
-        saved = Saved(memory, made, words, arrays, kept, batch, blocks, self.pool)
-        if plan.given:
-            from qrlang.engine.cpu import carried
-
-            carried.give(self, saved, states)
-        with self.lock:
-            self._need_work(work)
-            self._call(made, words, blocks, False, [])
+            weighed.append(x)
+        sized = self.begin(batch, times)
+        outputs = [np.empty(shape, self.dtype) for shape in sized.outputs]
+        saved = self.run(
+            sized, _addresses(given), _addresses(weighed), _addresses(outputs), _addresses(own),
+            seed, states,
+        )  # fmt: skip
+        saved.alive = given, weighed, own
         return outputs, saved
-
-    def _check_times(self, words: dict[str, int]) -> None:
-        """Sequences that one loop walks along are equally long."""
-        for loop in self.loops:
-            whole = words[f"T{loop.clock}"] + loop.grown
-            for view, _ in loop.items:
-                clock, grown = view.source, 0
-                if view.source < 0:
-                    _, clock, grown = self.plan.sequences[-1 - view.source]
-                if words[f"T{clock}"] + grown != whole:
-                    names = (
-                        f"`{self.plan.inputs[loop.clock].name}`, `{self.plan.inputs[clock].name}`"
-                    )
-                    raise ValueError(f"{names}: walked along together, and not equally long")
-
-    def _check_tokens(self, inputs: list[Array]) -> None:
-        for i, size in self._vocabularies().items():
-            x = inputs[i]
-            if x.size and (x.min() < 0 or x.max() >= size):
-                raise ValueError(
-                    f"input `{self.plan.inputs[i].name}` has tokens outside 0 … {size - 1}"
-                )
-
-    def _vocabularies(self) -> dict[int, int]:
-        """How many tokens each input of tokens can hold."""
-        return {i: x.size for i, x in enumerate(self.plan.inputs) if x.token}
 
     def backward(
         self, saved: Saved, grads: Sequence[Array | None], inputs: bool = False
@@ -292,58 +307,20 @@ class Kernel:
         """Gradients of the weights, and of the inputs that are real numbers if asked for."""
         import numpy as np
 
-        plan = self.plan
-        words = dict(saved.words)
-        alive = []
-        for i, given in enumerate(grads):
-            if given is not None:
-                d = np.ascontiguousarray(given, self.dtype)
-                alive.append(d)
-                words[f"dout{i}"] = d.ctypes.data
-        given_back: list[Array | None] = [None] * len(plan.inputs)
-        if inputs:
-            for i, (spec, x) in enumerate(zip(plan.inputs, saved.inputs, strict=True)):
-                if not spec.token:
-                    given_back[i] = out = np.zeros(x.shape, self.dtype)
-                    words[f"din{i}"] = out.ctypes.data
-        made = saved.made
-        _, _, work = made.lay_out(words, saved.batch)
-        words["saved"] = saved.memory.address
-        together = self._team(made, words, saved.blocks)
-        parts = max(together, min(words["threads"], saved.blocks))
-        size = max(64, made.layout.gradient_size)
-        gradients = [self.pool.take(size) for _ in range(parts)]
-        for g in gradients:
-            ctypes.memset(g.address, 0, size)
-        with self.lock:
-            self._need_work(work)
-            self._call(made, words, saved.blocks, True, gradients)
-        # In a team everyone has all of it.
-        totals = self._gather(made, gradients[:1] if together > 1 else gradients)
-        for g in gradients:
-            self.pool.give(g)
-        return totals, given_back
+        given = [None if g is None else np.ascontiguousarray(g, self.dtype) for g in grads]
+        back: list[Array | None] = [
+            np.zeros(x.shape, self.dtype) if inputs and not spec.token else None
+            for spec, x in zip(self.plan.inputs, saved.alive[0], strict=True)
+        ]
+        flat = np.zeros(sum(self.counts), self.dtype)
+        self.run_back(saved, _addresses(given), flat.ctypes.data, _addresses(back))
+        ends = np.cumsum(self.counts)
+        parts = zip(self.plan.weights, self.counts, ends, strict=True)
+        return [flat[end - count : end].reshape(w.shape) for w, count, end in parts], back
 
-    def _gather(self, made: Made, gradients: list[Memory]) -> list[Array]:
-        """Adds what the threads have, always in the same order."""
-        import numpy as np
 
-        out = [np.zeros(w.shape, self.dtype) for w in self.plan.weights]
-        lanes = self.fmt.lanes
-        for name, (offset, count) in made.layout.gradients.items():
-            kind = name.rstrip("0123456789")
-            i = int(name[len(kind) :])
-            shape = self.plan.weights[i].shape
-            for memory in gradients:
-                raw = memory.array(self.dtype, count, offset)
-                if kind == "dense":
-                    part = raw.reshape(shape[0], -1)[:, : int(np.prod(shape[1:]))]
-                elif kind == "rows":
-                    part = raw.reshape(-1, lanes).sum(1)
-                else:
-                    part = raw
-                out[i] += part.reshape(shape)
-        return out
+def _addresses(arrays: Sequence[Array | None]) -> list[int]:
+    return [0 if x is None else int(x.ctypes.data) for x in arrays]
 
 
 def kernel(

@@ -19,6 +19,23 @@ CACHE = 2400 << 10
 WORTH = {1: 1, 2: 1, 3: 1, 4: 1, 5: 2, 6: 4, 7: 6, 8: 10}
 
 
+class Places:
+    """Which of a call's words are addresses of what."""
+
+    def __init__(self, plan: Plan, words: list[str]) -> None:
+        where = {name: i for i, name in enumerate(words)}
+
+        def each(stem: str, count: int) -> list[int]:
+            return [where[f"{stem}{i}"] for i in range(count) if f"{stem}{i}" in where]
+
+        inputs, outputs = len(plan.inputs), len(plan.outputs)
+        self.saved, self.seed = where["saved"], where["seed"]
+        self.inputs, self.d_inputs = each("in", inputs), each("din", inputs)
+        self.lengths = each("len", inputs)  # of those that are sequences
+        self.weights = each("w", len(plan.weights))
+        self.outputs, self.d_outputs = each("out", outputs), each("dout", outputs)
+
+
 class Made:
     def __init__(self, plan: Plan, fmt: Format, together: bool) -> None:
         import numpy as np
@@ -41,6 +58,8 @@ class Made:
         self.code.set_constants(self._constants.ctypes.data)
         self.run_forward = self.code.function("forward")
         self.run_backward = self.code.function("backward")
+        self.collect = self.code.function("collect")
+        self.at = Places(plan, self.layout.words)
         self.made_in = time.perf_counter() - begun
         self.loops = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Loop)]
 

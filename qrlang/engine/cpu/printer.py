@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from qrlang.engine.cpu import elf
 from qrlang.engine.cpu.asm import Fn, V
 from qrlang.engine.cpu.frame import ANGLE, INPUT, Waiting
@@ -15,6 +17,7 @@ class Printer(Loops):
     def print(self) -> str:
         self._main("forward")
         self._main("backward")
+        self._collect()
         hidden = "hidden " if elf.possible() else ""
         return self.mod.text() + f"@constants = {hidden}global ptr null\n"
 
@@ -41,6 +44,55 @@ class Printer(Loops):
                 self._forward()
             else:
                 self._backward()
+        fn.done()
+
+    def _collect(self) -> None:
+        """The gradients of all weights, one after the other, from those that the threads have
+        gathered: always in the same order, onto zeros. `ctx`: how many, and where each is."""
+        args = [("ctx", "ptr"), ("work", "ptr"), ("out", "ptr"), ("err", "ptr"),
+                ("first", "i64"), ("last", "i64")]  # fmt: skip
+        fn = Fn(self.mod, "collect", args)
+        fn.export()
+        size, row, lanes = self.fmt.size, self.fmt.row, self.fmt.lanes
+        starts = []
+        at = 0
+        for w in self.plan.weights:
+            starts.append(at)
+            at += math.prod(w.shape) * size
+        with fn.loop(0, fn.load(fn.args["ctx"], 0, "i64")) as thread:
+            base = fn.load(fn.args["ctx"], fn.bit("shl", fn.iadd(thread.i, 1), 3), "ptr")
+            for name, (offset, count) in self.layout.gradients.items():
+                kind = name.rstrip("0123456789")
+                number = int(name[len(kind) :])
+                out, source = fn.at(fn.args["out"], starts[number]), fn.at(base, offset)
+
+                def add(value: V, to: V, offset: V) -> None:
+                    fn.store(fn.add(value, fn.load(to, offset, fn.f)), to, offset)
+
+                if kind == "rows":
+                    with fn.loop(0, count // lanes) as loop:
+                        v = fn.load(source, fn.imul(loop.i, row))
+                        name = f"llvm.vector.reduce.fadd.v{lanes}f{size * 8}"
+                        total = fn.new(
+                            fn.f, f"call reassoc {fn.f} @{name}({fn.f} 0.0, {fn.vf} {v.name})"
+                        )
+                        self.mod.declare(name, fn.f, f"{fn.f}, {fn.vf}")
+                        add(total, out, fn.imul(loop.i, size))
+                    continue
+                many, width = (1, count) if kind == "table" else (
+                    self.plan.weights[number].shape[0],
+                    math.prod(self.plan.weights[number].shape[1:]),
+                )  # fmt: skip
+                padded = count // many
+                with fn.loop(0, many) as o:
+                    here = fn.at(source, fn.imul(o.i, padded * size))
+                    to = fn.at(out, fn.imul(o.i, width * size))
+                    whole = width // lanes * row
+                    with fn.loop(0, whole, row) as i:
+                        v = fn.add(fn.load(here, i.i), fn.load(to, i.i, fn.vf, size))
+                        fn.store(v, to, i.i, size)
+                    with fn.loop(whole, width * size, size) as i:
+                        add(fn.load(here, i.i, fn.f), to, i.i)
         fn.done()
 
     def _block_begin(self, block: V) -> None:

@@ -21,6 +21,7 @@ class RowPrinter:
         self.work: V
         self.gradient: V
         self.lanes_used: V
+        self.active: Callable[[], V]  # lanes on their way: others' numbers may be none at all
 
     def row(self, slot: int, row: int = 0) -> int:
         return (self.layout.row_of[slot] + row) * self.fmt.row
@@ -202,7 +203,7 @@ class RowPrinter:
             case nodes.WeightRows():
                 at = fn.at(self.gradient, self.layout.gradient("rows", node.weight))
                 d = fn.at(adj, self.row(node.out))
-                self.add(fn, at, d, self.count(node.out))
+                self.add(fn, at, d, self.count(node.out), self.active())
             case nodes.Embed():
                 self._embed_back(fn, node)
 
@@ -230,7 +231,7 @@ class RowPrinter:
         given = fn.at(self.adjoint, self.row(node.out))
         if node.bias >= 0:
             bias = fn.at(self.gradient, self.layout.gradient("rows", node.bias))
-            self.add(fn, bias, given, many)
+            self.add(fn, bias, given, many, self.active())
         if node.gain != 1:
             scaled, gain = self.place(fn, "scaled"), fn.const(node.gain)
             with fn.loop(0, many * row, row) as loop:
@@ -257,9 +258,11 @@ class RowPrinter:
         vectors = -(-width // lanes)
         turned = self.place(fn, "turned")
         padded = vectors * row
+        active, zero = self.active(), fn.const(0.0)
         with fn.loop(0, vectors) as loop:
             source = fn.at(x, fn.imul(loop.i, lanes * row))
-            tile = transpose(fn, [fn.load(source, j * row) for j in range(lanes)])
+            tile = [fn.select(active, fn.load(source, j * row), zero) for j in range(lanes)]
+            tile = transpose(fn, tile)
             for j, v in enumerate(tile):
                 fn.store(v, turned, fn.iadd(fn.imul(loop.i, row), j * padded))
         gradient = fn.at(self.gradient, self.layout.gradient("dense", node.weight))
