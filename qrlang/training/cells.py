@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from qrlang.ir.program import (
     Alloc,
+    Channel,
     Concat,
     Const,
     Dropout,
@@ -261,6 +262,8 @@ class Build:
                 self._readout(op.out, self._touched(op), op.qubits, live)
             case Loop():
                 self._loop(op, live)
+            case Channel():
+                pass  # noise is the circuit's
             case Linear() if op.gain != 1.0 and self._only_read(op.x):
                 self.make.ops.append(replace(op, gain=1.0))
             case _:

@@ -29,6 +29,7 @@ from qrlang.training.world import World
 CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
+BLINK = 0.1  # seconds: nobody reads faster
 TOGETHER = 16  # updates between questions that several processes ask each other
 
 
@@ -86,6 +87,7 @@ class Trainer:
         self._seen = 0.0  # sequences since the last line
         self.state: segments.State = None  # of a stream, on its way from update to update
         self._circuits: dict[int, int] = {}
+        self._told = 0.0
 
     def _planned(self) -> int:
         for name, options in filter(None, (self.settings.quantum, self.settings.optimizer)):
@@ -358,7 +360,9 @@ class Trainer:
 
     def _tell(self) -> None:
         """Between lines of metrics too; in one process only, since the others are not asked."""
-        if self.world.size == 1:
+        now = time.perf_counter()
+        if self.world.size == 1 and now - self._told >= BLINK:
+            self._told = now
             tally = self.recent
             figures = tally.figures() if len(tally.table) and tally.table[:, 1].sum() else {}
             self.watcher.updated(self._moment(figures))
