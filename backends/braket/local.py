@@ -16,6 +16,7 @@ from qrlang.backends.braket.circuit import columns, finite, lowered, text, turne
 from qrlang.backends.braket.gates import Call, inverse
 from qrlang.backends.braket.noise import GateNoise
 from qrlang.backends.braket.size import footprint
+from qrlang.backends.braket.trunk import Trunks, begun
 from qrlang.gates import CHANNELS
 from qrlang.hardware.device import (
     Bits,
@@ -52,6 +53,7 @@ class LocalDevice:
             True, True, True, True, name == "braket_dm", folds=True, local=True
         )
         self.errors: ErrorRates | None = self.noise.errors if self.noise else None
+        self._trunks = Trunks()
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
         return Done([self._sample(work, [seed, i]) for i, work in enumerate(works)])
@@ -104,33 +106,50 @@ class LocalDevice:
         asked = (*made.qubits, *made.bits)
         rest = tuple(q for q in range(n) if q not in set(asked))
         out = np.empty((len(angles), 1 << len(asked)))
+        done, parameters, states = self._trunks.best(made.template)
+        grown: dict[bytes, Any] = {}
         for row, numbers in enumerate(angles):
-            tensor = self._evolved(made, numbers).reshape((2,) * n)
+            trunk = begun(states, numbers, parameters)
+            trunk = self._evolved(made, numbers, done if trunk is not None else 0, trunk)
+            grown[numbers.tobytes()] = trunk
+            tensor = self._read(made, trunk).reshape((2,) * n)
             kept = tensor.transpose((*asked, *rest)).reshape(1 << len(asked), -1).sum(axis=1)
             kept = np.clip(kept, 0.0, None)
             out[row] = kept / kept.sum()
+        self._trunks.keep(made.template, grown, n if self.name == "braket_sv" else 2 * n)
         return out
 
-    def _evolved(self, made: Pure, row: Floats) -> Floats:
-        """What Braket's simulation makes of the circuit."""
+    def _read(self, made: Pure, trunk: Any) -> Floats:
+        """Probabilities of what is measured at the end."""
+        import copy
+
+        if tail := [_operation(call) for call in self._tail(made)]:
+            trunk = copy.deepcopy(trunk)
+            trunk.evolve(tail)
+        found: Floats = np.asarray(trunk.probabilities)
+        return found
+
+    def _evolved(self, made: Pure, row: Floats, done: int, begun: Any) -> Any:
+        """What Braket's simulation makes of the gates from number `done` on."""
         from braket.default_simulator.density_matrix_simulation import DensityMatrixSimulation
         from braket.default_simulator.state_vector_simulation import StateVectorSimulation
 
         n = made.template.qubits
-        simulation: Any
-        if self.name == "braket_sv":
+        simulation: Any = begun
+        if begun is not None:
+            pass
+        elif self.name == "braket_sv":
             simulation = StateVectorSimulation(n, shots=0, batch_size=1)
         else:
             simulation = DensityMatrixSimulation(n, shots=0)
-        simulation.evolve([_operation(call) for call in self._calls(made, row)])
-        found: Floats = np.asarray(simulation.probabilities)
-        return found
+        simulation.evolve([_operation(call) for call in self._calls(made, row, done)])
+        return simulation
 
-    def _calls(self, made: Pure, row: Floats) -> Iterator[Call]:
+    def _calls(self, made: Pure, row: Floats, done: int) -> Iterator[Call]:
         def angle(a: float | Slot) -> float:
             return float(row[a.index]) if isinstance(a, Slot) else float(a)
 
-        for step in made.template.steps:
+        for step in made.template.steps[done:]:
             for call in folded(lowered(step, angle), made.template.fold):
                 if call.name in _NOISY and self.name != "braket_dm":
                     raise DeviceError(f"`{self.name}` has no `{step.name}`", "--device braket_dm")
@@ -140,6 +159,8 @@ class LocalDevice:
                     yield from () if step.name in CHANNELS else self._after(call)
                 elif self.noise.readout:
                     yield Call("bit_flip", step.qubits, (self.noise.readout,))
+
+    def _tail(self, made: Pure) -> Iterator[Call]:
         for call in turned(made.template.basis):
             yield call
             yield from self._after(call)
