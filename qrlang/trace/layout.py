@@ -77,7 +77,7 @@ def packed(fields: Sequence[Field], arrays: Mapping[str, Array]) -> bytes:
 
 def unpacked(field: Field, block: bytes) -> Array:
     part = block[field.offset : field.offset + field.bytes]
-    return np.frombuffer(part, field.type).reshape(field.shape)
+    return np.frombuffer(part, field.type).reshape(field.shape).copy()
 
 
 def _type(array: Array) -> str:

@@ -116,7 +116,7 @@ def play(
                 mean = sum(b.weight * np.ravel(b.values[op.out.id]) for b in branches) / total
                 bits = tuple(float(x) for x in mean)
             after = [(b.weight, dict(b.states)) for b in branches]
-            seen = Seen(open_.pop(key(op)), after, first.values, bits)
+            seen = Seen(open_.pop(key(op)), after, dict(first.values), bits)
             fresh.setdefault(name, {})[key(op)] = seen
         if done and branches:
             last.clear()
