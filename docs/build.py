@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qrlang.data_schemas import Argument
+    from qrlang.data_schemas import Argument, DataSet
     from qrlang.targets import Support
 
 DOCS = Path(__file__).resolve().parent
@@ -105,13 +105,12 @@ def _call(name: str, arguments: Iterable[Argument]) -> str:
 
 def training() -> str:
     from qrlang.check.settings import SETTINGS
-    from qrlang.data_schemas import DATA_SETS
 
     def takes(kind: str, choices: Mapping[str, tuple[Argument, ...]] | None) -> str:
         if choices:
             return ", ".join(_call(name, arguments) for name, arguments in choices.items())
         return {
-            "data": "a data set, below",
+            "data": "a [data set](training.md#data-sets-by-name)",
             "int": "a whole number",
             "real": "a number",
             "names": "names of layers and parameters",
@@ -122,17 +121,73 @@ def training() -> str:
         ("setting", "takes"),
         ((f"`{name}`", takes(spec.kind, spec.choices)) for name, spec in SETTINGS.items()),
     )
-    data = table(
-        ("data set", "what it is"),
+    return settings
+
+
+def settings() -> str:
+    """Each setting with its default and its meaning, as `qrlc train --help` has it."""
+    from dataclasses import MISSING, fields
+
+    from qrlang.cli.train import HELP
+    from qrlang.training.settings import Settings
+
+    said = {
+        "data": "none",
+        "loss": "by the target",
+        "metric": "by the target",
+        "quantum": "as `optimizer`",
+        "turns": "both in every update",
+        "early_stopping": "never",
+        "truncate": "to the beginning",
+        "length": "all of it",
+        "limit": "all of them",
+        "shots": "exact",
+        "steps": "those of the epochs",
+        "validation": "the data set's own, else a tenth",
+    }
+    rows = []
+    for field in fields(Settings):
+        if field.name in HELP:
+            default = said.get(field.name)
+            if default is None:
+                assert field.default is not MISSING
+                default = f"`{_default(field.default)}`"
+            rows.append((f"`{field.name}`", default, HELP[field.name]))
+    return table(("setting", "default", "what it is"), rows)
+
+
+def _default(value: object) -> str:
+    match value:
+        case (str(name), dict(given)):
+            return name + (
+                f"({', '.join(f'{k}: {v:g}' for k, v in given.items())})" if given else ""
+            )
+        case ():
+            return "[]"
+        case float():
+            return f"{value:g}"
+    return str(value)
+
+
+def data() -> str:
+    from qrlang.data_schemas import DATA_SETS
+
+    def columns(one: DataSet) -> str:
+        found = one.columns({a.name: a.default for a in one.arguments if a.default is not None})
+        return "as they are" if found is None else ", ".join(f"`{c}`" for c in found)
+
+    return table(
+        ("data set", "columns", "what it is", "file"),
         (
             (
                 _call(d.name, [a for a in d.arguments if not isinstance(a.default, (bool, str))]),
+                columns(d),
                 d.doc,
+                f"`{d.file}`" if d.file else "",
             )
             for d in DATA_SETS.values()
         ),
     )
-    return settings + "\n" + data
 
 
 def targets() -> str:
@@ -159,7 +214,19 @@ def targets() -> str:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
-    f.__name__: f for f in (keywords, gates, channels, layers, functions, training, codes, targets)
+    f.__name__: f
+    for f in (
+        keywords,
+        gates,
+        channels,
+        layers,
+        functions,
+        training,
+        settings,
+        data,
+        codes,
+        targets,
+    )
 }
 
 

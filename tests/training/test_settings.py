@@ -107,3 +107,13 @@ def test_intervals() -> None:
     for wrong in ("often", "-3 s", "3 fortnights"):
         with pytest.raises(TrainingError):
             interval(wrong, "log")
+
+
+def test_the_block_the_line_and_the_defaults_know_the_same_settings() -> None:
+    from dataclasses import fields
+
+    from qrlang.check.settings import SETTINGS
+    from qrlang.cli.train import HELP
+
+    assert set(HELP) == set(SETTINGS)
+    assert set(SETTINGS) <= {f.name for f in fields(Settings)}

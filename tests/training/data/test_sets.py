@@ -117,3 +117,9 @@ def test_oil_temperature(tmp_path: Path) -> None:
     (tmp_path / "ETTh1.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="is not ETTh1"):
         open_data("etth1", {}, model, data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", [n for n, d in DATA_SETS.items() if n in MODELS])
+def test_the_table_names_its_file(name: str, samples: Path) -> None:
+    file = opened(name, samples).about()["file"]
+    assert (file or "") == DATA_SETS[name].file.replace("NAME", "JapaneseVowels")
