@@ -36,7 +36,7 @@ class Mapping:
     @property
     def sequences(self) -> int:
         """Sequences of a block."""
-        if self.group > 32 or self.cluster:
+        if self.group > 32 or self.cluster or not self.shared:
             return 1
         return max(1, 32 * self.warps // self.group)
 

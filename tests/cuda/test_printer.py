@@ -1,0 +1,243 @@
+"""The printed kernels, run by the emulator, against the plan's interpreter in float64: every way of
+laying a state over threads, blocks, clusters and memory."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).parent.parent / "engine"))
+
+import torch
+from cuda_emulator import available
+from emulated import Emulated
+from engine_programs import Build, angle, mixed_observables, qrnn
+from engine_tools import draw
+
+from qrlang.engine.cuda import printer, runtime, segment
+from qrlang.engine.cuda.mapping import Mapping, choose
+from qrlang.engine.interpreter import Interpreter
+from qrlang.engine.nodes import Refusal
+from qrlang.engine.plan import Plan, plan
+from qrlang.engine.segment import plan_segment
+from qrlang.ir import program as ir
+from qrlang.ir.types import Type, seq
+
+emulated = pytest.mark.skipif(not available(), reason="no C++ compiler")
+
+
+class Forced(runtime.Kernel):
+    """A kernel with a mapping of the test's choice."""
+
+    def __init__(self, plan, mapping, order, races=False):
+        super().__init__(plan, mapping.dtype, Emulated(mapping.arch, order, races))
+        source = printer.write(plan, mapping)
+        self.only = runtime.Made(source, self.launcher.load(source))
+
+    def kernels(self, batch):
+        return self.only
+
+
+def check(program, mapping, batch=3, steps=3, lengths=None, limit=1e-12, order=0, races=False):
+    found = plan(program)
+    assert isinstance(found, Plan)
+    weights, inputs = draw(program, batch, steps)
+    drawn = [weights[w.name] for w in found.weights]
+    truth = Interpreter(found)
+    k = Forced(found, mapping, order, races)
+    own = [None if lengths is None or not x.seq else torch.tensor(lengths) for x in found.inputs]
+    y, saved = k.forward(inputs, drawn, own)
+    want, kept = truth.forward(
+        [x.numpy() for x in inputs], [w.numpy() for w in drawn],
+        [None if x is None else x.numpy() for x in own],
+    )  # fmt: skip
+    k.check(saved)
+    dice = np.random.default_rng(0)
+    seeds = [dice.normal(size=x.shape) for x in want]
+    dw, dx = k.backward(saved, [torch.from_numpy(s) for s in seeds], True)
+    tw, tx = truth.backward(kept, seeds, True)
+    scale = max(1.0, *(np.abs(t).max() for t in tw if t.size))
+    for mine, true in zip((*y, *dw, *dx), (*want, *tw, *tx), strict=True):
+        if mine is not None and true is not None:
+            close = np.abs(mine.double().numpy().reshape(true.shape) - true).max(initial=0)
+            assert close < limit * scale
+
+
+WAYS = {
+    "lanes": (3, Mapping("float64", 90, 3, 0, shuffled=True)),
+    "more lanes than amplitudes": (2, Mapping("float64", 90, 5, 0, shuffled=True)),
+    "one warp": (6, Mapping("float64", 90, 5, 1, shuffled=True)),
+    "warps": (7, Mapping("float64", 90, 5, 2, warps=2)),
+    "block": (8, Mapping("float64", 90, 6, 2)),
+    "cluster": (8, Mapping("float64", 90, 6, 2, 1)),
+    "global memory": (8, Mapping("float64", 80, 5, 1, shared=False)),
+    "global memory of a cluster": (8, Mapping("float64", 90, 6, 1, 1, shared=False)),
+}
+
+
+@emulated
+@pytest.mark.parametrize("way", WAYS)
+def test_gradients(way):
+    n, mapping = WAYS[way]
+    check(qrnn(n, width=4, layers=1), mapping, 5, 3, [2, 3, 1, 3, 2], order=1)
+
+
+@emulated
+def test_chosen_and_in_single_precision():
+    """A batch that gives each sequence eight lanes, angles far beyond a turn, extra steps."""
+    program = qrnn(3, extra=2, observables=mixed_observables(3))
+    mapping = choose(plan(program), 4096)
+    assert (mapping.threads, mapping.registers) == (3, 0)
+    check(program, mapping, 6, 2, [1, 2, 2, 1, 2, 2], limit=3e-5)
+
+
+def attention(n=3):
+    """Carries, emits, tokens, attention over what was emitted, a loop in a loop, two states."""
+    b = Build()
+    x, item, token = b.seq(2), b.real(2), b.value(seq(Type("token", (), 5)))
+    start, arg, out = b.real(2), b.real(2), b.real(2)
+    ops = [ir.Alloc(tuple(range(n))), ir.Const(start, (0.1, -0.2))]
+    read = b.real(n)
+    body = [ir.Expect(read, tuple(((1.0, ((q, "Z"),)),) for q in range(n)))]
+    both = b.real(n + 4)
+    body.append(ir.Concat(both, (read, item, arg)))
+    theta = b.linear(body, both, n, "steer")
+    gates = [ir.Gate("ry", (q,), (angle(theta, q),)) for q in range(n)]
+    body.append(ir.Unitary((*gates, ir.Gate("rzz", (0, 1), (angle(theta, 0),)))))
+    kept = b.point(body, "tanh", b.linear(body, both, 2, "keep"))
+    y = b.seq(2)
+    ops.append(
+        ir.Loop("e", (ir.LoopItem(x, item),), (ir.LoopCarry(start, arg, kept, out),), tuple(body),
+                (ir.LoopEmit("y", kept, y),))
+    )  # fmt: skip
+    fresh = tuple(range(n, n + 2))
+    this, carried, last = b.token(5), b.real(2), b.real(2)
+    embedded = b.real(2)
+    inner = [ir.Alloc(fresh), ir.Embed(embedded, this, b.weight("table", 5, 2))]
+    context = b.real(2)
+    names = (b.weight("a", 3, 2), b.weight("b", 3, 2), b.weight("bias", 3), b.weight("v", 3))
+    inner.append(ir.Attend(context, "additive", carried, y, y, names))
+    turns = b.point(inner, "add", embedded, context)
+    inner.append(ir.Unitary(tuple(ir.Gate("rx", (q,), (angle(turns, i),)) for i, q in
+                                  enumerate(fresh))))  # fmt: skip
+    seen = b.real(2)
+    inner.append(ir.Expect(seen, (((1.0, ((n, "Z"),)),), ((1.0, ((n, "Y"), (n + 1, "Z"))),))))
+    said = b.seq(2)
+    ops.append(
+        ir.Loop("d", (ir.LoopItem(token, this),), (ir.LoopCarry(out, carried, seen, last),),
+                tuple(inner), (ir.LoopEmit("z", seen, said),))
+    )  # fmt: skip
+    end = b.real(n)
+    ops.append(ir.Expect(end, tuple(((1.0, ((q, "Z"),)),) for q in range(n))))
+    return ir.Program(
+        "m", (), (x, token), (), tuple(b.weights.values()), (),
+        (ir.Register("m", 0, n, 0), ir.Register("f", n, 2, 1)), tuple(ops),
+        tuple(ir.Output("", o) for o in (said, last, end)),
+    )  # fmt: skip
+
+
+@emulated
+@pytest.mark.parametrize("way", ["lanes", "cluster"])
+def test_all_kinds_of_nodes_without_races(way):
+    """Every access is watched: two threads at one place without a barrier are an error."""
+    mapping = WAYS[way][1]
+    check(attention(), mapping, 3, 3, [3, 1, 2], races=True)
+
+
+@emulated
+def test_segments():
+    value = ir.Value(0, Type("real", (7,)))
+    turn = [ir.Angle(0.3, (ir.Term(1.5, value, k),)) for k in range(7)]
+    gates = [ir.Gate("ry", (q,), (turn[q],)) for q in range(4)]
+    gates += [ir.Gate("x", (q,), (), (q + 1,)) for q in range(3)]
+    gates += [ir.Gate("u", (2,), tuple(turn[4:]), (0,))]
+    found = plan_segment(4, gates, 7, lambda a: a.terms[0].index if a.terms else None)
+    source = segment.write(found, Mapping("float64", 90, 3, 1, shuffled=True))
+    dice = np.random.default_rng(1)
+    psi = dice.normal(size=(3, 16)) + 1j * dice.normal(size=(3, 16))
+    psi /= np.linalg.norm(psi, axis=1, keepdims=True)
+    angles, seed = dice.normal(size=(3, 7)) * 3, dice.normal(size=(3, 16))
+    loaded = Emulated().load(source)
+
+    def run(spec, **given):
+        out = {}
+        for a in spec.arguments:
+            if a.kind not in given and not a.scalar:
+                kind = complex if a.kind.startswith(("state", "cotangent")) else float
+                shape = [d.size(3, 0, {}) for d in a.shape] or [1]
+                out[a.kind] = np.zeros(shape, np.int64 if a.type == "int64" else kind)
+        every = {**given, **out}
+        values = [3 if a.scalar else every[a.kind].ctypes.data for a in spec.arguments]
+        loaded.launch(spec, spec.blocks(3), values)
+        return out
+
+    def states(x):
+        return x.reshape(-1)[: psi.size].reshape(psi.shape)
+
+    def value_of(angles):
+        after = states(run(source.forward, state=psi, angles=angles)["state_out"])
+        return after, (seed * np.abs(after) ** 2).sum()
+
+    after, _ = value_of(angles)
+    assert np.allclose(np.linalg.norm(after, axis=1), 1)
+    back = run(
+        source.backward, state=after.copy(), cotangent=2 * seed * after, angles=angles
+    )  # fmt: skip
+    overlap = (psi.conj() * states(back["state_out"])).sum(1)
+    assert np.allclose(np.abs(overlap), 1)
+    for k in range(7):
+        more, less = angles.copy(), angles.copy()
+        more[1, k] += 1e-6
+        less[1, k] -= 1e-6
+        slope = (value_of(more)[1] - value_of(less)[1]) / 2e-6
+        assert abs(slope - back["angle_gradient"][1, k]) < 1e-7
+
+
+def test_mappings():
+    """By the number of qubits and the batch."""
+
+    def shape(n, batch, **more):
+        m = choose(plan(qrnn(n)), batch, **more)
+        return m.threads, m.registers, m.cluster, m.shared
+
+    assert shape(4, 4096) == (4, 0, 0, True)
+    assert shape(4, 8) == (5, 0, 0, True)
+    assert shape(8, 512) == (5, 3, 0, True)
+    assert shape(10, 512) == (6, 4, 0, True)
+    assert shape(10, 2048) == (5, 5, 0, True)
+    assert shape(12, 256) == (8, 4, 0, True)
+    assert shape(14, 128) == (9, 5, 1, True)
+    assert shape(16, 8) == (11, 5, 3, True)
+    assert shape(14, 128, arch=80) == (9, 4, 0, False)
+    assert shape(18, 4)[3] is False
+    held = printer.emit(plan(qrnn(14)), 128)
+    assert held.backward.dynamic_shared_bytes <= 227 << 10
+    assert not isinstance(held, Refusal)
+
+
+def test_texts_do_not_change_from_run_to_run():
+    """They are the key of what is kept on disk."""
+    texts = {printer.emit(plan(qrnn(6)), 64).text for _ in range(2)}
+    assert len(texts) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no CUDA compiler")
+@pytest.mark.parametrize("arch", [80, 90, 100])
+@pytest.mark.parametrize(("n", "layers", "batch"), [(4, 1, 4096), (8, 2, 512), (10, 2, 512),
+                                                    (12, 2, 256), (14, 2, 128)])  # fmt: skip
+def test_compiles_without_spills(tmp_path, n, layers, batch, arch):
+    source = printer.emit(plan(qrnn(n, layers, width=32, features=8)), batch, arch=arch)
+    file = tmp_path / "kernel.cu"
+    file.write_text(source.text)
+    command = ["nvcc", "-std=c++17", f"-arch=sm_{arch}", "-cubin", "-Xptxas", "-v", "-o",
+               str(tmp_path / "kernel.cubin"), str(file)]  # fmt: skip
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    spilled = [int(line.split(" bytes spill stores")[0].split(",")[-1]) for line in
+               said.stderr.splitlines() if "spill stores" in line]  # fmt: skip
+    assert max(spilled) <= 64
