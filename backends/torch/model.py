@@ -16,6 +16,7 @@ from qrlang.backends.torch.carried import Segment
 from qrlang.backends.torch.cuda import Faults
 from qrlang.backends.torch.emit.fingerprint import fingerprint as fingerprint_of
 from qrlang.backends.torch.matrices import complex_of
+from qrlang.backends.torch.ops import may_look
 from qrlang.backends.torch.roads import Road, road_of
 from qrlang.backends.torch.run import Run
 from qrlang.backends.torch.sequence import Sequence
@@ -136,7 +137,7 @@ class Model(nn.Module):
         if lengths is None:
             return None
         lengths = torch.as_tensor(lengths)
-        look = look or lengths.device.type == "cpu"
+        look = may_look(lengths) and (look or lengths.device.type == "cpu")
         batch, time = x.shape[:2]
         wrong = lengths.shape != (batch,)
         if wrong or (look and bool(((lengths < 1) | (lengths > time)).any())):
@@ -162,6 +163,8 @@ class Model(nn.Module):
         return x.long()
 
     def _fits(self, name: str, x: Tensor, kind: _Kind) -> None:
+        if not may_look(x):
+            return
         if not kind.number:
             low, high = (int(x.min()), int(x.max())) if x.numel() else (0, 0)
             if low < 0 or high >= kind.size:
@@ -185,7 +188,7 @@ class Model(nn.Module):
         value = run.mean(value, rank)
         if value.dim() == rank:
             value = value.expand(run.batch, *value.shape)
-        if value.is_floating_point() and bool(torch.isnan(value).any()):
+        if value.is_floating_point() and may_look(value) and bool(torch.isnan(value).any()):
             self._say_where(run)
         return value
 

@@ -39,3 +39,8 @@ def matvec(a: Tensor, b: Tensor) -> Tensor:
 def softplus(x: Tensor) -> Tensor:
     """log(1 + e^x), exact for large x as well."""
     return torch.logaddexp(x, torch.zeros_like(x))
+
+
+def may_look(x: Tensor) -> bool:
+    """Whether a tensor's numbers can be asked for: not while a CUDA graph is captured."""
+    return x.device.type != "cuda" or not torch.cuda.is_current_stream_capturing()

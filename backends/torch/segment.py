@@ -1,4 +1,4 @@
-"""A circuit of road 2 as machine code of the engine, where it can be had."""
+"""A circuit of road 2 as machine code of the engine, where it can be had: for a CPU or a GPU."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qrlang.backends.torch import cuda
 from qrlang.backends.torch.circuit import Circuit
 from qrlang.ir.program import Angle
 
 _DTYPES = {torch.complex64: "float32", torch.complex128: "float64"}
 LEAST = 2  # qubits from which it pays to make the code
-_made: dict[tuple[int, str, str], Any] = {}
+_made: dict[tuple[int, str, str, str], Any] = {}
 
 
 class Native:
-    """`do` and `undo` on tensors [batch, 2^n], up to a global phase. States come out with norm
-    one."""
+    """On a CPU. `do` and `undo` on tensors [batch, 2^n], up to a global phase; states come out
+    with norm one."""
 
     def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
@@ -42,23 +43,48 @@ class Native:
         return before, back, gradient if rows is angles else gradient.sum_to_size(angles.shape)
 
 
-def native(circuit: Circuit, psi: Tensor) -> Native | None:
+class OnGpu:
+    """The same on a GPU, on torch's stream; nothing waits."""
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
+
+    def do(self, psi: Tensor, angles: Tensor, spare: Tensor | None = None) -> Tensor:
+        psi = _plain(psi)
+        fits = spare is not None and spare.is_contiguous() and spare.shape == psi.shape
+        out = spare if spare is not None and fits else torch.empty_like(psi)
+        done: Tensor = self.kernel.do(psi, _rows(angles.detach(), psi), out)
+        return done
+
+    def undo(self, psi: Tensor, g: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        rows = _rows(angles.detach(), psi)
+        before, back, gradient = self.kernel.undo(_plain(psi), _plain(g), rows)
+        return before, back, gradient.sum_to_size(angles.shape)
+
+
+def native(circuit: Circuit, psi: Tensor) -> Native | OnGpu | None:
     dtype = _DTYPES.get(psi.dtype)
-    if circuit.n < LEAST or dtype is None or psi.device.type != "cpu" or psi.dim() != 2:
+    where = machine(psi)
+    if circuit.n < LEAST or dtype is None or not where or psi.dim() != 2:
         return None
-    key = (circuit.n, circuit.text, dtype)
+    key = (circuit.n, circuit.text, dtype, f"{where} {psi.device}")
     if key not in _made:
-        _made[key] = _make(circuit, dtype)
-    found: Native | None = _made[key]
+        _made[key] = _make(circuit, dtype, psi if where == "cuda" else None)
+    found: Native | OnGpu | None = _made[key]
     return found
 
 
-def _make(circuit: Circuit, dtype: str) -> Native | None:
-    try:
-        from qrlang.engine.cpu.segment import segment_kernel
-        from qrlang.engine.segment import Segment, plan_segment
-    except ImportError:
-        return None
+def machine(psi: Tensor) -> str:
+    """Whose code a state is for: "cpu", "cuda", or "" for none."""
+    kind: str = psi.device.type
+    if kind == "cuda":
+        return "" if cuda.unavailable(psi.device) else kind
+    return kind if kind == "cpu" else ""
+
+
+def _make(circuit: Circuit, dtype: str, on: Tensor | None) -> Native | OnGpu | None:
+    from qrlang.engine.segment import Segment, plan_segment
+
     place: dict[Angle, int] = {}
     for i, angle in enumerate(circuit.fused.angles):
         place.setdefault(angle, i)
@@ -71,8 +97,14 @@ def _make(circuit: Circuit, dtype: str) -> Native | None:
         )
         if not isinstance(plan, Segment):
             return None
+        if on is not None:
+            from qrlang.engine.cuda.steps import SegmentKernel
+
+            return OnGpu(SegmentKernel(plan, dtype, cuda.launcher(on.device)))
+        from qrlang.engine.cpu.segment import segment_kernel
+
         return Native(segment_kernel(plan, dtype))
-    except (KeyError, RuntimeError, OSError):
+    except (ImportError, KeyError, RuntimeError, OSError):
         return None  # an angle was put together anew, or no code can be made here
 
 

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from cuda_emulator import available  # noqa: E402
 from emulated import Emulated  # noqa: E402
 
-from qrlang.backends.torch import cuda, native  # noqa: E402
+from qrlang.backends.torch import cuda, native, segment  # noqa: E402
 from qrlang.backends.torch.roads import RoadError, RoadNotice  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not available(), reason="no C++ compiler")
@@ -127,6 +127,20 @@ def test_copies_and_training(gpu):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+def test_road_2_takes_step_kernels(gpu, monkeypatch):
+    """One circuit on the shared state is one launch, whatever the controller is."""
+    monkeypatch.setattr(segment, "machine", lambda psi: "cuda")
+    monkeypatch.setattr(segment, "_made", {})
+    model, words = copying(), given()
+    for lengths in (None, torch.tensor([4, 1, 3, 2, 4])):
+        model.road = "stepwise"
+        mine = gradients(model, words, lengths=lengths)
+        model.road = "plain"
+        for a, b in zip(mine, gradients(model, words, lengths=lengths), strict=True):
+            assert (a - b).abs().max() < 1e-10
+    assert [type(x) for x in segment._made.values()] == [segment.OnGpu]
 
 
 def test_without_the_extra_one_note_and_the_next_road(monkeypatch):

@@ -150,10 +150,12 @@ __device__ __forceinline__ Far far_of(void* p, U rank) {
   }
 FAR_CODE
 #endif
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 __device__ __forceinline__ void meet_cluster() {
   __cluster_barrier_arrive();
   __cluster_barrier_wait();
 }
+#endif
 """
 
 

@@ -22,15 +22,15 @@ def emit(segment: Segment, batch: int, dtype: str = "float32", arch: int = 90) -
     state_out, cotangent_out, angle_gradient    results; states come out with norm one
 
     The cotangent is dL/dRe + i dL/dIm."""
-    mapping = choose(_plan(segment), batch, dtype, arch)
+    mapping = choose(plan_of(segment), batch, dtype, arch)
     return mapping if isinstance(mapping, Refusal) else write(segment, mapping)
 
 
 def write(segment: Segment, mapping: Mapping) -> Source:
-    return SegmentPrinter(_plan(segment), mapping).print()
+    return SegmentPrinter(plan_of(segment), mapping).print()
 
 
-def _plan(segment: Segment) -> Plan:
+def plan_of(segment: Segment) -> Plan:
     """As a body of its own: angles from those given, the layers, the norm."""
     rows: list[Row] = []
     layers = []
