@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from qrlang.backends.braket.channels import channel
 from qrlang.backends.braket.gates import NATIVE, Call, calls
 from qrlang.gates import CHANNELS
 from qrlang.hardware.device import DeviceError, Floats, Slot, Step, Template
@@ -22,7 +23,7 @@ def lowered(
 ) -> Iterator[Call]:
     angles = tuple(angle(a) for a in step.angles)
     if step.name in CHANNELS:
-        yield Call(CHANNELS[step.name].braket, step.qubits, angles)
+        yield channel(step.name, step.qubits, angles)
     elif step.name != "barrier":
         yield from calls(step.name, step.qubits, angles, step.controls, step.zeros, native)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qrlang.check.model import CheckedModel
 from qrlang.features import FEATURES
-from qrlang.hardware.target import SUPPORT, DeviceTarget
+from qrlang.hardware.target import MODULE, SUPPORT, DeviceTarget
 from qrlang.targets import Option, Options, Support, TargetError, yes
 
 if TYPE_CHECKING:
@@ -20,12 +20,10 @@ _FEATURES = SUPPORT | {
     "feed-forward": yes("on the simulators; as controlled gates in the module"),
     "reset": yes("on the simulators; a fresh qubit in the module"),
     "noise": yes("on `braket_dm`"),
-    "kept-bits": yes("on the simulators, with `qrlc run`"),
+    "kept-bits": yes("on the simulators"),
     "bits-in-expressions": yes("on the simulators, with `qrlc run`"),
+    "bits-in-angles": yes("on the simulators, with `qrlc run`; up to eight of them"),
 }
-
-# What the loop does and the module does not.
-_ONLY_RUN = ("kept-bits", "bits-in-expressions")
 
 
 class Braket(DeviceTarget):
@@ -41,18 +39,13 @@ class Braket(DeviceTarget):
     )  # fmt: skip
 
     def features(self, options: Options) -> Mapping[str, Support]:
-        return _FEATURES
+        """With options, those of the files; without, those of a run."""
+        return {**_FEATURES, **MODULE} if options else _FEATURES
 
     def emit(self, model: CheckedModel, options: Options) -> Mapping[str, str | bytes]:
         from qrlang.backends.braket.emit.files import files
 
         program = model.program
-        for name in _ONLY_RUN:
-            for use in FEATURES[name].find(program):
-                raise TargetError(
-                    f"a module cannot say this: {use.what}; "
-                    "`qrlc run --target braket --device braket_sv` does it"
-                )
         try:
             ir, common = options.get("ir") == "yes", options.get("gates") == "common"
             return files(program, _weights(model, options), ir, common)
@@ -88,7 +81,7 @@ class Braket(DeviceTarget):
 
 def _weights(model: CheckedModel, options: Options) -> Mapping[str, Any]:
     """Trained ones, or those that a model begins with."""
-    from qrlang.backends.braket.tensors import weights_of_run
+    from qrlang.backends.emit.tensors import weights_of_run
     from qrlang.backends.reference import initial_weights
 
     path = options.get("weights")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from qrlang.gates import GATES
+from qrlang.backends.qiskit.noise import error
+from qrlang.gates import CHANNELS, GATES
 from qrlang.hardware.device import Slot, Step, Template
 
 PARAMETERS = "theta"
@@ -71,6 +72,9 @@ def _plain(circuit: Any, step: Step, theta: Any) -> None:
             circuit.reset(step.qubits[0])
         case "barrier":
             circuit.barrier(*step.qubits)
+        case _ if step.name in CHANNELS:
+            channel = error(step.name, [float(a) for a in step.angles if not isinstance(a, Slot)])
+            circuit.append(channel.to_instruction(), step.qubits)
         case _:
             angles = [theta[a.index] if isinstance(a, Slot) else a for a in step.angles]
             gate = gate_of(step.name, angles)

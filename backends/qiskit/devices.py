@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qrlang.backends.qiskit.circuits import build
+from qrlang.gates import CHANNELS
 from qrlang.hardware.device import (
     Bits,
     Capabilities,
@@ -154,7 +155,7 @@ class Aer:
         self.name = "aer"
         self.limits = Limits(qubits=30)
         self.capabilities = Capabilities(
-            True, True, True, not options.noise, folds=True, local=True
+            True, True, True, not options.noise, noise=True, folds=True, local=True
         )
         self._options = options
         self._noise: Any = None
@@ -213,7 +214,8 @@ class Aer:
         settings: dict[str, Any] = {"parameter_binds": [table]} if table else {}
         if template.qubits < THREADED:
             settings["max_parallel_threads"] = 1
-        result = self._exact.run(circuit, **settings).result()
+        method = "density_matrix" if noisy(template) else "statevector"
+        result = self._exact.run(circuit, method=method, **settings).result()
         rows = range(len(angles))
         found = [result.data(r if table else 0)["probabilities"] for r in rows]
         # Qiskit's first qubit is the least significant.
@@ -239,9 +241,15 @@ class Aer:
         return page
 
 
+def noisy(template: Template) -> bool:
+    """Whether the program itself has noise there."""
+    return any(s.name in CHANNELS for s in template.steps)
+
+
 def _discards(template: Template) -> bool:
-    """Resets and nothing else that a density matrix could not hold."""
-    return not template.pure and not template.bits and template.qubits <= 8
+    """Resets or noise, and nothing else that a density matrix could not hold."""
+    mixed = noisy(template) or not template.pure
+    return mixed and not template.bits and template.qubits <= 8
 
 
 def footprint(circuit: Any, target: Any) -> Footprint:

@@ -7,18 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qrlang.check.model import CheckedModel
-from qrlang.hardware.target import SUPPORT, DeviceTarget
-from qrlang.targets import Option, Options, Support, TargetError, no
+from qrlang.hardware.target import MODULE, SUPPORT, DeviceTarget
+from qrlang.targets import Option, Options, Support, TargetError, yes
 
 if TYPE_CHECKING:
     from qrlang.hardware.device import Device, DeviceOptions
 
-# What `run` can and the module that is written cannot.
-_RUN_ONLY = {
-    "weak-readouts": no("`qrlc run` can; in a module of your own use a plain `read`"),
-    "postselect": no("`qrlc run` can; in a module of your own leave the shots out yourself"),
-    "bits-in-expressions": no("`qrlc run` can; or read the qubit instead"),
-}
+_RUN = {**SUPPORT, "noise": yes("on `aer`")}
 
 
 class QiskitTarget(DeviceTarget):
@@ -32,10 +27,10 @@ class QiskitTarget(DeviceTarget):
 
     def features(self, options: Options) -> Mapping[str, Support]:
         """With options, those of the files; without, those of a run."""
-        return {**SUPPORT, **_RUN_ONLY} if options else SUPPORT
+        return {**_RUN, **MODULE} if options else _RUN
 
     def emit(self, model: CheckedModel, options: Options) -> Mapping[str, str | bytes]:
-        from qrlang.backends.braket.tensors import weights_of_run
+        from qrlang.backends.emit.tensors import weights_of_run
         from qrlang.backends.qiskit.emit.files import files
 
         program, weights = model.program, None

@@ -9,20 +9,28 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import ChainMap
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from qrlang.backends.reference import classical, inputs
-from qrlang.circuits import AnyAngle, FlatGate, Product, flat
-from qrlang.hardware.device import DeviceError, Floats, Slot, Step
+from qrlang.backends.reference.gates import unitary_from_coefficients
+from qrlang.circuits import AnyAngle, FlatGate, Product
+from qrlang.hardware import synthesis
+from qrlang.hardware.device import DeviceError, Floats, Step
+from qrlang.hardware.evolution import words_of
+from qrlang.hardware.later import Later, MeasuredBits, Pending, bits_of, parts_of
 from qrlang.hardware.readings import BitMean, Distribution, Patterns, Quantity, Share, Word
-from qrlang.hardware.tape import Bit, Node, Tape, Tree, When
+from qrlang.hardware.shared import Shared
+from qrlang.hardware.tape import Bit, Node, Tape, When
 from qrlang.ir.program import (
     Alloc,
     Angle,
+    ApplyMatrix,
     CallExtern,
     Channel,
     Evolve,
@@ -33,16 +41,17 @@ from qrlang.ir.program import (
     Measure,
     Op,
     Postselect,
+    Prepare,
     Probabilities,
-    Program,
     Reset,
     Unitary,
     UseWeight,
     Value,
 )
-from qrlang.ir.walk import uses
+from qrlang.ir.walk import qubits_of
 
 MOST_PATTERNS = 1 << 16
+MOST_LOOKUP = 8  # measured bits that an angle may depend on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,86 +67,6 @@ class Ask:
 Answers = list[list[Floats]]  # for each ask, each of its quantities
 Outputs = dict[str, Any]
 LaneRun = Generator[list[Ask], Answers, Outputs]
-
-
-@dataclass(eq=False, slots=True)
-class Pending:
-    """A readout that has been asked for, and what it is once it is known."""
-
-    key: tuple[Tape, Node, int]
-    quantities: tuple[Quantity, ...]
-    make: Callable[[list[Floats]], Any]
-    value: Any = None
-
-
-@dataclass(eq=False, slots=True)
-class MeasuredBits:
-    bits: tuple[Bit, ...]
-    shape: tuple[int, ...]
-
-
-@dataclass(eq=False, slots=True)
-class Later:
-    """A number that differs from shot to shot: an op and what it needs."""
-
-    op: Op | None  # None: a sequence of the needs
-    needs: tuple[Any, ...]
-
-
-class Shared:
-    """What all lanes of a run have in common."""
-
-    def __init__(
-        self, program: Program, weights: Mapping[str, Any],
-        externs: Mapping[str, Callable[..., Any]] | None = None,
-    ) -> None:  # fmt: skip
-        self.program = program
-        self.tree = Tree()
-        self.weights = inputs.weights_of(program, weights)
-        self.externs = externs or {}
-        registers = program.registers
-        self.space = {q: r.space for r in registers for q in range(r.start, r.start + r.size)}
-        self._gates: dict[int, tuple[FlatGate, ...]] = {}
-        self._steps: dict[Any, tuple[tuple[Step, ...], list[AnyAngle]]] = {}
-        self._uses: dict[int, list[Value]] = {}
-
-    def gates(self, op: Unitary | Evolve) -> tuple[FlatGate, ...]:
-        if id(op) not in self._gates:
-            self._gates[id(op)] = tuple(flat(op))
-        return self._gates[id(op)]
-
-    def uses(self, op: Op) -> list[Value]:
-        if id(op) not in self._uses:
-            self._uses[id(op)] = uses(op)
-        return self._uses[id(op)]
-
-    def steps(
-        self, key: Any, gates: Sequence[FlatGate], wires: Mapping[int, int],
-        when: tuple[tuple[int, int], ...],
-    ) -> tuple[tuple[Step, ...], list[AnyAngle]]:  # fmt: skip
-        """Gates as steps, equal angles as one number."""
-        if key not in self._steps:
-            slots: dict[AnyAngle, int] = {}
-            made: list[Step] = []
-            for g in gates:
-                angles: list[float | Slot] = []
-                for a in g.angles:
-                    if isinstance(a, Angle) and not a.terms:
-                        angles.append(a.constant)
-                    else:
-                        angles.append(Slot(slots.setdefault(a, len(slots))))
-                made.append(
-                    Step(
-                        g.name,
-                        tuple(wires[q] for q in g.qubits),
-                        tuple(angles),
-                        tuple(wires[q] for q in g.controls),
-                        tuple(wires[q] for q in g.zeros),
-                        when=when,
-                    )
-                )
-            self._steps[key] = (tuple(made), list(slots))
-        return self._steps[key]
 
 
 @dataclass(eq=False)
@@ -170,9 +99,19 @@ class Lane:
     def _ops(self, ops: Sequence[Op], when: When) -> Generator[list[Ask], Answers, None]:
         for op in ops:
             match op:
-                case Unitary() | Evolve():
-                    yield from self._need(op)
+                case Unitary():
+                    yield from self._need(op, deep=True)
                     self._turn(op, when)
+                case Evolve():
+                    yield from self._need(op, deep=True)
+                    simple, wide = self.shared.parts(op)
+                    for part in simple:
+                        self._turn(part, when)
+                    for part in wide:
+                        self._whole(part, when)
+                case Prepare() | ApplyMatrix():
+                    yield from self._need(op, deep=True)
+                    self._whole(op, when)
                 case Loop():
                     yield from self._loop(op, when)
                 case If():
@@ -256,11 +195,18 @@ class Lane:
 
     # --- what is known --------------------------------------------------------------------------
 
-    def _need(self, op: Op) -> Generator[list[Ask], Answers, None]:
-        """The values that an op uses are numbers, if they can be."""
+    def _need(self, op: Op, deep: bool = False) -> Generator[list[Ask], Answers, None]:
+        """The values that an op uses are numbers, if they can be; `deep`: also what those that
+        differ from shot to shot are computed from."""
         for value in self.shared.uses(op):
             found = self.values.get(value.id)
             if isinstance(found, Pending) and found.value is None:
+                yield from self._know()
+            if (
+                deep
+                and isinstance(found, Later)
+                and any(isinstance(x, Pending) and x.value is None for x in parts_of(found))
+            ):
                 yield from self._know()
             if isinstance(found, Pending):
                 self.values[value.id] = found.value
@@ -358,32 +304,107 @@ class Lane:
         return bit
 
     def _turn(self, op: Unitary | Evolve, when: When) -> None:
-        gates = self.shared.gates(op)
         apart: dict[int, list[FlatGate]] = {}
-        for g in gates:
+        for g in self.shared.gates(op):
             touched = (*g.controls, *g.zeros, *g.qubits)
             if touched:
                 apart.setdefault(id(self._tape(touched[0], when)), []).append(g)
         for mine in apart.values():
-            first = (*mine[0].controls, *mine[0].zeros, *mine[0].qubits)[0]
-            tape = self._tape(first, when)
-            cond = self._conditions(tape, when)
-            wires = tuple(tape.wires.items())
-            key = (id(op), first, wires, cond)
-            steps, angles = self.shared.steps(key, mine, tape.wires, cond)
-            numbers = next(self.turned) if self.turned else [self._number(a) for a in angles]
-            self.trace.append(numbers)
-            tape.add(key, steps, numbers)
+            for part, (_, run) in enumerate(itertools.groupby(mine, self._by_shot)):
+                gates = list(run)
+                values = [v for g in gates for v in _values_of(g)]
+                for cond, known in self._outcomes(values, when):
+                    self._gates((id(op), part), gates, cond, known)
 
-    def _number(self, angle: AnyAngle) -> float:
+    def _by_shot(self, g: FlatGate) -> bool:
+        return any(isinstance(self.values[v.id], (Later, MeasuredBits)) for v in _values_of(g))
+
+    def _gates(
+        self, key: Any, gates: list[FlatGate], when: When, values: Mapping[int, Any]
+    ) -> None:
+        first = (*gates[0].controls, *gates[0].zeros, *gates[0].qubits)[0]
+        tape = self._tape(first, when)
+        cond = self._conditions(tape, when)
+        whole = (key, first, tuple(tape.wires.items()), cond)
+        steps, angles = self.shared.steps(whole, gates, tape.wires, cond)
+        self._add(tape, whole, steps, lambda: [self._number(a, values) for a in angles])
+
+    def _whole(self, op: Evolve | Prepare | ApplyMatrix, when: When) -> None:
+        """A state or a unitary that is a value."""
+        qubits = qubits_of(op)
+        for case, values in self._outcomes(self.shared.uses(op), when):
+            tape = self._tape(qubits[0], case)
+            cond = self._conditions(tape, case)
+            key = (id(op), tuple(tape.wires.items()), cond)
+            steps = self.shared.synthesised(key, op, tape.wires, cond)
+            self._add(tape, key, steps, partial(self._synthesis, op, values, steps))
+
+    def _add(
+        self, tape: Tape, key: Any, steps: tuple[Step, ...], numbers: Callable[[], list[float]]
+    ) -> None:
+        """Steps with their angles, which may be another run's."""
+        found = next(self.turned) if self.turned else numbers()
+        self.trace.append(found)
+        tape.add(key, steps, found)
+
+    def _synthesis(
+        self, op: Evolve | Prepare | ApplyMatrix, values: Mapping[int, Any], steps: Sequence[Step]
+    ) -> list[float]:
+        if not self.checked:  # readouts are made up, so there may be no such state
+            return [0.0] * sum(len(s.angles) for s in steps)
+        found: Floats
+        if isinstance(op, Prepare):
+            kind = complex if op.amplitudes.type.kind == "state" else float
+            found = synthesis.state_angles(np.asarray(values[op.amplitudes.id], kind)[None])
+        elif isinstance(op, ApplyMatrix):
+            matrix = np.asarray(values[op.matrix.id])[None]
+            matrix = matrix.conj().swapaxes(-1, -2) if op.adjoint else matrix
+            found = (
+                synthesis.controlled_angles(matrix, len(op.controls), len(op.zeros))
+                if op.controls or op.zeros
+                else synthesis.unitary_angles(matrix)
+            )
+        else:
+            words = words_of(op)
+            energies = np.array([[self._number(a, values) for a, _ in op.terms]])
+            time = np.array([[self._number(op.time, values)]])
+            found = synthesis.unitary_angles(synthesis.evolved(words, energies, time))
+        if not np.all(np.isfinite(found)):
+            raise DeviceError(f"a {type(op).__name__} has no finite angles: nothing has been sent")
+        numbers: list[float] = found[0].tolist()
+        return numbers
+
+    def _outcomes(
+        self, asked: Sequence[Value], when: When
+    ) -> Iterator[tuple[When, Mapping[int, Any]]]:
+        """For each outcome of the measured bits that some values depend on, the values; all gates
+        that use them go under an `if` on it. Most values depend on none."""
+        shots = [v for v in asked if isinstance(self.values[v.id], (Later, MeasuredBits))]
+        if not shots:
+            yield when, self.values
+            return
+        bits = list(dict.fromkeys(b for v in shots for b in bits_of(self.values[v.id])))
+        known = {bit: float(value) for bit, value in when}
+        free = [bit for bit in bits if bit not in known]
+        if len(free) > MOST_LOOKUP:
+            raise DeviceError(
+                f"an angle depends on {len(free)} measured bits: a device would need a gate for "
+                f"each of their 2^{len(free)} outcomes",
+                f"let it depend on {MOST_LOOKUP} bits at most, for example on those of one moment",
+            )
+        for pattern in itertools.product((0, 1), repeat=len(free)):
+            outcome = known | dict(zip(free, map(float, pattern), strict=True))
+            memo: dict[int, Any] = {}
+            found = {v.id: self._of_shot(self.values[v.id], outcome, memo) for v in shots}
+            case = (*when, *zip(free, pattern, strict=True))
+            yield case, ChainMap(found, self.values)
+
+    def _number(self, angle: AnyAngle, values: Mapping[int, Any]) -> float:
         if isinstance(angle, Product):
-            return angle.factor * self._number(angle.a) * self._number(angle.b)
+            return angle.factor * self._number(angle.a, values) * self._number(angle.b, values)
         total = angle.constant
         for term in angle.terms:
-            value = self.values[term.value.id]
-            if isinstance(value, (Later, MeasuredBits)):
-                raise DeviceError("an angle depends on a measured bit")
-            total += term.coefficient * float(value.flat[term.index])
+            total += term.coefficient * float(np.asarray(values[term.value.id]).flat[term.index])
         if self.checked and not math.isfinite(total):
             names = ", ".join(str(t.value.name or t.value.id) for t in angle.terms)
             raise DeviceError(
@@ -508,7 +529,9 @@ class Lane:
 
     def _result(self, op: Op, values: Mapping[int, Any]) -> Any:
         if isinstance(op, UseWeight):
-            return self.shared.weights[op.weight]
+            found = self.shared.weights[op.weight]
+            trained = op.out.type.kind == "unitary"
+            return unitary_from_coefficients(found, op.out.type.size) if trained else found
         if isinstance(op, CallExtern):
             if op.layer not in self.shared.externs:
                 raise DeviceError(f"the extern layer `{op.layer}` was not given")
@@ -531,7 +554,7 @@ class Lane:
             return np.array(found)
         if not isinstance(x, (Later, MeasuredBits)):
             return np.asarray(x)
-        bits = list(dict.fromkeys(_bits_of(x)))
+        bits = list(dict.fromkeys(bits_of(x)))
         for bit in bits[1:]:
             if bit.tape is not bits[0].tape:
                 self._join(bits[0].tape, bit.tape)
@@ -565,18 +588,10 @@ class Lane:
         return memo[id(x)]
 
 
-def _bits_of(x: Any) -> Iterator[Bit]:
-    seen: set[int] = set()
-    stack = [x]
-    while stack:
-        one = stack.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, MeasuredBits):
-            yield from one.bits
-        elif isinstance(one, Later):
-            stack.extend(reversed(one.needs))
+def _values_of(g: FlatGate) -> Iterator[Value]:
+    for angle in g.angles:
+        for one in (angle.a, angle.b) if isinstance(angle, Product) else (angle,):
+            yield from (term.value for term in one.terms)
 
 
 def _at_zero(q: Quantity) -> Floats:

@@ -19,8 +19,9 @@ import numpy as np
 from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError
 from qrlang.hardware.jobs import Counts, Desk, SeeJob, Watch
-from qrlang.hardware.lane import Answers, Ask, Lane, Outputs, Shared
+from qrlang.hardware.lane import Answers, Ask, Lane, Outputs
 from qrlang.hardware.mitigation import NONE, Mitigation
+from qrlang.hardware.shared import Shared
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
 

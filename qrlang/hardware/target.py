@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from qrlang.features import FEATURES
-from qrlang.ir.program import Program
+from qrlang.hardware.evolution import parts_of
+from qrlang.ir.program import ApplyMatrix, Evolve, Program
+from qrlang.ir.walk import qubits_of, walk
 from qrlang.targets import Options, Support, Target, TargetError, no, yes
 
 if TYPE_CHECKING:
     from qrlang.check.model import CheckedModel
     from qrlang.hardware.device import Device, DeviceOptions
 
+WIDEST = 6  # qubits of a unitary that is made from its matrix: 3,000 gates on two qubits
 _HOST = yes("computed by the host")
 
 SUPPORT: dict[str, Support] = {
@@ -31,7 +34,7 @@ SUPPORT: dict[str, Support] = {
     "feed-forward": yes("where the device can"),
     "kept-bits": yes("where the device can"),
     "bits-in-expressions": yes("computed by the host for each outcome, then averaged"),
-    "bits-in-angles": no("put the gates with their angles under `if` instead: `if b { rz(a) q }`"),
+    "bits-in-angles": yes("a gate for each outcome, under its bits; up to eight of them"),
     "reset": yes("where the device can"),
     "postselect": yes("by leaving shots out"),
     "noise": no("leave the channel out: a device has noise of its own, and `--noise` gives it to "
@@ -39,12 +42,19 @@ SUPPORT: dict[str, Support] = {
     "computed-noise": no("leave the channel out"),
     "conditional-noise": no("leave the channel out"),
     "mixed-start": yes("as halves of entangled pairs: twice the qubits"),
-    "amplitudes": no("encode the values in angles, for example with `std.encoding.angle`"),
-    "matrices": no("write the unitary as gates, for example an ansatz of `std.ansatz`"),
-    "exact-evolution": no("say into how many steps to split it: `trotter 8`"),
+    "amplitudes": yes("as rotations and CNOTs, about 2^n of them; 4 * 2^n if they are complex"),
+    "matrices": yes(f"as rotations and CNOTs, about 4^n of them; up to {WIDEST} qubits"),
+    "exact-evolution": yes(f"as the unitary that it is; up to {WIDEST} qubits"),
     "trotter": yes("as gates"),
     "extern": no("write the layer in the language, for example as `mlp` or `linear`"),
 }  # fmt: skip
+
+
+# What the loop does and a module that is written does not.
+MODULE: dict[str, Support] = {
+    "bits-in-angles": no("`qrlc run` can; or put the gates under `if`: `if b { rz(a) q }`"),
+    "bits-in-expressions": no("`qrlc run` can; or read the qubit instead"),
+}
 
 
 class DeviceTarget(Target):
@@ -113,3 +123,17 @@ def refused(program: Program, target: Target) -> Iterator[str]:
         if not support.yes and (uses := list(feature.find(program))):
             how = f" ({support.note})" if support.note else ""
             yield f"the target `{target.name}` has no {feature.words}: {uses[0].what}{how}"
+    for what, width in _unitaries(program):
+        if width > WIDEST:
+            how = f"about 4^{width} gates; {WIDEST} qubits at most, or `trotter 8`"
+            yield f"the target `{target.name}` has no unitary on {width} qubits: {what} ({how})"
+
+
+def _unitaries(program: Program) -> Iterator[tuple[str, int]]:
+    """Those that have to be made from their matrix, and how many qubits they act on."""
+    for op in walk(program.body):
+        if isinstance(op, ApplyMatrix):
+            yield "a unitary that is a value", len(op.qubits)
+        elif isinstance(op, Evolve):
+            for part in parts_of(op)[1]:
+                yield "an exact evolution under terms that do not commute", len(qubits_of(part))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hardware_tools import EXAMPLES, difference, example, items, of_text, right, weights
+from device_tools import used
+from hardware_tools import difference, example, items, of_text, right, weights
 from hypothesis import HealthCheck, assume, given, settings
 from strategies import circuits, programs
 
@@ -19,32 +20,16 @@ from qrlang.ir.program import Program
 from qrlang.ir.text import parse_program
 from qrlang.passes import GATES, run_passes
 
-ALL = sorted(str(p.relative_to(EXAMPLES)) for p in EXAMPLES.glob("*/*.qrl"))
-# Circuits that grow, moment by moment, past what is quick to simulate exactly.
-LARGE = {"bausch/bausch.qrl", "ancilla/weak.qrl"}
-SUPPORTED = [n for n in ALL if n not in LARGE and not list(refused(example(n), target))]
-
 
 @pytest.fixture(scope="module")
 def aer() -> Device:
     return open_device("aer")
 
 
-def test_most_examples_can_run_on_a_device() -> None:
-    assert len(SUPPORTED) >= 25
-
-
-@pytest.mark.parametrize("name", SUPPORTED)
-def test_examples(name: str, aer: Device) -> None:
-    program = example(name)
-    w, batch = weights(program), items(program, (2, 2))
-    found = run(program, w, batch, aer, Plan(0))
-    assert difference(right(program, batch, w), found.outputs) < 1e-9
-
-
 def _check(program: Program, device: Device, lengths: tuple[int, ...] = (2, 3)) -> None:
     program = run_passes(program, GATES)
     assume(not list(refused(program, target)))
+    assume("noise" not in used(program))  # our simulator says what would be without
     w, batch = weights(program), items(program, lengths)
     try:
         expected = right(program, batch, w)
@@ -58,12 +43,6 @@ def _check(program: Program, device: Device, lengths: tuple[int, ...] = (2, 3)) 
 @given(programs(qubits=3))
 def test_generated_programs(program: Program) -> None:
     _check(program, Simulator())
-
-
-@settings(max_examples=12, suppress_health_check=list(HealthCheck))
-@given(programs(qubits=2))
-def test_generated_programs_on_aer(program: Program) -> None:
-    _check(program, open_device("aer"), (2,))
 
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
@@ -83,7 +62,7 @@ def test_generated_programs_that_measure(program: Program) -> None:
         _check(program, device, (1, 2))
     except DeviceError as error:
         # Too large to be exact, or one of the few that are refused by name.
-        assert any(x in str(error) for x in ("too large", "post-selection", "an `if` on"))
+        assert any(x in str(error) for x in ("too large", "post-selection", "measured bits"))
 
 
 MEASURED = """\

@@ -8,7 +8,8 @@ from typing import Any
 
 from qrlang.backends.braket.emit.module import emit_module
 from qrlang.backends.braket.gates import COMMON, NATIVE
-from qrlang.backends.braket.tensors import packed
+from qrlang.backends.emit.lowered import as_gates
+from qrlang.backends.emit.tensors import packed
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts
 from qrlang.ir.program import Program
@@ -23,7 +24,7 @@ def files(
         "model.py": emit_module(program, COMMON if common else NATIVE),
         "weights.safetensors": packed(weights),
     }
-    for path, text in texts(program, DIALECTS["braket"]).items():
+    for path, text in texts(as_gates(program), DIALECTS["braket"]).items():
         made[path] = text.source
         if ir:
             # What `braket.ir.openqasm.Program(source=…).json()` gives; the inputs come at run time.

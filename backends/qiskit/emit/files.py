@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from qrlang.backends.braket.tensors import packed
+from qrlang.backends.emit.lowered import as_gates
+from qrlang.backends.emit.tensors import packed
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts
 from qrlang.backends.qiskit.emit.module import emit_module
@@ -22,7 +23,7 @@ def files(
         "model.py": emit_module(program),
         "weights.safetensors": packed(initial_weights(program) if weights is None else weights),
     }
-    for path, text in texts(program, DIALECTS["qiskit"]).items():
+    for path, text in texts(as_gates(program), DIALECTS["qiskit"]).items():
         made[path] = text.source
         if qpy:
             made[path.removesuffix(".qasm") + ".qpy"] = _qpy(text.source)

@@ -1,4 +1,4 @@
-"""The parts of an emitted module that are the same for every model."""
+"""What is Qiskit's own in an emitted module."""
 
 HEAD = '''"""{title} with Qiskit.
 
@@ -11,15 +11,9 @@ Written by qrlc {version}: ordinary Python, to be read and edited.
 A readout does not disturb the model, and on a device it would: so each one runs the circuit of
 all that was before it again, for all sequences together, and what comes out gives the next angles.
 """
-
 '''
 
 IMPORTS = """
-import argparse
-import json
-from pathlib import Path
-
-import numpy as np
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import ParameterVector
 from qiskit.transpiler import generate_preset_pass_manager
@@ -54,15 +48,13 @@ class Device:
         )
 
     def outcomes(self, circuits, table, shots=0):
-        """Each circuit at each row of angles: the outcomes [rows, k, qubits], and how often each
-        came [rows, k]. All of it is one job."""
-        if not np.all(np.isfinite(table)):
-            raise SystemExit("an angle is not finite: nothing was sent")
+        """Each circuit at each row of angles: the outcomes [k, qubits and bits], and how often
+        each came. All of it is one job, a PUB for each circuit."""
         self.circuits += len(circuits) * len(table)
         self.jobs += 1
         shots = shots or self.shots
         if not shots:
-            return [self._exactly(circuit, table) for circuit in circuits]
+            return [self.exactly(circuit, table) for circuit in circuits]
         pubs = []
         for circuit in circuits:
             measured = circuit.copy()
@@ -74,19 +66,16 @@ class Device:
                 pubs.append((isa, table, shots))
             else:  # nothing differs between the rows
                 pubs.append((isa, None, shots * len(table)))
-        result = self._sampler().run(pubs).result()
         found = []
-        for one in result:
-            bits = one.data.out.to_bool_array(order="little").astype(int)
-            bits = bits.reshape(len(table), shots, -1)
-            names = [name for name in one.data if name != "out"]
-            kept = [getattr(one.data, n).to_bool_array(order="little") for n in names]
-            inner = [k.astype(int).reshape(len(table), shots, -1) for k in kept]
-            share = np.full(bits.shape[:2], 1 / shots)
-            found.append((np.concatenate([bits, *inner], axis=-1), share))
+        for one in self.sampler().run(pubs).result():
+            registers = ["out", *(name for name in one.data if name != "out")]
+            bits = [getattr(one.data, r).to_bool_array(order="little") for r in registers]
+            bits = [b.astype(int).reshape(len(table), shots, -1) for b in bits]
+            bits = np.concatenate(bits, axis=-1)
+            found.append([(row, np.full(shots, 1 / shots)) for row in bits])
         return found
 
-    def _sampler(self):
+    def sampler(self):
         if self.local:
             # Shot i of Aer has the seed s + i: seeds of jobs have to be far apart.
             return SamplerV2(seed=(self.seed + self.jobs * 1_000_003) % 2**31)
@@ -96,19 +85,18 @@ class Device:
             from qiskit_ibm_runtime import SamplerV2 as Sampler
         return Sampler(mode=self.backend)
 
-    def _exactly(self, circuit, table):
+    def exactly(self, circuit, table):
         if circuit.clbits:
             raise SystemExit("with measurements inside, take shots: --shots 1000")
-        mixed = "reset" in circuit.count_ops()
+        mixed = {"reset", "quantum_channel"} & circuit.count_ops().keys()
         simulator = AerSimulator(method="density_matrix" if mixed else "statevector")
         compiled = self.passes.run(circuit)
         compiled.save_probabilities()
         bound = [compiled.assign_parameters(row) for row in table]
         result = simulator.run(bound).result()
-        shares = np.array([result.data(i)["probabilities"] for i in range(len(table))])
         n = circuit.num_qubits
         states = np.arange(2**n)[:, None] >> np.arange(n) & 1  # qubit 0 is the lowest bit
-        return np.broadcast_to(states, (len(table), *states.shape)), shares
+        return [(states, np.asarray(result.data(i)["probabilities"])) for i in range(len(table))]
 '''
 
 GROWING = '''
@@ -121,75 +109,72 @@ class Growing:
         self.theta = ParameterVector("theta", 0)
         self.table = []  # a column for each angle
         self.q = {}  # where a qubit is, and a measured bit
+        self.fresh = True  # nothing has happened yet
+        self.kept = []  # measured bits that post-selection asks for
 
     def begin(self, qubits, mixed=False):
         """Qubits in |0>, or maximally mixed: half of a pair whose other half nobody reads."""
+        new = [qubit for qubit in qubits if mixed or qubit not in self.q]
         for qubit in qubits:
-            if qubit in self.q:  # it has been in use before
+            if qubit not in new:  # it has been in use before
                 self.circuit.reset(self.q[qubit])
-                continue
-            self.q[qubit] = self.fresh()
-            if mixed:
-                other = self.fresh()
+        if new:
+            self.q.update(zip(new, self.wires(len(new))))
+        if mixed:
+            self.fresh = False
+            for qubit, other in zip(new, self.wires(len(new))):
                 self.circuit.h(other)
                 self.circuit.cx(other, self.q[qubit])
 
-    def fresh(self):
-        self.circuit.add_register(QuantumRegister(1, f"q{self.circuit.num_qubits}"))
-        return self.circuit.num_qubits - 1
+    def wires(self, count):
+        first = self.circuit.num_qubits
+        self.circuit.add_register(QuantumRegister(count, f"q{first}"))
+        return range(first, first + count)
+
+    def columns(self, names):
+        """Of the outcomes: the qubits come first, then the measured bits."""
+        bits = {bit: self.circuit.num_qubits + i for i, bit in enumerate(self.circuit.clbits)}
+        return [bits.get(self.q[name], self.q[name]) for name in names]
+
+    def parameters(self, count):
+        self.theta.resize(len(self.table))
+        return self.theta[len(self.table) - count :]
+
+    def turned(self, basis):
+        """A copy, so that measuring Z measures these letters."""
+        circuit = self.circuit.copy()
+        for qubit, letter in basis.items():
+            if letter == "Y":
+                circuit.sdg(self.q[qubit])
+            circuit.h(self.q[qubit])
+        return circuit
 
     # …
-    def add(self, gates, a=None):
-        """The next gates; `a` [sequences, angles] are theirs."""
-        arguments = [self.circuit]
-        if gates.__code__.co_varnames[1:2] == ("q",):
-            arguments.append(self.q)
-        if a is not None:
-            first = len(self.table)
-            self.table += list(a.T)
-            self.theta.resize(len(self.table))
-            arguments.append(self.theta[first:])
-        gates(*arguments)
-
-    def rows(self):
-        """The angles [sequences, all of them]."""
-        count = max((len(column) for column in self.table), default=1)
-        columns = [np.broadcast_to(column, count) for column in self.table]
-        return np.stack(columns, axis=1) if columns else np.zeros((1, 0))
-
-
-def angles(*parts):
-    """[sequences, angles] of vectors and single numbers."""
-    parts = [p if np.ndim(p) == 2 else np.reshape(p, (-1, 1)) for p in parts]
-    count = max(len(p) for p in parts)
-    return np.concatenate([np.broadcast_to(p, (count, p.shape[1])) for p in parts], axis=1)
-
-
-def sequence(moments):
-    """[sequences, moments, ...]"""
-    count = max(len(m) for m in moments)
-    return np.stack([np.broadcast_to(m, (count, *m.shape[1:])) for m in moments], axis=1)
 '''
 
-
-# Methods of `Growing` that not every model needs; they go where `# …` stands.
-RESET = """
-    def reset(self, qubit, ones=(), zeros=()):
-        conditions = [(self.q[b], 1) for b in ones] + [(self.q[b], 0) for b in zeros]
-        if not conditions:
+METHODS = {
+    ".reset(": """
+    def reset(self, qubit):
+        self.circuit.reset(self.q[qubit])
+""",
+    ".reset_if(": """
+    def reset_if(self, condition, qubit):
+        with self.circuit.if_test(condition(self.q)):
             self.circuit.reset(self.q[qubit])
-            return
-        condition = conditions[0] if len(conditions) == 1 else both(*conditions)
-        with self.circuit.if_test(condition):
-            self.circuit.reset(self.q[qubit])
-"""
-
-MEASURE = """
+""",
+    ".measure(": """
     def measure(self, qubit, bit):
         register = ClassicalRegister(1, f"m{self.circuit.num_clbits}")
         self.circuit.add_register(register)
         self.circuit.measure(self.q[qubit], register[0])
         self.q[bit] = register[0]
+""",
+}
+
+PLAY = """
+def play(circuit, gates):
+    for name, qubits, *angle in gates:
+        getattr(circuit, name)(*angle, *qubits)
 """
 
 BOTH = '''
@@ -200,96 +185,4 @@ def both(*conditions):
         one = expr.lift(bit) if wanted else expr.logic_not(bit)
         whole = one if whole is None else expr.logic_and(whole, one)
     return whole
-'''
-
-READ = '''
-def read(growing, readout, shots=0):
-    """Expectation values [sequences, readouts]: every setting is a copy of the circuit."""
-    count, settings = readout
-    table = growing.rows()
-    circuits = []
-    for basis, _ in settings:
-        circuit = growing.circuit.copy()
-        for qubit, letter in basis.items():
-            if letter == "Y":
-                circuit.sdg(growing.q[qubit])
-            circuit.h(growing.q[qubit])
-        circuits.append(circuit)
-    values = np.zeros((len(table), count))
-    if not growing.circuit.data:  # still |0…0>
-        for basis, words in settings:
-            for index, factor, qubits in words:
-                values[:, index] += factor * (not set(qubits) & set(basis))
-        return values
-    for (_, words), (bits, share) in zip(settings, device.outcomes(circuits, table, shots)):
-        for index, factor, qubits in words:
-            signs = 1 - 2 * bits[:, :, [growing.q[qubit] for qubit in qubits]]
-            values[:, index] += factor * (share * np.prod(signs, axis=-1)).sum(axis=1)
-    return values
-'''
-
-DISTRIBUTION = '''
-def distribution(growing, qubits, shots=0):
-    """[sequences, 2^k], the first qubit the most significant."""
-    wires = [growing.q[qubit] for qubit in qubits]
-    powers = 2 ** np.arange(len(wires) - 1, -1, -1)
-    bits, share = device.outcomes([growing.circuit], growing.rows(), shots)[0]
-    return np.array([np.bincount(b[:, wires] @ powers, s, 2 ** len(wires))
-                     for b, s in zip(bits, share)])
-'''
-
-AVERAGE = '''
-def average(growing, bits):
-    """How often measured bits are 1."""
-    outcomes, share = device.outcomes([growing.circuit], growing.rows())[0]
-    first = growing.circuit.num_qubits  # measured bits come after the qubits
-    columns = [first + growing.circuit.find_bit(growing.q[bit]).index for bit in bits]
-    return (share[:, :, None] * outcomes[:, :, columns]).sum(axis=1)
-'''
-
-LOAD = '''
-def load(path):
-    """The weights: a safetensors file is a page of JSON, then the numbers."""
-    data = Path(path).read_bytes()
-    size = int.from_bytes(data[:8], "little")
-    page, body = json.loads(data[8 : 8 + size]), data[8 + size :]
-    return {name: np.frombuffer(body[slice(*t["data_offsets"])], "<f8").reshape(t["shape"])
-            for name, t in page.items() if name != "__metadata__"}
-'''
-
-MAIN = '''
-def examples(count, length, rng):
-    """Inputs for a first try."""
-    made = {}
-    for name, (kind, shape, size, is_sequence) in INPUTS.items():
-        shape = (count, *([length] if is_sequence else []), *shape)
-        made[name] = rng.normal(size=shape) if kind == "real" else rng.integers(0, size, shape)
-    return made
-
-
-def main():
-    global device
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="aer", help="aer, fake_…, ibm_…")
-    parser.add_argument("--shots", type=int, default=1000, help="0: exact (Aer)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--weights", default=Path(__file__).with_name("weights.safetensors"))
-    parser.add_argument("--data", help="an .npz file with the inputs, sequences first")
-    parser.add_argument("--sequences", type=int, default=2, help="examples, without --data")
-    parser.add_argument("--length", type=int, default=3, help="of an example")
-    given = parser.parse_args()
-    device = Device(given.device, given.shots, given.seed)
-    rng = np.random.default_rng(given.seed)
-    data = np.load(given.data) if given.data else examples(given.sequences, given.length, rng)
-    np.set_printoptions(precision=4, suppress=True)
-    for name, value in forward(load(given.weights), **data).items():
-        print(name or "result", np.asarray(value).shape)
-        print(value)
-    print(f"{device.circuits} circuits in {device.jobs} jobs, {given.shots or 'exact'} shots each")
-
-
-device = None
-
-if __name__ == "__main__":
-    main()
 '''

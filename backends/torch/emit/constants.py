@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from qrlang.backends.emit.names import Names
 from qrlang.backends.torch.emit.layout import fit
-from qrlang.backends.torch.emit.names import Names
 from qrlang.backends.torch.text import number, write
 from qrlang.ir.program import Observable, PauliString
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from qrlang.backends.emit.names import Names, inputs_of
 from qrlang.backends.torch.emit.body import Body
 from qrlang.backends.torch.emit.constants import Constants
 from qrlang.backends.torch.emit.fingerprint import fingerprint
 from qrlang.backends.torch.emit.layers import Layer, Layers, find, start
 from qrlang.backends.torch.emit.layout import fit, fit_definition
-from qrlang.backends.torch.emit.names import Names, attribute, camel
+from qrlang.backends.torch.emit.names import attribute, camel
 from qrlang.ir.printer import print_program
 from qrlang.ir.program import Extern, Program, Value, Weight
-from qrlang.ir.walk import uses, walk
 
 _TAKEN = ("annotations", "math", "torch", "Tensor", "nn", "F", "qr", "PROGRAM", "ClassVar",
           "self", "run", "lengths", "done", "list", "str", "int", "dict")  # fmt: skip
@@ -23,7 +23,7 @@ def emit_program(program: Program) -> str:
     layers = find(program, names)
     constants = Constants(names)
     body = Body(program, layers, constants)
-    arguments = {v.id: names.free(_argument(v)) for v in _inputs(program)}
+    arguments = {v.id: names.free(_argument(v)) for v in inputs_of(program)}
     forward = _forward(program, body, arguments)
     classes = [_layer_class(layer) for layer in layers.layers.values() if layer.cls]
     core = _model_class(program, model, layers, forward, arguments)
@@ -118,7 +118,7 @@ def _model_class(
     program: Program, model: str, layers: Layers, forward: list[str], arguments: dict[int, str]
 ) -> list[str]:
     lines = [f"class {model}(qr.Model):"]
-    inputs = _inputs(program)
+    inputs = inputs_of(program)
     if inputs:
         lines.append("    inputs: ClassVar[dict[str, str]] = {")
         lines += [f'        "{arguments[v.id]}": "{v.type}",' for v in inputs]
@@ -157,20 +157,13 @@ def _member(layer: Layer, done: set[str]) -> list[str]:
     return [*lines, *fit(f"{layer.path} = qr.Weights({made})", 8)]
 
 
-def _inputs(program: Program) -> list[Value]:
-    """What `forward` takes: the inputs, and those targets that the program itself reads."""
-    read = {v.id for op in walk(program.body) for v in uses(op)}
-    read |= {o.value.id for o in program.outputs}
-    return [*program.inputs, *(t for t in program.targets if t.id in read)]
-
-
 def _argument(value: Value) -> str:
     name = attribute(value.name or f"input{value.id}")
     return f"{name}_" if name in _TAKEN else name
 
 
 def _forward(program: Program, body: Body, named: dict[int, str]) -> list[str]:
-    inputs = _inputs(program)
+    inputs = inputs_of(program)
     arguments = [named[v.id] for v in inputs]
     for value, name in zip(inputs, arguments, strict=True):
         body.texts[value.id] = name

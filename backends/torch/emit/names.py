@@ -1,4 +1,4 @@
-"""Names in the emitted file: valid, free, and as near to the program's as can be."""
+"""What weights and layers are called as attributes of the module."""
 
 from __future__ import annotations
 
@@ -40,21 +40,3 @@ def camel(name: str) -> str:
     return (
         "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", name) if part) or "Layer"
     )
-
-
-class Names:
-    """Names that are still free in one scope."""
-
-    def __init__(self, taken: tuple[str, ...]) -> None:
-        self._taken = set(taken)
-
-    def free(self, wanted: str) -> str:
-        base = re.sub(r"\W", "_", wanted) or "x"
-        if base[0].isdigit():
-            base = f"x{base}"
-        name, number = base, 2
-        while name in self._taken or keyword.iskeyword(name):
-            name = f"{base}_{number}"
-            number += 1
-        self._taken.add(name)
-        return name

@@ -110,15 +110,13 @@ class Device:
         )
 
     def outcomes(self, circuits, table, shots=0):
-        """Each circuit at each row of angles: the outcomes [rows, k, qubits], and how often each
-        came [rows, k]. All of it is one job."""
-        if not np.all(np.isfinite(table)):
-            raise SystemExit("an angle is not finite: nothing was sent")
+        """Each circuit at each row of angles: the outcomes [k, qubits and bits], and how often
+        each came. All of it is one job, a PUB for each circuit."""
         self.circuits += len(circuits) * len(table)
         self.jobs += 1
         shots = shots or self.shots
         if not shots:
-            return [self._exactly(circuit, table) for circuit in circuits]
+            return [self.exactly(circuit, table) for circuit in circuits]
         pubs = []
         for circuit in circuits:
             measured = circuit.copy()
@@ -130,19 +128,16 @@ class Device:
                 pubs.append((isa, table, shots))
             else:  # nothing differs between the rows
                 pubs.append((isa, None, shots * len(table)))
-        result = self._sampler().run(pubs).result()
         found = []
-        for one in result:
-            bits = one.data.out.to_bool_array(order="little").astype(int)
-            bits = bits.reshape(len(table), shots, -1)
-            names = [name for name in one.data if name != "out"]
-            kept = [getattr(one.data, n).to_bool_array(order="little") for n in names]
-            inner = [k.astype(int).reshape(len(table), shots, -1) for k in kept]
-            share = np.full(bits.shape[:2], 1 / shots)
-            found.append((np.concatenate([bits, *inner], axis=-1), share))
+        for one in self.sampler().run(pubs).result():
+            registers = ["out", *(name for name in one.data if name != "out")]
+            bits = [getattr(one.data, r).to_bool_array(order="little") for r in registers]
+            bits = [b.astype(int).reshape(len(table), shots, -1) for b in bits]
+            bits = np.concatenate(bits, axis=-1)
+            found.append([(row, np.full(shots, 1 / shots)) for row in bits])
         return found
 
-    def _sampler(self):
+    def sampler(self):
         if self.local:
             # Shot i of Aer has the seed s + i: seeds of jobs have to be far apart.
             return SamplerV2(seed=(self.seed + self.jobs * 1_000_003) % 2**31)
@@ -152,19 +147,18 @@ class Device:
             from qiskit_ibm_runtime import SamplerV2 as Sampler
         return Sampler(mode=self.backend)
 
-    def _exactly(self, circuit, table):
+    def exactly(self, circuit, table):
         if circuit.clbits:
             raise SystemExit("with measurements inside, take shots: --shots 1000")
-        mixed = "reset" in circuit.count_ops()
+        mixed = {"reset", "quantum_channel"} & circuit.count_ops().keys()
         simulator = AerSimulator(method="density_matrix" if mixed else "statevector")
         compiled = self.passes.run(circuit)
         compiled.save_probabilities()
         bound = [compiled.assign_parameters(row) for row in table]
         result = simulator.run(bound).result()
-        shares = np.array([result.data(i)["probabilities"] for i in range(len(table))])
         n = circuit.num_qubits
         states = np.arange(2**n)[:, None] >> np.arange(n) & 1  # qubit 0 is the lowest bit
-        return np.broadcast_to(states, (len(table), *states.shape)), shares
+        return [(states, np.asarray(result.data(i)["probabilities"])) for i in range(len(table))]
 
 
 class Growing:
@@ -176,33 +170,56 @@ class Growing:
         self.theta = ParameterVector("theta", 0)
         self.table = []  # a column for each angle
         self.q = {}  # where a qubit is, and a measured bit
+        self.fresh = True  # nothing has happened yet
 
     def begin(self, qubits, mixed=False):
         """Qubits in |0>, or maximally mixed: half of a pair whose other half nobody reads."""
+        new = [qubit for qubit in qubits if mixed or qubit not in self.q]
         for qubit in qubits:
-            if qubit in self.q:  # it has been in use before
+            if qubit not in new:  # it has been in use before
                 self.circuit.reset(self.q[qubit])
-                continue
-            self.q[qubit] = self.fresh()
-            if mixed:
-                other = self.fresh()
+        if new:
+            self.q.update(zip(new, self.wires(len(new))))
+        if mixed:
+            self.fresh = False
+            for qubit, other in zip(new, self.wires(len(new))):
                 self.circuit.h(other)
                 self.circuit.cx(other, self.q[qubit])
 
-    def fresh(self):
-        self.circuit.add_register(QuantumRegister(1, f"q{self.circuit.num_qubits}"))
-        return self.circuit.num_qubits - 1
+    def wires(self, count):
+        first = self.circuit.num_qubits
+        self.circuit.add_register(QuantumRegister(count, f"q{first}"))
+        return range(first, first + count)
+
+    def columns(self, names):
+        """Of the outcomes: the qubits come first, then the measured bits."""
+        bits = {bit: self.circuit.num_qubits + i for i, bit in enumerate(self.circuit.clbits)}
+        return [bits.get(self.q[name], self.q[name]) for name in names]
+
+    def parameters(self, count):
+        self.theta.resize(len(self.table))
+        return self.theta[len(self.table) - count :]
+
+    def turned(self, basis):
+        """A copy, so that measuring Z measures these letters."""
+        circuit = self.circuit.copy()
+        for qubit, letter in basis.items():
+            if letter == "Y":
+                circuit.sdg(self.q[qubit])
+            circuit.h(self.q[qubit])
+        return circuit
 
     def add(self, gates, a=None):
         """The next gates; `a` [sequences, angles] are theirs."""
+        self.fresh = False
         arguments = [self.circuit]
         if gates.__code__.co_varnames[1:2] == ("q",):
             arguments.append(self.q)
         if a is not None:
-            first = len(self.table)
+            if not np.all(np.isfinite(a)):
+                raise SystemExit(f"an angle of {gates.__name__} is not finite: nothing was sent")
             self.table += list(a.T)
-            self.theta.resize(len(self.table))
-            arguments.append(self.theta[first:])
+            arguments.append(self.parameters(a.shape[1]))
         gates(*arguments)
 
     def rows(self):
@@ -210,6 +227,10 @@ class Growing:
         count = max((len(column) for column in self.table), default=1)
         columns = [np.broadcast_to(column, count) for column in self.table]
         return np.stack(columns, axis=1) if columns else np.zeros((1, 0))
+
+    def measured(self, circuits, shots=0):
+        """For each circuit and sequence the outcomes, and the share of the shots that each has."""
+        return device.outcomes(circuits, self.rows(), shots)
 
 
 def angles(*parts):
@@ -228,25 +249,19 @@ def sequence(moments):
 def read(growing, readout, shots=0):
     """Expectation values [sequences, readouts]: every setting is a copy of the circuit."""
     count, settings = readout
-    table = growing.rows()
-    circuits = []
-    for basis, _ in settings:
-        circuit = growing.circuit.copy()
-        for qubit, letter in basis.items():
-            if letter == "Y":
-                circuit.sdg(growing.q[qubit])
-            circuit.h(growing.q[qubit])
-        circuits.append(circuit)
-    values = np.zeros((len(table), count))
-    if not growing.circuit.data:  # still |0…0>
+    if growing.fresh:  # still |0…0>: nothing has to be measured
+        values = np.zeros((1, count))
         for basis, words in settings:
             for index, factor, qubits in words:
                 values[:, index] += factor * (not set(qubits) & set(basis))
         return values
-    for (_, words), (bits, share) in zip(settings, device.outcomes(circuits, table, shots)):
-        for index, factor, qubits in words:
-            signs = 1 - 2 * bits[:, :, [growing.q[qubit] for qubit in qubits]]
-            values[:, index] += factor * (share * np.prod(signs, axis=-1)).sum(axis=1)
+    found = growing.measured([growing.turned(basis) for basis, _ in settings], shots)
+    values = np.zeros((len(found[0]), count))
+    for (_, words), outcomes in zip(settings, found):
+        for row, (bits, share) in enumerate(outcomes):
+            for index, factor, qubits in words:
+                signs = 1 - 2 * bits[:, growing.columns(qubits)]
+                values[row, index] += factor * (share @ np.prod(signs, axis=1))
     return values
 
 
@@ -272,7 +287,7 @@ def main():
     global device
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="aer", help="aer, fake_…, ibm_…")
-    parser.add_argument("--shots", type=int, default=1000, help="0: exact (Aer)")
+    parser.add_argument("--shots", type=int, default=1000, help="0: exact, on a simulator")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", default=Path(__file__).with_name("weights.safetensors"))
     parser.add_argument("--data", help="an .npz file with the inputs, sequences first")

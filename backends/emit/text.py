@@ -1,12 +1,54 @@
-"""Angles as Python text: of the host, and inside a circuit."""
+"""Expressions as Python text."""
 
 from __future__ import annotations
 
-import itertools
-import keyword
 import math
-import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from math import prod
+
+
+def is_atom(text: str) -> bool:
+    """Whether it can stand beside an operator or before a dot without brackets."""
+    depth = 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth == 0 and letter in " -+*/<>=":
+            return False
+    return True
+
+
+def atom(text: str) -> str:
+    return text if is_atom(text) else f"({text})"
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def nested(data: Sequence[object], shape: tuple[int, ...]) -> str:
+    """Numbers in as many brackets as the shape has axes."""
+    if not shape:
+        return repr(data[0])
+    step = prod(shape[1:])
+    inner = (nested(data[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0]))
+    return f"[{', '.join(inner)}]"
+
+
+def sliced(indices: Sequence[int]) -> str:
+    """`2:8:3` for indices that are evenly spaced, "" for others."""
+    if len(indices) < 2:
+        return ""
+    step = indices[1] - indices[0]
+    if step <= 0 or list(indices) != list(range(indices[0], indices[-1] + 1, step)):
+        return ""
+    return f"{indices[0]}:{indices[-1] + 1}" + (f":{step}" if step > 1 else "")
+
+
+# --- angles -------------------------------------------------------------------------------------
 
 _PI = {math.pi / k * m: text for text, m, k in (
     ("np.pi", 1, 1), ("np.pi / 2", 1, 2), ("np.pi / 4", 1, 4), ("np.pi / 8", 1, 8),
@@ -22,6 +64,14 @@ def number(x: float) -> str:
     if -x in _PI:
         return f"-{_PI[-x]}"
     return str(int(x)) if x == int(x) and abs(x) < 1e6 else repr(float(x))
+
+
+def affine(terms: Sequence[tuple[float, str]], constant: float) -> str:
+    """A sum of multiples of things."""
+    parts = [t if c == 1 else f"{number(c)} * {atom(t)}" for c, t in terms]
+    if constant or not parts:
+        parts.append(number(constant))
+    return " + ".join(parts).replace("+ -", "- ")
 
 
 class Symbol:
@@ -62,21 +112,3 @@ def text_of(angle: object) -> str:
 
 def _tight(angle: object) -> str:
     return angle._tight if isinstance(angle, Symbol) else f"({text_of(angle)})"
-
-
-class Names:
-    """Python names, each given once."""
-
-    def __init__(self, taken: Iterable[str]) -> None:
-        self.taken = set(taken) | set(keyword.kwlist) | set(keyword.softkwlist)
-
-    def free(self, wish: str) -> str:
-        plain = re.sub(r"\W+", "_", wish).strip("_") or "x"
-        if not plain.isascii() or plain[0].isdigit():
-            plain = "x_" + re.sub(r"[^a-zA-Z0-9_]", "", plain)
-        for k in itertools.count(1):
-            name = plain if k == 1 else f"{plain}_{k}"
-            if name not in self.taken:
-                self.taken.add(name)
-                return name
-        raise AssertionError

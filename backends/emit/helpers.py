@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 
 HELPERS = {
@@ -80,16 +82,46 @@ def bilinear(query, keys, matrix):
 def additive(query, keys, a, b, bias, v):
     return np.tanh((query @ a.T)[:, None] + keys @ b.T + bias) @ v
 ''',
+    "trained_unitary": '''
+def trained_unitary(coefficients):
+    """exp(-i sum of coefficient * Pauli word), the words in the order of the alphabet."""
+    count = len(coefficients).bit_length() // 2
+    words = ["".join(letters) for letters in itertools.product("IXYZ", repeat=count)]
+    return evolved(words, coefficients[None], 1.0)[0]
+''',
 }  # fmt: skip
+
+
+def _written() -> dict[str, str]:
+    """The functions that make gates of states and unitaries, without their types."""
+    from qrlang.hardware import synthesis
+
+    source = inspect.getsource(synthesis)
+    lines = source.splitlines()
+    found: dict[str, str] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            for argument in node.args.args:
+                argument.annotation = None
+            head = f"def {node.name}({ast.unparse(node.args)}):"
+            rest = lines[node.body[0].lineno - 1 : node.end_lineno]
+            found[node.name] = "\n".join([head, *map(_untyped, rest)])
+    return found
+
+
+def _untyped(line: str) -> str:
+    return re.sub(r"^( +\w+): [^=]+ = ", r"\1 = ", re.sub("  # (noqa|fmt).*", "", line))
+
+
+HELPERS |= _written()
 
 
 def used(text: str) -> list[str]:
     """The helpers that a text calls, and those that they call."""
-    found: dict[str, str] = {}
+    found: set[str] = set()
     while new := [n for n in HELPERS if n not in found and _calls(n, text)]:
-        for name in new:
-            found[name] = HELPERS[name]
-            text += HELPERS[name].split(":", 1)[1]
+        found.update(new)
+        text += "".join(HELPERS[n].split(":", 1)[1] for n in new)
     return [HELPERS[n].strip() for n in HELPERS if n in found]
 
 

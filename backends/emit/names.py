@@ -1,0 +1,36 @@
+"""Names in an emitted file: valid, free, and as near to the program's as can be."""
+
+from __future__ import annotations
+
+import itertools
+import keyword
+import re
+from collections.abc import Iterable
+
+from qrlang.ir.program import Program, Value
+from qrlang.ir.walk import uses, walk
+
+
+class Names:
+    """Names that are still free in one scope."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = {*taken, *keyword.kwlist}
+
+    def free(self, wanted: str) -> str:
+        base = re.sub(r"\W", "_", wanted) or "x"
+        if not base.isidentifier():  # it begins with a digit, or has one that is an index
+            base = "x" + re.sub(r"[^a-zA-Z0-9_]", "", base)
+        for k in itertools.count(1):
+            name = base if k == 1 else f"{base}_{k}"
+            if name not in self._taken:
+                self._taken.add(name)
+                return name
+        raise AssertionError
+
+
+def inputs_of(program: Program) -> list[Value]:
+    """What a model is given: its inputs, and those targets that it reads itself."""
+    read = {v.id for op in walk(program.body) for v in uses(op)}
+    read |= {o.value.id for o in program.outputs}
+    return [*program.inputs, *(t for t in program.targets if t.id in read)]

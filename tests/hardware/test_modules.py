@@ -1,0 +1,208 @@
+"""The folders that `compile --target qiskit` and `--target braket` write, as their users run them."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import qiskit_branches
+import strategies
+from cli_tools import qrlc
+from device_tools import ALL, length, plain, used
+from hardware_tools import EXAMPLES, difference, example, items, right, weights
+from hypothesis import HealthCheck, given, settings
+
+from qrlang.backends import braket, qiskit
+from qrlang.backends.braket.emit.module import emit_module as braket_module
+from qrlang.backends.emit.names import inputs_of
+from qrlang.backends.qiskit.emit.module import emit_module as qiskit_module
+from qrlang.backends.reference.errors import RunError
+from qrlang.hardware.target import MODULE
+from qrlang.ir.program import Program
+from qrlang.passes import GATES, run_passes
+
+GOLDEN = Path(__file__).parent / "golden"
+EMIT = {"qiskit": qiskit_module, "braket": braket_module}
+REFUSED = {"extern", *MODULE}
+both = pytest.mark.parametrize("target", EMIT)
+pytestmark = pytest.mark.filterwarnings("ignore:You are running a noise-free circuit:UserWarning")
+LOOSE = list(HealthCheck)
+
+
+def module(program: Program, target: str) -> dict[str, Any]:
+    """What is in the file, with a device that is exact. Qiskit's has no exact mode for circuits
+    that measure: those are followed outcome by outcome here."""
+    space: dict[str, Any] = {"__name__": "model"}
+    exec(compile(EMIT[target](program), "model.py", "exec"), space)
+    if target == "braket":
+        name = "braket_dm" if "noise" in used(program) else "braket_sv"
+        space["device"] = space["Device"](name, 0)
+        return space
+
+    class Exact(space["Device"]):
+        def exactly(self, circuit: Any, table: Any) -> Any:
+            if not circuit.clbits:
+                return super().exactly(circuit, table)
+            return [qiskit_branches.outcomes(circuit.assign_parameters(row)) for row in table]
+
+    space["device"] = Exact("aer", 0)
+    return space
+
+
+def differs(program: Program, target: str, moments: int = 2) -> float:
+    w, batch = weights(program), items(program, (moments, moments))
+    want = right(program, batch, w)
+    given = {v.name: np.stack([{**x.inputs, **x.targets}[v.name] for x in batch])
+             for v in inputs_of(program)}  # fmt: skip
+    found = module(program, target)["forward"](w, **given)
+    # what does not depend on the sequence is there once
+    rows = [{k: np.asarray(v)[min(i, len(v) - 1)] for k, v in found.items()} for i in range(2)]
+    return difference(want, rows)
+
+
+@both
+@pytest.mark.parametrize("name", ALL)
+def test_an_example(name: str, target: str) -> None:
+    program = plain(name)
+    if used(program) & REFUSED:
+        with pytest.raises(ValueError, match=r"has no form|`qrlc run` can"):
+            EMIT[target](program)
+        return
+    assert differs(program, target, length(name)) < 1e-9
+
+
+def _any(program: Program, target: str) -> None:
+    program = run_passes(program, GATES)
+    try:
+        EMIT[target](program)
+    except ValueError as error:  # a few constructs, each by its name
+        assert "measured bit" in str(error)
+        return
+    try:
+        assert differs(program, target, 1) < 1e-9
+    except (RunError, SystemExit):  # numbers that are not finite, outcomes that never happen
+        return
+
+
+@both
+@settings(max_examples=15, suppress_health_check=LOOSE)
+@given(program=strategies.programs(qubits=2))
+def test_generated_programs(program: Program, target: str) -> None:
+    _any(program, target)
+
+
+@both
+@settings(max_examples=15, suppress_health_check=LOOSE)
+@given(program=strategies.mixed_programs(qubits=2))
+def test_generated_programs_that_measure(program: Program, target: str) -> None:
+    _any(program, target)
+
+
+# --- the folder ---------------------------------------------------------------------------------
+
+
+@both
+def test_the_text(target: str) -> None:
+    text = EMIT[target](example("qrnn/rows.qrl"))
+    file = GOLDEN / f"qrnn_{target}.py"
+    if os.environ.get("QRL_UPDATE"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+# Python that has no qrlang, and says at the end which SDKs it has loaded.
+ALONE = """
+import runpy, sys
+sys.modules["qrlang"] = None
+sys.argv = ["model.py", *sys.argv[1:]]
+runpy.run_path("model.py", run_name="__main__")
+loaded = [name for name in ("braket", "qiskit", "torch", "qrlang") if sys.modules.get(name)]
+print("loaded:", *loaded)
+"""
+
+
+def alone(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, *arguments], cwd=folder, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@both
+@pytest.mark.parametrize("name", ["qrnn/rows", "qcnn/qcnn", "ancilla/weak"])
+def test_the_folder_runs_by_itself(name: str, target: str, tmp_path: Path) -> None:
+    """With that SDK and NumPy alone; one seed says everything."""
+    sizes = () if name == "qcnn/qcnn" else ("--set", "n=2")
+    done = qrlc("compile", EXAMPLES / f"{name}.qrl", *sizes, "--target", target, "-o", tmp_path)
+    assert done.code == 0, done.err
+    assert {"model.py", "weights.safetensors"} <= {p.name for p in tmp_path.iterdir()}
+    found = alone(tmp_path, "--shots", "50", "--length", "2")
+    assert found == alone(tmp_path, "--shots", "50", "--length", "2")
+    assert "50 shots each" in found and f"loaded: {target}\n" in found
+    if name == "qrnn/rows":
+        assert "4 circuits in 2 jobs" in found  # two moments of two sequences
+
+
+def test_circuits_as_qpy(tmp_path: Path) -> None:
+    model = EXAMPLES / "qrnn/rows.qrl"
+    done = qrlc("compile", model, "--set", "n=2", "-t", "qiskit", "--qpy", "yes", "-o", tmp_path)
+    assert done.code == 0, done.err
+    from qiskit import qasm3, qpy
+
+    (circuit,) = qpy.load(io.BytesIO((tmp_path / "QRNN.step.qpy").read_bytes()))
+    text = (tmp_path / "QRNN.step.qasm").read_text()
+    assert circuit.num_qubits == 2
+    assert circuit.num_parameters == qasm3.loads(text).num_parameters == 12
+
+
+def test_circuits_as_braket_ir(tmp_path: Path) -> None:
+    model = EXAMPLES / "staggered/staggered.qrl"
+    done = qrlc("compile", model, "-t", "braket", "--ir", "yes", "-o", tmp_path)
+    assert done.code == 0, done.err
+    from braket.ir.openqasm import Program as IR
+
+    (step,) = tmp_path.glob("*.step.qasm")
+    assert IR.parse_file(str(step.with_suffix(".json"))).source == step.read_text()
+
+
+@both
+def test_weights_of_a_file(target: str, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    model = EXAMPLES / "staggered/staggered.qrl"
+    assert qrlc("compile", model, "--target", target, "-o", tmp_path / "a").code == 0
+    given = tmp_path / "a/weights.safetensors"
+    program = plain("staggered/staggered.qrl")
+    assert {n: x.shape for n, x in load_file(str(given)).items()} == {
+        w.name: w.shape for w in program.weights
+    }
+    out = tmp_path / "b"
+    assert qrlc("compile", model, "-t", target, "--weights", given, "-o", out).code == 0
+    assert (out / "weights.safetensors").read_bytes() == given.read_bytes()
+    for bad in (tmp_path / "none", model):
+        done = qrlc("compile", model, "-t", target, "--weights", bad, "-o", out)
+        assert done.code == 2 and "bug" not in done.err
+
+
+@both
+@pytest.mark.parametrize("name", sorted(MODULE))
+def test_what_only_a_run_can_is_refused_with_its_place(
+    name: str, target: str, tmp_path: Path
+) -> None:
+    path = Path(__file__).parent.parent / "cross" / "features" / f"{name}.qrl"
+    done = qrlc("compile", path, "--target", target, "-o", tmp_path)
+    assert done.code == 1
+    assert f"{name}.qrl:" in done.err and "`qrlc run` can" in done.err
+
+
+def test_targets_offer_what_they_emit() -> None:
+    assert braket.target.features({"ir": "no"})["bits-in-angles"].yes is False
+    assert qiskit.target.features({})["bits-in-angles"].yes is True
