@@ -1,5 +1,5 @@
 """Small tasks that a rule makes, for models whose usual data is simulated: features in clusters,
-waves, spirals, warped signals, words of bits, phases of matter, evolutions."""
+waves, spirals, warped signals, words of bits."""
 
 from __future__ import annotations
 
@@ -15,15 +15,8 @@ from qrlang.training.data.request import Loaded, Request
 Random = np.random.RandomState
 Block = Callable[[Random, int], tuple[Array, ...]]
 
-_PAULI = {
-    "I": np.eye(2, dtype=complex),
-    "X": np.array([[0, 1], [1, 0]], complex),
-    "Y": np.array([[0, -1j], [1j, 0]]),
-    "Z": np.diag([1.0 + 0j, -1]),
-}
 
-
-def _set(block: Callable[[Request], Block]) -> Callable[[Request], Loaded]:
+def drawn(block: Callable[[Request], Block]) -> Callable[[Request], Loaded]:
     """The same rule for all three splits, drawn apart."""
 
     def load(request: Request) -> Loaded:
@@ -112,64 +105,10 @@ def _elman_xor(request: Request) -> Block:
 # --- quantum data -------------------------------------------------------------------------------
 
 
-def _string(words: str) -> Array:
-    """A Pauli word as a matrix."""
-    out = np.eye(1, dtype=complex)
-    for letter in words:
-        out = np.kron(out, _PAULI[letter])
-    return out
-
-
-def _sum(n: int, word: str, ring: bool) -> Array:
-    """A word on each stretch of neighbours."""
-    total = np.zeros((2**n, 2**n), complex)
-    for start in range(n if ring else n - len(word) + 1):
-        letters = ["I"] * n
-        for k, letter in enumerate(word):
-            letters[(start + k) % n] = letter
-        total += _string("".join(letters))
-    return total
-
-
-def _phases(request: Request) -> Block:
-    """Ground states of a ring, -ZXZ - h X: below h = 1 in the cluster phase, above it not."""
-    n = request.whole("qubits")
-    cluster, field = _sum(n, "ZXZ", True), _sum(n, "X", True)
-
-    def block(random: Random, count: int) -> tuple[Array, ...]:
-        h = random.uniform(0, 2, count)
-        _, vectors = np.linalg.eigh(-cluster - h[:, None, None] * field)
-        ground = vectors[:, :, 0]
-        largest = np.take_along_axis(ground, np.abs(ground).argmax(1)[:, None], 1)
-        return ground * np.abs(largest) / largest, (h >= 1).astype(int)
-
-    return block
-
-
-def _evolutions(request: Request) -> Block:
-    """exp(-iHt) of a chain in a field: of Ising's or of Heisenberg's coupling?"""
-    n = request.whole("qubits")
-    ising, field = _sum(n, "ZZ", False), _sum(n, "X", False)
-    heisenberg = ising + _sum(n, "XX", False) + _sum(n, "YY", False)
-
-    def block(random: Random, count: int) -> tuple[Array, ...]:
-        label = random.randint(0, 2, count)
-        coupling, strength, time = random.uniform((0.5, 0.2, 0.4), (1.5, 1.0, 1.0), (count, 3)).T
-        part = np.where(label[:, None, None], heisenberg, ising)
-        h = coupling[:, None, None] * part + strength[:, None, None] * field
-        values, vectors = np.linalg.eigh(h)
-        phases = np.exp(-1j * values * time[:, None])
-        return (vectors * phases[:, None, :]) @ vectors.conj().swapaxes(1, 2), label
-
-    return block
-
-
 LOADERS: dict[str, Callable[[Request], Loaded]] = {
-    "blobs": _set(_blobs),
-    "travelling_wave": _set(_wave),
-    "spirals": _set(_spirals),
-    "warped": _set(_warped),
-    "elman_xor": _set(_elman_xor),
-    "phases": _set(_phases),
-    "evolutions": _set(_evolutions),
+    "blobs": drawn(_blobs),
+    "travelling_wave": drawn(_wave),
+    "spirals": drawn(_spirals),
+    "warped": drawn(_warped),
+    "elman_xor": drawn(_elman_xor),
 }
