@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @click.option("--width", type=click.IntRange(40, 10_000), help="Of the text; else the terminal's.")
 @click.option("--step", type=click.IntRange(-1), help="RUN: at this step.  [default: the last]")
 @click.option("--animate", is_flag=True, help="RUN: all steps as a page that plays.")
-@click.option("--sample", type=click.IntRange(0), default=0, help="RUN: which of its samples.")
+@click.option("--sample", type=click.IntRange(-1), default=-1,
+              help="RUN: which of its samples.  [default: the first]")  # fmt: skip
 @click.option("--moment", type=click.IntRange(1), help="RUN: of the sample.  [default: the last]")
 @click.option("--frames", type=click.IntRange(2, 500), default=FRAMES, show_default=True,
               help="RUN: the most steps of --animate.")  # fmt: skip

@@ -455,7 +455,8 @@ def _short(x: float) -> str:
 
 def _whole(columns: list[list[_Item]]) -> list[bool]:
     """Before which columns no frame is open."""
-    depth, found = 0, []
+    depth = 0
+    found: list[bool] = []
     for column in columns:
         found.append(depth == 0)
         depth += sum(bool(i.caption) - i.closes for i in column)
@@ -467,7 +468,8 @@ def _panels(widths: list[float], whole: list[bool], room: float) -> list[tuple[i
     total = sum(widths)
     count = max(1, math.ceil(total / room))
     goal = total / count
-    found, low, used = [], 0, 0.0
+    found: list[tuple[int, int]] = []
+    low, used = 0, 0.0
     for i, w in enumerate(widths):
         if used + w / 2 > goal and len(found) < count - 1 and i > low and whole[i]:
             found.append((low, i))

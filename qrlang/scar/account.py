@@ -81,19 +81,22 @@ def _unsure(facts: Facts) -> str:
     assert facts.trace is not None
     steps = [r.step for r in facts.records]
     samples = facts.trace.samples
+    rows = [samples.rows[k] for k in facts.kept]
+    if not rows:
+        return f"{begin} The samples that were watched were to be forgotten, and are."
     parts = []
     if facts.unsure is not None:
         unit, table = facts.unsure
         record = int(table[-1].argmax())
         parts.append(
-            f"Of the {samples.count} watched samples of the {samples.split} split, record "
-            f"{samples.rows[record]} was the least certain at the end ({table[-1, record]:.2f} "
+            f"Of the {len(rows)} watched samples of the {samples.split} split, record "
+            f"{rows[record]} was the least certain at the end ({table[-1, record]:.2f} "
             f"{unit}), and step {steps[int(table.mean(1).argmax())]} the least certain of the run "
             f"({table.mean(1).max():.2f} on average, {table.mean(1)[-1]:.2f} at the end)."
         )
-    losses = np.array([r.get("samples", "loss") for r in facts.records])
+    losses = np.array([r.get("samples", "loss")[facts.kept] for r in facts.records])
     worst = int(losses[-1].argmax())
-    parts.append(f"The largest loss at the end was that of record {samples.rows[worst]}: "
+    parts.append(f"The largest loss at the end was that of record {rows[worst]}: "
                  f"{losses[-1, worst]:.3g}.")  # fmt: skip
     z = facts.readouts
     if z is not None and z.shot is not None:

@@ -53,6 +53,7 @@ class Facts:
             self.result = dict(read_json(self.run.result))
         found = open_trace(path) if has_trace(path) else None
         self.trace: Trace | None = found if found is not None and len(found) else None
+        self.kept = [] if self.trace is None else self.trace.kept  # samples that were not erased
         self.taps = tapped(self.program).taps
 
     @cached_property
@@ -71,13 +72,13 @@ class Facts:
     # --- of the trace ---------------------------------------------------------------------------
 
     def _ends(self, moments: list[int]) -> list[int]:
-        """For each sample, which of the kept moments is its last."""
+        """For each sample that is there, which of the recorded moments is its last."""
         assert self.trace is not None
-        samples = self.trace.samples
-        lengths = next(iter(samples.batch.lengths.values()), None)
+        lengths = next(iter(self.trace.samples.batch.lengths.values()), None)
         if lengths is None:
-            return [len(moments) - 1] * samples.count
-        return [max((k for k, t in enumerate(moments) if t < n), default=0) for n in lengths]
+            return [len(moments) - 1] * len(self.kept)
+        return [max((k for k, t in enumerate(moments) if t < lengths[s]), default=0)
+                for s in self.kept]  # fmt: skip
 
     def _tap(self, group: str) -> list[Tap]:
         return [t for t in self.taps if t.group == group]
@@ -86,14 +87,15 @@ class Facts:
     def readouts(self) -> Readouts | None:
         """Those that are read last."""
         taps = self._tap("readouts")
-        if not self.records or not taps:
+        if not self.kept or not self.records or not taps:
             return None
         tap = taps[-1]
         assert self.trace is not None
         moments = self.trace.header["moments"].get(tap.name, [0])
         ends = self._ends(moments)
         every = np.array([
-            [r.get("readouts", tap.name)[s, e] for s, e in enumerate(ends)] for r in self.records
+            [r.get("readouts", tap.name)[s, e] for s, e in zip(self.kept, ends, strict=True)]
+            for r in self.records
         ])  # [records, samples, numbers]  # fmt: skip
         ops = (op for op in walk(self.program.body) if isinstance(op, (Expect, Probabilities)))
         op = next(op for op in ops if op.out.id == tap.value)
@@ -104,13 +106,13 @@ class Facts:
     def amplitudes(self) -> Array | None:
         """[steps, basis states] of the first sample; the phase that has no meaning is chosen so
         that each step goes on from the one before."""
-        if not self.records or not self.records[0].names("amplitudes"):
+        if not self.kept or not self.records or not self.records[0].names("amplitudes"):
             return None
         name = self.records[0].names("amplitudes")[0]
         found = []
         before: Array | None = None
         for record in self.records:
-            now = record.get("amplitudes", name)[0].astype(complex)
+            now = record.get("amplitudes", name)[self.kept[0]].astype(complex)
             other = now[np.abs(now).argmax()] if before is None else np.vdot(now, before).conj()
             if abs(other) > 1e-12:
                 now = now * (np.conj(other) / abs(other))
@@ -127,14 +129,15 @@ class Facts:
         """Names (with what 0 and 1 are) and widths of layers; [steps, all of their units], the
         mean over samples at their last moments, from 0 to 1: the extremes of the whole run."""
         taps = self._tap("activations")
-        if not self.records or not taps:
+        if not self.kept or not self.records or not taps:
             return None
         assert self.trace is not None
         names, parts = [], []
         for tap in taps:
             ends = self._ends(self.trace.header["moments"].get(tap.name, [0]))
             raw = np.array([
-                np.mean([r.get("activations", tap.name)[s, e] for s, e in enumerate(ends)], 0)
+                np.mean([r.get("activations", tap.name)[s, e]
+                         for s, e in zip(self.kept, ends, strict=True)], 0)
                 for r in self.records
             ])  # fmt: skip
             low, high = float(raw.min()), float(raw.max())
@@ -145,8 +148,9 @@ class Facts:
 
     @cached_property
     def unsure(self) -> tuple[str, Array] | None:
-        """How uncertain each answer was, [steps, samples], and in what it is measured."""
-        if not self.records:
+        """How uncertain each answer was, [steps, samples that are there], and in what it is
+        measured."""
+        if not self.kept or not self.records:
             return None
         kind = self.program.targets[-1].type if self.program.targets else None
         named = self.records[0].names("outputs")
@@ -155,11 +159,11 @@ class Facts:
         assert self.trace is not None
         name = named[0]
         moments = self.trace.header["moments"].get(name, [0])
-        ends = self._ends(moments) if kind.seq else [0] * self.trace.samples.count
+        ends = self._ends(moments) if kind.seq else [0] * len(self.kept)
         found = []
         for record in self.records:
             out = record.get("outputs", name).astype(float)
-            rows = np.array([out[s, e].reshape(-1) for s, e in enumerate(ends)])
+            rows = np.array([out[s, e].reshape(-1) for s, e in zip(self.kept, ends, strict=True)])
             found.append(_bits(rows, self.settings.loss[0]))
         return "bits of entropy in the answer", np.array(found)
 

@@ -92,6 +92,8 @@ class _Strip:
     def _why(self, what: str) -> str:
         if self.facts.trace is None:
             return "the run was trained without a trace"
+        if not self.facts.kept:
+            return "the samples that were watched were to be forgotten"
         return f"the model has no {what}"
 
     def _readouts(self, y: float) -> float:
@@ -127,7 +129,7 @@ class _Strip:
             self.sheet.line(middle if len(middle) > 1 else middle * 2, "read", 1.3)
             self.sheet.text((LEFT + WIDE + 6, top + lane / 2 + 2), f"{k}: {mean[-1, k]:+.2f}", 8,
                             "soft", "start")  # fmt: skip
-        return y + count * lane
+        return float(y + count * lane)
 
     def _fringes(self, y: float) -> float:
         found = self.facts.amplitudes
@@ -143,7 +145,7 @@ class _Strip:
         self.sheet.text((LEFT + WIDE + 6, y + 9), f"|{'0' * bits}⟩", 8, "soft", "start")
         self.sheet.text((LEFT + WIDE + 6, y + height - 2), f"|{'1' * bits}⟩", 8, "soft", "start")
         self._wheel(LEFT + WIDE + 40, y + height / 2)
-        return y + height
+        return float(y + height)
 
     def _wheel(self, x: float, y: float) -> None:
         """Which hue is which phase."""
@@ -174,7 +176,7 @@ class _Strip:
             if at > y:
                 self.sheet.line(((LEFT, at), (LEFT + WIDE, at)), "ground", 1)
             at += tall
-        return y + height
+        return float(y + height)
 
     def _losses(self, y: float) -> float:
         train, validation = self.facts.losses("train"), self.facts.losses("validation")
@@ -204,7 +206,7 @@ class _Strip:
                 self.sheet.dot(p, 1.7, role)
         self.sheet.text((LEFT + WIDE + 6, y + 10), f"{max(values):.3g}", 8, "soft", "start")
         self.sheet.text((LEFT + WIDE + 6, y + height - 2), f"{min(values):.3g}", 8, "soft", "start")
-        return y + height
+        return float(y + height)
 
     # --- fields ---------------------------------------------------------------------------------
 

@@ -89,13 +89,10 @@ class Moments:
 
     # --- one of them ----------------------------------------------------------------------------
 
-    def at(self, step: int, sample: int = 0, moment: int = -1) -> Moment:
+    def at(self, step: int, sample: int = -1, moment: int = -1) -> Moment:
         """At a step of `steps`."""
         record = None if self.trace is None else self.trace.at(step)
-        if not 0 <= sample < self.samples.count:
-            raise TraceError(
-                f"there is no sample {sample}", f"they are numbered 0 to {self.samples.count - 1}"
-            )
+        sample = self._there(sample)
         weights = self._weights(step, record)
         given, truth = self._sample(sample)
         played = play(self.program, given, weights, self._externs(weights), moment)
@@ -125,6 +122,20 @@ class Moments:
             tuple(net.links), tuple(dict.fromkeys(steers)), tuple(dict.fromkeys(reads)),
             tuple(dict.fromkeys(net.carried)), tuple(self._notes(record)),
         )  # fmt: skip
+
+    def _there(self, sample: int) -> int:
+        """The number of a sample; -1: the first that is there."""
+        kept = list(range(self.samples.count)) if self.trace is None else self.trace.kept
+        if not kept:
+            raise TraceError("the samples of this trace were erased: they were to be forgotten")
+        if sample == -1:
+            return kept[0]
+        if sample not in kept:
+            gone = "was erased" if sample < self.samples.count else "is not there"
+            raise TraceError(
+                f"sample {sample} {gone}", f"there are {', '.join(str(k) for k in kept)}"
+            )
+        return sample
 
     @cached_property
     def samples(self) -> Samples:

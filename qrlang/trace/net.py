@@ -117,8 +117,8 @@ class Net:
         """The norm of the loss by the weights that a layer adds up with."""
         if isinstance(op, Pointwise):
             op = self.makers.get(op.args[0].id)
-        names = [op.weight, op.bias] if isinstance(op, Linear) else getattr(op, "weights", ())
-        found = [self.slopes[n] for n in names if n in self.slopes]
+        names = (op.weight, op.bias) if isinstance(op, Linear) else getattr(op, "weights", ())
+        found = [self.slopes[n] for n in names if n and n in self.slopes]
         return sum(x * x for x in found) ** 0.5 if found else None
 
     def _range(self, kind: str, name: str, function: str, flat: list[float]) -> tuple[float, float]:

@@ -106,6 +106,12 @@ class Trace:
             raise TraceError(f"'{self.folder.samples}' cannot be read: {error}") from None
 
     @property
+    def kept(self) -> list[int]:
+        """Numbers of the samples that were not erased since."""
+        gone = set(self.header.get("erased", ()))
+        return [k for k in range(self.samples.count) if k not in gone]
+
+    @property
     def steps(self) -> list[int]:
         return [int(line["step"]) for line in self.lines]
 

@@ -95,11 +95,11 @@ def play(
              for op in walk(loop.body)}  # fmt: skip
     kept: dict[str, dict[int, Seen]] = {}
     fresh: dict[str, dict[int, Seen]] = {}
-    values: dict[str, dict[int, Array]] = {}
+    values: dict[str, dict[int, Any]] = {}
     times: dict[str, int] = {}
     place: dict[str, int] = {}
     open_: dict[int, Shots] = {}
-    last: dict[int, Array] = {}
+    last: dict[int, Any] = {}
 
     def look(op: Op, branches: Sequence[Any], done: bool) -> None:
         if isinstance(op, (Loop, Alloc, Free)) or not branches:
@@ -110,7 +110,7 @@ def play(
         elif key(op) in open_:
             name = loops[id(op)].name if id(op) in loops else ""
             first = max(branches, key=lambda b: b.weight)
-            bits = ()
+            bits: tuple[float, ...] = ()
             if isinstance(op, Measure):
                 total = sum(b.weight for b in branches)
                 mean = sum(b.weight * np.ravel(b.values[op.out.id]) for b in branches) / total
@@ -149,7 +149,8 @@ def play(
         bound = {i.item.id for i in _loop(single, name).items}
         bound |= {c.arg.id for c in _loop(single, name).carries}
         whole |= {k: v for k, v in part.items() if k in inside | bound}
-    plain = {k: np.asarray(v) for k, v in whole.items() if not isinstance(v, tuple)}
+    # Sequences that are still being collected are tuples of arrays: they are no values yet.
+    plain = {k: np.asarray(v) for k, v in whole.items() if isinstance(v, (np.ndarray, np.generic))}
     return Played(single, seen, plain, dict(result.outputs), times, place)
 
 

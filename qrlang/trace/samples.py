@@ -45,7 +45,7 @@ class Samples:
         for data in page["fields"]:
             field = Field.of(data)
             parts[field.group][field.name] = unpacked(field, raw)
-        lengths = {k: v.astype(np.int64) for k, v in parts["lengths"].items()}
+        lengths = {k: np.nan_to_num(v).astype(np.int64) for k, v in parts["lengths"].items()}
         counted = parts["counted"].get("")
         batch = Batch(parts["values"], lengths, None if counted is None else counted > 0.5)
         return cls(str(page["split"]), tuple(int(r) for r in page["rows"]), batch)

@@ -179,7 +179,7 @@ def _typed(batch: Any, program: Program) -> Any:
 
     kinds = {p.name: p.type.kind for p in (*program.inputs, *program.targets)}
     values = {
-        k: np.asarray(v).astype(np.int64) if kinds.get(k) in ("token", "class") else v
+        k: np.nan_to_num(v).astype(np.int64) if kinds.get(k) in ("token", "class") else v
         for k, v in batch.values.items()
     }
     return replace(batch, values=values)

@@ -18,19 +18,19 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from cli_tools import qrlc  # noqa: E402
-from trace_tools import traced  # noqa: E402
+from cli_tools import qrlc
+from trace_tools import traced
 
-import qrlang.trace  # noqa: E402
-from qrlang.backends.reference import initial_weights  # noqa: E402
-from qrlang.draw import feynman, film, ink, travel  # noqa: E402
-from qrlang.draw.moment import Branch, Lines, Moment, Vertex  # noqa: E402
-from qrlang.driver import Compilation  # noqa: E402
-from qrlang.trace.moments import Moments  # noqa: E402
-from qrlang.trace.net import Net  # noqa: E402
-from qrlang.trace.replay import Lined, play  # noqa: E402
-from qrlang.trace.taps import tapped  # noqa: E402
-from qrlang.training.plot.shapes import Text  # noqa: E402
+import qrlang.trace
+from qrlang.backends.reference import initial_weights
+from qrlang.draw import feynman, film, ink, travel
+from qrlang.draw.moment import Branch, Lines, Moment, Vertex
+from qrlang.driver import Compilation
+from qrlang.trace.moments import Moments
+from qrlang.trace.net import Net
+from qrlang.trace.replay import Lined, play
+from qrlang.trace.taps import tapped
+from qrlang.training.plot.shapes import Text
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def test_words_stand_clear_of_one_another(n: int) -> None:
     ]
     assert not clashes
     assert all(left > 0 and right < sheet.width + 1 for left, right, *_ in boxes(sheet))
-    assert all(0 < y1 and y2 < sheet.height for _, _, y1, y2, _ in boxes(sheet))
+    assert all(y1 > 0 and y2 < sheet.height for _, _, y1, y2, _ in boxes(sheet))
 
 
 def test_many_layers_are_folded() -> None:
@@ -347,7 +347,7 @@ def test_a_run_without_a_trace_shows_its_checkpoints(tmp_path: Path) -> None:
     ("args", "code", "said"),
     [
         (("--step", 99), 1, "no step 99"),
-        (("--sample", 7), 1, "no sample 7"),
+        (("--sample", 7), 1, "sample 7 is not there"),
         (("--step", "x"), 2, "--step"),
         (("--animate", "--step", 1), 2, "--animate"),
         (("--fold",), 2, "--fold"),

@@ -17,14 +17,16 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from cli_tools import qrlc  # noqa: E402
-from trace_tools import MODEL, traced  # noqa: E402
-from training_tools import project  # noqa: E402
+import itertools
 
-import qrlang.scar  # noqa: E402
-from qrlang.scar import raster  # noqa: E402
-from qrlang.scar.facts import Facts  # noqa: E402
-from qrlang.scar.strip import folded, thinned  # noqa: E402
+from cli_tools import qrlc
+from trace_tools import MODEL, traced
+from training_tools import project
+
+import qrlang.scar
+from qrlang.scar import raster
+from qrlang.scar.facts import Facts
+from qrlang.scar.strip import folded, thinned
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_a_phase_of_the_whole_state_leaves_no_mark(
     again = Facts(made).amplitudes
     assert plain is not None and again is not None
     assert again == pytest.approx(plain, abs=1e-6)
-    steps = zip(plain, plain[1:], strict=False)
+    steps = itertools.pairwise(plain)
     assert all(abs(np.angle(np.vdot(a, b))) < 1e-6 for a, b in steps)
 
 
@@ -193,3 +195,19 @@ def test_strips_of_several_runs_as_data(made: Path) -> None:
     found = qrlc("scar", made, "--format", "json").data()
     assert found[0]["run"] == str(made) and found[0]["account"] == words(made)
     assert qrlang.scar.write(made)[0] == made / "scar.svg"
+
+
+def test_samples_that_were_erased_are_in_nothing(copy: Path) -> None:
+    from qrlang.trace.erase import erase
+
+    assert erase(copy, {"validation": {0}}) == 1
+    assert qrlc("scar", copy).code == 0
+    assert "Of the 3 watched samples" in words(copy) and "record 0 " not in words(copy)
+    assert "nan" not in (copy / "scar.svg").read_text().lower()
+    done = qrlc("draw", copy, "--step", 3, "--svg", "-")
+    assert done.code == 0 and "validation record 1" in done.out
+    assert "sample 0 was erased" in qrlc("draw", copy, "--sample", 0).err
+    assert erase(copy, {"validation": {1, 2, 3}}) == 3
+    assert qrlc("scar", copy).code == 0
+    assert "were to be forgotten" in words(copy)
+    assert "were erased" in qrlc("draw", copy).err
