@@ -20,6 +20,7 @@ from qrlang.hardware.device import (
     ErrorRates,
     Floats,
     Footprint,
+    JobLost,
     Limits,
     Template,
     Ticket,
@@ -29,6 +30,7 @@ from qrlang.hardware.device import (
 _ARN = re.compile(r"arn:aws[\w-]*:braket:[\w-]*:\d*:device/[\w-]+/[\w.-]+/[\w.-]+\Z")
 _AWAY = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError",
          "ConnectionClosedError", "ProxyConnectionError")  # fmt: skip
+AGAIN = "the same command with --resume; what is finished is not paid for twice"
 _PROGRAM, _PROGRAM_SET = "braket.ir.openqasm.program", "braket.ir.openqasm.program_set"
 
 
@@ -75,7 +77,7 @@ def explained(error: Exception, arn: str) -> DeviceError:
         case _ if kind in _AWAY:
             return DeviceError(
                 "AWS cannot be reached: the network is away",
-                "run the same command again: what is finished is not paid for twice",
+                f"when it is back: {AGAIN}",
             )
     if "ExpiredToken" in said or "UnrecognizedClient" in said or "InvalidClientToken" in said:
         return DeviceError("AWS refuses these credentials: they are wrong or have expired",
@@ -116,9 +118,9 @@ class Tasks:
         if found is None or state in ("FAILED", "CANCELLED", "CANCELLING"):
             reason = _reason(task)
             ended = "was cancelled" if "CANCEL" in str(state) else "failed"
-            raise DeviceError(
+            raise JobLost(
                 f"the task {task.id} {ended}" + (f": {reason}" if reason else ""),
-                "run the same command again: the steps before it are not paid for twice",
+                f"send it again: {AGAIN}",
             )
         results = [one for entry in found for one in entry] if self.sets else [found]
         return [_in_order(r) for r in results]

@@ -25,6 +25,7 @@ from qrlang.hardware.device import (
     ErrorRates,
     Floats,
     Footprint,
+    JobLost,
     Limits,
     Template,
     Ticket,
@@ -92,7 +93,7 @@ def _backend(name: str) -> Any:
 
 def explained(error: Exception, name: str) -> DeviceError:
     """One message, and what mends it."""
-    kind, text = type(error).__name__, next(iter(str(error).strip().splitlines()), "")[:200]
+    kind, text = type(error).__name__, _first_line(error)
     if "AccountNotFound" in kind:
         return DeviceError("there is no IBM Quantum account here", f"save one: {ACCOUNT}")
     if "InvalidAccount" in kind or "401" in text or "Unauthorized" in text:
@@ -107,6 +108,10 @@ def explained(error: Exception, name: str) -> DeviceError:
     if offline or isinstance(error, (ConnectionError, TimeoutError)):
         return DeviceError(f"IBM Quantum cannot be reached: {text}", f"mend the network, {again}")
     return DeviceError(f"{name}: {kind}: {text}", f"mend that, {again}")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")[:200]
 
 
 @dataclass(slots=True)
@@ -125,12 +130,27 @@ class Job:
         try:
             return bits_of(self.job.result(), self.works)
         except Exception as error:
-            status = str(getattr(self.job, "status", lambda: "")())
-            if "CANCEL" in status.upper():
-                raise DeviceError(
-                    f"the job {self.id} was cancelled", "send it again: the same command, --resume"
-                ) from error
+            status = _status(self.job).upper()
+            for word, ended in (
+                ("CANCEL", "was cancelled"),
+                ("ERROR", "failed"),
+                ("FAIL", "failed"),
+            ):
+                if word in status:
+                    reason = "" if word == "CANCEL" else f": {_first_line(error)}"
+                    raise JobLost(
+                        f"the job {self.id} {ended}{reason}",
+                        "send it again: the same command with --resume; what is finished is not "
+                        "paid for twice",
+                    ) from error
             raise explained(error, self.name) from error
+
+
+def _status(job: Any) -> str:
+    try:
+        return str(job.status())
+    except Exception:  # the network is away, perhaps
+        return ""
 
 
 class Runtime:

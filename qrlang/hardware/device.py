@@ -30,6 +30,10 @@ class DeviceError(Exception):
         self.help = help
 
 
+class JobLost(DeviceError):
+    """A job that will never have a result: it failed, or somebody cancelled it."""
+
+
 # --- circuits -----------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from qrlang.hardware.device import (
     Device,
     DeviceError,
     Floats,
+    JobLost,
     Limits,
     Template,
     Work,
@@ -251,12 +252,7 @@ class Desk:
         bits: dict[int, Bits] = {}
         if works:
             sent = list(works.values())
-            if number in self.journal.tickets:
-                ticket = self.device.reopen(self.journal.tickets[number], sent)
-            else:
-                ticket = self.device.submit(sent, spaced(self.seed, number))
-                self.journal.sent(number, ticket.id)
-            bits = dict(zip(works, ticket.result(), strict=True))
+            bits = dict(zip(works, self._bits(number, sent), strict=True))
         found: list[list[Floats]] = []
         for i, t in enumerate(job):
             if t.shots:
@@ -265,6 +261,17 @@ class Desk:
             else:
                 found += self._exactly(t)
         return found
+
+    def _bits(self, number: int, works: list[Work]) -> list[Bits]:
+        """Of a job that an earlier process has sent, or of one that is sent now."""
+        if number in self.journal.tickets:
+            try:
+                return self.device.reopen(self.journal.tickets[number], works).result()
+            except JobLost:
+                pass  # there is nothing to be fetched
+        ticket = self.device.submit(works, spaced(self.seed, number))
+        self.journal.sent(number, ticket.id)
+        return ticket.result()
 
     def _confusion(self, template: Template) -> Confusion | None:
         """None for what is measured in order to know it."""
