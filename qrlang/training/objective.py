@@ -98,6 +98,8 @@ class Objective:
         if self.kind.seq and batch.counted is not None:
             counted = torch.as_tensor(batch.counted).to(self.device).bool()
             counted = counted if inside is None else inside & counted
+            if series:  # what warms the state up is no part of the loss either
+                inside = counted
         if series and self.kind.seq and len(target) == 1:
             output, target, inside, counted = _stretches(output, target, inside, counted)
         each, terms = losses.per_sequence(output, target, self.kind, inside, self.loss)

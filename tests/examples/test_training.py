@@ -26,6 +26,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "deep/bidirectional.qrl": ("--set", "n=3"),
     "deep/stacked.qrl": ("--set", "n=3"),
     "language_model/character.qrl": ("--set", "n=3", "--length", "16"),
+    "language_model/shakespeare.qrl": ("--set", "n=3", "--set", "hidden=8", "--length", "16"),
     "language_model/word.qrl": ("--set", "n=3", "--length", "16"),
     "mixed/dqc1.qrl": ("--set", "n=2", "--data", "spirals(length: 4)"),
     "qrnn/permuted.qrl": ("--set", "n=3"),

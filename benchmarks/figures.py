@@ -1,0 +1,211 @@
+"""The figures of the examples: every row of a table trained for several seeds, and collected.
+
+    python benchmarks/figures.py --task rows --seeds 3      trains what is missing, then collects
+    python benchmarks/figures.py --collect                  only collects, and prints all tables
+
+The runs lie under --out (default: runs/figures), results in benchmarks/figures/TASK.json, tables
+in the README of each example, between two marks. Data: QRLANG_DATA, as for `qrlc train`.
+
+Weights and, where a row has several, the learning rate are chosen on the validation split; the
+test split is looked at once, at the end of a run. Times are of the processor (all cores together),
+so that a busy machine hardly counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from figures_tasks import TASKS, Row, Task
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "figures"
+
+
+def command(row: Row, rate: str) -> list[str]:
+    return [row.program, *row.options, *(["--lr", rate] if rate else [])]
+
+
+def folder(out: Path, task: Task, row: Row, rate: str, seed: int) -> Path:
+    name = re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
+    return out / task.name / (name + (f"-lr{rate}" if rate else "")) / f"seed{seed}"
+
+
+def train(out: Path, task: Task, row: Row, rate: str, seed: int) -> None:
+    """One run, unless it is there; one that was stopped goes on."""
+    run = folder(out, task, row, rate, seed)
+    if (run / "result.json").exists():
+        return
+    if (run / "settings.json").exists():
+        asked = ["--resume", str(run)]
+    else:
+        asked = [*command(row, rate), "--seed", str(seed), "--out", str(run)]
+    print(f"{task.name}: {row.name}, seed {seed}" + (f", lr {rate}" if rate else ""), flush=True)
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-m", "qrlang", "train", *asked],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        print(done.stderr[-2000:], flush=True)
+
+
+def validated(run: Path, metric: str) -> float | None:
+    """The best figure on the validation split."""
+    path = run / "metrics.jsonl"
+    if not (run / "result.json").exists():
+        return None
+    lines = [json.loads(x) for x in path.read_text(encoding="utf-8").splitlines()]
+    found = [x[metric] for x in lines if x["split"] == "validation" and x.get(metric) is not None]
+    if not found:
+        return None
+    return max(found) if metric == "accuracy" else -min(found)
+
+
+def chosen(out: Path, task: Task, row: Row) -> str:
+    """The learning rate that did best on the validation split at seed 0."""
+    if len(row.rates) == 1:
+        return row.rates[0]
+    found = []
+    for rate in row.rates:
+        value = validated(folder(out, task, row, rate, 0), task.selected)
+        if value is not None:
+            found.append((value, rate))
+    return max(found)[1] if found else row.rates[0]
+
+
+def work(out: Path, task: Task, wanted: re.Pattern[str], seeds: int) -> None:
+    """Seed by seed, so that a table that is cut short has all its rows."""
+    rows = [r for r in task.rows if wanted.search(r.name)]
+    for row in rows:
+        for rate in row.rates:
+            train(out, task, row, rate, 0)
+    for seed in range(1, seeds):
+        for row in rows:
+            train(out, task, row, chosen(out, task, row), seed)
+
+
+# --- tables ---
+
+
+def collected(out: Path, task: Task, row: Row) -> dict[str, object] | None:
+    rate = chosen(out, task, row)
+    runs = []
+    for seed in range(100):
+        path = folder(out, task, row, rate, seed) / "result.json"
+        if path.exists():
+            runs.append(json.loads(path.read_text(encoding="utf-8")))
+    figures = [r["figures"].get(task.metric, {}).get("value") for r in runs]
+    if not runs or any(f is None for f in figures):
+        return None
+    line = shlex.join(["qrlc", "train", *command(row, rate)])
+    return {
+        "name": row.name,
+        "command": line,
+        "rates_tried": list(row.rates) if len(row.rates) > 1 else [],
+        "metric": task.metric,
+        "split": runs[0]["split"],
+        "values": figures,
+        "seeds": [r["seed"] for r in runs],
+        "mean": statistics.fmean(figures),
+        "deviation": statistics.stdev(figures) if len(figures) > 1 else None,
+        "parameters": runs[0]["parameters"],
+        "epochs": runs[0]["epochs"],
+        "steps": runs[0]["steps"],
+        "cpu_seconds": statistics.fmean(
+            r["cpu_seconds_an_epoch"] * max(r["epochs"], 1) for r in runs
+        ),
+        "skipped": sum(r["skipped"] for r in runs),
+    }
+
+
+def collect(out: Path, task: Task) -> list[dict[str, object]]:
+    """What has been trained, over what an earlier collection found."""
+    path = RESULTS / f"{task.name}.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    known = {r["name"]: r for r in before}
+    for row in task.rows:
+        found = collected(out, task, row)
+        if found is not None:
+            known[row.name] = found
+    rows = [known[r.name] for r in task.rows if r.name in known]
+    if rows:
+        RESULTS.mkdir(exist_ok=True)
+        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return rows
+
+
+def table(task: Task, rows: list[dict[str, object]]) -> str:
+    lines = [
+        f"| {task.head} | {task.word} | seeds | parameters | CPU time |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for r in rows:
+        mean, spread = float(str(r["mean"])), r["deviation"]
+        text = task.number(mean)
+        if spread is not None:
+            text += f" ± {task.number(float(str(spread)))}"
+        seeds = len(list(r["values"]))  # type: ignore[call-overload]
+        size = f"{int(str(r['parameters'])):,}"
+        lines.append(f"| {r['name']} | {text} | {seeds} | {size} | {_time(r)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _time(row: dict[str, object]) -> str:
+    seconds = float(str(row["cpu_seconds"]))
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 300 \
+        else f"{seconds / 60:.0f} min"  # fmt: skip
+
+
+def place(task: Task, text: str) -> None:
+    """The table into its README, between its marks."""
+    path = ROOT / task.readme
+    old = path.read_text(encoding="utf-8")
+    begin, end = f"<!-- figures: {task.name} -->\n", "<!-- end -->"
+    if begin not in old:
+        print(f"{task.readme} has no mark for {task.name}")
+        return
+    head, rest = old.split(begin, 1)
+    _, tail = rest.split(end, 1)
+    new = head + begin + "\n" + text + "\n" + end + tail
+    if new != old:
+        path.write_text(new, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--task", choices=[*TASKS, "all"], default="all")
+    parser.add_argument("--rows", default="", help="only rows whose name matches this pattern")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/figures"))
+    parser.add_argument("--train", action="store_true", help="train only")
+    parser.add_argument("--collect", action="store_true", help="collect only")
+    asked = parser.parse_args()
+    out = asked.out.absolute()
+    tasks = list(TASKS.values()) if asked.task == "all" else [TASKS[asked.task]]
+    for task in tasks:
+        if not asked.collect:
+            work(out, task, re.compile(asked.rows), asked.seeds)
+        if not asked.train:
+            rows = collect(out, task)
+            if rows:
+                print(f"{task.name}\n{table(task, rows)}")
+                place(task, table(task, rows))
+
+
+if __name__ == "__main__":
+    main()
