@@ -38,7 +38,7 @@ class Circuits(Rows):
         self, node: nodes.Circuit, k: int, part: list[int], scaled: int, report: bool
     ) -> None:
         """Parameters of some layers; `scaled` is the layer that brings the norm back to one."""
-        out, group = self.out, self.mapping.group
+        out = self.out
         if not self.clean:
             self.barrier()
         places = self._places(k, part)
@@ -83,55 +83,100 @@ class Circuits(Rows):
                         out("u += (W)(q & 1u) << QUARTER;")
                 out(f"((W*)own)[{goal}] = u;")
             self.barrier()
-        past = 0
-        for count, i in enumerate(part):
-            shape, at = self.shapes[k][i], places[i]
-            scale = f"F(1) / FN(sqrt)({self._norm(node.space)})" if i == scaled else "F(1)"
-            if not shape.tables and i == scaled:
-                out(f"if (ln == 0) own[{at + shape.at_table(0)}] = {scale};")
-            for q, table in enumerate(shape.tables):
-                size = 1 << table.bits
-                with out.block(
-                    f"for (U y = (ln + {(-past) % group}u) & {group - 1}u; y < {size}u; "
-                    f"y += {group}u)"
-                ):
-                    out("W u = 0;")
-                    for m, inner in table.members:
-                        odd = (
-                            f"parity(y & {inner}u)" if inner & (inner - 1)
-                            else f"y >> {inner.bit_length() - 1}"
-                        )  # fmt: skip
-                        out(f"u += turned({odd}, ((const W*)own)[{at + shape.at_turns + m}]);")
-                    out(f"F s = {scale if q == shape.smallest else 'F(1)'};")
-                    if q == shape.smallest:
-                        for j in range(len(shape.bits)):
-                            out(f"s *= own[{at + shape.at_cos + j}];")
-                    out(f"((C*)(own + {at + shape.at_table(q)}))[y] = phase(u, s);")
-                past += size
-            if shape.bits:
-                self._words(node, shape, at, (past + count) % group)
+        self._tables(node, k, part, places, scaled)
+        self._words(node, k, part, places)
         self.barrier()
         if scaled in part:
             out(f"if (ln == 0) {self._norm(node.space)} = F(1);")
             self.clean = False
 
-    def _words(self, node: nodes.Circuit, shape: Shape, at: int, thread: int) -> None:
+    def _tables(
+        self, node: nodes.Circuit, k: int, part: list[int], places: dict[int, int], scaled: int
+    ) -> None:
+        """Entries of all tables of some layers, an entry to a thread, told apart by numbers."""
+        out = self.out
+        first = f"F(1) / FN(sqrt)({self._norm(node.space)})"
+        owner: list[int] = []  # of each entry: its table
+        # Of each table: its first entry, where it goes, its members; the cosines it takes.
+        starts: list[int] = []
+        goals: list[int] = []
+        begins: list[int] = []
+        counts: list[int] = []
+        cosines: list[int] = []
+        many: list[int] = []
+        members: list[int] = []  # where the turns lie, and the parity over the entry's number
+        for i in part:
+            shape, at = self.shapes[k][i], places[i]
+            if not shape.tables and i == scaled:
+                out(f"if (ln == 0) own[{at + shape.at_table(0)}] = {first};")
+            for q, table in enumerate(shape.tables):
+                starts.append(len(owner))
+                owner += [len(goals)] * (1 << table.bits)
+                goals.append((at + shape.at_table(q)) // 2)
+                begins.append(len(members))
+                counts.append(len(table.members))
+                members += [(at + shape.at_turns + m) << 12 | x for m, x in table.members]
+                takes = q == shape.smallest
+                cosines.append(at + shape.at_cos)
+                many.append(len(shape.bits) if takes else 0)
+        if not owner:
+            return
+        with self.rows(len(owner)) as r:
+            out(f"const int q = {self._numbers(owner, r)};")
+            out(f"const U y = {r} - {self._numbers(starts, 'q')};")
+            out(f"const int first = {self._numbers(begins, 'q')};")
+            out("W u = 0;", "#pragma unroll 2")
+            with out.block(f"for (int i = 0; i < {self._numbers(counts, 'q')}; ++i)"):
+                out(f"const U m = {self._numbers(members, '(first + i)')};")
+                out("u += turned(parity(m & 4095u & y), ((const W*)own)[m >> 12]);")
+            scales = scaled in part and bool(self.shapes[k][scaled].tables)
+            if scales:
+                before = sum(len(self.shapes[k][i].tables) for i in part if i < scaled)
+                number = before + self.shapes[k][scaled].smallest
+                out(f"F s = q == {number} ? {first} : F(1);")
+            else:
+                out("F s = F(1);")
+            if any(many):
+                out(f"const int cosines = {self._numbers(cosines, 'q')};")
+                with out.block(f"for (int i = 0; i < {self._numbers(many, 'q')}; ++i)"):
+                    out("s *= own[cosines + i];")
+            out(f"((C*)own)[{self._numbers(goals, 'q')} + y] = phase(u, s);")
+
+    def _words(self, node: nodes.Circuit, k: int, part: list[int], places: dict[int, int]) -> None:
         """Which qubits turn by more than half a turn: as an index, a slot, and table entries."""
         out, g = self.out, self.geometries[node.space]
-        back = shape.map.inverse()
-        with out.block(f"if (ln == {self.mapping.group - 1 - thread}u)"):
-            names = ["f", "g", *(f"e{q}" for q in range(len(shape.tables)))]
-            out("U " + ", ".join(f"{x} = 0" for x in names) + ";")
-            for i, bit in enumerate(shape.bits):
-                values = [1 << bit, g.slot(back.linear(1 << bit))]
-                values += [t.entry(1 << bit) for t in shape.tables]
-                z = out.let("U", f"0u - (U)((const W*)own)[{at + shape.at_flip + i}]", "z")
-                changed = [
-                    f"{name} ^= {z} & {x:#x}u;" for name, x in zip(names, values, strict=True) if x
-                ]
-                out(" ".join(changed))
-            for j, name in enumerate(names):
-                out(f"((W*)own)[{at + shape.at_words + j}] = {name};")
+        goals: list[int] = []
+        flips: list[int] = []
+        counts: list[int] = []
+        begins: list[int] = []
+        bits: list[int] = []
+        for i in part:
+            shape, at = self.shapes[k][i], places[i]
+            if not shape.bits:
+                continue
+            back = shape.map.inverse()
+            values = [
+                [1 << b, g.slot(back.linear(1 << b)), *(t.entry(1 << b) for t in shape.tables)]
+                for b in shape.bits
+            ]
+            for j in range(2 + len(shape.tables)):
+                goals.append(at + shape.at_words + j)
+                flips.append(at + shape.at_flip)
+                counts.append(len(shape.bits))
+                begins.append(len(bits))
+                bits += [v[j] for v in values]
+        if not goals:
+            return
+        # From the other end of the group: the first threads have entries to make.
+        group = self.mapping.group
+        last = f"({group - 1}u - ln)"
+        with self.rows(len(goals), last) as r:
+            out("U f = 0;")
+            out(f"const int flips = {self._numbers(flips, r)}, at = {self._numbers(begins, r)};")
+            with out.block(f"for (int i = 0; i < {self._numbers(counts, r)}; ++i)"):
+                bit = self._numbers(bits, "(at + i)")
+                out(f"f ^= (0u - (U)((const W*)own)[flips + i]) & {bit};")
+            out(f"((W*)own)[{self._numbers(goals, r)}] = f;")
 
     # --- forward
 

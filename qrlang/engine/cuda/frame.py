@@ -100,17 +100,17 @@ class Frame:
         return self.plan.slots[slot]
 
     @contextmanager
-    def rows(self, count: int | str) -> Iterator[str]:
+    def rows(self, count: int, first: str = "ln") -> Iterator[str]:
         """For each row, by the thread whose own it is."""
         out = self.out
         group = self.mapping.group
         r = out.fresh("r")
-        if isinstance(count, int) and count <= group:
-            with out.block(f"if (ln < {count}u)"):
-                out(f"const U {r} = ln;")
+        if count <= group:
+            with out.block(f"if ({first} < {count}u)"):
+                out(f"const U {r} = {first};")
                 yield r
             return
-        with out.block(f"for (U {r} = ln; {r} < {count}; {r} += {group}u)"):
+        with out.block(f"for (U {r} = {first}; {r} < {count}u; {r} += {group}u)"):
             yield r
 
     @property

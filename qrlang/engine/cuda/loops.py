@@ -183,7 +183,11 @@ class Loops(Circuits):
                     self._items(node, streams, t)
                     self._fetch(streams, f"{t} + 1", False)
                     for inner in node.body:
-                        if self.backward and isinstance(inner, nodes.Circuit):
+                        if (
+                            self.backward
+                            and isinstance(inner, nodes.Circuit)
+                            and not self.plan.local[inner.space]
+                        ):
                             continue
                         self.forward_node(inner)
                     self._keep(node, t)

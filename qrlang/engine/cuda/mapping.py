@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qrlang.engine import nodes
 from qrlang.engine.nodes import Plan, Refusal
 
 SCHEDULERS = 528  # of a large GPU: warps below twice that leave some idle
@@ -62,6 +63,8 @@ def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Ma
     n = max(plan.spaces, default=0)
     if plan.kept or plan.given:
         return Refusal("a run that stops and goes on from there")
+    if any(not plan.local[s] for s in _inner(plan.body, 0)):
+        return Refusal("a recurrence in a recurrence on qubits that live longer")
     if n > LARGEST:
         return Refusal(f"more than {LARGEST} qubits in one state")
     double = dtype == "float64"
@@ -95,3 +98,14 @@ def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Ma
     cluster = 3 if arch >= 90 and n >= 15 else 0
     threads = min(9 + cluster, n - 4)
     return Mapping(dtype, arch, threads, 4, cluster, shared=False)
+
+
+def _inner(body: tuple[nodes.Node, ...], depth: int) -> set[int]:
+    """Spaces that loops within loops work on."""
+    found: set[int] = set()
+    for node in body:
+        if isinstance(node, nodes.Loop):
+            found |= _inner(node.body, depth + 1)
+        elif isinstance(node, nodes.Circuit) and depth > 1:
+            found.add(node.space)
+    return found
