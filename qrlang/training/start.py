@@ -111,6 +111,7 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     if world.first:
         Run.begin(folder, program, settings, files_of(made, base, program), about)
         feed.save(folder)
+    world.say("begun")  # the others read what is there
     if asked.init:
         from qrlang.training.initial import begin_with
 
