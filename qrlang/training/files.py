@@ -76,11 +76,12 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TrainingError(
-            f"cannot write '{path}': {error.strerror or error}",
-            "nothing is lost: the checkpoint before this one is whole. Make room (or mend the "
-            f"folder), then go on with: qrlc train --resume {_run_of(path)}",
-        ) from None
+        run = _run_of(path)
+        help = "make room, or name another folder: --out DIR"
+        if (run / "checkpoints" / "last.safetensors").exists():
+            help = ("nothing is lost: the checkpoint before this one is whole. Make room (or mend "
+                    f"the folder), then go on with: qrlc train --resume {run}")  # fmt: skip
+        raise TrainingError(f"cannot write '{path}': {error.strerror or error}", help) from None
 
 
 def _run_of(path: Path) -> Path:

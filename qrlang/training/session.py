@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from qrlang.training import checkpoint, evaluate
@@ -14,8 +15,6 @@ from qrlang.training.observer import Observer
 
 def run(trainer: Trainer) -> dict[str, Any]:
     """Trains; the curves and `result.json` are written whatever ends it."""
-    from qrlang.training import curves
-
     settings = trainer.settings
     trainer.observers += observers(trainer)
     try:
@@ -25,9 +24,11 @@ def run(trainer: Trainer) -> dict[str, Any]:
             solve(trainer)
         else:
             trainer.train()
-    finally:
-        if trainer.world.first and trainer.run.metrics.exists():
-            curves.draw(trainer.run)
+    except BaseException:
+        with suppress(TrainingError):  # what has ended the run is what is said
+            _draw(trainer)
+        raise
+    _draw(trainer)
     found = finish(trainer)
     if trainer.world.first:
         from qrlang.scar import write
@@ -37,6 +38,13 @@ def run(trainer: Trainer) -> dict[str, Any]:
         except TrainingError as error:  # the run itself is whole
             trainer.watcher.note(f"no strip was drawn: {error}")
     return found
+
+
+def _draw(trainer: Trainer) -> None:
+    from qrlang.training import curves
+
+    if trainer.world.first and trainer.run.metrics.exists():
+        curves.draw(trainer.run)
 
 
 def observers(trainer: Trainer) -> list[Observer]:
