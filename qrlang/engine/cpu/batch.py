@@ -20,7 +20,7 @@ from qrlang.engine.gf2 import Affine, parity
 
 MOST_QUBITS = 8
 TINY = 1e-12  # a product of cosines under which half turns become flips
-WHOLE = 6  # bits of the largest table that has every index
+WHOLE = 4  # bits of the largest table that has every index
 
 Factor = tuple[V, V | None]  # real, imaginary part
 

@@ -1,6 +1,6 @@
 """Vectorised elementary functions, written out: range reduction and a polynomial.
 
-Accurate to one or two units in the last place; NaN and infinity stay what they are.
+Accurate to a few units in the last place; NaN and infinity stay what they are.
 """
 
 from __future__ import annotations
@@ -169,27 +169,31 @@ def exp(fn: Fn, x: V) -> V:
 
 TANH_P = (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3)
 TANH_Q = (1.0, 1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3)
-TANH32 = (
-    -5.70498872745e-3,
-    2.06390887954e-2,
-    -5.37397155531e-2,
-    1.33314422036e-1,
-    -3.33332819422e-1,
-)
+# x P(x²)/Q(x²) up to 9, where single precision can tell it from 1 no more; highest powers first.
+TANH32_P = (1.335490383e-8, 2.060927772e-5, 3.495600894e-3, 1.338103676e-1, 9.999999795e-1)
+TANH32_Q = (7.776663472e-7, 3.285655101e-4, 2.587703195e-2, 4.671435238e-1, 1.0)
 
 
 def tanh(fn: Fn, x: V) -> V:
+    if fn.fmt.size == 4:
+        x = clamped(fn, x, 9.0)
+        z = fn.mul(x, x)
+        top = fn.mul(x, polynomial(fn, z, TANH32_P))
+        return clamped(fn, fn.div(top, polynomial(fn, z, TANH32_Q)), 1.0)
     a = absolute(fn, x)
     z = fn.mul(x, x)
-    if fn.fmt.size == 4:
-        near = fn.fma(fn.mul(polynomial(fn, z, TANH32), z), x, x)
-    else:
-        ratio = fn.div(polynomial(fn, z, TANH_P), polynomial(fn, z, TANH_Q))
-        near = fn.fma(fn.mul(ratio, z), x, x)
+    ratio = fn.div(polynomial(fn, z, TANH_P), polynomial(fn, z, TANH_Q))
+    near = fn.fma(fn.mul(ratio, z), x, x)
     e = exp(fn, fn.add(a, a))
     far = fn.sub(fn.const(1.0), fn.div(fn.const(2.0), fn.add(e, fn.const(1.0))))
     far = copysign(fn, far, x)
     return fn.select(fn.compare("olt", a, fn.const(0.625)), near, far)
+
+
+def clamped(fn: Fn, x: V, most: float) -> V:
+    """x, its absolute value at most so much; NaN stays NaN."""
+    x = fn.select(fn.compare("ogt", x, fn.const(most)), fn.const(most), x)
+    return fn.select(fn.compare("olt", x, fn.const(-most)), fn.const(-most), x)
 
 
 def absolute(fn: Fn, x: V) -> V:

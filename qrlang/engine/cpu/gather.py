@@ -47,20 +47,41 @@ class Gather:
         x = fn.load(table, fn.bit("shl", h, 2), "i32")
         return fn.bit("xor", fn.cast("zext", x, "i64"), g)
 
-    def load(self, fn: Fn, planes: list[V], x: V) -> list[V]:
-        """The vectors, one per plane, whose first lane has index x."""
+    def load(self, fn: Fn, planes: list[V], x: V, moves: list[int]) -> list[list[V]]:
+        """For each move the vectors, one per plane, whose first lane has index x ^ move. What
+        several draw from is loaded once."""
         if self.by_lane:
-            return self._one_by_one(fn, planes, x)
+            return [self._one_by_one(fn, planes, fn.bit("xor", x, m)) for m in moves]
         low = (1 << self.w) - 1
-        first = fn.imul(fn.bit("and", x, ~low), self.unit)
-        if self.still:
-            return [fn.load(p, first) for p in planes]
-        lane = fn.cast("trunc", fn.bit("and", x, low), fn.i)
-        index = fn.bit("xor", fn.splat(lane), fn.ints(self.index))
-        if self.rank == 0:
-            return [self._permute(fn, fn.load(p, first), index) for p in planes]
-        other = fn.bit("xor", first, self.second * self.unit)
-        return [self._permute2(fn, fn.load(p, first), fn.load(p, other), index) for p in planes]
+        top, inside = fn.bit("and", x, ~low), fn.bit("and", x, low)
+        held: dict[int, list[V]] = {}
+        order: dict[int, V] = {}
+
+        def vectors(move: int) -> list[V]:
+            if move not in held:
+                at = fn.imul(fn.bit("xor", top, move), self.unit)
+                held[move] = [fn.load(p, at) for p in planes]
+            return held[move]
+
+        out = []
+        for move in moves:
+            first = vectors(move & ~low)
+            if self.still:
+                out.append(first)
+                continue
+            turn = move & low
+            if turn not in order:
+                lane = fn.cast("trunc", fn.bit("xor", inside, turn), fn.i)
+                order[turn] = fn.bit("xor", fn.splat(lane), fn.ints(self.index))
+            index = order[turn]
+            if self.rank == 0:
+                out.append([self._permute(fn, v, index) for v in first])
+            else:
+                second = vectors(move & ~low ^ self.second)
+                out.append([
+                    self._permute2(fn, a, b, index) for a, b in zip(first, second, strict=True)
+                ])  # fmt: skip
+        return out
 
     def _one_by_one(self, fn: Fn, planes: list[V], x: V) -> list[V]:
         out = [V("poison", fn.vf)] * len(planes)

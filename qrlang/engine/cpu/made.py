@@ -14,7 +14,7 @@ from qrlang.engine.cpu.layout import rounded
 from qrlang.engine.cpu.printer import Printer
 from qrlang.engine.nodes import Plan
 
-CACHE = 2400 << 10
+CACHE = 1100 << 10
 # A block in the batch layout takes as long as so many sequences in the state layout.
 WORTH = {1: 1, 2: 1, 3: 1, 4: 1, 5: 2, 6: 4, 7: 6, 8: 10}
 

@@ -16,14 +16,14 @@ class Memory:
     """Bytes that stay: aligned to a page, in huge pages where the system has them."""
 
     def __init__(self, size: int) -> None:
-        huge = 2 << 20
+        huge, large = 2 << 20, 512 << 10
         self.size = size
-        length = size + huge if size >= huge else max(size, 1)
+        length = size + huge if size >= large else max(size, 1)
         self.map = mmap.mmap(-1, length)
-        if size >= huge and hasattr(mmap, "MADV_HUGEPAGE"):
+        if size >= large and hasattr(mmap, "MADV_HUGEPAGE"):
             self.map.madvise(mmap.MADV_HUGEPAGE)
         start = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
-        self.address = (start + huge - 1) // huge * huge if size >= huge else start
+        self.address = (start + huge - 1) // huge * huge if size >= large else start
 
     def array(self, dtype: Any, count: int, offset: int = 0) -> Array:
         import numpy as np

@@ -22,20 +22,8 @@ class Passes(Diagonals):
         self, fn: Fn, n: int, lo: int, k: int, chunk: tuple[V, int] | None
     ) -> Iterator[V | None]:
         """The first high index of each group that differs in bits lo … lo+k-1; None for 0."""
-        bits = chunk[1] if chunk else n - self.w
-        if bits == k and chunk is None:
-            yield None
-            return
-        first, last = (0, 1 << (bits - k)) if chunk else self.team.share(fn, 1 << (bits - k))
-        with fn.loop(first, last) as loop:
-            h = (
-                fn.bit("shl", fn.bit("lshr", loop.i, lo), lo + k)
-                if lo
-                else fn.bit("shl", loop.i, k)
-            )
-            if lo:
-                h = fn.bit("or", h, fn.bit("and", loop.i, (1 << lo) - 1))
-            yield fn.bit("or", h, fn.bit("shl", chunk[0], bits)) if chunk else h
+        with self._summing(fn, n, lo, k, [], chunk) as (h, _, _):
+            yield h
 
     @contextmanager
     def _pieces(
@@ -61,11 +49,7 @@ class Passes(Diagonals):
             return
         first, last = (0, 1 << (bits - k)) if chunk else self.team.share(fn, 1 << (bits - k))
         with fn.loop(first, last, 1, start) as loop:
-            h = (
-                fn.bit("shl", fn.bit("lshr", loop.i, lo), lo + k)
-                if lo
-                else fn.bit("shl", loop.i, k)
-            )
+            h = fn.bit("shl", fn.bit("lshr", loop.i, lo), lo + k)
             if lo:
                 h = fn.bit("or", h, fn.bit("and", loop.i, (1 << lo) - 1))
             if chunk:
@@ -156,11 +140,8 @@ class Passes(Diagonals):
         if gather is None or gather.plain:
             return [[fn.load(p, self._offset(fn, h, j, lo)) for p in planes] for j in range(1 << k)]
         x = gather.begin(fn, self.tables.pointer(fn, gather, n), h, g)
-        out = []
-        for j in range(1 << k):
-            moved = gather.map.linear(j << (lo + self.w))
-            out.append(gather.load(fn, planes, fn.bit("xor", x, moved)))
-        return out
+        moves = [gather.map.linear(j << (lo + self.w)) for j in range(1 << k)]
+        return gather.load(fn, planes, x, moves)
 
     def _lane_swap(self, fn: Fn, x: V, bit: int) -> V:
         return fn.shuffle(x, None, [lane ^ (1 << bit) for lane in range(self.fmt.lanes)])
