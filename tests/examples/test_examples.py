@@ -25,6 +25,9 @@ FILES = {str(p.relative_to(FOLDER)): p for p in sorted(FOLDER.glob("*/*.qrl"))}
 # The one example that is wrong on purpose; its README says why.
 WARNINGS = {"recursive/as_proposed.qrl": Counter({"W0801": 1, "W0803": 1})}
 
+# A circuit to look at and to run: it has nothing to learn.
+UNTRAINED = ("correction/code.qrl",)
+
 # Small enough to run in no time. Everything else runs at its own size.
 SMALL: dict[str, dict[str, int | float]] = {
     "copying/copying.qrl": {"n": 3},
@@ -62,7 +65,8 @@ def test_checks(name: str) -> None:
     found = compilation.diagnostics
     assert Counter(d.code for d in found) == WARNINGS.get(name, Counter()), report(found)
     assert len(compilation.checked.models) == 1
-    assert len(compilation.checked.trains) == 1, "says how it is trained"
+    trained = 0 if name in UNTRAINED else 1
+    assert len(compilation.checked.trains) == trained, "says how it is trained"
 
 
 def test_the_recursive_network_is_told_that_its_angles_do_nothing() -> None:
@@ -133,6 +137,8 @@ def test_runs(name: str) -> None:
     assert first.shape == ((STEPS, *kind.shape) if kind.seq else kind.shape)
     assert np.all(np.isfinite(first))
     assert not np.allclose(first, second), "another input gives another output"
+    if not program.targets:
+        return
     wanted = program.targets[0].type
     size = wanted.size if wanted.kind in ("token", "class") else wanted.count
     assert kind.count == size, "one number for each class, token or target"
