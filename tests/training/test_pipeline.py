@@ -1,11 +1,13 @@
 """What training does on a GPU, on the CPU: updates that nobody waits for, data that lies there."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from training_tools import lines, project, weights
+from training_tools import environment, lines, project, weights
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -117,3 +119,30 @@ def test_a_gpu_that_is_not_there(monkeypatch: Any) -> None:
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(TrainingError, match="process 2 of this machine has no GPU: it has 2"):
         start.device(settings)
+
+
+LATE = """
+import sys
+from qrlang.training.optim.adam import Adam
+from qrlang.training.pipeline import Pipeline
+Pipeline.fits = staticmethod(lambda objective, optimizer: isinstance(optimizer, Adam))
+from qrlang.cli.main import run
+sys.exit(run(["train", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
+    """Nobody waits for anybody, but for the sum of gradients."""
+    path = project(tmp_path)
+    script = tmp_path / "late.py"
+    script.write_text(LATE)
+    arguments = ["--precision", "double", "--log-every", "3 steps", "--threads", "1"]
+    one = tmp_path / "one"
+    assert qrlc(["train", str(path), "--out", str(one), *arguments]) == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+               "--nproc-per-node", "2", str(script), str(path), "--out", str(tmp_path / "two")]  # fmt: skip
+    subprocess.run([*command, *arguments], check=True, env=environment(), capture_output=True)
+    assert plain(lines(one)) == plain(lines(tmp_path / "two"))
+    for name, x in weights(one).items():
+        assert np.allclose(x, weights(tmp_path / "two")[name], atol=1e-9), name
