@@ -8,7 +8,7 @@ import importlib.metadata
 from typing import Any
 
 import qrlang
-from qrlang.engine.cpu import cache
+from qrlang.engine import cache
 from qrlang.engine.cuda.launcher import Unavailable
 
 MISSING = "cuda-core is not installed: pip install 'qrlang[cuda]'"
