@@ -6,13 +6,147 @@ sequences and moments. Else every moment's factors are written out, to be multip
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from qrlang.engine import nodes
 from qrlang.engine.cuda.frame import Frame
-from qrlang.engine.cuda.source import Argument, Dim, Reduction
+from qrlang.engine.cuda.source import BLOCKS, Argument, Dim, Reduction
 from qrlang.engine.cuda.text import real
+
+ACCUMULATORS = 64  # registers for sums of gradients
+FEW = 0  # register bits of a state up to which there is room for them
+
+
+@dataclass(slots=True)
+class Kept:
+    """Sums that the lanes of a warp keep for one node: lane l has rows (or columns) l, l + 32 …"""
+
+    name: str
+    rows: bool  # is it rows of the weight, rather than columns, that go with lanes
+    rounds: int  # how many of them a lane has
+    first: int  # where the weight lies among all sums of the loop
+    bias: int = -1
+
+    def sum(self, k: int, i: int | str) -> str:
+        return f"{self.name}_{k}_{i}"
 
 
 class Dense(Frame):
+    sums: dict[int, Kept]
+
+    # --- gradients that warps add up
+
+    def begin_sums(self, body: Sequence[nodes.Node]) -> list[tuple[nodes.Linear, Kept]]:
+        """Declares the sums of a loop's products, if they all find room."""
+        m = self.mapping
+        self.sums = {}
+        found: list[tuple[nodes.Linear, Kept]] = []
+        if (
+            m.registers > FEW
+            or m.group > 32
+            or m.cluster
+            or not self.memory.rows_shared
+            or self.around
+        ):
+            return found
+        used = first = 0
+        for node in body:
+            if not isinstance(node, nodes.Linear):
+                continue
+            many, width = self.count(node.out), self.count(node.x)
+            by_rows, by_columns = -(-many // 32) * width, -(-width // 32) * many
+            rows = by_rows <= by_columns
+            kept = Kept(f"w{len(found)}", rows, -(-(many if rows else width) // 32), first)
+            used += min(by_rows, by_columns)
+            first += many * width
+            if node.bias >= 0:
+                kept.bias = first
+                first += many
+                used += -(-many // 32)
+            found.append((node, kept))
+        if used > ACCUMULATORS:
+            return []
+        for node, kept in found:
+            self.sums[id(node)] = kept
+            for k in range(kept.rounds):
+                for i in range(self._beside(node, kept)):
+                    self.out(f"F {kept.sum(k, i)} = F(0);")
+            if kept.bias >= 0:
+                for k in range(-(-self.count(node.out) // 32)):
+                    self.out(f"F {kept.sum(k, 'b')} = F(0);")
+        return found
+
+    def _beside(self, node: nodes.Linear, kept: Kept) -> int:
+        return self.count(node.x if kept.rows else node.out)
+
+    def _add_sums(self, node: nodes.Linear, kept: Kept) -> None:
+        out, m, memory = self.out, self.mapping, self.memory
+        size = memory.stride * m.size
+        a, x = memory.adjoint + memory.row_of[node.out], memory.row_of[node.x]
+        many, width = self.count(node.out), self.count(node.x)
+        mine, other, count = (a, x, many) if kept.rows else (x, a, width)
+        here = 32 // m.group
+        with out.block(""):
+            out("const U lane = threadIdx.x & 31u;")
+            out(f"const U warp = {memory.own}u + (threadIdx.x >> 5) * {here * size}u;")
+            for j in range(here):
+                with out.block(""):
+                    out(f"const F* const one = (const F*)(smem + warp + {j * size}u);")
+                    for k in range(kept.rounds):
+                        lane = f"lane + {32 * k}u"
+                        full = 32 * (k + 1) <= count
+                        value = f"one[{mine} + {lane}]"
+                        guarded = value if full else f"{lane} < {count}u ? {value} : F(0)"
+                        d = out.let("F", guarded, "d")
+                        for i in range(self._beside(node, kept)):
+                            out(f"{kept.sum(k, i)} += {d} * one[{other + i}];")
+                        if kept.bias >= 0 and kept.rows:
+                            out(f"{kept.sum(k, 'b')} += {d};")
+                    if kept.bias >= 0 and not kept.rows:
+                        for k in range(-(-many // 32)):
+                            lane = f"lane + {32 * k}u"
+                            value = f"{lane} < {many}u ? one[{a} + {lane}] : F(0)"
+                            out(f"{kept.sum(k, 'b')} += {value};")
+
+    def end_sums(self, found: list[tuple[nodes.Linear, Kept]]) -> None:
+        """Every warp's sums, to be added up over all of them."""
+        if not found:
+            return
+        out = self.out
+        sizes = [self.count(n.out) * (self.count(n.x) + (n.bias >= 0)) for n, _ in found]
+        total, warps = sum(sizes), self.mapping.block // 32
+        g = len(self.gradients)
+        shape = (BLOCKS, Dim(warps), Dim(total))
+        self.gradients.append(Argument("gradient", f"g{g}", g, "real", shape))
+        with out.block(""):
+            out("const U lane = threadIdx.x & 31u;")
+            at = f"((L)blockIdx.x * {warps} + (threadIdx.x >> 5)) * {total}"
+            out(f"F* const goal = g{g} + {at};")
+            for node, kept in found:
+                many, width = self.count(node.out), self.count(node.x)
+                count = many if kept.rows else width
+                for k in range(kept.rounds):
+                    with out.block(f"if (lane + {32 * k}u < {count}u)"):
+                        for i in range(self._beside(node, kept)):
+                            row, column = (f"(lane + {32 * k}u)", str(i))
+                            if not kept.rows:
+                                row, column = column, row
+                            where = f"{kept.first} + {row} * {width} + {column}"
+                            out(f"goal[{where}] = {kept.sum(k, i)};")
+                self.reductions.append(
+                    Reduction(node.weight, "blocks", g, factor=node.gain, first=kept.first)
+                )
+                if kept.bias < 0:
+                    continue
+                for k in range(-(-many // 32)):
+                    where = f"{kept.bias} + lane + {32 * k}u"
+                    out(f"if (lane + {32 * k}u < {many}u) goal[{where}] = {kept.sum(k, 'b')};")
+                self.reductions.append(Reduction(node.bias, "blocks", g, first=kept.bias))
+        self.sums = {}
+
+    # --- products
+
     def _lane_sum(self, name: str, lanes: int) -> None:
         by = 1
         while by < lanes:
@@ -73,7 +207,7 @@ class Dense(Frame):
         self.reads("v", node.x)
         weight = self._weight(node.weight, "o", "i", width)
         gain = "" if node.gain == 1 else f"{real(node.gain)} * "
-        bias = f" + w{node.bias}[o]" if node.bias >= 0 else ""
+        bias = f" + {self._weight(node.bias, 'o', '0', 1)}" if node.bias >= 0 else ""
         self._dot(
             many, width, f"{weight} * {self.value(node.x, 'i')}",
             f"{self.value(node.out, 'o')} = {gain}s{bias};",
@@ -85,7 +219,10 @@ class Dense(Frame):
         many, width = self.count(node.out), self.count(node.x)
         self.reads("a", node.out)
         self.reads("v", node.x)
-        if len(self.around) > 1:
+        kept = self.sums.get(id(node))
+        if kept is not None:
+            self._add_sums(node, kept)
+        elif len(self.around) > 1:
             self._outer_sum(node, many, width)
         else:
             left, here = self.gradient(many)

@@ -242,6 +242,7 @@ class Loops(Circuits):
         first = len(self.gradients)
         with out.block(""):
             self._lengths(node)
+            sums = self.begin_sums(node.body)
             streams = self._streams(node)
             self._fetch(streams, f"steps{i} - 1", True)
             self.barrier()
@@ -257,6 +258,7 @@ class Loops(Circuits):
                     out(f"{self.adjoint(c.initial, r)} += {self.adjoint(c.out, r)};")
             if not self.around:
                 self._fill_rest(node, first)
+                self.end_sums(sums)
 
     def _fill_rest(self, node: nodes.Loop, first: int) -> None:
         """No gradient comes from moments after the end."""

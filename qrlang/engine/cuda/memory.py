@@ -118,6 +118,8 @@ class Memory:
         for n in used:
             many, width = self.plan.slots[n.out], self.plan.slots[n.x]
             sizes[n.weight] = (many, width | 1)
+            if n.bias >= 0:
+                sizes[n.bias] = (many, 1)
         room = min(room, 64 << 10)
         for w, (many, stride) in sorted(sizes.items(), key=lambda x: x[1][0] * x[1][1]):
             size = (many * stride * m.size + 15) & ~15

@@ -56,6 +56,7 @@ class Printer(Ends):
         self.out, self.backward = Text(), backward
         self.memory = Memory(self.plan, m, backward, self.geometries, self.shapes)
         self.pending.clear()
+        self.sums = {}
         self.clean = True
         out = self.out
         out.depth = 1
