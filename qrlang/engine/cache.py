@@ -1,4 +1,5 @@
-"""Machine code on disk: object files that only this user may write, checked before use.
+"""Machine code on disk, of processors and of GPUs: files that only this user may write, checked
+before use.
 
 QRLANG_CACHE_DIR names the folder; QRLANG_CACHE=0 switches it off. A file that is damaged, of
 another owner or writable by others is ignored and written anew.

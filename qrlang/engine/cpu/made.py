@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import qrlang
-from qrlang.engine import nodes
+from qrlang.engine import cache, nodes
 from qrlang.engine.bodies import loop_rows, walk_nodes
-from qrlang.engine.cpu import cache, machine
+from qrlang.engine.cpu import machine
 from qrlang.engine.cpu.asm import Format
 from qrlang.engine.cpu.batch import MOST_QUBITS
 from qrlang.engine.cpu.layout import rounded

@@ -8,7 +8,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import qrlang
-from qrlang.engine.cpu import cache, elf, functions, machine
+from qrlang.engine import cache
+from qrlang.engine.cpu import elf, functions, machine
 from qrlang.engine.cpu.asm import Fn, Format, Machine, Module, V
 from qrlang.engine.cpu.kernel import NotFinite
 from qrlang.engine.cpu.layout import rounded
