@@ -206,3 +206,46 @@ def test_what_only_a_run_can_is_refused_with_its_place(
 def test_targets_offer_what_they_emit() -> None:
     assert braket.target.features({"ir": "no"})["bits-in-angles"].yes is False
     assert qiskit.target.features({})["bits-in-angles"].yes is True
+
+
+# --- what is loaded -----------------------------------------------------------------------------
+
+COMMAND = """
+import sys
+sys.modules["torch"] = None  # as where it is not installed
+from qrlang.cli import main
+try:
+    main()
+except SystemExit as done:
+    loaded = [name for name in ("braket", "qiskit", "torch") if sys.modules.get(name)]
+    print("code", done.code, "loaded:", *loaded)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "loaded"),
+    [
+        ("compile --target qiskit", ""),
+        ("compile --target braket", ""),
+        ("compile --target qasm", ""),
+        ("compile --target qiskit --qpy yes", " qiskit"),
+        ("run --target qiskit --shots 0", " qiskit"),
+        ("run --target braket --shots 9", " braket"),
+    ],
+)
+def test_nobody_pays_for_the_other_sdk(words: str, loaded: str, tmp_path: Path, root: Path) -> None:
+    """`pip install qrlang[braket]` is enough for Braket, without Qiskit and torch; and so on."""
+    command, *options = words.split()
+    np.savez(tmp_path / "rows.npz", rows=np.ones((1, 2, 28)))
+    given = ["--data", "rows.npz", "--yes"] if command == "run" else ["-o", "out"]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, command, str(EXAMPLES / "qrnn/rows.qrl"), "--set", "n=2",
+         *options, *given],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env=environment(root),
+    )  # fmt: skip
+    assert f"code 0 loaded:{loaded}\n" in done.stdout, done.stdout + done.stderr
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Where this checkout is what `import qrlang` finds."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path[1:]])}
