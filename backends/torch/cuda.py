@@ -132,6 +132,11 @@ def call(
 ) -> tuple[Tensor, ...]:  # fmt: skip
     faults: Faults = model.faults
     recording = kernel.launcher.capturing
+    if recording and kernel.random:
+        raise RuntimeError(
+            "dropout in a CUDA graph would draw the same every time: capture it in `eval()`, "
+            "or without dropout"
+        )
     if not recording:
         faults.look(wait=False)
     outputs: tuple[Tensor, ...] = Node.apply(

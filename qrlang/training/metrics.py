@@ -79,9 +79,11 @@ class Tally:
                 rows = rows + tensor.sum(0)
             elif what == "moments":
                 moments = moments + tensor
-        for array in self.rows:
+        for array in self.rows:  # of a CPU: nothing is sent to a device, which would wait
             rows = rows + rows.new_tensor(array).sum(0)
-        return rows, moments + moments.new_tensor(self.moments)
+        if self.moments.any():
+            moments = moments + moments.new_tensor(self.moments)
+        return rows, moments
 
     @property
     def table(self) -> Array:

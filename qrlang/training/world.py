@@ -65,9 +65,12 @@ def join(cuda: bool) -> World:
     import torch.distributed as dist
 
     if not dist.is_initialized():
-        if cuda:
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        dist.init_process_group("nccl" if cuda else "gloo")
+        rank = int(os.environ.get("LOCAL_RANK", "0"))
+        if cuda and rank < torch.cuda.device_count():
+            torch.cuda.set_device(rank)
+        # Tensors go where they are, and a model on the CPU may be trained beside a GPU.
+        both = cuda and dist.is_nccl_available()
+        dist.init_process_group("cpu:gloo,cuda:nccl" if both else "gloo")
     return World(dist.get_rank(), size)
 
 
