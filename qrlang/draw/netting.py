@@ -122,8 +122,8 @@ class Netting:
         count = f" · {len(c.values)}" if len(c.values) > 1 else ""
         plain = c.function in ("", "linear") or c.name.startswith(c.function)
         name = c.name if plain else f"{c.name} · {c.function}"
-        wide = 5.8 * len(name + count)
-        sheet.box(spot.middle - wide / 2, spot.top - 26, wide, 24, "ground")
+        wide = 5.2 * len(name + count)
+        sheet.box(spot.middle - wide / 2, spot.top - 25, wide, 12, "ground")
         sheet.text((spot.middle, spot.top - 16), name + count, 9, rim, bold=True)
         low, high = c.range
         sheet.text((spot.middle, spot.top - 5), f"{_plain(low)} … {_plain(high)}", 7.5, "soft")

@@ -42,11 +42,12 @@ class Placed:
 
 
 def together(lines: Sequence[Lines]) -> list[list[Lines]]:
-    """Circuits that go on on the same lines stand side by side."""
+    """Circuits that go on on the same lines stand side by side, where there is room."""
     found: list[list[Lines]] = []
     for one in lines:
         before = found[-1][-1] if found else None
-        if before is not None and before.wires == one.wires and not any(one.begins):
+        goes_on = before is not None and before.wires == one.wires and not any(one.begins)
+        if goes_on and Travel(Sheet(), [*found[-1], one], Scale()).fits():
             found[-1].append(one)
         else:
             found.append([one])
@@ -90,6 +91,10 @@ class Travel:
     def width(self) -> float:
         names, _, _, _, length = self._laid()
         return names + length + 100
+
+    def fits(self) -> bool:
+        """Without going on below."""
+        return len(self._laid()[3]) == 1
 
     def of_section(self, placed: Placed, lines: Lines) -> Placed:
         """The same place, with the readings of one circuit."""
@@ -154,7 +159,7 @@ class Travel:
             "gate": 8 + 5 * self.small if numbers else 2 * self.radius + 8,
             "entangler": 36.0 if not numbers else 14 + 5.4 * self.small,
             "blob": 24.0 + 5.6 * len(v.name),
-            "read": 30.0,
+            "read": max(30.0, 5.2 * len(v.name)),
             "measure": 36.0,
             "mark": 30.0,
             "noise": 44.0,

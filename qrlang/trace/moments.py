@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from qrlang.draw.moment import Moment
+from qrlang.ir.program import Loop, Program
+from qrlang.ir.walk import defs, qubits_of, uses, walk
 from qrlang.trace.errors import TraceError
 from qrlang.trace.layout import Array
 from qrlang.trace.net import Net
@@ -100,7 +102,8 @@ class Moments:
         lined = Lined(played, slopes)
         lines = lined.lines()
         ranges = {} if record is None else record.ranges
-        net = Net(played.program, self.taps, played.values, weights, ranges, _norms(slopes))
+        known = {k: v for k, v in played.values.items() if k not in self._unknown}
+        net = Net(played.program, self.taps, known, weights, ranges, _norms(slopes))
         steers = [
             (column, lined.circuit_of[key])
             for column, keys in net.steering.items()
@@ -182,16 +185,32 @@ class Moments:
         return found
 
     def _whole(self, name: str, recorded: Array, before: Array) -> Array:
-        """A tensor of which some numbers were recorded: the others are not known."""
+        """A tensor of which some numbers were recorded: rows of a table that the samples have, or
+        some that will not do (see `_unknown`)."""
         assert self.trace is not None
         taken = self.trace.taken.get(name)
         if taken is None:
             return recorded.astype(float).reshape(before.shape)
-        found = np.full(before.shape, np.nan)
+        found = np.zeros(before.shape)
         if "rows" in taken:
             found[taken["rows"]] = recorded
-        else:
-            found.reshape(-1)[:: int(taken["every"])] = recorded
+        return found
+
+    @cached_property
+    def _unknown(self) -> set[int]:
+        """Values that depend on tensors which are too large to be traced."""
+        from qrlang.backends.torch.emit.names import weight_path
+
+        taken = {} if self.trace is None else self.trace.taken
+        gone = {n for n, t in taken.items() if "rows" not in t}
+        names = {w.name for w in self.program.weights if ".".join(weight_path(w.name)) in gone}
+        found = depending(self.program, names)
+        steered = [op for op in walk(self.program.body) if qubits_of(op)]
+        if any(v.id in found for op in steered for v in uses(op)):
+            raise TraceError(
+                f"{', '.join(sorted(names))} is too large to be traced, and angles depend on it",
+                "no step of this run can be drawn",
+            )
         return found
 
     def _externs(self, weights: Mapping[str, Array]) -> dict[str, Any]:
@@ -235,11 +254,15 @@ class Moments:
 
     def _notes(self, record: Record | None) -> list[str]:
         notes = []
+        if self._unknown:
+            notes.append("layers that are too large to be traced are left out")
         if record is None:
             notes.append("no trace: weights of a checkpoint, and no gradients")
         return notes
 
     def _answer(self, outputs: Mapping[str, Array], truth: Any) -> str:
+        if any(o.value.id in self._unknown for o in self.program.outputs):
+            return ""
         kind = self.program.targets[-1].type if self.program.targets else None
         value = outputs.get("", next(iter(outputs.values()), None))
         if kind is None or value is None or truth is None:
@@ -256,6 +279,27 @@ class Moments:
         said = ", ".join(f"{x:.3g}" for x in flat[:3])
         meant = ", ".join(f"{x:.3g}" for x in true[:3])
         return f"says {said}, true {meant}"
+
+
+def depending(program: Program, weights: set[str]) -> set[int]:
+    """The values that depend on some weights."""
+    found: set[int] = set()
+    before = -1
+    while weights and len(found) > before:  # a carry brings it round to the beginning
+        before = len(found)
+        for op in walk(program.body):
+            if isinstance(op, Loop):
+                for carry in op.carries:
+                    if {carry.next.id, carry.initial.id} & found:
+                        found |= {carry.arg.id, carry.out.id}
+                found |= {e.out.id for e in op.emits if e.value.id in found}
+                found |= {i.item.id for i in op.items if i.sequence.id in found}
+                continue
+            own = {getattr(op, "weight", None), getattr(op, "bias", None)}
+            own |= set(getattr(op, "weights", ()))
+            if own & weights or {v.id for v in uses(op)} & found:
+                found |= {v.id for v in defs(op)}
+    return found
 
 
 def _norms(slopes: Mapping[str, Array]) -> dict[str, float]:

@@ -148,7 +148,7 @@ class Net:
                 self.columns[key] = Column(key, "output", c.name, c.values, c.shares, c.loop,
                                            c.function, c.range, c.slope)  # fmt: skip
                 continue
-            if key is None:
+            if key is None and out.value.id in self.values:
                 found = self._column(out.value, "output", out.name or "result")
                 if found is not None and op is not None:
                     self._link(op, found)

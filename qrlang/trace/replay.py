@@ -41,6 +41,7 @@ from qrlang.probe.entropy import of_density
 from qrlang.probe.trace import reduced
 from qrlang.trace.errors import TraceError
 from qrlang.trace.layout import Array
+from qrlang.trace.taps import exact
 
 Shots = list[tuple[float, dict[int, Any]]]  # share and states of each branch
 
@@ -90,7 +91,7 @@ def play(
     """`at`: the moment of each recurrence that is looked at; -1: its last."""
     from qrlang.backends.reference import RunError, run
 
-    single = singly(program)
+    single = singly(exact(program))
     loops = {id(op): loop for loop in single.body if isinstance(loop, Loop)
              for op in walk(loop.body)}  # fmt: skip
     kept: dict[str, dict[int, Seen]] = {}

@@ -16,20 +16,20 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from cli_tools import qrlc  # noqa: E402
-from trace_tools import MODEL, traced, train  # noqa: E402
-from training_tools import command, environment, lines, project, same  # noqa: E402
+from cli_tools import qrlc
+from trace_tools import MODEL, traced, train
+from training_tools import command, environment, lines, project, same
 
-import qrlang.trace  # noqa: E402
-from qrlang.backends.reference import run  # noqa: E402
-from qrlang.probe.entropy import across, of_density  # noqa: E402
-from qrlang.probe.trace import reduced  # noqa: E402
-from qrlang.trace.errors import TraceError  # noqa: E402
-from qrlang.trace.layout import FULL, laid_out, normalised, packed, unpacked  # noqa: E402
-from qrlang.trace.reading import Trace  # noqa: E402
-from qrlang.trace.recorder import Asked, Recorder  # noqa: E402
-from qrlang.training.errors import TrainingError  # noqa: E402
-from qrlang.training.run import Run  # noqa: E402
+import qrlang.trace
+from qrlang.backends.reference import run
+from qrlang.probe.entropy import across, of_density
+from qrlang.probe.trace import reduced
+from qrlang.trace.errors import TraceError
+from qrlang.trace.layout import FULL, laid_out, normalised, packed, unpacked
+from qrlang.trace.reading import Trace
+from qrlang.trace.recorder import Asked, Recorder
+from qrlang.training.errors import TrainingError
+from qrlang.training.run import Run
 
 
 @pytest.fixture(scope="module")
