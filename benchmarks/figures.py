@@ -44,24 +44,29 @@ def train(out: Path, task: Task, row: Row, rate: str, seed: int) -> None:
     """One run, unless it is there; one that was stopped goes on."""
     run = folder(out, task, row, rate, seed)
     if (run / "result.json").exists():
+        if task.metric == "bleu" and not (run / "eval.json").exists():
+            said = qrlc(["eval", str(run), "--format", "json"])
+            (run / "eval.json").write_text(said.stdout, encoding="utf-8")
         return
     if (run / "settings.json").exists():
         asked = ["--resume", str(run)]
     else:
         asked = [*command(row, rate), "--seed", str(seed), "--out", str(run)]
     print(f"{task.name}: {row.name}, seed {seed}" + (f", lr {rate}" if rate else ""), flush=True)
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-m", "qrlang", "train", *asked],
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    done = qrlc(["train", *asked])
     if done.returncode:
         print(done.stderr[-2000:], flush=True)
+    elif task.metric == "bleu":
+        train(out, task, row, rate, seed)
+
+
+def qrlc(line: list[str]) -> subprocess.CompletedProcess[str]:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.run(
+        [sys.executable, "-m", "qrlang", *line],
+        check=False, cwd=ROOT, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True, text=True,
+    )  # fmt: skip
 
 
 def validated(run: Path, metric: str) -> float | None:
@@ -73,7 +78,7 @@ def validated(run: Path, metric: str) -> float | None:
     found = [x[metric] for x in lines if x["split"] == "validation" and x.get(metric) is not None]
     if not found:
         return None
-    return max(found) if metric == "accuracy" else -min(found)
+    return float(max(found) if metric == "accuracy" else -min(found))
 
 
 def chosen(out: Path, task: Task, row: Row) -> str:
@@ -88,13 +93,13 @@ def chosen(out: Path, task: Task, row: Row) -> str:
     return max(found)[1] if found else row.rates[0]
 
 
-def work(out: Path, task: Task, wanted: re.Pattern[str], seeds: int) -> None:
+def work(out: Path, task: Task, wanted: re.Pattern[str], first: int, seeds: int) -> None:
     """Seed by seed, so that a table that is cut short has all its rows."""
     rows = [r for r in task.rows if wanted.search(r.name)]
-    for row in rows:
+    for row in rows if first == 0 else ():
         for rate in row.rates:
             train(out, task, row, rate, 0)
-    for seed in range(1, seeds):
+    for seed in range(max(first, 1), seeds):
         for row in rows:
             train(out, task, row, chosen(out, task, row), seed)
 
@@ -109,6 +114,10 @@ def collected(out: Path, task: Task, row: Row) -> dict[str, object] | None:
         path = folder(out, task, row, rate, seed) / "result.json"
         if path.exists():
             runs.append(json.loads(path.read_text(encoding="utf-8")))
+            evaluated = path.with_name("eval.json")
+            if evaluated.exists():
+                page = json.loads(evaluated.read_text(encoding="utf-8"))
+                runs[-1]["figures"] |= page["figures"]
     figures = [r["figures"].get(task.metric, {}).get("value") for r in runs]
     if not runs or any(f is None for f in figures):
         return None
@@ -149,19 +158,44 @@ def collect(out: Path, task: Task) -> list[dict[str, object]]:
     return rows
 
 
+def stored() -> dict[str, list[dict[str, object]]]:
+    """Every table that has been collected so far."""
+    found = {}
+    for name in TASKS:
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            found[name] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
 def table(task: Task, rows: list[dict[str, object]]) -> str:
     lines = [
         f"| {task.head} | {task.word} | seeds | parameters | CPU time |",
         "|---|---:|---:|---:|---:|",
+        *("| " + " | ".join(cells(task, r)) + " |" for r in rows),
     ]
-    for r in rows:
-        mean, spread = float(str(r["mean"])), r["deviation"]
-        text = task.number(mean)
-        if spread is not None:
-            text += f" ± {task.number(float(str(spread)))}"
-        seeds = len(list(r["values"]))  # type: ignore[call-overload]
-        size = f"{int(str(r['parameters'])):,}"
-        lines.append(f"| {r['name']} | {text} | {seeds} | {size} | {_time(r)} |")
+    return "\n".join(lines) + "\n"
+
+
+def cells(task: Task, row: dict[str, object]) -> list[str]:
+    mean, spread = float(str(row["mean"])), row["deviation"]
+    text = task.number(mean)
+    if spread is not None:
+        text += f" ± {task.number(float(str(spread)))}"
+    text += task.unit
+    seeds = len(list(row["values"]))  # type: ignore[call-overload]
+    return [str(row["name"]), text, str(seeds), f"{int(str(row['parameters'])):,}", _time(row)]
+
+
+def overview(found: dict[str, list[dict[str, object]]]) -> str:
+    """All tables in one."""
+    lines = ["| task | model | figure | seeds | parameters | CPU time |",
+             "|---|---|---:|---:|---:|---:|"]  # fmt: skip
+    for name, rows in found.items():
+        task = TASKS[name]
+        for k, row in enumerate(rows):
+            head = f"[{task.head}]({Path(task.readme).parent.name}), {task.word}" if k == 0 else ""
+            lines.append("| " + " | ".join([head, *cells(task, row)]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -171,13 +205,13 @@ def _time(row: dict[str, object]) -> str:
         else f"{seconds / 60:.0f} min"  # fmt: skip
 
 
-def place(task: Task, text: str) -> None:
-    """The table into its README, between its marks."""
-    path = ROOT / task.readme
+def place(readme: str, name: str, text: str) -> None:
+    """The table into a README, between its marks."""
+    path = ROOT / readme
     old = path.read_text(encoding="utf-8")
-    begin, end = f"<!-- figures: {task.name} -->\n", "<!-- end -->"
+    begin, end = f"<!-- figures: {name} -->\n", "<!-- end -->"
     if begin not in old:
-        print(f"{task.readme} has no mark for {task.name}")
+        print(f"{readme} has no mark for {name}")
         return
     head, rest = old.split(begin, 1)
     _, tail = rest.split(end, 1)
@@ -191,6 +225,7 @@ def main() -> None:
     parser.add_argument("--task", choices=[*TASKS, "all"], default="all")
     parser.add_argument("--rows", default="", help="only rows whose name matches this pattern")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--out", type=Path, default=Path("runs/figures"))
     parser.add_argument("--train", action="store_true", help="train only")
     parser.add_argument("--collect", action="store_true", help="collect only")
@@ -199,12 +234,14 @@ def main() -> None:
     tasks = list(TASKS.values()) if asked.task == "all" else [TASKS[asked.task]]
     for task in tasks:
         if not asked.collect:
-            work(out, task, re.compile(asked.rows), asked.seeds)
+            work(out, task, re.compile(asked.rows), asked.first, asked.seeds)
         if not asked.train:
             rows = collect(out, task)
             if rows:
                 print(f"{task.name}\n{table(task, rows)}")
-                place(task, table(task, rows))
+                place(task.readme, task.name, table(task, rows))
+    if not asked.train:
+        place("examples/README.md", "all", overview(stored()))
 
 
 if __name__ == "__main__":

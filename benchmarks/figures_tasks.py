@@ -18,7 +18,7 @@ class Row:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.2f} %"
+    return f"{100 * value:.2f}"
 
 
 def _plain(digits: int) -> Callable[[float], str]:
@@ -35,6 +35,10 @@ class Task:
     rows: tuple[Row, ...]
     number: Callable[[float], str] = _percent
     by: str = ""  # what is chosen by; empty: the metric itself
+
+    @property
+    def unit(self) -> str:
+        return " %" if self.number is _percent else ""
 
     @property
     def selected(self) -> str:
@@ -102,8 +106,14 @@ def _characters() -> tuple[Row, ...]:
     return (
         Row("QRNN n=8", program),
         Row("QRNN n=10", program, ("--set", "n=10")),
-        Row("LSTM core, the size of n=8", program, ("--core", "lstm")),
-        Row("LSTM core, state carried on", program, ("--core", "lstm", "--truncate", "64")),
+        *_cores(", the size of n=8", program, cores="lstm", rates=("2e-3", "5e-3")),
+        *_cores(
+            ", the size of n=8, state carried on",
+            program,
+            ("--truncate", "64"),
+            cores="lstm",
+            rates=("2e-3",),
+        ),
     )
 
 
@@ -146,6 +156,15 @@ TASKS: dict[str, Task] = {
              "bits_per_token", "bits a character", _characters(), _plain(3)),
         Task("mackey", "examples/reservoir/README.md", "Mackey-Glass", "nrmse", "NRMSE",
              _mackey(), _plain(4)),
+        Task(
+            "translation", "examples/translation/README.md", "Multi30k, at most 10 words", "bleu",
+            "BLEU, greedy",
+            (
+                Row("with attention", "examples/translation/short.qrl"),
+                Row("without", "examples/translation/short_without.qrl"),
+            ),
+            _plain(1), "perplexity",
+        ),
         Task("copying", "examples/copying/README.md", "copying memory", "accuracy",
              "symbols recalled", _copying()),
     )

@@ -38,6 +38,8 @@ SMALL: dict[str, tuple[str, ...]] = {
     "reservoir/hamiltonian.qrl": ("--set", "n=3", "--data", "narma(order: 2, length: 200)"),
     "reservoir/reservoir.qrl": ("--data", "narma(order: 5, length: 200)"),
     "sentiment/sentiment.qrl": ("--set", "n=3", "--set", "d=4"),
+    "translation/short.qrl": ("--set", "n=3", "--set", "d=8", "--set", "hidden=8"),
+    "translation/short_without.qrl": ("--set", "n=3", "--set", "d=8", "--set", "hidden=8"),
     "translation/translation.qrl": ("--set", "n=3", "--set", "d=8", "--length", "8"),
     "warping/twi.qrl": ("--set", "n=2", "--data", "warped(length: 6)"),
 }
