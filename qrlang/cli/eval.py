@@ -14,8 +14,8 @@ from qrlang.cli import common, report
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best",
               show_default=True, help="Which weights.")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
-@click.option("--batch", type=click.IntRange(1, 2**20), default=256, show_default=True,
-              help="Sequences at a time.")  # fmt: skip
+@click.option("--batch", type=click.IntRange(1, 2**20), default=None,
+              help="Sequences at a time.  [default: 256; of a stream, as in training]")  # fmt: skip
 @click.option("--beam", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Translations: how many beginnings are kept.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(0, 4096), default=0,
@@ -28,7 +28,7 @@ def command(
     split: str | None,
     checkpoint: str,
     data_dir: str | None,
-    batch: int,
+    batch: int | None,
     beam: int,
     threads: int,
     road: str | None,

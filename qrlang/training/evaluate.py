@@ -93,11 +93,12 @@ def page(found: dict[str, Any]) -> str:
 
 
 def whole(
-    path: str, data_dir: str | None, split: str | None, which: str, batch: int, beam: int = 1,
-    threads: int = 0, road: str = "",
+    path: str, data_dir: str | None, split: str | None, which: str, batch: int | None = None,
+    beam: int = 1, threads: int = 0, road: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """What `qrlc eval` says."""
-    _, _, objective, feed = opened(path, data_dir, which, threads, road)
+    _, settings, objective, feed = opened(path, data_dir, which, threads, road)
+    batch = batch or (settings.batch if feed.streaming else 256)
     chosen = split_of(feed, split)
     found: dict[str, Any] = {"run": path, "checkpoint": which}
     found |= report(objective.evaluate(feed, chosen, batch), chosen)

@@ -29,6 +29,7 @@ from qrlang.training.world import World
 CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
+BROAD = 256
 BLINK = 0.1  # seconds: nobody reads faster
 TOGETHER = 16  # updates between questions that several processes ask each other
 
@@ -96,6 +97,14 @@ class Trainer:
         if self.settings.optimizer[0] == "ridge":
             return 1
         return self.settings.epochs * self.per_epoch
+
+    @property
+    def broad(self) -> int:
+        """Sequences at a time where nothing is trained: a kernel has no states to keep then."""
+        if self.feed.streaming:
+            return self.settings.batch  # lanes, each with a beginning of its own
+        native = self.objective.model.chosen_road() == "native"
+        return max(self.settings.batch, BROAD if native else 64)
 
     def circuits(self, time: int) -> int:
         """Of one sequence: every reading of every step is a circuit on a device."""
@@ -277,7 +286,7 @@ class Trainer:
         p.batch = 0
         p.finished = p.step >= self.steps
         if self.feed.sizes.get("validation"):
-            tally = self.objective.evaluate(self.feed, "validation", s.batch)
+            tally = self.objective.evaluate(self.feed, "validation", self.broad)
             figures = tally.figures()
             if s.metric == "bleu":
                 said = decode.texts(self.objective, self.feed, "validation", s.batch, beam=1)

@@ -13,13 +13,16 @@ from qrlang.ir.types import Type
 Array = np.ndarray[Any, Any]
 
 
+MOMENTS = 4  # of all targets: how many, their sum, their squares, absolute errors
+
+
 @dataclass
 class Tally:
     """Sums for each sequence of a split, in the order in which they came."""
 
     kind: Type
     rows: list[Array] = field(default_factory=list)  # [sequences, 4]: see `add`
-    moments: Array = field(default_factory=lambda: np.zeros(3))  # targets: count, sum, squares
+    moments: Array = field(default_factory=lambda: np.zeros(MOMENTS))
     confusion: Array | None = None
     waiting: list[tuple[str, Any]] = field(default_factory=list)  # on a device
 
@@ -42,14 +45,16 @@ class Tally:
             hits, counts = _summed(right.double(), inside)
             if self.confusion is not None:
                 at = target.reshape(-1).long() * self.kind.size + said.reshape(-1)
-                self._add("confusion", at.new_zeros(self.kind.size**2).index_add_(
-                    0, at, at.new_ones(len(at))))  # fmt: skip
+                one = at.new_ones(len(at)) if inside is None else inside.reshape(-1).to(at)
+                empty = at.new_zeros(self.kind.size**2)
+                self._add("confusion", empty.index_add_(0, at, one))
         else:
             goal = target.to(output.dtype).reshape(output.shape)
             hits, counts = _summed(((output - goal) ** 2).double(), inside)
             y, n = _summed(goal.double(), inside)
             square, _ = _summed((goal**2).double(), inside)
-            self._add("moments", _stacked([n.sum(), y.sum(), square.sum()]))
+            far, _ = _summed((output - goal).abs().double(), inside)
+            self._add("moments", _stacked([n.sum(), y.sum(), square.sum(), far.sum()]))
         self._add("rows", _stacked([loss, terms, hits, counts], 1))
 
     def _add(self, what: str, tensor: Any) -> None:
@@ -73,7 +78,7 @@ class Tally:
     def late(self, like: Any) -> tuple[Any, Any]:
         """The sums of what was added, [loss, terms, hits, counts] and moments, as tensors where
         they are."""
-        rows, moments = like.new_zeros(4).double(), like.new_zeros(3).double()
+        rows, moments = like.new_zeros(4).double(), like.new_zeros(MOMENTS).double()
         for what, tensor in self.waiting:
             if what == "rows":
                 rows = rows + tensor.sum(0)
@@ -97,7 +102,7 @@ class Tally:
     def spread(self) -> float:
         """The standard deviation of the targets."""
         self.settle()
-        n, total, squares = self.moments
+        n, total, squares, _ = self.moments
         return math.sqrt(max(squares / n - (total / n) ** 2, 0.0)) if n else 0.0
 
 
@@ -116,6 +121,8 @@ def figures(sums: Array, tally: Tally) -> dict[str, float]:
         square = hits / counts if counts else math.nan
         spread = tally.spread()
         found |= {"mse": square, "rmse": math.sqrt(square)}
+        n, _, _, far = tally.moments
+        found["mae"] = far / n if n else math.nan
         found["nrmse"] = math.sqrt(square) / spread if spread else math.nan
     return found
 
@@ -124,13 +131,13 @@ def possible(kind: Type, produces: bool) -> tuple[str, ...]:
     """The metrics that make sense for a target. `produces`: sentences that can be translated."""
     match kind.kind:
         case "class":
-            return ("loss", "accuracy") if kind.seq else ("loss", "accuracy", "f1")
+            return ("loss", "accuracy", "f1")
         case "token":
             found = ("loss", "accuracy", "perplexity", "bits_per_token")
             return (*found, "bleu") if produces else found
         case "bit":
             return ("loss", "accuracy")
-    return ("loss", "mse", "rmse", "nrmse")
+    return ("loss", "mse", "rmse", "mae", "nrmse")
 
 
 def macro_f1(confusion: Array) -> float:
@@ -188,7 +195,7 @@ def interval(tally: Tally, metric: str) -> tuple[float, float] | None:
     """By Wilson for one answer a sequence, by bootstrap otherwise; None where there is none."""
     table = tally.table
     table = table[table[:, 3] > 0]
-    if len(table) < 2 or metric == "f1":
+    if len(table) < 2 or metric in ("f1", "mae"):  # not a mean over sequences that is kept apart
         return None
     if metric == "accuracy" and bool((table[:, 3] == 1).all()):
         return wilson(float(table[:, 2].sum()), len(table))

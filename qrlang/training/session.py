@@ -64,7 +64,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     objective.model.load_state_dict(weights)
     split = evaluate.split_of(feed, None)
     began = time.perf_counter()
-    tally = objective.evaluate(feed, split, max(trainer.settings.batch, 64))
+    tally = objective.evaluate(feed, split, trainer.broad)
     p = trainer.progress
     found = {
         "model": trainer.run.about()["model"],

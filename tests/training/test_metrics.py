@@ -129,3 +129,18 @@ def test_one_answer_a_sequence_has_wilsons_interval() -> None:
     tally = tally_of(Type("class", (), 2), np.eye(2)[[0, 1, 1, 0]], np.array([0, 1, 0, 0]))
     assert metrics.interval(tally, "accuracy") == metrics.wilson(3, 4)
     assert metrics.interval(tally, "f1") is None
+
+
+def test_confusion_and_mae_leave_padding_out() -> None:
+    tally = Tally(seq(Type("class", (), 2)))
+    scores = torch.tensor([[[2.0, 0], [0, 1]], [[0, 1.0], [5, 0]]])
+    target = torch.tensor([[0, 1], [1, 1]])
+    inside = torch.tensor([[True, True], [True, False]])
+    tally.add(torch.zeros(2), torch.ones(2), scores, target, inside)
+    assert tally.confusion is not None and tally.confusion.tolist() == [[1, 0], [0, 2]]
+    assert tally.figures()["f1"] == 1
+    tally = Tally(seq(Type("real")))
+    output, goal = torch.tensor([[1.0, 2], [3, 99]]), torch.tensor([[0.0, 4], [2, 0]])
+    tally.add(torch.zeros(2), torch.ones(2), output, goal, inside)
+    assert tally.figures()["mae"] == pytest.approx(4 / 3)
+    assert metrics.interval(tally, "mae") is None

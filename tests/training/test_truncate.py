@@ -175,3 +175,26 @@ def test_what_cannot_be_cut(tmp_path: Path, capsys: Any) -> None:
     assert qrlc(["train", str(path), *args]) == 1
     err = capsys.readouterr().err
     assert "Echo cannot be cut: its output comes at the end" in err and "leave it out" in err
+
+
+def test_eval_says_what_the_run_said(tmp_path: Path) -> None:
+    """Lanes of a stream are as they were: each has a beginning of its own."""
+    text = MODEL.replace('"wave.csv"', "ptb_characters(vocabulary: 30)")
+    text = text.replace("input  xs: seq[real[1]]", "input  xs: seq[token[30]]")
+    text = text.replace("target ys: seq[real[1]]", "target ys: seq[token[30]]")
+    text = text.replace(
+        "  layer      head  = linear(1)",
+        "  layer      head  = linear(30)\n  layer      look  = embedding(1)",
+    ).replace("steer(x, ", "steer(look(x), ")
+    text = text.replace("mix(x, ", "mix(look(x), ").replace("= mse", "= cross_entropy")
+    from qrlang.training.data.samples import write_samples
+
+    write_samples(tmp_path / "data", 60)
+    path = tmp_path / "echo.qrl"
+    path.write_text(text)
+    run = tmp_path / "run"
+    line = ["train", path, "--data-dir", tmp_path / "data", "--out", run, "--threads", 1]
+    assert qrlc([str(x) for x in [*line, "--epochs", 1]]) == 0
+    said = json.loads((run / "result.json").read_text())["figures"]["loss"]["value"]
+    found = evaluate.whole(str(run), str(tmp_path / "data"), None, "best")
+    assert found["figures"]["loss"]["value"] == said

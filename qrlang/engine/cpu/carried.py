@@ -50,12 +50,12 @@ def take(kernel: Kernel, saved: Saved) -> list[Array]:
 
 def _planes(kernel: Kernel, saved: Saved, kept: Kept) -> tuple[Array, Array, Array]:
     """Of every block: all its numbers, and as [blocks, sequences, amplitudes] the two planes."""
-    made: Any = getattr(saved, "made", kernel)  # whose layout the states have
+    made = saved.made  # whose layout the states have
     words, size, count = saved.words, kernel.dtype.itemsize, 1 << kept.map.n
     plane = made.sweeps.plane(made.layout.qubits(kept.space)) // size
     start = words[f"off_state{kept.space}"] // size
     memory, width = _memory(kernel, saved), words["width"]
-    if getattr(made, "together", False):  # an amplitude of all sequences, then the next
+    if made.together:  # an amplitude of all sequences, then the next
         lanes = kernel.fmt.lanes
         whole = memory[:, start : start + 2 * plane]
         both = [whole[:, k : k + count * lanes] for k in (0, plane)]
@@ -73,8 +73,7 @@ def _memory(kernel: Kernel, saved: Saved) -> Array:
 
 def _angles(kernel: Kernel, saved: Saved, kept: Kept) -> Array:
     """[batch, masks]"""
-    made: Any = getattr(saved, "made", kernel)
-    lanes, row = kernel.fmt.lanes, made.layout.row_of[kept.angles]
+    lanes, row = kernel.fmt.lanes, saved.made.layout.row_of[kept.angles]
     rows = _memory(kernel, saved)[:, row * lanes : (row + len(kept.masks)) * lanes]
     rows = rows.reshape(saved.blocks, -1, lanes)[..., : saved.words["width"]]
     return rows.transpose(0, 2, 1).reshape(-1, len(kept.masks))[: saved.batch]
