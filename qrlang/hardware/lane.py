@@ -48,7 +48,7 @@ from qrlang.ir.program import (
     UseWeight,
     Value,
 )
-from qrlang.ir.walk import qubits_of
+from qrlang.ir.walk import qubits_of, uses
 
 MOST_PATTERNS = 1 << 16
 MOST_LOOKUP = 8  # measured bits that an angle may depend on
@@ -124,6 +124,7 @@ class Lane:
                     for q in op.qubits:
                         self._step("reset", q, when)
                 case Channel():
+                    yield from self._need(op)
                     self._channel(op)
                 case Measure():
                     bits = [self._measure(q, when) for q in op.qubits]
@@ -290,10 +291,24 @@ class Lane:
         tape.add(step, (step,))
 
     def _channel(self, op: Channel) -> None:
+        """Its strength is part of the circuit: no device takes it as a parameter."""
         tape = self._tape(op.qubits[0])
         wires = tuple(tape.wires[q] for q in op.qubits)
-        step = Step(op.name, wires, tuple(a.constant for a in op.args))
+        args = tuple(a.constant for a in op.args)
+        if any(a.terms for a in op.args):
+            if any(isinstance(self.values[v.id], (Later, MeasuredBits)) for v in uses(op)):
+                raise DeviceError(f"the strength of a `{op.name}` depends on a measured bit")
+            args = tuple(next(self.turned) if self.turned else self._strengths(op))
+            self.trace.append(list(args))
+        step = Step(op.name, wires, args)
         tape.add(step, (step,))
+
+    def _strengths(self, op: Channel) -> list[float]:
+        found = [self._number(a, self.values) for a in op.args]
+        if self.checked and not (min(found) >= 0 and sum(found) <= 1 + 1e-12):
+            raise DeviceError(f"the strength of a `{op.name}` is {', '.join(map(str, found))}: it "
+                              "has to be between 0 and 1")  # fmt: skip
+        return [min(1.0, max(0.0, x)) for x in found]
 
     def _measure(self, qubit: int, when: When) -> Bit:
         tape = self._tape(qubit, when)

@@ -39,7 +39,7 @@ SUPPORT: dict[str, Support] = {
     "postselect": yes("by leaving shots out"),
     "noise": no("leave the channel out: a device has noise of its own, and `--noise` gives it to "
                 "a simulator"),
-    "computed-noise": no("leave the channel out"),
+    "computed-noise": yes("where the device has noise; a circuit for each strength"),
     "conditional-noise": no("leave the channel out"),
     "mixed-start": yes("as halves of entangled pairs: twice the qubits"),
     "amplitudes": yes("as rotations and CNOTs, about 2^n of each; twice that if complex"),
@@ -54,6 +54,7 @@ SUPPORT: dict[str, Support] = {
 MODULE: dict[str, Support] = {
     "bits-in-angles": no("`qrlc run` can; or put the gates under `if`: `if b { rz(a) q }`"),
     "bits-in-expressions": no("`qrlc run` can; or read the qubit instead"),
+    "computed-noise": no("`qrlc run` can; or give the channel a constant strength"),
 }
 
 
