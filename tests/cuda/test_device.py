@@ -133,4 +133,13 @@ def test_why_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (7, 5))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "T4")
     assert device.why_not(0) == "T4 has compute capability 7.5, and the kernel needs 8.0"
+
+    def broken(index):
+        raise RuntimeError("CUDA driver version is insufficient\nfor this and that")
+
+    device.why_not.cache_clear()
+    monkeypatch.setattr(torch.cuda, "get_device_capability", broken)
+    assert device.why_not(0) == (
+        "the GPU cannot be used: RuntimeError: CUDA driver version is insufficient"
+    )
     device.why_not.cache_clear()

@@ -31,6 +31,8 @@ def why_not(index: int) -> str:
         gpu(index).probe()
     except Unavailable as why:
         return str(why)
+    except Exception as why:  # a driver or a package that is broken: another road is there
+        return f"the GPU cannot be used: {type(why).__name__}: {str(why).partition(chr(10))[0]}"
     return ""
 
 
