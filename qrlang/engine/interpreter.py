@@ -42,9 +42,11 @@ class Saved:
 
 
 class Interpreter:
-    """Called like a kernel of the engine."""
+    """Called like a kernel of the engine. States always begin within the plan."""
 
     def __init__(self, plan: Plan, dtype: str = "float64") -> None:
+        if plan.given or plan.kept:
+            raise ValueError("a plan that goes on from a state, or stops for one to go on from")
         self.plan = plan
         self.dtype = np.dtype(dtype)
         self.random = any(isinstance(n, nodes.Dropout) for n in walk_nodes(plan.body))

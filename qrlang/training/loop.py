@@ -160,7 +160,8 @@ class Trainer:
         """To the end, or until somebody stops it."""
         p = self.progress
         self._clock, self._cpu = time.perf_counter(), time.process_time()
-        if self.observers:
+        if self.observers and self.pipeline is not None:
+            self.pipeline.leave()
             self.pipeline = None
         self.begin()
         self.objective.model.train()

@@ -45,6 +45,10 @@ class Pipeline:
         on_gpu = objective.device.type == "cuda"
         return on_gpu and isinstance(optimizer, Adam) and not objective.truncate
 
+    def leave(self) -> None:
+        """Back to updates that are waited for."""
+        self.objective.model.checks = "now"
+
     @property
     def full(self) -> bool:
         return len(self.waiting) >= DEPTH

@@ -191,3 +191,28 @@ def test_road_2_on_a_gpu():
     model.road = "stepwise"
     assert relative(slopes(model, x), truth(6, x)) < 1e-4
     assert np.isfinite(float(model(x).sum()))
+
+
+def test_road_2_in_a_cuda_graph():
+    """A controller that is torch's own, step by step, as one graph."""
+    x = torch.rand(16, 20, 1, device="cuda")
+    model = permuted(6)
+    model.road = "stepwise"
+    expected = slopes(model, x)[1:]
+    parameters = list(model.parameters())
+
+    def step():
+        y = model(x)
+        weights = torch.linspace(-1, 1, y.numel(), device="cuda").view_as(y)
+        return torch.autograd.grad((y * weights).sum(), parameters)
+
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        made = step()
+    graph.replay()
+    assert relative([x.double().cpu() for x in made], expected) < 1e-5

@@ -52,6 +52,33 @@ def test_a_run_is_the_same_run(tmp_path: Path, request: Any, more: list[str]) ->
     assert all(np.array_equal(x, weights(third)[n]) for n, x in weights(second).items())
 
 
+def test_all_of_it_through_the_kernels_of_a_gpu(tmp_path: Path, monkeypatch: Any) -> None:
+    """The emulator in place of a GPU: a whole run, with a last batch that is smaller."""
+    import cuda_emulator
+
+    if not cuda_emulator.available():
+        pytest.skip("no C++ compiler")
+    from emulated import Emulated
+
+    from qrlang.backends.torch import cuda, native
+
+    path = project(tmp_path, records=70)
+    first = train(path, "first")
+    launcher = Emulated()
+    monkeypatch.setattr(native, "machine", lambda model: "cuda")
+    monkeypatch.setattr(cuda, "launcher", lambda device: launcher)
+    monkeypatch.setattr(cuda, "unavailable", lambda device: "")
+    monkeypatch.setattr(Pipeline, "fits", staticmethod(lambda o, a: isinstance(a, Adam)))
+    monkeypatch.setattr(resident, "near", lambda f, d: resident.Near(f, torch.device("cpu")))
+    native._prepared.cache_clear()
+    second = train(path, "second")
+    native._prepared.cache_clear()
+    for a, b in zip(lines(first), lines(second), strict=True):
+        assert a["split"] == b["split"] and abs(a["loss"] - b["loss"]) < 1e-4
+    for name, x in weights(first).items():
+        assert np.allclose(x, weights(second)[name], atol=1e-3), name
+
+
 def test_what_is_not_finite_changes_nothing() -> None:
     """Neither the weights nor what Adam remembers; the next update is as if it had not been."""
     torch.manual_seed(0)
