@@ -67,10 +67,10 @@ def command(
     at a step, for one sample; as SVG and PNG, or with --animate as a page that plays.
     """
     if Path(path).is_dir():
-        if name or settings or model or fold or optimised or plain or width:
+        if name or settings or model or fold or optimised or plain or width or form == "json":
             raise common.usage(
                 "a run has its own model and settings: NAME, --set, --model, --fold, --optimised, "
-                "--ascii and --width are for files"
+                "--ascii, --width and --format json are for files"
             )
         if animate and (step is not None or svg is not None or dark):
             raise common.usage("--animate shows all steps, as a page: without --step, --svg, "

@@ -51,7 +51,7 @@ def _picture(
     written = Path(svg) if svg else stem.with_suffix(".svg")
     write_atomically(written, text)
     click.echo(str(written))
-    png = ink.to_png(sheet, dark)
+    png = None if svg else ink.to_png(sheet, dark)
     if png is not None:
         picture = written.with_suffix(".png")
         write_atomically(picture, png)

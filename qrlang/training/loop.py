@@ -177,6 +177,8 @@ class Trainer:
             if o.name in self.kept:
                 o.load(self.kept[o.name])
             o.begin(self)
+        # What they prepare is no time of training.
+        self._clock, self._cpu = time.perf_counter(), time.process_time()
 
     def _epoch(self) -> None:
         p = self.progress

@@ -352,6 +352,7 @@ def test_a_run_without_a_trace_shows_its_checkpoints(tmp_path: Path) -> None:
         (("--animate", "--step", 1), 2, "--animate"),
         (("--fold",), 2, "--fold"),
         (("Tiny",), 2, "its own model"),
+        (("--format", "json"), 2, "--format json"),
     ],
 )
 def test_wrong_ways_to_draw_a_run(made: Path, args: tuple[Any, ...], code: int, said: str) -> None:
