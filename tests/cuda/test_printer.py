@@ -212,7 +212,7 @@ def test_mappings():
     assert shape(12, 256) == (8, 4, 0, True)
     assert shape(14, 128) == (9, 5, 1, True)
     assert shape(16, 8) == (11, 5, 3, True)
-    assert shape(14, 128, arch=80) == (9, 4, 0, False)
+    assert shape(14, 128, arch=80) == (8, 5, 0, False)
     assert shape(18, 4)[3] is False
     held = printer.emit(plan(qrnn(14)), 128)
     assert held.backward.dynamic_shared_bytes <= 227 << 10

@@ -78,7 +78,7 @@ class Circuits(Rows):
                         out("F rest, s, c;", "const U q = quarters(turns(x), rest);")
                         out("near_sincos(rest, s, c);")
                         out(f"const int at = {tangent}, many = {many};")
-                        out("own[at] = s / c;", "own[at + many] = c;")
+                        out("own[at] = quotient(s, c);", "own[at + many] = c;")
                         out("((W*)own)[at + 2 * many] = q & 1u;")
                         out("u += (W)(q & 1u) << QUARTER;")
                 out(f"((W*)own)[{goal}] = u;")
@@ -95,7 +95,7 @@ class Circuits(Rows):
     ) -> None:
         """Entries of all tables of some layers, an entry to a thread, told apart by numbers."""
         out = self.out
-        first = f"F(1) / FN(sqrt)({self._norm(node.space)})"
+        first = f"unit({self._norm(node.space)})"
         owner: list[int] = []  # of each entry: its table
         # Of each table: its first entry, where it goes, its members; the cosines it takes.
         starts: list[int] = []

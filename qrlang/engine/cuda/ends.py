@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
-from qrlang.engine.cuda.loops import Loops
 from qrlang.engine.cuda.source import INPUT
+from qrlang.engine.cuda.states import States
 
 
-class Ends(Loops):
+class Ends(States):
     def _outer(self) -> int:
         return sum(self.plan.slots[: self.plan.outer])
 
@@ -70,6 +70,7 @@ class Ends(Loops):
 
     def _forward(self) -> None:
         out, plan = self.out, self.plan
+        self.take_given()
         for i, slot in plan.loads:
             token = plan.inputs[i].token
             with self.rows(self.count(slot)) as r:
@@ -100,29 +101,10 @@ class Ends(Loops):
                 out(f"rows0[b * {outer} + {r}] = v[{r}];")
         for s in range(len(plan.spaces)):
             if not plan.local[s]:
-                self._save(s)
+                self.save(s)
+        self.leave()
         if self.mapping.cluster:
             self.barrier(far=True)
-
-    def _state(self, s: int) -> tuple[str, str, str]:
-        """(threads' first index, how far it goes, where the block's part begins in all)."""
-        g = self.geometries[s]
-        if not g.shared or not g.cluster:
-            return "tid", f"{1 << g.bits}u", "0"
-        return "ln", f"{1 << g.local}u", f"(L)rank * {1 << g.local}"
-
-    def _save(self, s: int) -> None:
-        out, g = self.out, self.geometries[s]
-        first, count, base = self._state(s)
-        step = self.mapping.group if g.shared else 1 << g.threads
-        there = f"((C*)st{s} + b * {1 << g.bits})"
-        guard = "real" if g.shared else f"P{s} != {there}"
-        with (
-            out.block(f"if ({guard})"),
-            out.block(f"for (U i = {first}; i < {count}; i += {step}u)"),
-        ):
-            here = f"*(const C*)(smem + h{s} + i * {2 * g.size}u)" if g.shared else f"P{s}[i]"
-            out(f"{there}[{base} + i] = {here};")
 
     def _backward(self) -> None:
         out, plan = self.out, self.plan
@@ -134,17 +116,8 @@ class Ends(Loops):
             for slot in range(plan.outer):
                 self.writes("v", slot)
                 self.writes("a", slot)
-        for s, g in enumerate(self.geometries):
-            first, count, base = self._state(s)
-            step = self.mapping.group if g.shared else 1 << g.threads
-            with out.block(f"for (U i = {first}; i < {count}; i += {step}u)"):
-                zero = "C x; x.x = F(0); x.y = F(0);"
-                near = f"h{s} + i * {2 * g.size}u"
-                out(zero)
-                out(f"*(C*)(smem + ({near} ^ {g.bytes}u)) = x;" if g.shared else f"Q{s}[i] = x;")
-                if not plan.local[s]:
-                    there = f"((const C*)st{s})[b * {1 << g.bits} + {base} + i]"
-                    out(f"{f'*(C*)(smem + {near})' if g.shared else f'P{s}[i]'} = {there};")
+        for s in range(len(plan.spaces)):
+            self.restore(s)
         for q in range(len(plan.sequences)):
             self.clear_adjoint_sequence(q)
         for i, y in enumerate(plan.outputs):

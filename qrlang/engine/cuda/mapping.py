@@ -49,7 +49,7 @@ class Mapping:
     def bounds(self) -> str:
         """The block's threads, and how many blocks a multiprocessor should hold: 16 amplitudes of
         state and costate leave room for two in its registers."""
-        if self.size << self.registers > 64:
+        if self.size << self.registers > 64 or not self.shared:
             return f"{self.block}"
         return f"{self.block}, {max(1, REGISTERS // (128 * self.block))}"
 
@@ -61,8 +61,6 @@ def shared_limit(arch: int) -> int:
 
 def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Mapping | Refusal:
     n = max(plan.spaces, default=0)
-    if plan.kept or plan.given:
-        return Refusal("a run that stops and goes on from there")
     if any(not plan.local[s] for s in _inner(plan.body, 0)):
         return Refusal("a recurrence in a recurrence on qubits that live longer")
     if n > LARGEST:
@@ -96,8 +94,9 @@ def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Ma
                 registers = 4 if double else 5
                 return Mapping(dtype, arch, n - registers, registers, cluster)
     cluster = 3 if arch >= 90 and n >= 15 else 0
-    threads = min(9 + cluster, n - 4)
-    return Mapping(dtype, arch, threads, 4, cluster, shared=False)
+    registers = 4 if double else 5
+    threads = min(8 + cluster, n - registers)
+    return Mapping(dtype, arch, threads, registers, cluster, shared=False)
 
 
 def _inner(body: tuple[nodes.Node, ...], depth: int) -> set[int]:

@@ -22,6 +22,11 @@ __device__ __forceinline__ void near_sincos(F r, F& s, F& c) {  // |r| <= pi/4
   p = fmaf(fmaf(2.443315711809948e-5f, z, -1.388731625493765e-3f), z, 4.166664568298827e-2f);
   c = fmaf(z, -0.5f, 1.f) + p * (z * z);
 }
+__device__ __forceinline__ F quotient(F a, F b) {  // for an ordinary b: no division's slow path
+  const F r = __fdividef(1.f, b), q = a * r;
+  return fmaf(fmaf(-q, b, a), r, q);
+}
+__device__ __forceinline__ F unit(F norm) { return rsqrtf(norm); }
 #define QUARTER 30
 #define PART 1.4629180792671596e-9f
 typedef int Z;
@@ -55,6 +60,8 @@ __device__ __forceinline__ void near_sincos(F r, F& s, F& c) {
   p = fma(p, z, 4.16666666666665929218e-2);
   c = fma(z, -0.5, 1.0) + p * (z * z);
 }
+__device__ __forceinline__ F quotient(F a, F b) { return a / b; }
+__device__ __forceinline__ F unit(F norm) { return 1.0 / sqrt(norm); }
 #define QUARTER 62
 #define PART 3.4061215800865546e-19
 typedef long long Z;

@@ -96,6 +96,7 @@ class Printer(Ends):
             for i, y in enumerate(plan.outputs):
                 lead = (BATCH, time(y.clock, y.extra)) if y.seq else (BATCH,)
                 out.append(Argument("output", f"out{i}", i, shape=(*lead, fixed(y.rows))))
+            out += self.kept_arguments()
             out.append(Argument("error", "error", type="int64"))
             return out
         for i, y in enumerate(plan.outputs):
@@ -110,7 +111,7 @@ class Printer(Ends):
         if a.scalar:
             return f"const L {a.name}"
         kind = _TYPES[a.type]
-        read = a.kind in ("input", "lengths", "weight", "output_gradient")
+        read = a.kind in ("input", "lengths", "weight", "output_gradient", "state")
         if read:
             return f"const {kind}* __restrict__ {a.name}"
         return f"{kind}* {a.name}"

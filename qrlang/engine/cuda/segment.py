@@ -7,11 +7,10 @@ from qrlang.engine import nodes
 from qrlang.engine.cuda.mapping import Mapping, choose
 from qrlang.engine.cuda.printer import Printer
 from qrlang.engine.cuda.source import BATCH, Argument, Shape, Source, fixed
-from qrlang.engine.cuda.text import linear, xor
 from qrlang.engine.nodes import Plan, Refusal, Row
 from qrlang.engine.segment import Segment
 
-GIVEN, ANGLES, NORM = range(3)  # slots
+GIVEN, ANGLES = range(2)  # slots
 
 
 def emit(segment: Segment, batch: int, dtype: str = "float32", arch: int = 90) -> Source | Refusal:
@@ -31,7 +30,7 @@ def write(segment: Segment, mapping: Mapping) -> Source:
 
 
 def plan_of(segment: Segment) -> Plan:
-    """As a body of its own: angles from those given, the layers, the norm."""
+    """As a body of its own: angles from those given, then the layers."""
     rows: list[Row] = []
     layers = []
     for mine, layer in zip(segment.rows, segment.layers, strict=True):
@@ -47,10 +46,9 @@ def plan_of(segment: Segment) -> Plan:
     body = (
         nodes.Rows(ANGLES, tuple(rows)),
         nodes.Circuit(0, -1, ANGLES, tuple(layers)),
-        nodes.Circuit(0, -1, ANGLES, (), (0,), NORM),
     )
-    slots = (segment.count, len(rows), 1)
-    return Plan("", (), (), (), slots, 3, (), (segment.n,), (False,), body, ())
+    slots = (segment.count, len(rows))
+    return Plan("", (), (), (), slots, 2, (), (segment.n,), (False,), body, ())
 
 
 class SegmentPrinter(Printer):
@@ -79,52 +77,39 @@ class SegmentPrinter(Printer):
         self.writes("v", GIVEN, True)
         self.node_forward(self.plan.body[0])
 
-    def _each(self, there: str, costate: bool, store: bool) -> None:
-        """Between the home and the caller's order; `i` is the slot's index."""
-        out, g = self.out, self.geometries[0]
-        n = self.plan.spaces[0]
-        if g.shared and g.cluster:
-            first, count, base = "ln", 1 << g.local, f"(rank << {g.local} | i)"
-        else:
-            first, count, base = "tid", 1 << g.bits, "i"
-        step = self.mapping.group if g.shared else 1 << g.threads
-        with out.block(f"for (U i = {first}; i < {count}u; i += {step}u)"):
-            at = out.let("U", base, "x")
-            low = (1 << g.local) - 1
-            slot = xor(linear([c & low for c in g.slots], at))
-            past = f" + {g.bytes}" if costate else ""
-            home = (
-                f"*(C*)(smem + h0 + ({slot}) * {2 * g.size}u{past})" if g.shared
-                else f"{'Q' if costate else 'P'}0[{at}]"
-            )  # fmt: skip
-            far = f"((C*){there})[b * {1 << n} + {at}]"
-            if store:
-                guard = f"real && {at} < {1 << n}u" if g.bits > n else "real"
-                with out.block(f"if ({guard})"):
-                    out(f"C x = {home};", "x.x *= unit; x.y *= unit;", f"{far} = x;")
-            else:
-                out("C x; x.x = F(0); x.y = F(0);")
-                out(f"if ({at} < {1 << n}u) x = {far};", f"{home} = x;")
-
-    def _unit(self) -> None:
-        """1/norm of the state: rounding makes the norm drift."""
-        norm = self.plan.body[2]
-        assert isinstance(norm, nodes.Circuit)
-        self.circuit_forward(norm, read=True, report=False)
+    def _take(self) -> None:
+        out, n = self.out, self.plan.spaces[0]
+        with self.amplitudes(0) as (x, here, costate):
+            for there, goal in [("psi", here), ("g", costate)][: 1 + self.backward]:
+                with out.block(""):
+                    out("C y; y.x = F(0); y.y = F(0);")
+                    out(f"if ({x} < {1 << n}u) y = ((const C*){there})[b * {1 << n} + {x}];")
+                    out(f"{goal} = y;")
         self.barrier(far=True)
-        self.out(f"const F unit = F(1) / FN(sqrt)({self.value(NORM)});")
+
+    def _give(self) -> None:
+        """With norm one: rounding makes it drift."""
+        out, n = self.out, self.plan.spaces[0]
+        self.norm_of(0)
+        out(f"const F one = unit({self._norm(0)});")
+        with (
+            self.amplitudes(0) as (x, here, costate),
+            out.block(f"if (real && {x} < {1 << n}u)"),
+        ):
+            for there, source in [("psi_out", here), ("g_out", costate)][: 1 + self.backward]:
+                with out.block(""):
+                    out(f"C y = {source};", "y.x *= one; y.y *= one;")
+                    out(f"((C*){there})[b * {1 << n} + {x}] = y;")
+        if self.mapping.cluster:
+            self.barrier(far=True)
 
     def _forward(self) -> None:
         circuit = self.plan.body[1]
         assert isinstance(circuit, nodes.Circuit)
         self._angles()
-        self._each("psi", False, False)
-        self.barrier(far=True)
+        self._take()
         self.circuit_forward(circuit, read=False, report=True)
-        self._unit()
-        self._each("psi_out", False, True)
-        if self.mapping.cluster:
-            self.barrier(far=True)
+        self._give()
 
     def _backward(self) -> None:
         out = self.out
@@ -135,9 +120,7 @@ class SegmentPrinter(Printer):
             with self.rows(self.count(slot)) as r:
                 out(f"{self.adjoint(slot, r)} = F(0);")
             self.writes("a", slot, True)
-        self._each("psi", False, False)
-        self._each("g", True, False)
-        self.barrier(far=True)
+        self._take()
         self.circuit_backward(circuit)
         self.node_backward(self.plan.body[0])
         count = self.count(GIVEN)
@@ -145,8 +128,4 @@ class SegmentPrinter(Printer):
         with self.rows(count) as r, out.block(f"if ({self.only})"):
             # The costate is half of a gradient with respect to both parts.
             out(f"dangles[b * {count} + {r}] = F(0.5) * {self.adjoint(GIVEN, r)};")
-        self._unit()
-        self._each("psi_out", False, True)
-        self._each("g_out", True, True)
-        if self.mapping.cluster:
-            self.barrier(far=True)
+        self._give()

@@ -61,6 +61,9 @@ class Argument:
       output_gradient (null)  as output
       input_gradient  (null)  as a real input; filled with zeros before the launch
       gradient         buffer `index` of what gradients of weights are added up from
+      state            of a plan that goes on: what kept space `index` begins with, complex
+                       [batch, 2^n], its first qubit the most significant
+      state_out        what kept space `index` is left as, likewise, with norm one
       error            one int64, 0 before the launch: see `decode_error`
     """
 
