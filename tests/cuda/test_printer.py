@@ -197,6 +197,46 @@ def test_segments():
         assert abs(slope - back["angle_gradient"][1, k]) < 1e-7
 
 
+@emulated
+@pytest.mark.parametrize("way", ["lanes", "cluster"])
+def test_a_state_goes_on_from_call_to_call(way):
+    """A sequence in two calls, as it is in one; the second call's gradients are its own."""
+    b, n = Build(), 3
+    x, item, z, y = b.seq(2), b.real(2), b.real(n), b.seq(n)
+    body = [ir.Expect(z, tuple(((1.0, ((q, "Z"),)),) for q in range(n)))]
+    both = b.real(n + 2)
+    body.append(ir.Concat(both, (z, item)))
+    theta = b.linear(body, both, 2 * n, "steer")
+    gates = [ir.Gate(g, (q,), (angle(theta, q + n * (g == "rz")),)) for g in ("ry", "rz")
+             for q in range(n)]  # fmt: skip
+    body.append(ir.Unitary((*gates, *(ir.Gate("x", ((q + 1) % n,), (), (q,)) for q in range(n)))))
+    loop = ir.Loop("r", (ir.LoopItem(x, item),), (), tuple(body), (ir.LoopEmit("y", z, y),))
+    program = ir.Program(
+        "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n),),
+        (ir.Alloc(tuple(range(n))), loop), (ir.Output("", y),),
+    )  # fmt: skip
+    weights, (given,) = draw(program, 3, 5)
+    drawn = list(weights.values())
+    whole = Interpreter(plan(program))
+    (want,), _ = whole.forward([given.numpy()], [w.numpy() for w in drawn])
+    first, following = (
+        Forced(plan(program, segment), WAYS[way][1], 0) for segment in ("first", "next")
+    )
+    (y1,), saved = first.forward([given[:, :2]], drawn)
+    rest = [given[:, 2:]]
+    (y2,), again = following.forward(rest, drawn, states=saved.left)
+    assert np.abs(torch.cat([y1, y2], 1).numpy() - want).max() < 1e-12
+    assert torch.allclose(again.left[0].norm(dim=1), torch.ones(3, dtype=torch.float64))
+    dw, _ = following.backward(again, [torch.ones_like(y2)])
+
+    def total(step):
+        moved = [drawn[0].clone(), drawn[1]]
+        moved[0][1, 2] += step
+        return float(following.forward(rest, moved, states=saved.left)[0][0].sum())
+
+    assert abs((total(1e-6) - total(-1e-6)) / 2e-6 - float(dw[0][1, 2])) < 1e-7
+
+
 def test_mappings():
     """By the number of qubits and the batch."""
 

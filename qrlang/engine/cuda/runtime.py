@@ -7,7 +7,7 @@ number on the device, which `Saved.fault` or `Faults` reads when somebody wants 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -55,6 +55,7 @@ class Saved:
     times: dict[int, int]
     seed: int
     error: Tensor
+    left: list[Tensor] = field(default_factory=list)  # states that go on after the call
 
 
 class Kernel:
@@ -93,9 +94,11 @@ class Kernel:
         weights: Sequence[Tensor],
         lengths: Sequence[Tensor | None] | None = None,
         seed: int | None = None,
+        states: Sequence[Tensor] = (),
     ) -> tuple[list[Tensor], Saved]:
         """Inputs [B, T, …] or [B, …] in the plan's order; tokens int64. Tensors on the launcher's
-        device that are contiguous and of the kernel's type are used where they are."""
+        device that are contiguous and of the kernel's type are used where they are. `states`: of a
+        plan that goes on from them, complex [B, 2^n]; what it leaves is in `Saved.left`."""
         plan = self.plan
         batch = len(inputs[0]) if inputs else 1
         made = self.kernels(max(1, batch))
@@ -131,7 +134,14 @@ class Kernel:
         saved = Saved(made, given, batch, times, seed or 0, error)
         kernel = made.source.forward
         found: dict[tuple[str, int], Tensor | None] = {**given, ("error", -1): error}
+        for i, psi in enumerate(states):
+            found["state", i] = torch.view_as_real(self._own(psi, self.real.to_complex()))
         for a in kernel.arguments:
+            if a.kind == "state_out":
+                n = self.plan.spaces[plan.kept[a.index].space]
+                left = self._buffer(a, kernel, saved)
+                found[a.kind, a.index] = left
+                saved.left.append(torch.view_as_complex(left.view(batch, 1 << n, 2)))
             if a.kind in ("output", "saved"):
                 found[a.kind, a.index] = self._buffer(a, kernel, saved)
                 if a.kind == "saved":
