@@ -29,6 +29,7 @@ from qrlang.training.world import World
 CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
+WILD = 1e5  # a gradient's norm; runs that learn stay below a few hundred
 BROAD = 256
 BLINK = 0.1  # seconds: nobody reads faster
 TOGETHER = 16  # updates between questions that several processes ask each other
@@ -55,6 +56,7 @@ class Progress:
     rate: float = 0.0  # of the last update, for the next line of metrics
     norm: float = 0.0
     listening: bool = False
+    wild: bool = False  # a gradient was, and it has been said
     finished: bool = False
 
 
@@ -267,6 +269,9 @@ class Trainer:
             self._skipped()
         else:
             p.in_a_row = 0
+        if WILD < update.norm < math.inf and not p.wild:
+            p.wild = True
+            self.watcher.note(f"the gradient's norm is {update.norm:.0e}: {CHAOS}")
         if update.done:
             self.steps = p.step
 

@@ -204,6 +204,13 @@ def test_a_loss_that_turns_nan(tmp_path: Path, capsys: Any) -> None:
     assert all(bool(torch.isfinite(v).all()) for v in weights(run).values())
 
 
+def test_a_gradient_that_grows_beyond_bounds_is_said_once(tmp_path: Path, capsys: Any) -> None:
+    """Clipping keeps such a run finite, and it learns nothing: nobody would notice."""
+    wild = MODEL.replace("steer(x, read z)", "100000 * steer(x, read z)")
+    train(tmp_path, "--epochs", "2", model=wild)
+    assert capsys.readouterr().err.count("the recurrence became chaotic") == 1
+
+
 def test_accumulated_batches_are_one_large_one(tmp_path: Path) -> None:
     args = ("--precision", "double", "--log", "1 steps", "--epochs", "1", "--validation", "0.2")
     large = train(tmp_path, "--batch", "20", *args, out="large")
