@@ -29,7 +29,9 @@ def matching(events: np.ndarray, flip: float, misread: float) -> np.ndarray:
     for t in range(times):
         at = t * checks
         if t < times - 1:  # after the last round nothing flips, and nothing is misread
-            graph.add_edge(at, edge, fault_ids={0}, weight=weight[flip], merge_strategy="independent")
+            graph.add_edge(
+                at, edge, fault_ids={0}, weight=weight[flip], merge_strategy="independent"
+            )
             graph.add_edge(at + checks - 1, edge, weight=weight[flip], merge_strategy="independent")
             for c in range(checks - 1):
                 graph.add_edge(at + c, at + c + 1, weight=weight[flip])

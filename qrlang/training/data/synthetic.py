@@ -40,17 +40,18 @@ def _blobs(request: Request) -> Block:
 
 
 def _wave(request: Request) -> Block:
-    """A wave passes over a row of sensors; from which end does it come?"""
+    """A hump passes over a row of sensors; from which end does it come?"""
     sensors, length = request.whole("sensors"), request.whole("length")
 
     def block(random: Random, count: int) -> tuple[Array, ...]:
         label = random.randint(0, 2, count)
-        lag = random.uniform(0.4, 1.0, count) * np.where(label, 1, -1)
-        speed, start = random.uniform(0.5, 1.2, count), random.uniform(0, 2 * np.pi, count)
+        # It has passed all of them before the end.
+        lag = random.uniform(0.5, 0.8, count) * (length - 2) / sensors
+        start = random.uniform(0.5, 1.0, count) * (length - 1 - lag * (sensors - 1))
         t, s = np.arange(length)[None, :, None], np.arange(sensors)[None, None, :]
-        phase = speed[:, None, None] * t + lag[:, None, None] * s + start[:, None, None]
-        noise = random.normal(0, 0.2, (count, length, sensors))
-        return np.sin(phase) + noise, label
+        order = np.where(label[:, None, None], s, sensors - 1 - s)
+        hump = np.exp(-((t - start[:, None, None] - lag[:, None, None] * order) ** 2))
+        return hump + random.normal(0, 0.1, (count, length, sensors)), label
 
     return block
 
