@@ -167,6 +167,7 @@ def measure(name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"first_call_s": time.perf_counter() - begun}
     module = native._of(made).cuda.on(made.like.device, "float32").kernels(case.batch).loaded
     found["kernels_s"], found["from_cache"] = module.made_in, module.from_cache
+    found |= resources(module)
     if os.environ.get("QRLANG_GPU_COMPILE_ONLY"):
         return found
     torch.cuda.empty_cache()
@@ -180,6 +181,19 @@ def measure(name: str) -> dict[str, Any]:
     made.settle()
     found |= errors(case, made, x64)
     return found
+
+
+def resources(module: Any) -> dict[str, Any]:
+    """Registers and bytes of local memory of a thread: more than a few bytes are arrays that did
+    not stay in registers."""
+    names = module.gpu.driver.CUfunction_attribute
+    asked = {"registers": names.CU_FUNC_ATTRIBUTE_NUM_REGS,
+             "local_bytes": names.CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES}  # fmt: skip
+    return {
+        f"{kernel}_{name}": int(module.gpu.call("cuFuncGetAttribute", attribute, function))
+        for kernel, function in module.functions.items()
+        for name, attribute in asked.items()
+    }
 
 
 def errors(case: Case, made: Any, x64: Any) -> dict[str, float]:
@@ -322,14 +336,16 @@ def row(name: str, aim: Aim, found: dict[str, Any], again: dict[str, Any]) -> tu
                                          else ""),
         f"{found['error_short']:.1e}",
         f"{long:.1e} ({plain:.1e})" if long is not None and plain is not None else "",
+        f"{found['backward_registers']}, {found['backward_local_bytes']}",
         number(found["kernels_s"]), number(again.get("kernels_s")),
     ]  # fmt: skip
     return "| " + " | ".join(cells) + " |", right
 
 
 HEAD = """| n, L, T, B | at most, ms | kernels, ms | with gradients of weights, ms | memory, MB | \
-error, T ≤ 64 | at T (plain torch) | kernels made, s | from cache, s |
-|---|---|---|---|---|---|---|---|---|"""
+error, T ≤ 64 | at T (plain torch) | registers, local bytes backward | kernels made, s | \
+from cache, s |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 def main(arguments: argparse.Namespace) -> int:
