@@ -48,7 +48,15 @@ def _log_axis(low: float, high: float) -> Axis:
     below = [m for m in marks if m <= low * 1.0001]
     above = [m for m in marks if m >= high / 1.0001]
     marks = [m for m in marks if below[-1] <= m <= above[0]]
-    return Axis(marks[0], marks[-1], tuple((m, f"{m:g}") for m in marks), log=True)
+    return Axis(marks[0], marks[-1], tuple((m, _power(m)) for m in marks), log=True)
+
+
+def _power(mark: float) -> str:
+    """`0.01`, `500`; far from one, `2e-5`."""
+    if 0.001 <= mark * 1.0001 < 100_000:
+        return f"{mark:g}"
+    factor, _, exponent = f"{mark:.0e}".partition("e")
+    return f"{factor}e{int(exponent)}"
 
 
 def _round_step(rough: float) -> float:

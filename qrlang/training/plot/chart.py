@@ -51,7 +51,7 @@ class Chart:
             shapes += _panel(panel, k * self.width, self.width, self.height)
         whole = self.width * len(self.panels)
         if self.title:
-            shapes.append(Text((12, 16), self.title, "start", 10, bold=True))
+            shapes.append(Text((12, 12), self.title, "start", 10, bold=True))
         if self.note:
             shapes.append(Text((12, self.height + 12), self.note, "start", 8, _FRAME))
         return Picture(whole, self.height + (18 if self.note else 0), tuple(shapes), self.title)
@@ -130,7 +130,7 @@ def _legend(panel: Panel, x0: float, x1: float, y1: float) -> Iterator[Shape]:
         return
     x, y = x0, y1 - 6
     for s in named:
-        length = 18 + 4.6 * len(s.name) + 10
+        length = 18 + _length(s.name) + 12
         if x + length > x1 + 12 and x > x0:
             x, y = x0, y - 10
         colour = COLOURS[s.colour % len(COLOURS)]
@@ -145,3 +145,11 @@ def _legend(panel: Panel, x0: float, x1: float, y1: float) -> Iterator[Shape]:
 def _pale(colour: str) -> str:
     parts = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
     return "#" + "".join(f"{round(255 - (255 - p) * 0.22):02x}" for p in parts)
+
+
+def _length(text: str) -> float:
+    """About how long a name of a legend is."""
+    narrow, wide = set("fijlrt.,:;!'|()[] "), set("mwMW@%")
+    return sum(
+        2.7 if c in narrow else 7.0 if c in wide else 5.8 if c.isupper() else 4.6 for c in text
+    )
