@@ -20,7 +20,7 @@ FILES = [name for name in FILES if name not in UNTRAINED]
 
 # What takes seconds at its own size.
 SMALL: dict[str, tuple[str, ...]] = {
-    "ancilla/projective.qrl": ("--data", "damped_sine(length: 60)"),
+    "ancilla/projective.qrl": ("--set", "n=2", "--data", "damped_sine(length: 60)"),
     "ancilla/weak.qrl": ("--data", "damped_sine(length: 60)"),
     "attention/score.qrl": ("--set", "n=2"),
     "bausch/bausch.qrl": ("--set", "m=1", "--set", "stages=1", "--data", "elman_xor(length: 3)"),
@@ -36,6 +36,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "qrnn/rows.qrl": ("--set", "n=3"),
     "reservoir/feedback.qrl": ("--data", "narma(order: 2, length: 200)"),
     "reservoir/hamiltonian.qrl": ("--set", "n=3", "--data", "narma(order: 2, length: 200)"),
+    "reservoir/mackey_glass.qrl": ("--set", "n=3", "--data", "mackey_glass(length: 200)"),
     "reservoir/reservoir.qrl": ("--data", "narma(order: 5, length: 200)"),
     "sentiment/sentiment.qrl": ("--set", "n=3", "--set", "d=4"),
     "translation/short.qrl": ("--set", "n=3", "--set", "d=8", "--set", "hidden=8"),
@@ -58,10 +59,10 @@ def test_it_trains(name: str, data: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("QRLANG_OFFLINE", "1")
     run = tmp_path / "run"
     ridge = name.startswith("reservoir/")
-    few = () if ridge else ("--limit", "8", "--batch", "4", "--steps", "3", "--warmup", "1")
+    few = () if ridge else ("--limit", "4", "--batch", "2", "--steps", "2", "--warmup", "1")
     line = ["train", FOLDER / name, "--data-dir", data, "--out", run, "--threads", 1, "--log",
             "1 steps", *few, *SMALL.get(name, ())]  # fmt: skip
     assert qrlc([str(x) for x in line]) == 0
     result = json.loads((run / "result.json").read_text())
-    assert result["steps"] == (1 if ridge else 3) and result["skipped"] == 0
+    assert result["steps"] == (1 if ridge else 2) and result["skipped"] == 0
     assert result["figures"]["loss"]["value"] is not None
