@@ -66,6 +66,7 @@ class Recorded:
         held = Batch({k: v.clone() for k, v in values.items()}, {}, batch.counted, batch.rows)
         at = rate.clone()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Other threads may be bringing batches meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             numbers = self.pipeline.queue(Work(self.pipeline.objective, [held]), at)
         return graph, held, at, numbers
