@@ -34,6 +34,7 @@ SMALL: dict[str, dict[str, int | float]] = {
     "translation/translation.qrl": {"n": 2, "src": 9, "tgt": 7, "d": 4},
     "attention/score.qrl": {"n": 2, "vocab": 9},
     "ancilla/weak.qrl": {"n": 2},
+    "reservoir/hamiltonian.qrl": {"n": 3},
 }
 
 

@@ -7,6 +7,7 @@ abstract methods.
 from __future__ import annotations
 
 import math
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
@@ -53,6 +54,7 @@ class Body(ABC):
         self.texts: dict[int, str] = {}  # what a value is called
         self.lines: list[str] = []
         self.pieces: list[list[str]] = []  # functions on circuits
+        self.functions: dict[str, str] = {}  # the names of those
         self.tables: list[list[str]] = []  # readouts
         self.known: dict[str, str] = {}
         self.words: dict[int, str] = {}  # qubits that only we know
@@ -72,6 +74,10 @@ class Body(ABC):
 
     @abstractmethod
     def reset(self, qubit: int, depth: int) -> None: ...
+
+    @abstractmethod
+    def ancilla(self, readout: str) -> str:
+        """The qubit that a word of a weak readout turns."""
 
     @abstractmethod
     def weak_word(self, space: Space, ancilla: str, bit: str, depth: int) -> str:
@@ -276,12 +282,14 @@ class Body(ABC):
         parts: list[str] | None = None,
     ) -> None:  # fmt: skip
         """A function of these lines, and the statement that adds it to the circuit."""
-        name = self.names.free(f"{wish}_gates")
         arguments = ["circuit"] + ([] if space.fixed else ["q"]) + (["a"] if angles else [])
-        body = self.guarded(lines or ["pass"])
-        self.pieces.append(
-            [f"def {name}({', '.join(arguments)}):", *("    " + line for line in body)]
-        )
+        body = ["    " + line for line in self.guarded(lines or ["pass"])]
+        head = f"({', '.join(arguments)}):"
+        name = self.functions.get("\n".join([head, *body]))
+        if name is None:  # such a piece has not been written yet
+            name = self.names.free(f"{wish}_gates")
+            self.functions["\n".join([head, *body])] = name
+            self.pieces.append([f"def {name}{head}", *body])
         line = f"{space.name}.add({name}{f', {angles}' if angles else ''})"
         if 4 * depth + len(line) <= 100 or not parts:
             self.say(line, depth)
@@ -321,12 +329,17 @@ class Body(ABC):
     def evolution(self, op: Evolve, depth: int) -> None:
         """Exactly, under terms that do not commute: as one unitary."""
         qubits, words = qubits_of(op), words_of(op)
-        coefficients = ", ".join(angle_text(a, self.texts) for a, _ in op.terms)
-        angles = (
-            f"unitary_angles(evolved({words}, angles({coefficients}), "
-            f"angles({angle_text(op.time, self.texts)})))"
+        listed = " ".join(words)
+        lines = [f'    "{line} "' for line in textwrap.wrap(listed, 88)]
+        said = ["(", *lines, ").split()"] if len(lines) > 1 else [f'"{listed}".split()']
+        terms = self.constant("terms", said)
+        energies = self.names.free("energies")
+        parts = ", ".join(columns([a for a, _ in op.terms], self.texts))
+        self.say(f"{energies} = angles({parts})", depth)
+        time = f"angles({angle_text(op.time, self.texts)})"
+        self.block(
+            "unitary", qubits, f"unitary_angles(evolved({terms}, {energies}, {time}))", depth
         )
-        self.block("unitary", qubits, angles.replace("'", '"'), depth)
 
     # --- readouts -------------------------------------------------------------------------------
 
@@ -349,14 +362,17 @@ class Body(ABC):
                     continue
                 space = self.of_qubit[string[0][0]]
                 # -1 sorts before all qubits, which is where the word of a rotation has it
-                name = self.words[-1] = f'"ancilla{op.out.id}_{i}_{j}"'
+                name = self.words[-1] = self.ancilla(f"{op.out.id}_{i}_{j}")
                 self.say(f"{space.name}.begin([{name}])", depth)
                 turn = list(pauli_rotation(((-1, "X"), *string), Angle(op.weak)))
                 turn += [FlatGate("sdg", (-1,)), FlatGate("h", (-1,))]
                 self.one_piece(turn, space, depth)
                 found = self.weak_word(space, name, f'"weak{op.out.id}_{i}_{j}"', depth)
                 parts.append(f"({i}, {number(-factor / math.sin(op.weak))}, [{found}])")
-        return f"({len(op.observables)}, [({{}}, [{', '.join(parts)}])])"
+        rows = [f"    ({{}}, [{parts[0]},", *(f"          {part}," for part in parts[1:])]
+        rows[-1] = rows[-1][:-1] + "]),"
+        lines = [f"({len(op.observables)}, [", *rows, "])"]
+        return self.constant(op.out.name or "readout", lines)
 
     def table(self, op: Expect) -> str:
         """A constant: for each setting its basis, and the words (readout, factor, qubits) of it."""
@@ -379,12 +395,15 @@ class Body(ABC):
         lines = [f"({len(op.observables)}, ["]
         for basis, words in rows:
             lines.append(f"    ({basis}, [{', '.join(words)}]),")
-        known = "\n".join([*lines, "])"])
-        if known not in self.known:
-            self.known[known] = self.names.free((op.out.name or "readout").upper())
-            first, *rest = known.splitlines()
-            self.tables.append([f"{self.known[known]} = {first}", *rest])
-        return self.known[known]
+        return self.constant(op.out.name or "readout", [*lines, "])"])
+
+    def constant(self, wish: str, lines: list[str]) -> str:
+        """What stands above the functions, each once."""
+        key = "\n".join(lines)
+        if key not in self.known:
+            name = self.known[key] = self.names.free(wish.upper())
+            self.tables.append([f"{name} = {lines[0]}", *lines[1:]])
+        return self.known[key]
 
 
 def bit_name(value: Value, index: int) -> str:

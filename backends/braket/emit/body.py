@@ -60,6 +60,9 @@ class BraketBody(Body):
         self.words[-1] = '"fresh"'
         self.one_piece([FlatGate("swap", (qubit, -1))], space, depth)
 
+    def ancilla(self, readout: str) -> str:
+        return f'"ancilla{readout}"'
+
     def weak_word(self, space: Space, ancilla: str, bit: str, depth: int) -> str:
         return ancilla  # nobody touches it again: it is measured with all the others
 

@@ -50,6 +50,9 @@ class QiskitBody(Body):
         else:
             self.say(f"{space.name}.reset({space.key(qubit)})", depth)
 
+    def ancilla(self, readout: str) -> str:
+        return '"ancilla"'  # one for all: it is reset before each
+
     def weak_word(self, space: Space, ancilla: str, bit: str, depth: int) -> str:
         if self.conditions:
             raise ValueError("a weak readout under a measured bit has no form here; `qrlc run` has")
