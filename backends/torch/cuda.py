@@ -107,9 +107,10 @@ class Node(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, faults: Faults,
-        *tensors: Tensor,
+        states: Any, left: Any, *tensors: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
-        outputs, saved = kernel.forward(tensors[:inputs], tensors[inputs:], lengths, seed)
+        outputs, saved = kernel.forward(tensors[:inputs], tensors[inputs:], lengths, seed, states)
+        left += saved.left
         if not kernel.launcher.capturing:
             faults.add(kernel, saved)
         ctx.kernel, ctx.inputs, ctx.saved = kernel, inputs, saved
@@ -121,15 +122,16 @@ class Node(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors  # raises if they were changed, or given back
-        wanted = any(ctx.needs_input_grad[5 : 5 + ctx.inputs])
+        wanted = any(ctx.needs_input_grad[7 : 7 + ctx.inputs])
         weights, inputs = ctx.kernel.backward(ctx.saved, gradients, wanted)
-        return (None,) * 5 + (*inputs, *weights)
+        return (None,) * 7 + (*inputs, *weights)
 
 
 def call(
     model: Any, kernel: Any, seed: int | None, inputs: Sequence[Tensor], lengths: Any,
-    weights: Sequence[Tensor],
+    weights: Sequence[Tensor], states: Sequence[Tensor] = (), left: list[Tensor] | None = None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
+    """`states`: of a segment, those that it begins with; those that it leaves come into `left`."""
     faults: Faults = model.faults
     recording = kernel.launcher.capturing
     if recording and kernel.random:
@@ -140,7 +142,15 @@ def call(
     if not recording:
         faults.look(wait=False)
     outputs: tuple[Tensor, ...] = Node.apply(
-        kernel, len(inputs), lengths, seed, faults, *inputs, *weights
+        kernel,
+        len(inputs),
+        lengths,
+        seed,
+        faults,
+        states,
+        [] if left is None else left,
+        *inputs,
+        *weights,
     )
     if model.checks == "now" and not recording:
         faults.look(wait=True)

@@ -99,13 +99,15 @@ def why_not_model(model: Model) -> str:
     prepared = _of(model)
     if prepared.reason:
         return prepared.reason
-    if where == "cuda":
-        if model._segment is not None:
-            return "the kernel on a GPU does not go on from a state that is given"
-        return prepared.cuda.why_not(model.like.device)
-    if model._segment is None:
-        return ""
-    return prepared.segment(False).reason or prepared.segment(True).reason
+    parts = [prepared]
+    if model._segment is not None:
+        parts = [prepared.segment(False), prepared.segment(True)]
+    for part in parts:
+        on_gpu = where == "cuda" and not part.reason
+        reason = part.cuda.why_not(model.like.device) if on_gpu else part.reason
+        if reason:
+            return reason
+    return ""
 
 
 def machine(model: Model) -> str:
@@ -183,35 +185,19 @@ def _dtype(kernel: Any) -> torch.dtype:
 def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     """The result of a call, by the kernel."""
     prepared = _of(model)
-    if machine(model) == "cuda":
-        return _on_gpu(model, prepared, lengths, given)
     segment = model._segment
     if segment is not None:
         prepared = prepared.segment(segment.given is not None)
-    dtype = model.like.dtype
-    kernel = prepared.kernel(dtype)
     inputs, own = model.checked(lengths, given)
-    weights = _weights(model, prepared, dtype)
-    states: list[Any] = []
+    states: list[Tensor] = []
     if segment is not None and segment.given is not None:
-        state = segment.given.to(dtype)
-        states = [x.resolve_conj().numpy() for x in segment.fitting(state.qubits, len(inputs[0]))]
+        state = segment.given.to(model.like.dtype)
+        states = segment.fitting(state.qubits, len(inputs[0]))
         inputs += segment.fitting(state.carried, len(inputs[0]))
         own += [None] * len(state.carried)
-    specs = prepared.plan.inputs
-    ends = [x for x, spec in zip(own, specs, strict=True) if spec.seq]
-    for x, spec in zip(inputs, specs, strict=True):
-        if spec.token and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < spec.size:
-            raise ValueError(f"input `{spec.name}` has tokens outside 0 … {spec.size - 1}")
-    from qrlang.engine.cpu.kernel import NotFinite
-
-    left: list[Any] = []
-    try:
-        outputs = _Node.apply(
-            kernel, len(inputs), ends, _seed(model, kernel), states, left, *inputs, *weights
-        )
-    except NotFinite as error:
-        raise FloatingPointError(str(error)) from None
+    left: list[Tensor] = []
+    run = _on_gpu if machine(model) == "cuda" else _on_cpu
+    outputs = run(model, prepared, inputs, own, states, left)
     if segment is not None:
         count = len(prepared.carries)
         carried = outputs[len(outputs) - count :]
@@ -232,6 +218,39 @@ def _shaped(prepared: _Prepared, outputs: Sequence[Tensor]) -> Any:
     return shaped if len(shaped) > 1 else next(iter(shaped.values()))
 
 
+def _on_cpu(
+    model: Model, prepared: _Prepared, inputs: list[Tensor], lengths: list[Tensor | None],
+    states: list[Tensor], left: list[Tensor],
+) -> Any:  # fmt: skip
+    kernel = prepared.kernel(model.like.dtype)
+    weights = _weights(model, prepared, model.like.dtype)
+    specs = prepared.plan.inputs
+    ends = [x for x, spec in zip(lengths, specs, strict=True) if spec.seq]
+    for x, spec in zip(inputs, specs, strict=True):
+        if spec.token and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < spec.size:
+            raise ValueError(f"input `{spec.name}` has tokens outside 0 … {spec.size - 1}")
+    from qrlang.engine.cpu.kernel import NotFinite
+
+    begun = [x.resolve_conj().numpy() for x in states]
+    try:
+        return _Node.apply(
+            kernel, len(inputs), ends, _seed(model, kernel), begun, left, *inputs, *weights
+        )
+    except NotFinite as error:
+        raise FloatingPointError(str(error)) from None
+
+
+def _on_gpu(
+    model: Model, prepared: _Prepared, inputs: list[Tensor], lengths: list[Tensor | None],
+    states: list[Tensor], left: list[Tensor],
+) -> Any:  # fmt: skip
+    kernel = prepared.cuda.on(model.like.device, _DTYPES[model.like.dtype])
+    weights = [_follow(model, path) for path in prepared.paths]
+    return cuda.call(
+        model, kernel, _seed(model, kernel), inputs, lengths, weights, states, left
+    )  # fmt: skip
+
+
 def _weights(model: Model, prepared: _Prepared, dtype: torch.dtype) -> list[Tensor]:
     """Of the shapes, the type and on the device that the kernel takes them to be."""
     found = []
@@ -243,14 +262,6 @@ def _weights(model: Model, prepared: _Prepared, dtype: torch.dtype) -> list[Tens
             x = x.to("cpu", dtype)
         found.append(x)
     return found
-
-
-def _on_gpu(model: Model, prepared: _Prepared, lengths: Any, given: Mapping[str, Tensor]) -> Any:
-    kernel = prepared.cuda.on(model.like.device, _DTYPES[model.like.dtype])
-    inputs, own = model.checked(lengths, given)
-    weights = [_follow(model, path) for path in prepared.paths]
-    outputs = cuda.call(model, kernel, _seed(model, kernel), inputs, own, weights)
-    return _shaped(prepared, outputs)
 
 
 def _seed(model: Model, kernel: Any) -> int | None:

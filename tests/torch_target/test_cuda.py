@@ -143,6 +143,24 @@ def test_road_2_takes_step_kernels(gpu, monkeypatch):
     assert [type(x) for x in segment._made.values()] == [segment.OnGpu]
 
 
+def test_a_long_time_in_segments(gpu):
+    """What a segment leaves, and the gradients within each, are those of plain torch."""
+    model, words = copying(), given(time=7)
+    whole = model(words).detach()
+    found = {}
+    for road in ("native", "plain"):
+        model.road, state, made = road, None, []
+        for part in words.split(3, dim=1):
+            y, state = model(part, state=state)
+            slopes = torch.autograd.grad((y * y).sum(), list(model.parameters()))
+            made += [y.detach(), *slopes]
+        found[road] = made
+        pieces = torch.cat(made[:: 1 + len(slopes)], 1)
+        assert (pieces - whole).abs().max() < 1e-10
+    for a, b in zip(found["native"], found["plain"], strict=True):
+        assert (a - b).abs().max() < 1e-10
+
+
 def test_without_the_extra_one_note_and_the_next_road(monkeypatch):
     monkeypatch.setattr(native, "machine", lambda model: "cuda")
     monkeypatch.setattr(
