@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from qrlang.features import FEATURES
+from qrlang.features import FEATURES, Found, found
 from qrlang.hardware.evolution import parts_of
 from qrlang.ir.program import ApplyMatrix, Evolve, Program
 from qrlang.ir.walk import qubits_of, walk
-from qrlang.targets import Options, Support, Target, TargetError, no, yes
+from qrlang.targets import Options, Support, Target, TargetError, no, refusal, yes
 
 if TYPE_CHECKING:
     from qrlang.check.model import CheckedModel
+    from qrlang.diagnostics import Diagnostic
     from qrlang.hardware.device import Device, DeviceOptions
 
 WIDEST = 6  # qubits of a unitary that is made from its matrix: 3,000 gates on two qubits
@@ -72,6 +73,13 @@ class DeviceTarget(Target):
         del options
         return SUPPORT
 
+    def check(self, model: CheckedModel, options: Options) -> tuple[Diagnostic, ...]:
+        lacks = super().check(model, options)
+        return lacks or tuple(
+            refusal(self.name, FEATURES[name], _NARROWER, model, [use])
+            for name, use in too_wide(model.program)
+        )
+
     def run(
         self, model: CheckedModel, inputs: Mapping[str, object], options: Options
     ) -> Mapping[str, object]:
@@ -124,17 +132,22 @@ def refused(program: Program, target: Target) -> Iterator[str]:
         if not support.yes and (uses := list(feature.find(program))):
             how = f" ({support.note})" if support.note else ""
             yield f"the target `{target.name}` has no {feature.words}: {uses[0].what}{how}"
-    for what, width in _unitaries(program):
-        if width > WIDEST:
-            how = f"about 4^{width} gates; {WIDEST} qubits at most, or `trotter 8`"
-            yield f"the target `{target.name}` has no unitary on {width} qubits: {what} ({how})"
+    for name, use in too_wide(program):
+        yield f"the target `{target.name}` has no {FEATURES[name].words}: {use.what} ({_NARROWER})"
 
 
-def _unitaries(program: Program) -> Iterator[tuple[str, int]]:
-    """Those that have to be made from their matrix, and how many qubits they act on."""
+_NARROWER = f"it would be about 4^n gates: {WIDEST} qubits at most; or say it as gates, `trotter 8`"
+
+
+def too_wide(program: Program) -> Iterator[tuple[str, Found]]:
+    """Unitaries that would have to be made from a matrix that is too large for that: which
+    feature it is that goes too far, and where."""
     for op in walk(program.body):
-        if isinstance(op, ApplyMatrix):
-            yield "a unitary that is a value", len(op.qubits)
+        if isinstance(op, ApplyMatrix) and len(op.qubits) > WIDEST:
+            what = f"a unitary that is a value, on {len(op.qubits)} qubits"
+            yield "matrices", found(program, op, what)
         elif isinstance(op, Evolve):
-            for part in parts_of(op)[1]:
-                yield "an exact evolution under terms that do not commute", len(qubits_of(part))
+            width = max((len(qubits_of(part)) for part in parts_of(op)[1]), default=0)
+            if width > WIDEST:
+                what = f"these terms do not commute, and act on {width} qubits"
+                yield "exact-evolution", found(program, op, what)

@@ -211,6 +211,22 @@ def test_what_only_a_run_can_is_refused_with_its_place(
     assert f"{name}.qrl:" in done.err and "`qrlc run` can" in done.err
 
 
+@both
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [("apply u to q", "apply u"), ("apply tfim(1.0, x[0]) for 1.0 to q", "apply tfim")],
+)
+def test_a_matrix_that_is_too_large(line: str, word: str, target: str, tmp_path: Path) -> None:
+    path = tmp_path / "wide.qrl"
+    path.write_text("use std.hamiltonian.tfim\nmodel M { input u: unitary[7]\n input x: real[1]\n"
+                    f" target y: real[1]\n qubits q[7]\n {line}\n return read [Z(q[0])] }}\n")  # fmt: skip
+    done = qrlc("compile", path, "--target", target, "-o", tmp_path / "out")
+    assert done.code == 1
+    assert "on 7 qubits" in done.err and "6 qubits at most" in done.err and word in done.err
+    done = qrlc("run", path, "--target", target, "--shots", "9", "--yes")
+    assert done.code != 0 and "7 qubits" in done.err
+
+
 def test_targets_offer_what_they_emit() -> None:
     assert braket.target.features({"ir": "no"})["bits-in-angles"].yes is False
     assert qiskit.target.features({})["bits-in-angles"].yes is True
