@@ -43,6 +43,7 @@ class Circuits(Rows):
             self.barrier()
         places = self._places(k, part)
         columns: list[list[int]] = [[] for _ in range(6)]
+        angle = [*self.addresses(node.angles), -1]
         for i in part:
             shape, layer, at = self.shapes[k][i], node.layers[i], places[i]
             term_row = dict(layer.terms)
@@ -52,27 +53,27 @@ class Circuits(Rows):
                 rotated = mask == 1 << bit and bit in turn_row
                 number = shape.bits.index(bit) if rotated else 0
                 row = (
-                    term_row.get(mask, -1), at + shape.at_turns + m,
-                    turn_row[bit] if rotated else -1, at + number, len(shape.bits), i,
+                    angle[term_row.get(mask, -1)], at + shape.at_turns + m,
+                    angle[turn_row[bit] if rotated else -1], at + number, len(shape.bits), i,
                 )  # fmt: skip
                 for column, x in zip(columns, row, strict=True):
                     column.append(x)
         if columns[0]:
             with self.rows(len(columns[0])) as r:
-                term, goal, turn, tangent, many, index = (self._numbers(c, r) for c in columns)
+                term, goal, turn, tangent, many, index = (self.numbers(c, r) for c in columns)
                 out("W u = 0;")
                 where = f"{ANGLE}, {k} << 8 | ({index} & 255), {self.time}, b"
                 if any(x >= 0 for x in columns[0]):
                     out(f"const int term = {term};")
                     with out.block("if (term >= 0)"):
-                        out(f"const F x = {self.value(node.angles, 'term')};")
+                        out("const F x = v[term];")
                         if report:
                             out(f"if (!good(x)) report(error, {where});")
                         out("u = turns(x);")
                 if any(x >= 0 for x in columns[2]):
                     out(f"const int turn = {turn};")
                     with out.block("if (turn >= 0)"):
-                        out(f"const F x = {self.value(node.angles, 'turn')};")
+                        out("const F x = v[turn];")
                         if report:
                             out(f"if (!good(x)) report(error, {where});")
                         out("F rest, s, c;", "const U q = quarters(turns(x), rest);")
@@ -96,51 +97,49 @@ class Circuits(Rows):
         """Entries of all tables of some layers, an entry to a thread, told apart by numbers."""
         out = self.out
         first = f"unit({self._norm(node.space)})"
-        owner: list[int] = []  # of each entry: its table
-        # Of each table: its first entry, where it goes, its members; the cosines it takes.
-        starts: list[int] = []
-        goals: list[int] = []
+        # Of each entry: its number in its table, the table's members, where it goes, and the
+        # cosines it takes. Of each member: where its turns lie, and its parity over the number.
+        numbers: list[int] = []
         begins: list[int] = []
         counts: list[int] = []
+        goals: list[int] = []
         cosines: list[int] = []
         many: list[int] = []
-        members: list[int] = []  # where the turns lie, and the parity over the entry's number
+        members: list[int] = []
+        brings = ""  # entries that bring the norm back to one
         for i in part:
             shape, at = self.shapes[k][i], places[i]
             if not shape.tables and i == scaled:
                 out(f"if (ln == 0) own[{at + shape.at_table(0)}] = {first};")
             for q, table in enumerate(shape.tables):
-                starts.append(len(owner))
-                owner += [len(goals)] * (1 << table.bits)
-                goals.append((at + shape.at_table(q)) // 2)
-                begins.append(len(members))
-                counts.append(len(table.members))
-                members += [(at + shape.at_turns + m) << 12 | x for m, x in table.members]
+                size = 1 << table.bits
                 takes = q == shape.smallest
-                cosines.append(at + shape.at_cos)
-                many.append(len(shape.bits) if takes else 0)
-        if not owner:
+                if takes and i == scaled:
+                    brings = f"{{r}} - {len(numbers)}u < {size}u"
+                numbers += range(size)
+                begins += [len(members)] * size
+                counts += [len(table.members)] * size
+                goal = (at + shape.at_table(q)) // 2
+                goals += range(goal, goal + size)
+                cosines += [at + shape.at_cos] * size
+                many += [len(shape.bits) if takes else 0] * size
+                members += [(at + shape.at_turns + m) << 12 | x for m, x in table.members]
+        if not numbers:
             return
-        with self.rows(len(owner)) as r:
-            out(f"const int q = {self._numbers(owner, r)};")
-            out(f"const U y = {r} - {self._numbers(starts, 'q')};")
-            out(f"const int first = {self._numbers(begins, 'q')};")
+        with self.rows(len(numbers)) as r:
+            out(f"const U y = {self.numbers(numbers, r)};")
+            out(f"const int first = {self.numbers(begins, r)};")
+            out(f"const int goal = {self.numbers(goals, r)};")
             out("W u = 0;", "#pragma unroll 2")
-            with out.block(f"for (int i = 0; i < {self._numbers(counts, 'q')}; ++i)"):
-                out(f"const U m = {self._numbers(members, '(first + i)')};")
+            with out.block(f"for (int i = 0; i < {self.numbers(counts, r)}; ++i)"):
+                out(f"const U m = {self.numbers(members, '(first + i)')};")
                 out("u += turned(parity(m & 4095u & y), ((const W*)own)[m >> 12]);")
-            scales = scaled in part and bool(self.shapes[k][scaled].tables)
-            if scales:
-                before = sum(len(self.shapes[k][i].tables) for i in part if i < scaled)
-                number = before + self.shapes[k][scaled].smallest
-                out(f"F s = q == {number} ? {first} : F(1);")
-            else:
-                out("F s = F(1);")
+            out(f"F s = {f'{brings.format(r=r)} ? {first} : F(1)' if brings else 'F(1)'};")
             if any(many):
-                out(f"const int cosines = {self._numbers(cosines, 'q')};")
-                with out.block(f"for (int i = 0; i < {self._numbers(many, 'q')}; ++i)"):
+                out(f"const int cosines = {self.numbers(cosines, r)};")
+                with out.block(f"for (int i = 0; i < {self.numbers(many, r)}; ++i)"):
                     out("s *= own[cosines + i];")
-            out(f"((C*)own)[{self._numbers(goals, 'q')} + y] = phase(u, s);")
+            out("((C*)own)[goal] = phase(u, s);")
 
     def _words(self, node: nodes.Circuit, k: int, part: list[int], places: dict[int, int]) -> None:
         """Which qubits turn by more than half a turn: as an index, a slot, and table entries."""
@@ -172,11 +171,11 @@ class Circuits(Rows):
         last = f"({group - 1}u - ln)"
         with self.rows(len(goals), last) as r:
             out("U f = 0;")
-            out(f"const int flips = {self._numbers(flips, r)}, at = {self._numbers(begins, r)};")
-            with out.block(f"for (int i = 0; i < {self._numbers(counts, r)}; ++i)"):
-                bit = self._numbers(bits, "(at + i)")
+            out(f"const int flips = {self.numbers(flips, r)}, at = {self.numbers(begins, r)};")
+            with out.block(f"for (int i = 0; i < {self.numbers(counts, r)}; ++i)"):
+                bit = self.numbers(bits, "(at + i)")
                 out(f"f ^= (0u - (U)((const W*)own)[flips + i]) & {bit};")
-            out(f"((W*)own)[{self._numbers(goals, r)}] = f;")
+            out(f"((W*)own)[{self.numbers(goals, r)}] = f;")
 
     # --- forward
 
@@ -198,8 +197,6 @@ class Circuits(Rows):
     def circuit_forward(self, node: nodes.Circuit, read: bool, report: bool) -> None:
         out, s, k = self.out, node.space, self._number_of(node)
         g = self.geometries[s]
-        if not self.clean and (node.reset >= 0 or read):
-            self.barrier()
         if node.reset >= 0:
             self._reset(s, node.reset)
         for part in self._batches(k):
@@ -343,10 +340,12 @@ class Circuits(Rows):
                     if turns and shape.terms:
                         masks = [0] * turns + list(shape.terms)
                         flips = f"(U)((const W*)own)[{at + shape.at_words}]"
-                        mask = self._numbers(masks, r)
+                        mask = self.numbers(masks, r)
                         out(f"{total} = signed_by(parity((U){mask} & {flips}), {total});")
                     if count:
-                        where = self.adjoint(node.angles, f"{self._numbers(rows, r)}")
+                        where = (
+                            f"a[{self.numbers([self.addresses(node.angles)[x] for x in rows], r)}]"
+                        )
                         out(f"if (on) {where} += {total};")
                 assert out.depth == keep
         self.writes("a", node.angles)

@@ -83,7 +83,7 @@ class Dense(Frame):
     def _add_sums(self, node: nodes.Linear, kept: Kept) -> None:
         out, m, memory = self.out, self.mapping, self.memory
         size = memory.stride * m.size
-        a, x = memory.adjoint + memory.row_of[node.out], memory.row_of[node.x]
+        a, x = [memory.adjoint + i for i in self.addresses(node.out)], self.addresses(node.x)
         many, width = self.count(node.out), self.count(node.x)
         mine, other, count = (a, x, many) if kept.rows else (x, a, width)
         here = 32 // m.group
@@ -96,17 +96,17 @@ class Dense(Frame):
                     for k in range(kept.rounds):
                         lane = f"lane + {32 * k}u"
                         full = 32 * (k + 1) <= count
-                        value = f"one[{mine} + {lane}]"
+                        value = f"one[{self.numbers(mine, f'({lane})')}]"
                         guarded = value if full else f"{lane} < {count}u ? {value} : F(0)"
                         d = out.let("F", guarded, "d")
                         for i in range(self._beside(node, kept)):
-                            out(f"{kept.sum(k, i)} += {d} * one[{other + i}];")
+                            out(f"{kept.sum(k, i)} += {d} * one[{other[i]}];")
                         if kept.bias >= 0 and kept.rows:
                             out(f"{kept.sum(k, 'b')} += {d};")
                     if kept.bias >= 0 and not kept.rows:
                         for k in range(-(-many // 32)):
                             lane = f"lane + {32 * k}u"
-                            value = f"{lane} < {many}u ? one[{a} + {lane}] : F(0)"
+                            value = f"{lane} < {many}u ? one[{a[0]} + {lane}] : F(0)"
                             out(f"{kept.sum(k, 'b')} += {value};")
 
     def end_sums(self, found: list[tuple[nodes.Linear, Kept]]) -> None:
@@ -179,25 +179,57 @@ class Dense(Frame):
             lanes *= 2
         return lanes
 
-    def _dot(self, many: int, inner: int, term: str, done: str) -> None:
-        """For each of `many` rows `o`: s = Σ_i term, then `done` by one thread."""
+    def _runs(self, slot: int) -> list[tuple[int, int, int]]:
+        """A slot as pieces that lie in a row: (first row, how many, where the first is)."""
+        found: list[list[int]] = []
+        for i, at in enumerate(self.addresses(slot)):
+            if found and found[-1][2] + found[-1][1] == at:
+                found[-1][1] += 1
+            else:
+                found.append([i, 1, at])
+        return [(a, b, c) for a, b, c in found]
+
+    def _dot(self, many: int, slot: int, kind: str, weight: str, done: str) -> None:
+        """For each of `many` rows `o`: s = Σ_i weight(o, i) times row i of a slot, then `done` by
+        one thread. `weight` has `{i}`."""
         out, group = self.out, self.mapping.group
+        inner = self.count(slot)
         lanes = self._share(many, inner)
+        runs = self._runs(slot)
         if lanes == 1:
             with self.rows(many) as o:
-                out(f"F s = F(0); const U o = {o};")
-                out("#pragma unroll 4")
-                with out.block(f"for (U i = 0; i < {inner}u; ++i)"):
-                    out(f"s += {term};")
+                parts = [f"s{k}" for k in range(min(4, inner))]
+                out(f"const U o = {o};")
+                out("F " + ", ".join(f"{x} = F(0)" for x in parts) + ";")
+                for first, count, at in runs:
+                    whole = count - count % 4
+
+                    def add(k: int, past: str, first: int = first, at: int = at) -> None:
+                        i = f"({first + k}u{past})" if past else str(first + k)
+                        row = f"{kind}[{at + k}{past}]"
+                        out(f"{parts[k % len(parts)]} += {weight.format(i=i)} * {row};")
+
+                    if whole > 4:
+                        out("#pragma unroll 4")
+                        with out.block(f"for (U i = 0; i < {whole}u; i += 4u)"):
+                            for k in range(4):
+                                add(k, " + i")
+                    else:
+                        whole = 0
+                    for k in range(whole, count):
+                        add(k, "")
+                out(f"const F s = {' + '.join(parts)};")
                 out(done)
             return
         with out.block(""):
             out(f"const U o = ln / {lanes}u;")
             out("F s = F(0);")
             with out.block(f"if (o < {many}u)" if many * lanes < group else ""):
-                out("#pragma unroll 4")
-                with out.block(f"for (U i = ln % {lanes}u; i < {inner}u; i += {lanes}u)"):
-                    out(f"s += {term};")
+                for first, count, at in runs:
+                    out("#pragma unroll 4")
+                    with out.block(f"for (U i = ln % {lanes}u; i < {count}u; i += {lanes}u)"):
+                        i = f"({first}u + i)" if first else "i"
+                        out(f"s += {weight.format(i=i)} * {kind}[{at} + i];")
             self._lane_sum("s", lanes)
             with out.block(f"if (o < {many}u && ln % {lanes}u == 0)"):
                 out(done)
@@ -205,12 +237,11 @@ class Dense(Frame):
     def _linear_forward(self, node: nodes.Linear) -> None:
         many, width = self.count(node.out), self.count(node.x)
         self.reads("v", node.x)
-        weight = self._weight(node.weight, "o", "i", width)
+        weight = self._weight(node.weight, "o", "{i}", width)
         gain = "" if node.gain == 1 else f"{real(node.gain)} * "
         bias = f" + {self._weight(node.bias, 'o', '0', 1)}" if node.bias >= 0 else ""
         self._dot(
-            many, width, f"{weight} * {self.value(node.x, 'i')}",
-            f"{self.value(node.out, 'o')} = {gain}s{bias};",
+            many, node.x, "v", weight, f"{self.value(node.out, 'o')} = {gain}s{bias};"
         )  # fmt: skip
         self.writes("v", node.out, self._share(many, width) == 1)
 
@@ -237,10 +268,9 @@ class Dense(Frame):
         own = self._share(width, many) == 1
         self.adds(node.x, own)
         gain = "" if node.gain == 1 else f"{real(node.gain)} * "
-        weight = self._weight(node.weight, "i", "o", width)
+        weight = self._weight(node.weight, "{i}", "o", width)
         self._dot(
-            width, many, f"{weight} * {self.adjoint(node.out, 'i')}",
-            f"{self.adjoint(node.x, 'o')} += {gain}s;",
+            width, node.out, "a", weight, f"{self.adjoint(node.x, 'o')} += {gain}s;"
         )  # fmt: skip
 
     def _outer_sum(self, node: nodes.Linear, many: int, width: int) -> None:

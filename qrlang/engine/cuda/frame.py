@@ -6,7 +6,7 @@ that goes ("own"). Who reads what others have written since the last barrier put
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from qrlang.engine import nodes
@@ -18,6 +18,7 @@ from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.cuda.source import Argument, Dim, Reduction
 from qrlang.engine.cuda.text import Text
 from qrlang.engine.nodes import Plan
+from qrlang.engine.renamed import renamed
 
 
 class Frame:
@@ -35,6 +36,7 @@ class Frame:
         self.shapes = [
             [Shape.of(x, self.geometries[c.space]) for x in c.layers] for c in self.circuits
         ]
+        self.renamed = renamed(plan)
         self.gradients: list[Argument] = []
         self.reductions: list[Reduction] = []
         self.pending: dict[tuple[str, int], bool] = {}
@@ -69,13 +71,21 @@ class Frame:
         return [("U", "ln", mine), ("U", "tid", tid), ("L", "b", at), ("L", "block", block)]
 
     def reads(self, kind: str, slot: int, own: bool = False) -> None:
+        if slot in self.renamed:
+            for s in {s for s, _ in self.renamed[slot]}:
+                self.reads(kind, s)
+            return
         written = self.pending.get((kind, slot))
         if written is not None and not (own and written):
             self.barrier()
 
     def writes(self, kind: str, slot: int, own: bool = False) -> None:
-        self.pending[(kind, slot)] = own
         self.clean = False
+        if slot in self.renamed:
+            for s, _ in self.renamed[slot]:
+                self.pending[(kind, s)] = False
+            return
+        self.pending[(kind, slot)] = own
 
     def adds(self, slot: int, own: bool = False) -> None:
         """Adds to adjoint rows."""
@@ -84,6 +94,13 @@ class Frame:
 
     # --- rows
 
+    def addresses(self, slot: int) -> list[int]:
+        """Where the rows of a slot are among those of the sequence."""
+        row_of = self.memory.row_of
+        if slot in self.renamed:
+            return [row_of[s] + k for s, k in self.renamed[slot]]
+        return [row_of[slot] + i for i in range(self.count(slot))]
+
     def value(self, slot: int, row: int | str = 0) -> str:
         return self._row("v", slot, row)
 
@@ -91,10 +108,22 @@ class Frame:
         return self._row("a", slot, row)
 
     def _row(self, kind: str, slot: int, row: int | str) -> str:
-        at = self.memory.row_of[slot]
+        at = self.addresses(slot)
         if isinstance(row, int):
-            return f"{kind}[{at + row}]"
-        return f"{kind}[{at} + {row}]" if at else f"{kind}[{row}]"
+            return f"{kind}[{at[row]}]"
+        return f"{kind}[{self.numbers(at, row)}]"
+
+    def numbers(self, values: Sequence[int], r: str) -> str:
+        """values[r]: a formula where there is one."""
+        first = values[0]
+        step = values[1] - first if len(values) > 1 else 0
+        if all(v == first + step * i for i, v in enumerate(values)):
+            if not step:
+                return str(first)
+            head = f"{first} + " if first else ""
+            return f"({head}{r} * {step})" if step != 1 else f"({head}{r})"
+        kind = "short" if max(values) < 1 << 15 else "int"
+        return f"{self.layers.table(kind, values)}[{r}]"
 
     def count(self, slot: int) -> int:
         return self.plan.slots[slot]

@@ -16,6 +16,8 @@ AHEAD = 4  # numbers that a thread fetches a step ahead
 
 class Loops(Circuits):
     def forward_node(self, node: nodes.Node) -> None:
+        if getattr(node, "out", -1) in self.renamed:
+            return
         match node:
             case nodes.Loop():
                 self._loop(node)
@@ -25,6 +27,8 @@ class Loops(Circuits):
                 self.node_forward(node)
 
     def backward_node(self, node: nodes.Node) -> None:
+        if getattr(node, "out", -1) in self.renamed:
+            return
         match node:
             case nodes.Loop():
                 self._loop_back(node)
@@ -319,7 +323,7 @@ class Loops(Circuits):
             for slot, rows in loop_rows(node, self.plan)
             for i in range(rows)
         ]
-        at = self._numbers(place, "{r}")
+        at = self.numbers(place, "{r}")
         return f"v[{at}]"
 
     def _clear_rows(self, slots: list[int]) -> None:

@@ -96,18 +96,6 @@ class Rows(Dense):
 
     # --- sparse sums
 
-    def _numbers(self, values: Sequence[int], r: str) -> str:
-        """values[r]: a formula where there is one."""
-        first = values[0]
-        step = values[1] - first if len(values) > 1 else 0
-        if all(v == first + step * i for i, v in enumerate(values)):
-            if not step:
-                return str(first)
-            head = f"{first} + " if first else ""
-            return f"({head}{r} * {step})" if step != 1 else f"({head}{r})"
-        kind = "short" if max(values) < 1 << 15 else "int"
-        return f"{self.layers.table(kind, values)}[{r}]"
-
     def _coefficients(self, values: Sequence[float], r: str) -> str:
         if all(v == values[0] for v in values):
             return real(values[0])
@@ -132,7 +120,7 @@ class Rows(Dense):
                 # Shorter sums repeat a number, times zero.
                 spare = next(t[0][1] for t in terms if t)
                 mine = [t[k] if k < len(t) else (0.0, t[0][1] if t else spare) for t in terms]
-                at = f"{source}[{self._numbers([i for _, i in mine], r)}]"
+                at = f"{source}[{self.numbers([i for _, i in mine], r)}]"
                 factor = self._coefficients([c for c, _ in mine], r)
                 parts.append(at if all(c == 1 for c, _ in mine) else f"{factor} * {at}")
             return " + ".join(parts)
@@ -142,9 +130,9 @@ class Rows(Dense):
         flat = [x for t in terms for x in t]
         s, i = out.fresh("s"), out.fresh("k")
         out(f"F {s} = {base or 'F(0)'};")
-        first, last = self._numbers(starts[:-1], r), self._numbers(starts[1:], r)
+        first, last = self.numbers(starts[:-1], r), self.numbers(starts[1:], r)
         with out.block(f"for (int {i} = {first}; {i} < {last}; ++{i})"):
-            at = f"{source}[{self._numbers([x for _, x in flat], i)}]"
+            at = f"{source}[{self.numbers([x for _, x in flat], i)}]"
             out(f"{s} += {self._coefficients([c for c, _ in flat], i)} * {at};")
         return s
 
@@ -153,29 +141,28 @@ class Rows(Dense):
             return
         for slot in {s for row in node.rows for _, s, _ in row.terms}:
             self.reads("v", slot)
-        row_of = self.memory.row_of
-        terms = [[(c, row_of[s] + k) for c, s, k in row.terms] for row in node.rows]
+        terms = [[(c, self.addresses(s)[k]) for c, s, k in row.terms] for row in node.rows]
         with self.rows(len(node.rows)) as r:
             total = self._gathered(r, "v", [row.constant for row in node.rows], terms)
             self.out(f"{self.value(node.out, r)} = {total};")
         self.writes("v", node.out, True)
 
     def _sums_backward(self, node: nodes.Rows) -> None:
-        row_of = self.memory.row_of
-        found: dict[tuple[int, int], list[tuple[float, int]]] = {}
+        found: dict[int, list[tuple[float, int]]] = {}  # by where it is added
+        first = self.memory.row_of[node.out]
         for i, row in enumerate(node.rows):
             for c, s, k in row.terms:
-                found.setdefault((s, k), []).append((c, row_of[node.out] + i))
+                found.setdefault(self.addresses(s)[k], []).append((c, first + i))
         if not found:
             return
         self.reads("a", node.out)
-        slots = sorted({s for s, _ in found})
+        slots = sorted({s for row in node.rows for _, s, _ in row.terms})
         for s in slots:
             self.reads("a", s)
         order = sorted(found)
         with self.rows(len(order)) as r:
             total = self._gathered(r, "a", [0.0] * len(order), [found[key] for key in order])
-            at = self._numbers([row_of[s] + k for s, k in order], r)
+            at = self.numbers(order, r)
             self.out(f"a[{at}] += {total};")
         for s in slots:
             self.writes("a", s)

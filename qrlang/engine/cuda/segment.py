@@ -75,7 +75,7 @@ class SegmentPrinter(Printer):
         with self.rows(count) as r:
             out(f"{self.value(GIVEN, r)} = angles[b * {count} + {r}];")
         self.writes("v", GIVEN, True)
-        self.node_forward(self.plan.body[0])
+        self.forward_node(self.plan.body[0])
 
     def _take(self) -> None:
         out, n = self.out, self.plan.spaces[0]
@@ -122,7 +122,7 @@ class SegmentPrinter(Printer):
             self.writes("a", slot, True)
         self._take()
         self.circuit_backward(circuit)
-        self.node_backward(self.plan.body[0])
+        self.backward_node(self.plan.body[0])
         count = self.count(GIVEN)
         self.reads("a", GIVEN, True)
         with self.rows(count) as r, out.block(f"if ({self.only})"):
