@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qrlang.governor.behaviour import Behaviour
 
 STRETCH = 20  # moments
+ON_DEVICE = 256  # sequences that go through a device together when they are only looked at
 
 
 @dataclass
@@ -132,10 +133,15 @@ class Objective:
                 raise TrainingError(str(error), "mend the data") from None
             tally.rows.append(np.full((1, 4), math.nan))
 
+    def at_once(self, batch: int) -> int:
+        """Sequences in a batch without slopes: on a device each batch has jobs of its own."""
+        return batch if getattr(self.model, "processor", None) is None else max(batch, ON_DEVICE)
+
     def evaluate(self, feed: Feed, split: str, batch: int, limit: int = 0) -> Tally:
         """A whole split, without gradients. In several processes each takes its share, and the
         sums are those of all."""
         tally = Tally(self.kind)
+        batch = self.at_once(batch)
         state: State = None
         was = self.model.training
         self.model.eval()

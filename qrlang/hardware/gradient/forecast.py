@@ -124,7 +124,9 @@ class _Rehearsal:
         self._known: dict[Any, Amount] = {}
 
     def split(self, name: str, batch: int) -> Amount:
-        feed = self.trainer.feed
+        from qrlang.training.objective import ON_DEVICE
+
+        feed, batch = self.trainer.feed, max(batch, ON_DEVICE)
         batches: Iterator[Batch] = feed.batches(name, batch, seed=0, epoch=0, shuffle=False)
         return _sum(self(b, False) for b in batches)
 

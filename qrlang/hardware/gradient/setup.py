@@ -87,6 +87,9 @@ class OnDevice(Observer):
 
 def opened(wanted: Wanted, program: Program, settings: Settings) -> Device:
     """The device, if the program can be trained there."""
+    if settings.truncate:
+        raise DeviceError("a device keeps no state from one segment to the next",
+                          "leave `truncate` out, and set `length` for shorter ones")  # fmt: skip
     device = wanted.open(settings.seed)
     if not settings.shots and not device.capabilities.exact:
         raise DeviceError(f"`{device.name}` has no exact mode", "give it shots: --shots 1000")
