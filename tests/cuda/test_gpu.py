@@ -216,3 +216,26 @@ def test_road_2_in_a_cuda_graph():
         made = step()
     graph.replay()
     assert relative([x.double().cpu() for x in made], expected) < 1e-5
+
+
+def test_an_update_waits_for_nothing(tmp_path, monkeypatch):
+    """torch itself watches: no update of a run may read from the device."""
+    from qrlang.cli.main import run as qrlc
+    from qrlang.training.pipeline import Pipeline
+
+    plain, done = Pipeline.queue, []
+
+    def watched(self, work, rate):
+        done.append(1)
+        if len(done) > 3:  # kernels and buffers are there by then
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            return plain(self, work, rate)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(Pipeline, "queue", watched)
+    path = training_tools.project(tmp_path)
+    out = str(tmp_path / "run")
+    assert qrlc(["train", str(path), "--device", "cuda", "--out", out]) == 0
+    assert len(done) > 10

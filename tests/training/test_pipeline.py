@@ -52,6 +52,15 @@ def test_a_run_is_the_same_run(tmp_path: Path, request: Any, more: list[str]) ->
     assert all(np.array_equal(x, weights(third)[n]) for n, x in weights(second).items())
 
 
+class Unread(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[misc]
+    """Where no number of a tensor may be asked for."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        asked = ("_local_scalar_dense", "is_nonzero", "nonzero", "equal", "unique")
+        assert func.overloadpacket.__name__ not in asked, func
+        return func(*args, **(kwargs or {}))
+
+
 def test_all_of_it_through_the_kernels_of_a_gpu(tmp_path: Path, monkeypatch: Any) -> None:
     """The emulator in place of a GPU: a whole run, with a last batch that is smaller."""
     import cuda_emulator
@@ -71,8 +80,22 @@ def test_all_of_it_through_the_kernels_of_a_gpu(tmp_path: Path, monkeypatch: Any
     monkeypatch.setattr(Pipeline, "fits", staticmethod(lambda o, a: isinstance(a, Adam)))
     monkeypatch.setattr(resident, "near", lambda f, d: resident.Near(f, torch.device("cpu")))
     native._prepared.cache_clear()
+    with pytest.raises(AssertionError, match="local_scalar"), Unread():
+        float(torch.ones(()))
+    queue, done = Pipeline.queue, []
+
+    def watched(self: Any, work: Any, rate: Any) -> Any:
+        done.append(1)
+        if len(done) < 3:
+            return queue(self, work, rate)
+        with Unread():
+            return queue(self, work, rate)
+
+    monkeypatch.setattr(Pipeline, "queue", watched)
+    monkeypatch.setattr(cuda.Faults, "look", lambda self, wait: None)  # no reading on a GPU
     second = train(path, "second")
     native._prepared.cache_clear()
+    assert len(done) == 8
     for a, b in zip(lines(first), lines(second), strict=True):
         assert a["split"] == b["split"] and abs(a["loss"] - b["loss"]) < 1e-4
     for name, x in weights(first).items():
