@@ -122,6 +122,7 @@ class Trainer:
         """Everything that the rest of the run depends on."""
         self._settle()
         state = segments.page(self.state, self.world) if self.settings.truncate else None
+        recent = merged(self.recent, self.world)
         if not self.world.first:
             return
         self._tick()
@@ -130,8 +131,8 @@ class Trainer:
             "logs": self.run.lengths(),
             "optimizer": self.optimizer.state(),
             "random": randomness.state(self.objective.model),
-            "recent": self.recent.table.tolist(),
-            "moments": self.recent.moments.tolist(),
+            "recent": recent.table.tolist(),
+            "moments": recent.moments.tolist(),
             "seen": self._seen,
             "state": state,
             "observers": {o.name: o.state() for o in self.observers},
@@ -146,8 +147,9 @@ class Trainer:
         self.optimizer.load(page["optimizer"])
         randomness.restore(self.objective.model, page["random"])
         self.recent = Tally(self.objective.kind)
-        self.recent.rows = [np.array(page["recent"], float).reshape(-1, 4)]
-        self.recent.moments = np.array(page["moments"], float)
+        if self.world.first:  # it has those of all processes
+            self.recent.rows = [np.array(page["recent"], float).reshape(-1, 4)]
+            self.recent.moments = np.array(page["moments"], float)
         self._seen = float(page["seen"])
         self.state = segments.of_page(page.get("state"), self.world, self.objective.device)
         self.kept = page.get("observers", {})

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,30 @@ pytest.importorskip("safetensors")
 
 from training_tools import MODEL, command, environment, lines, project, same, start  # noqa: E402
 
+ECHO = """\
+use std.ansatz.su2_ring
+use std.readout.each_z
+
+model Echo(n: int = 2) {
+  input  xs: seq[real[1]]
+  target ys: seq[real[1]]
+  qubits     memory[n]
+  controller steer = mlp(4, relu)
+  layer      head  = linear(1)
+  step x in xs {
+    apply su2_ring(1)(steer(x, read each_z(memory))) to memory
+    emit head(read each_z(memory))
+  }
+}
+
+train Echo {
+  data      = "wave.csv"
+  optimizer = adam(lr: 1e-2)
+  batch     = 4
+  truncate  = 8
+  epochs    = 40
+}
+"""
 ARGS = ("--threads", "1", "--epochs", "60", "--log", "7 steps", "--checkpoint", "3 steps")
 
 
@@ -167,3 +192,33 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
                 np.testing.assert_allclose(a[k], b[k], rtol=1e-9)
             else:
                 assert a[k] == b[k]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_processes_that_were_stopped_go_on(tmp_path: Path) -> None:
+    """With the state of a stream, whose rows they share, on its way."""
+    t = np.arange(600)
+    x = np.sin(t / 5) + 0.3 * np.sin(t / 1.7)
+    rows = "".join(f"{a:.6f},{b:.6f}\n" for a, b in pairwise(x))
+    (tmp_path / "wave.csv").write_text("xs,ys\n" + rows)
+    path = tmp_path / "echo.qrl"
+    path.write_text(ECHO)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
+                "2", "-m", "qrlang.training"]  # fmt: skip
+    args = ["--log-every", "4 steps", "--checkpoint", "5 steps", "--threads", "1"]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    subprocess.run([*launcher, str(path), *args, "--out", str(whole)], env=environment(),
+                   check=True, capture_output=True, timeout=200)  # fmt: skip
+    process = subprocess.Popen([*launcher, str(path), *args, "--out", str(run)], env=environment(),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    for _ in range(600):
+        time.sleep(0.1)
+        if (run / "metrics.jsonl").exists() and len(lines(run)) > 20:
+            break
+    process.send_signal(signal.SIGTERM)  # the launcher hands it on
+    process.wait(timeout=60)
+    assert len(lines(run)) < len(lines(whole))
+    subprocess.run([*launcher, "--resume", str(run)], env=environment(), check=True,
+                   capture_output=True, timeout=200)  # fmt: skip
+    assert same(run, whole)
