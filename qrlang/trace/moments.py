@@ -15,9 +15,10 @@ from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import defs, qubits_of, uses, walk
 from qrlang.trace.errors import TraceError
 from qrlang.trace.layout import Array
+from qrlang.trace.lined import Lined
 from qrlang.trace.net import Net
 from qrlang.trace.reading import Record, Trace, has_trace, open_trace
-from qrlang.trace.replay import Lined, play
+from qrlang.trace.replay import play
 from qrlang.trace.samples import Samples, chosen
 from qrlang.trace.taps import tapped
 from qrlang.training.run import Run

@@ -23,12 +23,14 @@ from trace_tools import traced
 
 import qrlang.trace
 from qrlang.backends.reference import initial_weights
-from qrlang.draw import feynman, film, ink, travel
+from qrlang.draw import feynman, film, folding, ink, travel
+from qrlang.draw import vertices as marks
 from qrlang.draw.moment import Branch, Lines, Moment, Vertex
 from qrlang.driver import Compilation
+from qrlang.trace.lined import Lined
 from qrlang.trace.moments import Moments
 from qrlang.trace.net import Net
-from qrlang.trace.replay import Lined, play
+from qrlang.trace.replay import play
 from qrlang.trace.taps import tapped
 from qrlang.training.plot.shapes import Text
 
@@ -153,7 +155,7 @@ def test_what_hangs_on_a_bit_says_how_often(tmp_path: Path) -> None:
     read = next(v for v in lines.parts if isinstance(v, Vertex) and v.kind == "read")
     assert read.values == pytest.approx([0.5])
     sheet = ink.Sheet()
-    travel.Travel(sheet, [lines], travel.Scale()).draw(0, 0)
+    travel.Travel(sheet, [lines], marks.Scale()).draw(0, 0)
     assert "if b: 25 %" in [s.text for s in sheet.shapes if isinstance(s, Text)]
 
 
@@ -216,7 +218,7 @@ def test_words_stand_clear_of_one_another(n: int) -> None:
 
 
 def test_many_layers_are_folded() -> None:
-    [start, period, times] = travel.repeated(lines_of_ring(9).parts)
+    [start, period, times] = folding.repeated(lines_of_ring(9).parts)
     assert (start, period, times) == (1, 3 * 4 + 4, 9)  # after the reading
     said = [s.text for s in pictured(4, 9).shapes if isinstance(s, Text)]
     assert "7 more" in said

@@ -17,7 +17,8 @@ from qrlang.check.settings import default_loss  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
 from qrlang.ir.verify import verify  # noqa: E402
 from qrlang.probe.subject import random_sample  # noqa: E402
-from qrlang.trace.replay import Lined, play  # noqa: E402
+from qrlang.trace.lined import Lined  # noqa: E402
+from qrlang.trace.replay import play  # noqa: E402
 from qrlang.trace.samples import Samples  # noqa: E402
 from qrlang.trace.taps import exact, tapped  # noqa: E402
 from qrlang.trace.watch import Watch, picks  # noqa: E402
