@@ -155,7 +155,7 @@ TASKS: dict[str, Task] = {
         Task("characters", "examples/language_model/README.md", "tiny Shakespeare",
              "bits_per_token", "bits a character", _characters(), _plain(3)),
         Task("mackey", "examples/reservoir/README.md", "Mackey-Glass", "nrmse", "NRMSE",
-             _mackey(), _plain(4)),
+             _mackey(), _plain(5)),
         Task(
             "translation", "examples/translation/README.md", "Multi30k, at most 10 words", "bleu",
             "BLEU, greedy",
