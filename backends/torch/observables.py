@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,20 +71,33 @@ class Observables:
         for k, observable in enumerate(observables):
             for factor, string in observable:
                 self.coefficients[column[string], k] += factor
-        self.groups: dict[int, tuple[list[int], list[Any]]] = {}
+        self._memory: Tensor | None = None
+        self._constants = Constants()
+
+    # Tables of 2^n: made when they are asked for, as the native kernel has its own.
+
+    @cached_property
+    def groups(self) -> dict[int, tuple[list[int], list[Any]]]:
+        """For each set of flipped bits its strings, and the phases of each."""
+        found: dict[int, tuple[list[int], list[Any]]] = {}
         for j, string in enumerate(self.strings):
-            flips, phase = flips_and_phase(n, string)
-            places, phases = self.groups.setdefault(flips, ([], []))
+            flips, phase = flips_and_phase(self.n, string)
+            places, phases = found.setdefault(flips, ([], []))
             places.append(j)
             phases.append(phase)
-        # For each set of flipped bits: the phases of its strings, weighted, [2^n, observables].
-        self.weighted = {
+        return found
+
+    @cached_property
+    def weighted(self) -> dict[int, Any]:
+        """The phases of its strings, weighted, [2^n, observables]."""
+        return {
             flips: np.stack(phases, 1) @ self.coefficients[places]
             for flips, (places, phases) in self.groups.items()
         }
-        self._memory: Tensor | None = None
-        self.squares = np.repeat(self.weighted[0].real, 2, 0) if 0 in self.weighted else None
-        self._constants = Constants()
+
+    @cached_property
+    def squares(self) -> Any:
+        return np.repeat(self.weighted[0].real, 2, 0) if 0 in self.weighted else None
 
     def __len__(self) -> int:
         return len(self.observables)

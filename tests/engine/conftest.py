@@ -12,4 +12,5 @@ sys.path.insert(0, str(Path(__file__).parent))
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QRLANG_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        patch.setenv("QRLANG_COMPILE", "inside")  # a process for each kernel takes its time
         yield

@@ -109,8 +109,8 @@ def test_without_the_loader_of_our_own(made, monkeypatch):
     assert np.array_equal(k.forward(inputs, weights)[0][0], other.forward(inputs, weights)[0][0])
 
 
-def test_a_cached_kernel_needs_no_compiler(tmp_path):
-    """In a process of its own, as a user's second run."""
+def test_the_compiler_stays_out_of_a_process_that_can_do_without(tmp_path):
+    """Made in a process of its own, then in this one, then from the cache: a user's runs."""
     code = """
 import sys
 from engine_programs import qrnn
@@ -121,15 +121,18 @@ print(k.from_cache, "llvmlite.binding" in sys.modules)
 """
     here = Path(__file__).parent
     path = os.pathsep.join([str(here), str(here.parent.parent)])
-    env = os.environ | {"QRLANG_CACHE_DIR": str(tmp_path), "PYTHONPATH": path}
-    said = [
-        subprocess.run(
-            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
-        ).stdout.split()
-        for _ in range(2)
-    ]
-    assert said[0] == ["False", "True"]
-    assert said[1] == ["True", str(not elf.possible())]
+    env = os.environ | {"PYTHONPATH": path}
+    said = []
+    for how, cache in (("", "a"), ("inside", "b"), ("", "b")):
+        now = env | {"QRLANG_COMPILE": how, "QRLANG_CACHE_DIR": str(tmp_path / cache)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=now, capture_output=True, text=True, check=True
+        )
+        said.append(done.stdout.split())
+    without = str(not elf.possible())
+    assert said == [["False", without], ["False", "True"], ["True", without]]
+    (one,), (other,) = ((tmp_path / cache).iterdir() for cache in ("a", "b"))
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_refusals_say_why():

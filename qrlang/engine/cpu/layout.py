@@ -16,6 +16,11 @@ def rounded(size: int) -> int:
     return (size + 63) & ~63
 
 
+def narrow_rows(fmt: Format) -> list[int]:
+    """Bytes that a row may take on the tape, where a block may have fewer sequences than lanes."""
+    return [size for size in (16, 32, 64) if size <= fmt.row]
+
+
 @dataclass(slots=True)
 class Layout:
     """Offsets in bytes. `words` are the names of the kernel's call words, in order."""
@@ -51,7 +56,7 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
     loops = [n for n in every if isinstance(n, nodes.Loop)]
     circuits = [n for n in every if isinstance(n, nodes.Circuit)]
     # The words of a call.
-    out.words = ["B", "width", "saved", "saved_stride", "seed"]
+    out.words = ["B", "width", "saved", "saved_stride", "seed", "tape_row"]
     out.words += [f"off_state{s}" for s in range(len(plan.spaces))]
     out.words += [f"off_psi{s}" for s in range(len(plan.spaces))]
     out.words += [f"off_lam{s}" for s in range(len(plan.spaces))]

@@ -10,6 +10,7 @@ from qrlang.engine.bodies import body_slots, loop_rows
 from qrlang.engine.cpu.asm import Fn, V
 from qrlang.engine.cpu.frame import NEVER
 from qrlang.engine.cpu.items import Items
+from qrlang.engine.cpu.layout import narrow_rows
 
 
 def _mixed(fn: Fn, x: V) -> V:
@@ -118,22 +119,46 @@ class Loops(Items):
 
     def _tape(self, node: nodes.Loop, t: V) -> V:
         fn = self.fn
-        size = sum(rows for _, rows in loop_rows(node, self.plan)) * self.fmt.row
+        size = sum(rows for _, rows in loop_rows(node, self.plan))
         base = fn.at(self.saved, self.words[f"off_tape{node.id}"])
-        return fn.at(base, fn.imul(t, size))
+        return fn.at(base, fn.op("mul", t, fn.imul(self.words["tape_row"], size)))
 
-    def _keep(self, node: nodes.Loop, t: V, slots: set[int], restore: bool) -> None:
+    def _keep(self, node: nodes.Loop, t: V, restore: bool) -> None:
         fn = self.fn
         tape = self._tape(node, t)
+        row = self.words["tape_row"]
         at = 0
         for slot, rows in loop_rows(node, self.plan):
-            size = rows * self.fmt.row
-            if slot in slots:
-                here = fn.at(self.rows.rows, self.rows.row(slot))
-                there = fn.at(tape, at)
-                a, b = (here, there) if restore else (there, here)
-                self.rows.copy(fn, a, b, rows)
-            at += size
+            here = fn.at(self.rows.rows, self.rows.row(slot))
+            there = fn.at(tape, fn.imul(row, at))
+            fn.call(self._narrow(restore), "void", here, there, fn.i64(rows), row)
+            at += rows
+
+    def _narrow(self, restore: bool) -> str:
+        """(rows, tape, how many, bytes of each on the tape): to the tape or back from it. The lanes
+        that it leaves out have no sequence, and get the numbers of others."""
+        name = "restore" if restore else "keep_rows"
+        if name in self.mod.functions:
+            return name
+        fn = Fn(self.mod, name, [("rows", "ptr"), ("tape", "ptr"), ("n", "i64"), ("row", "i64")])
+        wide, row, tape = fn.args["rows"], fn.args["row"], fn.args["tape"]
+        lanes, size = self.fmt.lanes, self.fmt.size
+        for width in narrow_rows(self.fmt):
+            few = width // size
+            kind = f"<{few} x {fn.f}>"
+            with (
+                fn.when(fn.compare("eq", row, fn.i64(width))),
+                fn.loop(0, fn.args["n"]) as loop,
+            ):
+                far, near = fn.imul(loop.i, self.fmt.row), fn.imul(loop.i, width)
+                if restore:
+                    x = fn.load(tape, near, kind, width)
+                    fn.store(fn.shuffle(x, None, [i % few for i in range(lanes)]), wide, far)
+                else:
+                    x = fn.load(wide, far)
+                    fn.store(fn.shuffle(x, None, list(range(few))), tape, near, width)
+        fn.done()
+        return name
 
     def _copy_rows(self, to: int, source: int, mask: V | None = None) -> None:
         fn = self.fn
@@ -160,7 +185,7 @@ class Loops(Items):
             self._items(node, loop.i, within, True)
             for inner in node.body:
                 self._node(inner)
-            self._keep(node, loop.i, {s for s, _ in loop_rows(node, self.plan)}, False)
+            self._keep(node, loop.i, False)
             active = self._active()
             for c in node.carries:
                 self._copy_rows(c.out, c.next, active)
@@ -208,7 +233,7 @@ class Loops(Items):
                 dest = fn.at(rows.adjoint, rows.row(slot))
                 rows.add(fn, dest, source, rows.count(slot), active)
             # The step's classical part once more, from what was kept of it.
-            self._keep(node, t, {s for s, _ in loop_rows(node, self.plan)}, True)
+            self._keep(node, t, True)
             self._items(node, t, within, False)
             for inner in node.body:
                 if not isinstance(inner, nodes.Circuit):

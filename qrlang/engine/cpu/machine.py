@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import functools
 import importlib
 import importlib.metadata
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,8 +100,38 @@ def _target(machine: Machine, opt: int) -> Any:
 
 
 def assemble(text: str, machine: Machine, opt: int = 2) -> bytes:
-    """IR text -> an object file."""
+    """IR text -> an object file. In a process of its own where that can be, since LLVM takes more
+    memory than most kernels and gives none back; QRLANG_COMPILE=inside keeps to this process."""
+    if elf.possible() and "llvmlite.binding" not in sys.modules:
+        made = _assembled_elsewhere(text, machine, opt)
+        if made is not None:
+            return made
     return bytes(_target(machine, opt).emit_object(llvm().parse_assembly(text)))
+
+
+_CHILD = """
+import sys
+sys.path[:] = {path!r}
+from qrlang.engine.cpu import machine
+text = sys.stdin.buffer.read().decode()
+machine.llvm()  # so that it does not ask another one
+sys.stdout.buffer.write(machine.assemble(text, machine.Machine{fields!r}, {opt}))
+"""
+
+
+def _assembled_elsewhere(text: str, machine: Machine, opt: int) -> bytes | None:
+    if os.environ.get("QRLANG_COMPILE") == "inside" or not sys.executable:
+        return None
+    fields = dataclasses.astuple(machine)
+    code = _CHILD.format(path=sys.path, fields=fields, opt=opt)
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            [sys.executable, "-c", code], input=text.encode(), capture_output=True, check=True,
+            timeout=600,
+        )  # fmt: skip
+        if done.stdout.startswith(b"\x7fELF"):
+            return done.stdout
+    return None
 
 
 class Code:

@@ -10,7 +10,7 @@ from qrlang.engine.bodies import loop_rows, walk_nodes
 from qrlang.engine.cpu import machine
 from qrlang.engine.cpu.asm import Format
 from qrlang.engine.cpu.batch import MOST_QUBITS
-from qrlang.engine.cpu.layout import rounded
+from qrlang.engine.cpu.layout import narrow_rows, rounded
 from qrlang.engine.cpu.printer import Printer
 from qrlang.engine.nodes import Plan
 
@@ -69,6 +69,7 @@ class Made:
         width = max(1, min(self.fmt.lanes, -(-batch // words["threads"]), self._fit()))
         blocks = -(-batch // width)
         words["B"], words["width"] = batch, width
+        words["tape_row"] = next(x for x in narrow_rows(self.fmt) if x >= width * self.fmt.size)
         at = rounded(sum(plan.slots[: plan.outer]) * row)
         work = rounded(self.layout.work_size)
         for s in range(len(plan.spaces)):
@@ -83,7 +84,8 @@ class Made:
         for loop in self.loops:
             steps = words[f"T{loop.clock}"] + loop.grown + loop.extra
             words[f"off_tape{loop.id}"] = at
-            at += rounded(steps * sum(r for _, r in loop_rows(loop, plan)) * row)
+            kept = sum(r for _, r in loop_rows(loop, plan))
+            at += rounded(steps * kept * words["tape_row"])
         for q, (rows, clock, grown) in enumerate(plan.sequences):
             size = (words[f"T{clock}"] + grown) * rows * row
             words[f"off_seq{q}"] = at

@@ -16,7 +16,7 @@ class Memory:
     """Bytes that stay: aligned to a page, in huge pages where the system has them."""
 
     def __init__(self, size: int) -> None:
-        huge, large = 2 << 20, 512 << 10
+        huge, large = 2 << 20, 2 << 20
         self.size = size
         length = size + huge if size >= large else max(size, 1)
         self.map = mmap.mmap(-1, length)
