@@ -40,10 +40,19 @@ def is_device(path: str) -> bool:
 
 def rows(paths: Iterable[str], metric: str | None) -> tuple[str, list[Row]]:
     """Of runs on devices; a training run counts as its model on the simulator."""
-    pages = [(p, json.loads((Path(p) / "result.json").read_text(encoding="utf-8"))) for p in paths]
+    pages = [(p, _page(p)) for p in paths]
     first = next(page for p, page in pages if is_device(p))
     wanted = metric or next(iter(first["figures"]), "")
     return wanted, [_row(p, page, wanted) for p, page in pages]
+
+
+def _page(path: str) -> dict[str, Any]:
+    try:
+        found = json.loads((Path(path) / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DeviceError(f"'{path}' is not finished",
+                          "go on with it: the same command with --resume") from None  # fmt: skip
+    return dict(found)
 
 
 def _row(path: str, page: dict[str, Any], metric: str) -> Row:

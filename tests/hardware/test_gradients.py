@@ -176,3 +176,29 @@ def test_all_slopes_go_out_in_one_round_and_within_limits() -> None:
     model(torch.randn(2, 3, 2, dtype=torch.float64)).sum().backward()
     assert small.counts.circuits == processor.counts.circuits
     assert small.counts.jobs == 6 + -(-(small.counts.circuits - 2 * 14) // 100)
+
+
+def test_noise_resets_and_mixed_starts() -> None:
+    text = """\
+model M {
+  input  x: seq[real[1]]
+  target y: real[2]
+  qubits q[2]
+  qubits e[1] = mixed
+  param  w: angle[3]
+  step x_t in x {
+    ry(x_t[0] + read Z(q[1])) q[0]
+    rx(w[0]) e[0]
+    cx q[0], q[1]
+    cx e[0], q[1]
+    depolarizing(0.05) q[0]
+    amplitude_damping(0.2) q[1]
+    rx(w[1]) q[1]
+    ry(w[2]) q[0]
+    reset e[0]
+  }
+  return read [Z(q[0]), Y(q[1])]
+}
+"""
+    x = torch.randn(2, 2, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert compared(program(text), (x,)) < 1e-7

@@ -194,3 +194,26 @@ def test_what_a_device_cannot_is_said_by_name() -> None:
     for line, word in zip(said, ("measurements", "`reset`", "`if`"), strict=True):
         assert line.startswith("`simulator` has no")
         assert word in line
+
+
+def test_runs_on_devices_in_one_table(model: list[Any], tmp_path: Path) -> None:
+    plain, other = tmp_path / "plain", tmp_path / "noisy"
+    rest = model[:-1]
+    assert qrlc(*rest, plain, "--shots", 100).code == 0
+    done = qrlc(*rest, other, "--shots", 100, "--noise", 0.05, "--mitigate", "readout")
+    assert done.code == 0, done.err
+    found = qrlc("compare", plain, other, "--format", "json").data()
+    assert found["metric"] == "rms error"
+    first, second = found["rows"]
+    assert (first["name"], first["mitigate"]) == ("aer", "")
+    assert (second["name"], second["mitigate"]) == ("aer with the noise of 0.05", "readout")
+    assert first["exact"] == second["exact"] is not None
+    assert first["error"] < second["error"]
+    assert second["executions"] == first["executions"] + 2 * 100
+    text = qrlc("compare", plain, other).out
+    assert len(text.splitlines()) == 3 and "mitigation" in text
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    refused = qrlc("compare", plain, unfinished)
+    assert refused.code == 1
+    assert "is not finished" in refused.err and "--resume" in refused.err
