@@ -150,7 +150,8 @@ class _Picture:
 
         def turn() -> None:
             nonlocal x, y
-            x, y = start, y + 20
+            if x > start:
+                x, y = start, y + 20
 
         for role, text in (("net", "angle from a layer"), ("loop", "trained itself"),
                            ("data", "from data"), ("read", "from a readout"),

@@ -90,9 +90,9 @@ def _unsure(facts: Facts) -> str:
         record = int(table[-1].argmax())
         parts.append(
             f"Of the {len(rows)} watched samples of the {samples.split} split, record "
-            f"{rows[record]} was the least certain at the end ({table[-1, record]:.2f} "
+            f"{rows[record]} was the least certain at the end ({table[-1, record]:.2g} "
             f"{unit}), and step {steps[int(table.mean(1).argmax())]} the least certain of the run "
-            f"({table.mean(1).max():.2f} on average, {table.mean(1)[-1]:.2f} at the end)."
+            f"({table.mean(1).max():.2g} on average, {table.mean(1)[-1]:.2g} at the end)."
         )
     losses = np.array([r.get("samples", "loss")[facts.kept] for r in facts.records])
     worst = int(losses[-1].argmax())

@@ -66,9 +66,17 @@ class Lined:
             circuit.name, self._caption(circuit),
             tuple(f"{r.name}[{i}]" for r in circuit.registers for i in range(r.size)),
             frozenset(e - 1 for e in ends[:-1]),
-            tuple(map(_begin, [circuit] * len(circuit.qubits), circuit.qubits, circuit.holds)),
+            self._begins(circuit),
             circuit.loop is not None and not circuit.fresh, parts, self._entropies(circuit),
         )  # fmt: skip
+
+    def _begins(self, circuit: Circuit) -> tuple[str, ...]:
+        """What stands at the left end of each line. What comes after a recurrence does not go on
+        from a moment in the middle of it."""
+        place, times = self.played.place, self.played.times
+        if circuit.loop is None and any(place[name] + 1 < times[name] for name in place):
+            return ("…",) * len(circuit.qubits)
+        return tuple(map(_begin, [circuit] * len(circuit.qubits), circuit.qubits, circuit.holds))
 
     def _caption(self, circuit: Circuit) -> str:
         if circuit.loop is None:

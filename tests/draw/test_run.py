@@ -369,3 +369,15 @@ def test_what_is_no_run(tmp_path: Path) -> None:
     done = qrlc("draw", tmp_path / "x.qrl", "--step", 3)
     assert done.code == 2 and "no run folder" in done.err
     assert qrlc("draw", tmp_path / "nothing", "--step", 3).code == 2
+
+
+def test_what_comes_after_does_not_go_on_from_a_moment_in_the_middle() -> None:
+    made = Compilation.of_bytes("ring.qrl", RING.encode(), {"n": 2, "layers": 1})
+    [model] = made.checked.models.values()
+    weights = initial_weights(model.program, 0)
+    sample = {"x": np.ones((3, 2))}
+    for at, groups in ((-1, 1), (2, 1), (0, 2)):
+        lines = Lined(play(model.program, sample, weights, at=at), {}).lines()
+        assert [one.name for one in lines] == ["step", "after_step"]
+        assert len(travel.together(lines)) == groups
+    assert "moment 1 of 3" in lines[0].caption
