@@ -27,6 +27,7 @@ from qrlang.hardware.device import (
     Template,
     Ticket,
     Work,
+    spaced,
 )
 
 IBM_EXECUTIONS = 10_000_000  # circuits times shots in a job, by IBM's documentation
@@ -184,14 +185,15 @@ class Aer:
             settings["max_parallel_threads"] = 1
         if not self._noise and all(_discards(w.template) for w in works):
             settings["method"] = "density_matrix"  # once for all shots, not once for each
-        sampler = SamplerV2(seed=seed, options={"backend_options": settings})
         ready = pubs(works, self._compiled)
         bits: list[Bits] = [np.empty(0, np.uint8)] * len(works)
         try:
             for bound in (True, False):  # Aer confuses them in one call
                 mine = [i for i, pub in enumerate(ready) if (pub[1] is None) == bound]
                 if mine:
-                    result = sampler.run([ready[i] for i in mine]).result()
+                    # With one seed, the first circuits of both calls would draw the same numbers.
+                    own = SamplerV2(seed=spaced(seed, bound), options={"backend_options": settings})
+                    result = own.run([ready[i] for i in mine]).result()
                     found = bits_of(result, [works[i] for i in mine])
                     for i, one in zip(mine, found, strict=True):
                         bits[i] = one

@@ -82,6 +82,7 @@ def test_generated_programs(target: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @both
 def test_two_hundred_generated_programs(target: str) -> None:
     _generated(200, target)
@@ -132,6 +133,7 @@ def test_shots_of_generated_programs(target: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @both
 def test_shots_of_two_hundred_generated_programs(target: str) -> None:
     _sampled(200, target)
