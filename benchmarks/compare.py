@@ -5,7 +5,9 @@
 Every cell is a process of its own, pinned to one core with one thread: a few training steps to
 warm up, then the median CPU time of a step, the peak memory, and the loss (all routes do the same
 work, and their losses must agree). Routes whose library is not installed are left out, with a
-line that says so. Writes `results.md` and `results.svg`.
+line that says so. Then memory on long sequences, making kernels and large states on two threads.
+Writes `results.md`, with the figures that road 1 is held to beside what was measured, and
+`results.svg`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import goals  # noqa: E402
 from picture import picture  # noqa: E402
 from work import CASES  # noqa: E402
 
@@ -118,7 +121,12 @@ def _run(arguments: list[str], limit: float = 600) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def table(found: dict[str, dict[str, dict[str, Any]]], cases: list[str], base: float) -> str:
+def table(
+    found: dict[str, dict[str, dict[str, Any]]],
+    cases: list[str],
+    base: float,
+    extra: dict[str, Any],
+) -> str:
     """The Markdown page."""
     lines = [
         f"One core of {processor()}; Python {platform.python_version()}.",
@@ -154,6 +162,8 @@ def table(found: dict[str, dict[str, dict[str, Any]]], cases: list[str], base: f
                 form.format(found["native"][c][key]) if c in found["native"] else "" for c in cases
             ]
             lines.append(f"| {words} | {' | '.join(row)} |")
+        lines += ["", "What road 1 is held to.", ""]
+        lines += goals.table(found, extra, base)
     return "\n".join(lines) + "\n"
 
 
@@ -175,10 +185,18 @@ def main() -> None:
     parser.add_argument("--routes", nargs="*", default=list(ROUTES), choices=list(ROUTES))
     parser.add_argument("--seconds", type=float, default=2.0, help="of timing, for each cell")
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--steps-only", action="store_true", help="training steps, nothing else")
     parser.add_argument("--cell", nargs=2, metavar=("ROUTE", "CASE"), help=argparse.SUPPRESS)
+    parser.add_argument("--goal", nargs=2, metavar=("NAME", "NUMBER"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.cell:
         print(json.dumps(cell(*args.cell, args.seconds)))
+        return
+    if args.goal:
+        import torch
+
+        torch.set_num_threads(1)
+        print(json.dumps(goals.one(args.goal[0], float(args.goal[1]))))
         return
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the processes inherit it
@@ -205,15 +223,26 @@ def main() -> None:
                 + (f"  {result['share']:.0%} of the core" if "share" in result else ""),
                 flush=True,
             )
-        write(args.out, found, cases, base)  # what there is, should the next one be interrupted
-    print("\n" + table(found, cases, base))
+        write(args.out, found, cases, base, {})  # what there is, should the next be interrupted
+    extra: dict[str, Any] = {}
+    if "native" in found and not args.steps_only:
+        extra = goals.more(
+            lambda name, number: json.loads(_run([__file__, "--goal", name, str(number)])),
+            args.seconds,
+        )
+        write(args.out, found, cases, base, extra)
+    print("\n" + table(found, cases, base, extra))
 
 
 def write(
-    out: Path, found: dict[str, dict[str, dict[str, Any]]], cases: list[str], base: float
+    out: Path,
+    found: dict[str, dict[str, dict[str, Any]]],
+    cases: list[str],
+    base: float,
+    extra: dict[str, Any],
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    (out / "results.md").write_text(table(found, cases, base))
+    (out / "results.md").write_text(table(found, cases, base, extra))
     words = {route: text for route, (text, _) in ROUTES.items()}
     (out / "results.svg").write_text(picture(found, cases, words))
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("llvmlite")
 
 import numpy as np
+import torch
 from engine_programs import qrnn
 from engine_tools import draw, kernel
 
@@ -88,6 +89,7 @@ def test_drift(steps):
 MEMORY = """
 import resource, sys
 import numpy as np
+import torch
 from engine_programs import qrnn
 from engine_tools import draw
 from qrlang.engine.cpu.kernel import kernel
