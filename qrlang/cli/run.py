@@ -54,8 +54,8 @@ def command(path: str, form: str, color: str, **given: Any) -> None:
 
 
 def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
+    from qrlang.hardware.budget import Prices, budget
     from qrlang.hardware.device import DeviceError, DeviceOptions
-    from qrlang.hardware.jobs import Prices, budget
     from qrlang.hardware.loop import Plan
     from qrlang.hardware.mitigation import mitigation, possible
     from qrlang.hardware.preflight import page, preflight

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.hardware.budget import Prices
 from qrlang.hardware.device import Device, DeviceError, Template
 from qrlang.hardware.footprint import survival
-from qrlang.hardware.jobs import Prices, Task
+from qrlang.hardware.jobs import Task
 from qrlang.hardware.loop import Item, Plan, Result, run
 from qrlang.hardware.noisy import like
 from qrlang.hardware.simulator import Simulator

@@ -13,8 +13,8 @@ from cli_tools import qrlc
 from hardware_tools import Mortal, example, items, of_text, weights
 
 from qrlang.backends.qiskit import open_device
+from qrlang.hardware.budget import Prices
 from qrlang.hardware.device import Capabilities, DeviceError, DeviceOptions, Limits
-from qrlang.hardware.jobs import Prices
 from qrlang.hardware.loop import Plan, run
 from qrlang.hardware.preflight import page, preflight, rms
 from qrlang.hardware.simulator import Simulator

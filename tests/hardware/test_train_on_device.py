@@ -12,10 +12,10 @@ from cli_tools import Done, qrlc
 from hardware_tools import Mortal
 from training_tools import project, same, weights
 
+from qrlang.hardware.budget import Budget
 from qrlang.hardware.device import DeviceError, Step
 from qrlang.hardware.gradient import setup
 from qrlang.hardware.gradient.processor import Processor
-from qrlang.hardware.jobs import Budget
 from qrlang.hardware.lane import Ask
 from qrlang.hardware.readings import Word
 from qrlang.hardware.simulator import Simulator

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qrlang.hardware.budget import Prices
 from qrlang.hardware.device import Device, Limits, Template
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
-from qrlang.hardware.jobs import Counts, Prices, Task
+from qrlang.hardware.jobs import Counts, Task
 
 if TYPE_CHECKING:
     from qrlang.training.feed import Batch

@@ -10,11 +10,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from qrlang.hardware.budget import Budget
 from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, Floats
 from qrlang.hardware.gradient.gates import Lowered
 from qrlang.hardware.gradient.qubits import DeviceQubits, Readout, Session, asks_of
-from qrlang.hardware.jobs import Budget, Counts, Desk
+from qrlang.hardware.jobs import Counts, Desk
 from qrlang.hardware.lane import Ask, _at_zero
 from qrlang.hardware.tape import Tree
 

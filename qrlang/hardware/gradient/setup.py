@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from qrlang.features import FEATURES
+from qrlang.hardware.budget import Budget, Prices, budget
 from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError, DeviceOptions
 from qrlang.hardware.gradient.processor import Processor
-from qrlang.hardware.jobs import Budget, Prices, budget
 from qrlang.hardware.target import DeviceTarget, lacking
 from qrlang.ir.program import Program
 from qrlang.training.observer import Observer
