@@ -10,6 +10,8 @@ ledger.jsonl        of a governed run: see qrlang/governor
 curves.svg .png
 checkpoints/        last: everything, to go on from; best: by the validation metric
 result.json         what came out
+trace/              what was seen on the way, if that was asked for
+scar.svg .txt       the strip that it left
 """
 
 from __future__ import annotations
