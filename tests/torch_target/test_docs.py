@@ -17,7 +17,7 @@ def test_the_page_runs(monkeypatch, root):
 
     monkeypatch.chdir(root)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    load, forward, train, lengths, noise = blocks
+    load, forward, train, lengths, segments, noise = blocks
     space = {
         "qrlang": qrlang, "torch": torch, "DataLoader": DataLoader,
         "data": TensorDataset(torch.rand(4, 28, 28), torch.tensor([0, 1, 2, 3])),
@@ -27,6 +27,10 @@ def test_the_page_runs(monkeypatch, root):
     exec(train, space)
     space["rows"] = torch.rand(3, 28, 28)
     exec(lengths, space)
+    text = qrlang.load(root / "examples/language_model/character.qrl", n=3)
+    two = {"model": text, "words": torch.randint(0, 50, (2, 128))}
+    exec(segments, two)
+    assert torch.allclose(two["scores"], text(two["words"])[:, 64:], atol=1e-4)
     exec(noise, space)
     assert space["model"].trajectories == 64
     model = qrlang.load(root / "examples/qrnn/rows.qrl", n=10)
