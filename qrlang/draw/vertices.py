@@ -149,7 +149,8 @@ class Marks:
         elif v.angles:
             bare = Vertex("gate", v.name, v.rows, angles=v.angles, role=v.role, source=v.source,
                           slope=v.slope)  # fmt: skip
-            self._gate(bare, x, y, v.name, Placed(0, 0, 0, 0), above=True)
+            self._gate(bare, x, y, v.name, Placed(0, 0, 0, 0),
+                       above=y < max(self.y[r] for r in v.all_rows))  # fmt: skip
         else:
             self._box(x, y, v.name if k == 0 else "·", "made")
 
