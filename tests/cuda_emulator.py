@@ -123,6 +123,8 @@ def _folder() -> Path:
         Path(named) if named else Path(tempfile.gettempdir()) / f"qrlang-emulator-{os.getuid()}"
     )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise EmulatorError(f"{folder} is another user's: name one with QRLANG_EMULATOR_CACHE")
     return folder
 
 
