@@ -13,7 +13,7 @@ from qrlang.cli.exits import Wrong
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text",
               help="For people, or for programs.")  # fmt: skip
 def command(run: str, form: str) -> None:
-    """What the governor of a run saw, and whether its ledger is as it was written.
+    """Read what the governor of a run saw, and whether its ledger is as it was written.
 
     Exit code 1 if a line was changed, put in or taken out.
     """

@@ -18,7 +18,7 @@ FOLDERS = {
     "backends": "qrlang/backends",
     "stdlib": "qrlang/stdlib",
 }
-DATA = {".json", ".lark", ".md", ".qrl", ".toml"}
+DATA = {".css", ".html", ".js", ".json", ".lark", ".md", ".qrl", ".toml"}
 MOVED = [folder for folder in FOLDERS if folder != "qrlang"]
 
 
@@ -136,8 +136,10 @@ def test_the_front_end_loads_nothing_heavy(root: Path, tmp_path: Path) -> None:
     """Only what trains, runs and probes models computes; nobody else pays for loading it."""
     computing = (
         "qrlang.engine",
+        "qrlang.governor",
         "qrlang.hardware",
         "qrlang.probe",
+        "qrlang.rights",
         "qrlang.report",
         "qrlang.scar",
         "qrlang.trace",
