@@ -109,10 +109,13 @@ class Objective:
         return each.sum()
 
     def behaviour(self, batch: Batch) -> Behaviour:
-        """What the model does on these sequences, as distributions."""
+        """What the model does on these sequences, as distributions. On the simulator, also where
+        it is trained on a device: no errors, and no cost."""
         from qrlang.governor.behaviour import observe
 
-        was = self.model.training
+        was, processor = self.model.training, getattr(self.model, "processor", None)
+        if processor is not None:
+            self.model.processor = None
         self.model.eval()
         try:
             with torch.no_grad():
@@ -121,6 +124,8 @@ class Objective:
                 return observe(output, target, self.kind, self.loss[0], inside, each)
         finally:
             self.model.train(was)
+            if processor is not None:
+                self.model.processor = processor
 
     def _try(
         self, batch: Batch, tally: Tally, series: bool, states: list[State] | None = None

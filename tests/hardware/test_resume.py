@@ -68,3 +68,29 @@ def test_jobs_keep_to_the_limits() -> None:
     small.limits = Limits(qubits=22, shots=30)
     with pytest.raises(DeviceError, match="40 shots are more"):
         run(program, w, batch, small, Plan(40))
+
+
+def test_a_journal_that_has_grown_is_made_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no checkpoint will ask for again is forgotten; the rest stays, also for the next one."""
+    from qrlang.hardware import checkpoint
+
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, ABOUT)
+    for job in range(6):
+        journal.sent(job, f"ticket-{job}")
+        journal.answered(job, [[[0.5] * 50]], of=job + 1)
+    journal.forget(4)
+    assert len(path.read_bytes().splitlines()) == 13  # short enough to be left alone
+    monkeypatch.setattr(checkpoint, "LONG", 100)
+    journal.forget(4)
+    assert len(path.read_bytes().splitlines()) == 5
+    again = Journal(path, ABOUT)
+    assert again.answer(3) is None
+    assert again.answer(5, of=6) == [[[0.5] * 50]]
+    assert again.tickets == {4: "ticket-4", 5: "ticket-5"}
+    with pytest.raises(DeviceError, match="it was asked something else"):
+        again.answer(5, of=9)
+    with pytest.raises(DeviceError, match="another run"):
+        Journal(path, {"model": "other"})
