@@ -55,8 +55,8 @@ class Circuits(Frame):
         with self._states(s, self._psi(s, forward)) as lane:
             psi = self._state(self._psi(s, forward), s, lane)
             if node.reset >= 0:
+                self._fill(psi, None, self._state_bytes(s))
                 with self._alone():
-                    self._memory(psi, None, self._state_bytes(s))
                     one = fn.const(1.0) if self.sweeps.together else fn.num(1.0)
                     fn.store(one, psi, node.reset * self.sweeps.unit)
             here, there = psi, self._work("scratch")
@@ -93,8 +93,7 @@ class Circuits(Frame):
                 self._circuit(node, read=False, forward=False)
                 if node.reset >= 0:
                     size = self._block_bytes(node.space)
-                    with self._alone():
-                        self._memory(self._costate(node.space), None, size)
+                    self._fill(self._costate(node.space), None, size)
 
     def _circuit_back(self, node: nodes.Circuit) -> None:
         s = node.space
@@ -109,8 +108,7 @@ class Circuits(Frame):
             self.waiting[s] = Waiting()
             if not self.plan.local[s]:
                 size = self._block_bytes(s)
-                with self._alone():
-                    self._memory(self._costate(s), None, size)
+                self._fill(self._costate(s), None, size)
 
     def _take_seeds(self, node: nodes.Circuit) -> None:
         """Keeps the readouts' weights for whoever walks over the costate next."""

@@ -126,6 +126,19 @@ class Frame:
         else:
             fn.call("llvm.memcpy.p0.p0.i64", "void", to, source, n, V("false", "i1"))
 
+    def _fill(self, to: V, source: V | None, size: V | int) -> None:
+        """The same for states, each thread of a team a part; sizes are of whole lines."""
+        if not self.team.on:
+            self._memory(to, source, size)
+            return
+        fn = self.fn
+        lines = size >> 6 if isinstance(size, int) else fn.bit("lshr", size, 6)
+        self.team.barrier(fn)
+        first, last = (fn.bit("shl", x, 6) for x in self.team.part(fn, lines))
+        part = None if source is None else fn.at(source, first)
+        self._memory(fn.at(to, first), part, fn.op("sub", last, first))
+        self.team.barrier(fn)
+
     def _rows_of(self, slot: int, adjoint: bool) -> V:
         base = self.rows.adjoint if adjoint else self.rows.rows
         return self.fn.at(base, self.rows.row(slot))

@@ -129,6 +129,8 @@ class Kernel:
                 # As many as have something to do for longer than it takes to wake them.
                 work = batch * vectors(self.plan, self.fmt.lanes, named)
                 threads = max(1, min(threads, int(work / GRAIN)))
+                if max(self.plan.spaces, default=0) < team.WORTH_QUBITS:
+                    threads = min(threads, max(1, batch))
             found = Sized(self._for(batch, threads), batch, named, threads)
             if len(self._sized) > 64:
                 self._sized.clear()

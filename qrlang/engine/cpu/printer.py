@@ -169,11 +169,10 @@ class Printer(Loops):
         self._memory(self.rows.adjoint, None, self._outer_rows())
         for s in range(len(self.plan.spaces)):
             size = self._block_bytes(s)
-            with self._alone():
-                self._memory(self._costate(s), None, size)
-                if not self.plan.local[s]:
-                    saved = fn.at(self.saved, self.words[f"off_state{s}"])
-                    self._memory(self._psi(s, False), saved, size)
+            self._fill(self._costate(s), None, size)
+            if not self.plan.local[s]:
+                saved = fn.at(self.saved, self.words[f"off_state{s}"])
+                self._fill(self._psi(s, False), saved, size)
         for q in range(len(self.plan.sequences)):
             at = fn.at(self.rows.work, self.words[f"off_dseq{q}"])
             self._memory(at, None, self.words[f"size_dseq{q}"])

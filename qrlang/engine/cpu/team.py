@@ -13,6 +13,7 @@ import sys
 from qrlang.engine.cpu.asm import Fn, Module, V
 
 LEAST_QUBITS = 16
+WORTH_QUBITS = 20  # below, what threads tell each other takes longer than what they share
 SLICE_BITS = 3
 MOST = 1 << SLICE_BITS
 SHARED, NUMBER, COUNT, TICKET, COUNTER, MEETING, SPARE = (8 * i for i in range(7))
@@ -28,8 +29,9 @@ class Team:
 
     def share(self, fn: Fn, count: int) -> tuple[V | int, V | int]:
         """The part of 0 … count-1 that is this thread's."""
-        if not self.on:
-            return 0, count
+        return self.part(fn, count) if self.on else (0, count)
+
+    def part(self, fn: Fn, count: V | int) -> tuple[V, V]:
         number, team = self.word(fn, NUMBER), self.word(fn, COUNT)
         first = fn.op("udiv", fn.imul(number, count), team)
         return first, fn.op("udiv", fn.imul(fn.iadd(number, 1), count), team)
