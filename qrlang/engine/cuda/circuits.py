@@ -136,7 +136,7 @@ class Circuits(Rows):
                 out("u += turned(parity(m & 4095u & y), ((const W*)own)[m >> 12]);")
             out(f"F s = {f'{brings.format(r=r)} ? {first} : F(1)' if brings else 'F(1)'};")
             if any(many):
-                out(f"const int cosines = {self.numbers(cosines, r)};")
+                out(f"const int cosines = {self.numbers(cosines, r)};", "#pragma unroll 2")
                 with out.block(f"for (int i = 0; i < {self.numbers(many, r)}; ++i)"):
                     out("s *= own[cosines + i];")
             out("((C*)own)[goal] = phase(u, s);")
@@ -172,6 +172,7 @@ class Circuits(Rows):
         with self.rows(len(goals), last) as r:
             out("U f = 0;")
             out(f"const int flips = {self.numbers(flips, r)}, at = {self.numbers(begins, r)};")
+            out("#pragma unroll 2")
             with out.block(f"for (int i = 0; i < {self.numbers(counts, r)}; ++i)"):
                 bit = self.numbers(bits, "(at + i)")
                 out(f"f ^= (0u - (U)((const W*)own)[flips + i]) & {bit};")
@@ -218,7 +219,7 @@ class Circuits(Rows):
         mine = "ln" if self.mapping.shared else "tid"
         size = 1 << g.local
         slot = g.slot(state)
-        with out.block(f"for (U i = {mine}; i < {size}u; i += {held}u)"):
+        with out.rolled(f"for (U i = {mine}; i < {size}u; i += {held}u)"):
             one = f"F(i == {slot & (size - 1)}u)"
             if self.mapping.cluster and self.mapping.shared:
                 one = f"F(i == {slot & (size - 1)}u && rank == {slot >> g.local}u)"
@@ -231,7 +232,7 @@ class Circuits(Rows):
         out, g = self.out, self.geometries[s]
         held = self.mapping.group if self.mapping.shared else 1 << g.threads
         mine = "ln" if self.mapping.shared else "tid"
-        with out.block(f"for (U i = {mine}; i < {1 << g.local}u; i += {held}u)"):
+        with out.rolled(f"for (U i = {mine}; i < {1 << g.local}u; i += {held}u)"):
             where = (
                 f"*(C*)(smem + (h{s} + i * {2 * g.size}u ^ {g.bytes}u))" if g.shared
                 else f"Q{s}[i]"

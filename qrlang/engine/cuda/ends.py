@@ -64,7 +64,7 @@ class Ends(States):
             shape = self.plan.weights[w].shape
             width = prod(shape[1:])
             total = shape[0] * width
-            with out.block(f"for (U i = threadIdx.x; i < {total}u; i += {self.mapping.block}u)"):
+            with out.rolled(f"for (U i = threadIdx.x; i < {total}u; i += {self.mapping.block}u)"):
                 where = f"i / {width}u * {stride}u + i % {width}u"
                 out(f"((F*)(smem + {place}))[{where}] = w{w}[i];")
 
@@ -89,7 +89,7 @@ class Ends(States):
                 total = f"{whole} * {y.rows}"
                 with (
                     out.block(f"if ({self.only})"),
-                    out.block(f"for (L i = ln; i < {total}; i += {self.mapping.group})"),
+                    out.rolled(f"for (L i = ln; i < {total}; i += {self.mapping.group})"),
                 ):
                     out(f"out{i}[b * {total} + i] = seq{y.slot}[b * {total} + i];")
             else:
@@ -126,7 +126,7 @@ class Ends(States):
             with out.block(f"if (dout{i})"):
                 if y.seq:
                     total = f"{self.whole(y.clock, y.extra)} * {y.rows}"
-                    with out.block(f"for (L i = ln; i < {total}; i += {self.mapping.group})"):
+                    with out.rolled(f"for (L i = ln; i < {total}; i += {self.mapping.group})"):
                         out(f"dseq{y.slot}[block * {total} + i] += dout{i}[b * {total} + i];")
                 else:
                     with self.rows(y.rows) as r:

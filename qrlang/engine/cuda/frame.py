@@ -139,7 +139,8 @@ class Frame:
                 out(f"const U {r} = {first};")
                 yield r
             return
-        with out.block(f"for (U {r} = {first}; {r} < {count}u; {r} += {group}u)"):
+        each = f"for (U {r} = {first}; {r} < {count}u; {r} += {group}u)"
+        with out.block(each) if count <= 4 * group else out.rolled(each):
             yield r
 
     @property

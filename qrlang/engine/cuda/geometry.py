@@ -101,7 +101,8 @@ class Geometry:
         """At least one; rotations are numbered as in `rotated`."""
         number = {b: i for i, b in enumerate(rotated)}
         if self.shuffled:
-            place = self.place(range(self.bits - self.registers, self.bits))
+            # What finds room is rotated in registers, the rest by shuffles.
+            place = self.place(sorted(rotated)[-self.registers :] if self.registers else ())
             inner = [(k, number[b]) for k, b in enumerate(place.registers) if b in number]
             lanes = [(k, number[b]) for k, b in enumerate(place.threads) if b in number]
             return [Phase(place, tuple(inner), tuple(lanes))]

@@ -211,7 +211,7 @@ class Layers:
         name = out.fresh("sum")
         out(f"F {name} = F(0);")
         if self.mapping.cluster:
-            with out.block(f"for (U k = 0; k < {1 << self.mapping.cluster}u; ++k)"):
+            with out.rolled(f"for (U k = 0; k < {1 << self.mapping.cluster}u; ++k)"):
                 out("const F* const far = (const F*)__cluster_map_shared_rank(red, k);")
                 with out.block(f"for (U w = 0; w < {self.warps}u; ++w)"):
                     out(f"{name} += far[w * {count}u + {number}];")

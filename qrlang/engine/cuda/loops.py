@@ -234,7 +234,7 @@ class Loops(Circuits):
     def _zero(self, base: str, first: str, last: str, kind: str = "F") -> None:
         out = self.out
         each = f"for (L i = {first} + (L)ln; i < {last}; i += {self.mapping.group})"
-        with out.block(f"if ({self.only})"), out.block(each):
+        with out.block(f"if ({self.only})"), out.rolled(each):
             out(f"({base})[i] = {kind}(0);")
 
     # --- backward
@@ -345,7 +345,7 @@ class Loops(Circuits):
     def clear_adjoint_sequence(self, q: int) -> None:
         rows, clock, grown = self.plan.sequences[q]
         whole = self.whole(clock, grown)
-        with self.out.block(f"for (L i = ln; i < {whole} * {rows}; i += {self.mapping.group})"):
+        with self.out.rolled(f"for (L i = ln; i < {whole} * {rows}; i += {self.mapping.group})"):
             self.out(f"dseq{q}[block * {whole} * {rows} + i] = F(0);")
         self.writes("dq", q)
 

@@ -12,6 +12,9 @@ from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.nodes import Plan
 
 SMALLEST = 2  # register bits of a small space beside a large one
+ROWS = 96 << 10  # bytes of a block's rows up to which they lie in shared memory
+WEIGHTS = 64 << 10  # the same for weights
+PARAMETERS = 1 << 12  # numbers of a block for layers that are made together
 
 
 def geometries(plan: Plan, mapping: Mapping) -> list[Geometry]:
@@ -72,7 +75,7 @@ class Memory:
         kinds = 2 if self.backward else 1
         fixed = self._fixed()
         room = shared_limit(m.arch) - (1 << 10) - at
-        self.rows_shared = count * (kinds * rows + fixed) * m.size <= min(room, 96 << 10)
+        self.rows_shared = count * (kinds * rows + fixed) * m.size <= min(room, ROWS)
         own = fixed + (kinds * rows if self.rows_shared else 0)
         own += own % 2
         while own * m.size % 16:
@@ -94,7 +97,7 @@ class Memory:
     def _fixed(self) -> int:
         """Numbers that a sequence has beside its rows."""
         most, sums = 0, 1
-        limit = (1 << 12) if self.mapping.sequences == 1 else 1 << 10
+        limit = max(1, PARAMETERS // self.mapping.sequences)
         for shapes in self.shapes:
             for part in batches(shapes, limit):
                 most = max(most, sum(even(s.parameters) for s in part))
@@ -120,7 +123,7 @@ class Memory:
             sizes[n.weight] = (many, width | 1)
             if n.bias >= 0:
                 sizes[n.bias] = (many, 1)
-        room = min(room, 64 << 10)
+        room = min(room, WEIGHTS)
         for w, (many, stride) in sorted(sizes.items(), key=lambda x: x[1][0] * x[1][1]):
             size = (many * stride * m.size + 15) & ~15
             if size <= room:

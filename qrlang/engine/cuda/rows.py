@@ -216,7 +216,7 @@ class Rows(Dense):
             with out.block(f"if (ln < {lanes}u)"):
                 s, r = out.fresh("s"), out.fresh("r")
                 out(f"F {s} = F(0);")
-                with out.block(f"for (U {r} = ln; {r} < {many}u; {r} += {lanes}u)"):
+                with out.rolled(f"for (U {r} = ln; {r} < {many}u; {r} += {lanes}u)"):
                     out(f"{s} += {parts(r)[i]};")
                 self._lane_sum(s, lanes)
                 out(f"if (ln == 0) {self.adjoint(node.args[i])} += {s};")

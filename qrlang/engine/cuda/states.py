@@ -22,7 +22,7 @@ class States(Loops):
         if g.shared and g.cluster:
             first, count, base = "ln", 1 << g.local, f"rank << {g.local} | "
         step = self.mapping.group if g.shared else 1 << g.threads
-        with self.out.block(f"for (U i = {first}; i < {count}u; i += {step}u)"):
+        with self.out.rolled(f"for (U i = {first}; i < {count}u; i += {step}u)"):
             here = f"*(C*)(smem + h{s} + i * {2 * g.size}u)" if g.shared else f"P{s}[i]"
             yield f"({base}i)", here
 

@@ -24,6 +24,13 @@ class Text:
         self.depth -= 1
         self("}" + tail)
 
+    @contextmanager
+    def rolled(self, head: str) -> Iterator[None]:
+        """A loop that is not worth being unrolled."""
+        self("#pragma unroll 1")
+        with self.block(head):
+            yield
+
     def fresh(self, stem: str = "t") -> str:
         self.used += 1
         return f"{stem}{self.used}"
