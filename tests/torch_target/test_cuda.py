@@ -70,6 +70,33 @@ def test_a_module_runs_by_the_kernels(gpu):
     assert model(words[:, :1]).shape == (5, 1, 10)  # any length
 
 
+def test_a_long_sequence_is_as_accurate_as_torch(gpu):
+    """784 steps there and back in single precision, beside complex64 with every state kept."""
+    torch.manual_seed(0)
+    page = ROOT / "benchmarks" / "qrnn.qrl"
+    models = {d: qrlang.load(page, n=4, layers=1, dtype=d) for d in (torch.float64, torch.float32)}
+    truth, single = models[torch.float64], models[torch.float32]
+    with torch.no_grad():
+        for a, b in zip(truth.parameters(), single.parameters(), strict=True):
+            b.mul_(0.5)
+            a.copy_(b)
+    x = torch.rand(1, 784, 8)
+
+    def slopes(model):
+        y = model(x.to(model.like.dtype))
+        return torch.autograd.grad(y[:, 0].sum(), list(model.parameters()))
+
+    true = slopes(truth)
+
+    def error():
+        pairs = zip(slopes(single), true, strict=True)
+        return max(float((a - b).norm() / b.norm().clamp_min(1e-9)) for a, b in pairs)
+
+    mine = error()
+    single.road = "plain"
+    assert mine < max(1e-5, 2 * error())
+
+
 def test_a_real_input_has_a_gradient_too(gpu):
     page = ROOT / "examples" / "qrnn" / "rows.qrl"
     model = qrlang.load(page, n=2, layers=1, hidden=4, dtype=torch.float64)
