@@ -162,6 +162,8 @@ TASKS: dict[str, Task] = {
             (
                 Row("with attention", "examples/translation/short.qrl"),
                 Row("without", "examples/translation/short_without.qrl"),
+                Row("with attention, LSTM core", "examples/translation/short.qrl",
+                    ("--core", "lstm")),
             ),
             _plain(1), "perplexity",
         ),
