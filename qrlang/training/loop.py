@@ -31,6 +31,7 @@ CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale o
 MOST_SKIPPED = 50  # updates in a row
 WILD = 1e5  # a gradient's norm; runs that learn stay below a few hundred
 BROAD = 256
+WILD = 1e4  # a gradient's norm that only chaos gives
 BLINK = 0.1  # seconds: nobody reads faster
 TOGETHER = 16  # updates between questions that several processes ask each other
 
@@ -91,6 +92,7 @@ class Trainer:
         self.state: segments.State = None  # of a stream, on its way from update to update
         self._circuits: dict[int, int] = {}
         self._told = 0.0
+        self._wild = False  # whether that has been said
 
     def _planned(self) -> int:
         for name, options in filter(None, (self.settings.quantum, self.settings.optimizer)):
@@ -353,6 +355,11 @@ class Trainer:
         """A line about the updates since the last one."""
         self._settle()
         p = self.progress
+        if p.norm > WILD and not self._wild:
+            self._wild = True
+            self.watcher.note(
+                f"the gradient has a norm of {p.norm:.0e} before it is clipped: {CHAOS}"
+            )
         figures = self._recent()
         if figures:
             self._write({"split": "train", **figures, "rate": p.rate, "gradient": p.norm,

@@ -198,3 +198,12 @@ def test_eval_says_what_the_run_said(tmp_path: Path) -> None:
     said = json.loads((run / "result.json").read_text())["figures"]["loss"]["value"]
     found = evaluate.whole(str(run), str(tmp_path / "data"), None, "best")
     assert found["figures"]["loss"]["value"] == said
+
+
+def test_chaos_is_said(tmp_path: Path, capsys: Any) -> None:
+    """Gradients that are finite, and of a size that means nothing."""
+    path = project(tmp_path, 200)
+    path.write_text(MODEL.replace("steer(x, h,", "steer(1000 * x, 1e5 * h,"))
+    args = ["--out", str(tmp_path / "run"), "--threads", "1", "--log", "1 steps", "--steps", "4"]
+    assert qrlc(["train", str(path), *args, "--clip", "1"]) == 0
+    assert "before it is clipped: the recurrence became chaotic" in capsys.readouterr().err

@@ -7,6 +7,7 @@ lies as the steps leave it, with a map and a diagonal still to be done (see `nod
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +80,7 @@ def _angles(kernel: Kernel, saved: Saved, kept: Kept) -> Array:
     return rows.transpose(0, 2, 1).reshape(-1, len(kept.masks))[: saved.batch]
 
 
+@lru_cache(maxsize=64)
 def _place(kept: Kept) -> Array:
     """Where each amplitude in memory belongs."""
     moved = _moved(kept)
@@ -96,6 +98,7 @@ def _moved(kept: Kept) -> Array:
     return out
 
 
+@lru_cache(maxsize=64)
 def _signs(kept: Kept) -> Array:
     """[masks, amplitudes]: the parities of each mask as ±1."""
     found = _moved(kept) & np.array(kept.masks)[:, None]
