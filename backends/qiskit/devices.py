@@ -324,5 +324,5 @@ def typical(target: Any) -> ErrorRates:
             where = read if name == "measure" else one if len(qubits) == 1 else two
             if name != "reset":
                 where.append(found.error)
-    medians = (float(np.median(x)) if x else 0.0 for x in (one, two, read))
-    return ErrorRates(*medians, average=True)
+    usual = [float(np.median(x)) if x else 0.0 for x in (one, two, read)]
+    return ErrorRates(usual[0], usual[1], usual[2], average=True)

@@ -51,7 +51,8 @@ class Noisy(Simulator):
         for q, e in enumerate(self.read[steps][: template.qubits]):
             found = found.reshape(shape[0], 1 << q, 2, -1)
             found = (1 - e) * found + e * np.flip(found, 2)
-        return found.reshape(shape)
+        whole: Floats = found.reshape(shape)
+        return whole
 
     def mixed(self, template: Template) -> bool:
         return 1 << template.qubits <= self.rows  # then it is no larger

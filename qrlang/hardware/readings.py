@@ -135,7 +135,7 @@ def evaluate(
                     signs = 1.0 - 2.0 * odd
                 else:
                     for wire, _ in q.string:
-                        signs = signs * confusion.value(bits[:, :, wire], wire)
+                        signs = signs * confusion.value(bits[:, :, wire].astype(float), wire)
                 found: Any = mean(signs, q.when, q.kept)[:, None]
             case BitMean():
                 found = mean(1.0 - 2.0 * bits[:, :, column(q.bit)], q.when, q.kept)[:, None]

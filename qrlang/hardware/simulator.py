@@ -148,9 +148,8 @@ def both(state: Complex, step: Step, angles: Floats) -> Complex:
     if step.name in CHANNELS:
         kraus = [np.array(k, complex) for k in CHANNELS[step.name].kraus(*step.angles)]
         axes = [q + 1 for q in step.qubits]
-        return _act(
-            state, sum(np.kron(k, k.conj()) for k in kraus), [*axes, *(a + n for a in axes)]
-        )
+        whole = np.array([np.kron(k, k.conj()) for k in kraus]).sum(axis=0)
+        return _act(state, whole, [*axes, *(a + n for a in axes)])
     matrix = _matrix(step, angles)
     state = _controlled(state, step, matrix)
     bra = replace(
