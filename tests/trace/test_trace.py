@@ -221,6 +221,27 @@ def test_a_record_waits_for_its_share_of_the_time(
     assert recorder._affordable()
 
 
+def test_what_is_slow_only_once_does_not_keep_records_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first record makes the files; on a busy machine that takes longer than the run."""
+    found: list[float] = []
+    header, begin = Recorder._write_header, Recorder.begin
+
+    def slow(self: Recorder, trainer: Any) -> None:
+        time.sleep(0.5)
+        header(self, trainer)
+
+    def watched(self: Recorder, trainer: Any) -> None:
+        begin(self, trainer)
+        found.append(self._cost)
+
+    monkeypatch.setattr(Recorder, "_write_header", slow)
+    monkeypatch.setattr(Recorder, "begin", watched)
+    traced(tmp_path, "--trace-budget", 5)
+    assert len(found) == 1 and 0 < found[0] < 0.4
+
+
 def test_the_size_is_kept(tmp_path: Path) -> None:
     one = traced(tmp_path, "--trace-every", 1, "--trace-limit", 0.02)
     trace = qrlang.trace.open(one)
