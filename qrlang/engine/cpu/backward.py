@@ -12,6 +12,9 @@ from qrlang.engine.cpu.walsh import (
 )
 
 
+FEW = 4  # sequences whose sums are worth code of their own
+
+
 class Backward(Forward):
     def backward(
         self,
@@ -243,36 +246,37 @@ class Backward(Forward):
         fn.done()
         return name
 
-    def summed(self, fn: Fn, vectors: V) -> V:
-        """Sums over states, one in each lane."""
-        return fn.load(vectors) if self.together else fn.call(self._lane_sums(), fn.vf, vectors)
+    def summed(self, fn: Fn, vectors: V, few: bool = False) -> V:
+        """Sums over states, one in each lane. `few`: of at most four sequences."""
+        if self.together:
+            return fn.load(vectors)
+        return fn.call(self._lane_sums(FEW if few else self.fmt.lanes), fn.vf, vectors)
 
-    def _lane_sums(self) -> str:
-        """(vectors, one for each sequence) -> the sum of each, as one vector."""
-        name, known = self._name("lane_sums", ())
+    def _lane_sums(self, count: int) -> str:
+        """(vectors, one for each of `count` sequences) -> the sum of each, as one vector; the
+        lanes beyond repeat them."""
+        name, known = self._name("lane_sums", count)
         if known:
             return name
         fn = Fn(self.mod, name, [("x", "ptr")])
         n = self.fmt.lanes
-        rows = [fn.load(fn.args["x"], i * self.fmt.row) for i in range(n)]
+        half = n // 2
+        even = [2 * i for i in range(half)] + [n + 2 * i for i in range(half)]
+        odd = [x + 1 for x in even]
+        rows = [fn.load(fn.args["x"], i * self.fmt.row) for i in range(count)]
         # Each round adds neighbours within a vector and puts two vectors' sums into one.
-        while len(rows) > 1:
-            half = n // 2
-            pairs = []
-            for a, b in zip(rows[0::2], rows[1::2], strict=True):
-                even = [2 * i for i in range(half)] + [n + 2 * i for i in range(half)]
-                odd = [x + 1 for x in even]
-                pairs.append(fn.add(fn.shuffle(a, b, even), fn.shuffle(a, b, odd)))
-            rows = pairs
+        for _ in range(self.fmt.lane_bits):
+            pairs = zip(rows[0::2], rows[1::2], strict=True) if len(rows) > 1 else [rows * 2]
+            rows = [fn.add(fn.shuffle(a, b, even), fn.shuffle(a, b, odd)) for a, b in pairs]
         fn.done(rows[0])
         return name
 
     def finish(self, shape: Shape) -> str:
-        """(vectors, parameters, angle adjoints, active): adds the layer's gradients."""
+        """(vectors, parameters, angle adjoints, active, sequences): adds the layer's gradients."""
         name, known = self._name("finish", shape)
         if known:
             return name
-        args = [("x", "ptr"), ("prm", "ptr"), ("out", "ptr"), ("active", "ptr")]
+        args = [("x", "ptr"), ("prm", "ptr"), ("out", "ptr"), ("active", "ptr"), ("used", "i64")]
         fn = Fn(self.mod, name, args)
         row, stride = self.fmt.row, self.stride
         prm, out = fn.args["prm"], fn.args["out"]
@@ -286,18 +290,28 @@ class Backward(Forward):
             kept = fn.select(active, value, zero)
             fn.store(fn.add(fn.load(out, where), kept), out, where)
 
-        if terms:
-            every = fn.load(prm, shape.row_all * row)
-            with fn.loop(0, terms) as loop:
-                v = self.summed(fn, fn.at(fn.args["x"], fn.imul(loop.i, stride)))
-                sign = fn.load(prm, fn.iadd(fn.imul(loop.i, row), shape.row_sign * row), fn.vi)
-                v = functions.flip_sign(fn, fn.mul(v, every), fn.bit("and", sign, fn.iconst(top)))
-                put(loop.i, 0, v)
-        if count:
-            with fn.loop(0, count) as loop:
-                x = fn.at(fn.args["x"], fn.iadd(fn.imul(loop.i, stride), terms * stride))
-                v = self.summed(fn, x)
-                where = fn.iadd(fn.imul(loop.i, row), shape.row_before * row)
-                put(loop.i, terms, fn.mul(v, fn.load(prm, where)))
+        def add(few: bool) -> None:
+            if terms:
+                every = fn.load(prm, shape.row_all * row)
+                with fn.loop(0, terms) as loop:
+                    v = self.summed(fn, fn.at(fn.args["x"], fn.imul(loop.i, stride)), few)
+                    sign = fn.load(prm, fn.iadd(fn.imul(loop.i, row), shape.row_sign * row), fn.vi)
+                    v = functions.flip_sign(
+                        fn, fn.mul(v, every), fn.bit("and", sign, fn.iconst(top))
+                    )
+                    put(loop.i, 0, v)
+            if count:
+                with fn.loop(0, count) as loop:
+                    x = fn.at(fn.args["x"], fn.iadd(fn.imul(loop.i, stride), terms * stride))
+                    v = self.summed(fn, x, few)
+                    where = fn.iadd(fn.imul(loop.i, row), shape.row_before * row)
+                    put(loop.i, terms, fn.mul(v, fn.load(prm, where)))
+
+        if self.together or self.fmt.lanes <= FEW:
+            add(False)
+        else:
+            for few, how in ((True, "sle"), (False, "sgt")):
+                with fn.when(fn.compare(how, fn.args["used"], fn.i64(FEW))):
+                    add(few)
         fn.done()
         return name

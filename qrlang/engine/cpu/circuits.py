@@ -242,7 +242,7 @@ class Circuits(Frame):
             angles = fn.at(self.rows.adjoint, self.rows.row(node.angles, rows[0] if rows else 0))
             at2 = fn.at(vectors, starts[index])
             name = self.sweeps.finish(shape)
-            fn.call(name, "void", at2, self._parameters(node, index), angles, active)
+            fn.call(name, "void", at2, self._parameters(node, index), angles, active, self.used)
         if node.renormalise:
             where = starts[0] + (len(shapes[0].terms) + len(shapes[0].bits)) * stride
             norm = self.sweeps.summed(fn, fn.at(vectors, where))

@@ -236,7 +236,9 @@ class SegmentPrinter:
                 fn.store(zero, adjoint, j * row)
             vectors = fn.at(self.at("vectors"), starts[i])
             name = self.sweeps.finish(shape)
-            fn.call(name, "void", vectors, self.at(f"prm{i}"), adjoint, self.at("active"))
+            fn.call(
+                name, "void", vectors, self.at(f"prm{i}"), adjoint, self.at("active"), self.used
+            )
             for j, r in enumerate(rows):
                 for c, _, k in r.terms:
                     # The costate is half of a gradient with respect to both parts.
