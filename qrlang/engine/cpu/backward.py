@@ -11,7 +11,6 @@ from qrlang.engine.cpu.walsh import (
     signed_float,
 )
 
-
 FEW = 4  # sequences whose sums are worth code of their own
 
 
