@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from qrlang.engine.series import COS32, COS64, SIN32, SIN64
+
 SMALL = """
 typedef float F;
 typedef unsigned int W;  // of a whole turn 2^32 parts
@@ -15,13 +17,7 @@ __device__ __forceinline__ W turns(F a) {  // of a / 4 pi
   const F g = rintf(f);
   return ((W)(int)g << 2) + (W)(int)rintf((f - g) * 4.f + e * 4294967296.f);
 }
-__device__ __forceinline__ void near_sincos(F r, F& s, F& c) {  // |r| <= pi/4
-  const F z = r * r;
-  F p = fmaf(fmaf(-1.9515295891e-4f, z, 8.3321608736e-3f), z, -1.6666654611e-1f);
-  s = fmaf(p * z, r, r);
-  p = fmaf(fmaf(2.443315711809948e-5f, z, -1.388731625493765e-3f), z, 4.166664568298827e-2f);
-  c = fmaf(z, -0.5f, 1.f) + p * (z * z);
-}
+NEAR_SINCOS
 __device__ __forceinline__ F quotient(F a, F b) {  // for an ordinary b: no division's slow path
   const F r = __fdividef(1.f, b), q = a * r;
   return fmaf(fmaf(-q, b, a), r, q);
@@ -45,21 +41,7 @@ __device__ __forceinline__ W turns(F a) {
   return ((W)(long long)rint(f * 4611686018427387904.0) << 2)
       + (W)(long long)rint(e * 18446744073709551616.0);
 }
-__device__ __forceinline__ void near_sincos(F r, F& s, F& c) {
-  const F z = r * r;
-  F p = fma(1.58962301576546568060e-10, z, -2.50507477628578072866e-8);
-  p = fma(p, z, 2.75573136213857245213e-6);
-  p = fma(p, z, -1.98412698295895385996e-4);
-  p = fma(p, z, 8.33333333332211858878e-3);
-  p = fma(p, z, -1.66666666666666307295e-1);
-  s = fma(p * z, r, r);
-  p = fma(-1.13585365213876817300e-11, z, 2.08757008419747316778e-9);
-  p = fma(p, z, -2.75573141792967388112e-7);
-  p = fma(p, z, 2.48015872888517045348e-5);
-  p = fma(p, z, -1.38888888888730564116e-3);
-  p = fma(p, z, 4.16666666666665929218e-2);
-  c = fma(z, -0.5, 1.0) + p * (z * z);
-}
+NEAR_SINCOS
 __device__ __forceinline__ F quotient(F a, F b) { return a / b; }
 __device__ __forceinline__ F unit(F norm) { return 1.0 / sqrt(norm); }
 #define QUARTER 62
@@ -166,7 +148,23 @@ __device__ __forceinline__ void meet_cluster() {
 """
 
 
+def _polynomial(coefficients: tuple[float, ...]) -> str:
+    total = f"F({coefficients[0]!r})"
+    for c in coefficients[1:]:
+        total = f"FN(fma)({total}, z, F({c!r}))"
+    return total
+
+
+def _near_sincos(sine: tuple[float, ...], cosine: tuple[float, ...]) -> str:
+    return f"""__device__ __forceinline__ void near_sincos(F r, F& s, F& c) {{  // |r| <= pi/4
+  const F z = r * r;
+  s = FN(fma)({_polynomial(sine)} * z, r, r);
+  c = FN(fma)(z, F(-0.5), F(1)) + {_polynomial(cosine)} * (z * z);
+}}"""
+
+
 def prelude(dtype: str) -> str:
     small = dtype == "float32"
+    near = _near_sincos(SIN32, COS32) if small else _near_sincos(SIN64, COS64)
     code = COMMON.replace("FAR_CODE", 'FAR_WORD("f32", "f")' if small else 'FAR_WORD("f64", "d")')
-    return (SMALL if small else LARGE) + code
+    return (SMALL if small else LARGE).replace("NEAR_SINCOS", near) + code
