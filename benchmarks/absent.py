@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 
 class _Type(type):
@@ -27,7 +27,7 @@ class _Thing(metaclass=_Type):
 
 
 class _Anything(ModuleType):
-    __path__: list[str] = []
+    __path__: ClassVar[list[str]] = []
     __file__ = "/nowhere/__init__.py"
 
     def __getattr__(self, name: str) -> Any:

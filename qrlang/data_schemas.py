@@ -164,7 +164,7 @@ DATA_SETS: dict[str, DataSet] = {
                 _quantum("state"), (Argument("qubits", "int", 4, 3), _size(1000))),
         DataSet("evolutions", "a unitary: the evolution of an Ising or a Heisenberg chain",
                 _quantum("unitary"), (Argument("qubits", "int", 2, 2), _size(1000))),
-        DataSet("phase_evolutions", "a unitary: the evolution of a ring in the cluster phase or not",
+        DataSet("phase_evolutions", "a unitary: how a ring evolves, in the cluster phase or not",
                 _quantum("unitary"), (Argument("qubits", "int", 3, 3), _size(1000))),
         DataSet("ground_states", "the field of an Ising chain, and the chain's ground state",
                 lambda a: (Column("real", (1,)), Column("state", (), int(a.get("qubits", 4)))),
