@@ -21,19 +21,20 @@ def account(facts: Facts) -> str:
 def _learn(facts: Facts) -> str:
     s, program = facts.settings, facts.program
     name = str(facts.about["model"]) + ("" if s.core == "pqc" else f" with {_a(s.core)} core")
-    what = ""
+    what = "trained with"  # it has no target, only a loss
     if program.targets:
         target = program.targets[-1]
-        what = f"to give `{target.name}` ({target.type}) "
+        what = f"to give `{target.name}` ({target.type}) from"
     sizes = ", ".join(f"{k} = {v}" for k, v in dict(facts.about["parameters"]).items())
     given = ", ".join(f"{p.name}: {p.type}" for p in program.inputs)
     qubits = sum(r.size for r in program.registers)
     on = f"{qubits} qubits and " if qubits else ""
+    lowered = "1 - fidelity" if s.loss[0] == "fidelity" else _call(s.loss)
     return (
-        f"What it was to learn. {name} was {what}from {_call(s.data)}, given {given}. "
+        f"What it was to learn. {name} was {what} {_call(s.data)}, given {given}. "
         + (f"It had {sizes}: " if sizes else "It had ")
         + f"{on}{parameters(program)} trained numbers. {_call(s.optimizer)} had "
-        f"{facts.last_step} updates to lower {_call(s.loss)}; seed {s.seed}."
+        f"{facts.last_step} updates to lower {lowered}; seed {s.seed}."
     )
 
 

@@ -75,7 +75,7 @@ class Trainer:
         # Whoever is told of every update needs it at once.
         self.pipeline = Pipeline.where_it_fits(objective, self.optimizer)
         self.progress = Progress()
-        self.recent = Tally(objective.kind)  # since the last line of metrics
+        self.recent = objective.tally()  # since the last line of metrics
         self.per_epoch = -(-feed.count("train", settings.batch) // settings.accumulate)
         if self.optimizer.whole:
             self.per_epoch = 1
@@ -148,7 +148,7 @@ class Trainer:
         self.progress = Progress(**page["progress"])
         self.optimizer.load(page["optimizer"])
         randomness.restore(self.objective.model, page["random"])
-        self.recent = Tally(self.objective.kind)
+        self.recent = self.objective.tally()
         if self.world.first:  # it has those of all processes
             self.recent.rows = [np.array(page["recent"], float).reshape(-1, 4)]
             self.recent.moments = np.array(page["moments"], float)
@@ -366,7 +366,7 @@ class Trainer:
                          "skipped": p.skipped, "runs": p.runs,
                          **({"circuits": p.circuits} if p.circuits else {}),
                          **({"listened": p.listened} if p.listened else {})})  # fmt: skip
-        self.recent = Tally(self.objective.kind)
+        self.recent = self.objective.tally()
         self._seen = 0.0
         self._logged = (time.perf_counter(), self.progress.step)
 

@@ -21,6 +21,7 @@ class Tally:
     """Sums for each sequence of a split, in the order in which they came."""
 
     kind: Type
+    untrue: bool = False  # nothing is true to compare with: the loss is all there is
     rows: list[Array] = field(default_factory=list)  # [sequences, 4]: see `add`
     moments: Array = field(default_factory=lambda: np.zeros(MOMENTS))
     confusion: Array | None = None
@@ -48,6 +49,8 @@ class Tally:
                 one = at.new_ones(len(at)) if inside is None else inside.reshape(-1).to(at)
                 empty = at.new_zeros(self.kind.size**2)
                 self._add("confusion", empty.index_add_(0, at, one))
+        elif self.untrue:
+            hits = counts = terms
         else:
             goal = target.to(output.dtype).reshape(output.shape)
             hits, counts = _summed(((output - goal) ** 2).double(), inside)
@@ -110,7 +113,9 @@ def figures(sums: Array, tally: Tally) -> dict[str, float]:
     loss, terms, hits, counts = (float(s) for s in sums)
     mean = loss / terms if terms else math.nan
     found = {"loss": mean}
-    if tally.discrete:
+    if tally.untrue:
+        found["fidelity"] = 1 - mean  # the one loss without a target
+    elif tally.discrete:
         found["accuracy"] = hits / counts if counts else math.nan
         if tally.kind.kind == "token":
             found["perplexity"] = math.exp(min(mean, 700.0))

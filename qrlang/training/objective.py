@@ -44,6 +44,9 @@ class Objective:
     def kind(self) -> Type:
         return self.program.targets[-1].type if self.program.targets else Type("real")
 
+    def tally(self) -> Tally:
+        return Tally(self.kind, untrue=not self.target)
+
     @cached_property
     def device(self) -> Any:
         return next(iter(self.model.state_dict().values())).device
@@ -145,7 +148,7 @@ class Objective:
     def evaluate(self, feed: Feed, split: str, batch: int, limit: int = 0) -> Tally:
         """A whole split, without gradients. In several processes each takes its share, and the
         sums are those of all."""
-        tally = Tally(self.kind)
+        tally = self.tally()
         batch = self.at_once(batch)
         state: State = None
         was = self.model.training
@@ -201,7 +204,8 @@ def merged(tally: Tally, world: World) -> Tally:
     if world.size == 1:
         return tally
     parts = world.gather((tally.table, tally.moments, tally.confusion))
-    found = Tally(tally.kind, [table for table, _, _ in parts], sum(m for _, m, _ in parts))
+    rows, moments = [table for table, _, _ in parts], sum(m for _, m, _ in parts)
+    found = Tally(tally.kind, tally.untrue, rows, moments)
     if tally.confusion is not None:
         found.confusion = sum(c for _, _, c in parts)
     return found
@@ -253,7 +257,7 @@ class Work:
         self.runs += sum(b.size for b in self.batches)
         for p in self.objective.parameters:
             p.grad = None
-        tally = Tally(self.objective.kind)
+        tally = self.objective.tally()
         with torch.enable_grad():
             for batch, _ in self._parts():
                 try:
@@ -281,7 +285,7 @@ class Work:
         return float(both[0]) / (float(both[1]) or math.nan)
 
     def _pass(self, backward: bool) -> tuple[Any, Tally]:
-        tally = Tally(self.objective.kind)
+        tally = self.objective.tally()
         self.runs += sum(b.size for b in self.batches)
         like = self.objective.parameters[0]
         total = like.new_zeros(())

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
-_SHOWN = ("accuracy", "perplexity", "bits_per_token", "nrmse", "bleu")
+_SHOWN = ("accuracy", "perplexity", "bits_per_token", "nrmse", "bleu", "fidelity")
 _NAMES = {"bits_per_token": "bits"}
 
 

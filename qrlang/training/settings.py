@@ -159,4 +159,4 @@ def interval(text: str, name: str) -> tuple[float, str]:
 
 
 def lower_is_better(metric: str) -> bool:
-    return metric not in ("accuracy", "bleu", "f1")
+    return metric not in ("accuracy", "bleu", "f1", "fidelity")

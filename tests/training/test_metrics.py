@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from qrlang.ir.types import Type, real, seq  # noqa: E402
 from qrlang.training import losses, metrics  # noqa: E402
 from qrlang.training.metrics import Tally  # noqa: E402
+from qrlang.training.progress import shown  # noqa: E402
 
 LOT = np.random.default_rng(5)
 LENGTHS = np.array([3, 5, 1])
@@ -105,6 +106,18 @@ def test_perplexity_is_that_of_the_mean_loss() -> None:
     assert found["perplexity"] == pytest.approx(math.exp(2.0))
     assert found["bits_per_token"] == pytest.approx(2 / math.log(2))
     assert found["accuracy"] == pytest.approx(0.2)
+
+
+def test_without_a_target_only_what_makes_sense_is_said() -> None:
+    tally = Tally(Type("real"), untrue=True)
+    each = torch.tensor([0.1, 0.3, 0.2])
+    tally.add(each, torch.ones(3), 1 - each, torch.zeros(3), None)
+    found = tally.figures()
+    assert found.keys() == {"loss", "fidelity"}
+    assert (found["loss"], found["fidelity"]) == (pytest.approx(0.2), pytest.approx(0.8))
+    low, high = metrics.interval(tally, "fidelity")
+    assert (low, high) == (pytest.approx(0.7, abs=0.03), pytest.approx(0.9, abs=0.03))
+    assert "fidelity" in shown(found) and "nan" not in shown(found)
 
 
 def test_wilson() -> None:
