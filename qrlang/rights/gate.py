@@ -128,7 +128,7 @@ class Rows:
         self.rights = rights
         self._rows = iter(rows)
         self.names: list[str] = []  # of the records that were let through, row by row
-        self._keep: list[int] | None = None
+        self.hidden: list[str] = []  # names of columns that were not
 
     def read(
         self, is_heading: bool, first: tuple[int, list[str]]
@@ -150,6 +150,7 @@ class Rows:
                 raise self._nameless(f"the key `{rights.key}`")
             key = int(rights.key)
         if is_heading:
+            self.hidden = [n for k, n in enumerate(heading) if k not in keep]
             yield first[0], [first[1][k] for k in keep]
             rows: Iterator[tuple[int, list[str]]] = self._rows
         else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,24 @@ class Manifest:
 
 
 def manifests(path: Path) -> list[Manifest]:
-    """All that speak of a file: beside it, for its folder, and where a link leads to."""
+    """All that speak of a file: beside it, for its folder, and wherever a link leads to on the way.
+    What has a manifest's name and is none, a broken link or a folder, closes the file too."""
     found: dict[Path, Manifest] = {}
-    for place in dict.fromkeys((path.absolute(), path.resolve())):
+    for place in dict.fromkeys((*_places(path.absolute()), path.resolve())):
         for candidate in (place.with_name(place.name + SUFFIX), place.with_name(FOLDER)):
-            if candidate.is_file() and candidate.resolve() not in found:
+            if os.path.lexists(candidate) and candidate.resolve() not in found:
                 found[candidate.resolve()] = read(candidate, place)
     return list(found.values())
+
+
+def _places(path: Path) -> Iterator[Path]:
+    """A path, and those that it leads to link by link."""
+    seen: set[Path] = set()
+    while path not in seen:
+        yield path
+        seen.add(path)
+        if path.is_symlink():
+            path = path.parent.resolve() / path.readlink()
 
 
 def read(path: Path, data: Path) -> Manifest:

@@ -88,6 +88,14 @@ def test_a_hidden_column_by_name_is_an_error(tmp_path: Path) -> None:
     ports = (Port("secret", Type("real", ())), PORTS[1])
     with pytest.raises(DataError):
         opened(path, ports)
+    # As many columns are left as the model takes: none of them steps into its place.
+    path = tmp_path / "numbers.csv"
+    path.write_text("age,secret,dose,label\n" + "".join(f"1,777,2,{k % 2}\n" for k in range(20)))
+    for columns in ('["secret"]', "[1]"):
+        manifest(path, f"[opacity]\ncolumns = {columns}\n")
+        ports = (Port("age", Type("real", ())), Port("secret", Type("real", ())), PORTS[1])
+        with pytest.raises(DataError, match="`secret` may not be read"):
+            opened(path, ports)
 
 
 @pytest.mark.parametrize("way", ["link", "relative", "folder link", "gz", "tsv", "data folder"])
@@ -120,6 +128,33 @@ def test_other_ways_to_the_file(tmp_path: Path, way: str, monkeypatch: pytest.Mo
         given, base = "mine.csv", tmp_path
     data = opened(given, base=base)
     assert count(data) == 28 and SECRET not in everything(data)
+
+
+def test_a_manifest_on_the_way_of_a_link_holds_too(tmp_path: Path) -> None:
+    for name in ("home", "middle", "end"):
+        (tmp_path / name).mkdir()
+    path = table(tmp_path / "home")
+    middle, end = tmp_path / "middle" / "it.csv", tmp_path / "end" / "top.csv"
+    middle.symlink_to("../home/mine.csv")
+    end.symlink_to("../middle/it.csv")
+    assert SECRET in everything(opened(end))
+    beside = manifest(middle)
+    assert SECRET not in everything(opened(end))
+    beside.rename(middle.with_name("rights.toml"))
+    assert SECRET not in everything(opened(end))
+    assert SECRET in everything(opened(path))
+
+
+@pytest.mark.parametrize("what", ["broken link", "folder"])
+def test_what_only_looks_like_a_manifest_closes_the_file(tmp_path: Path, what: str) -> None:
+    path = table(tmp_path)
+    beside = path.with_name(path.name + ".rights.toml")
+    if what == "folder":
+        beside.mkdir()
+    else:
+        beside.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="can't be read"):
+        opened(path)
 
 
 def test_a_manifest_of_the_folder_holds_too(tmp_path: Path) -> None:

@@ -117,7 +117,11 @@ class _Sheet:
         """Which cells belong to which port; `None`: by counting, row by row."""
         self.at_sequence = self.names.index(_SEQUENCE) if _SEQUENCE in self.names else None
         self.at_split = self.names.index(_SPLIT) if _SPLIT in self.names else None
-        bases = [m[1] if (m := _NUMBERED.fullmatch(n)) else n for n in self.names]
+        bases = [_base(n) for n in self.names]
+        for name, rights in self.table.hidden.items():
+            # Its place must not be taken by another column, in order.
+            if _base(name) in {p.name for p in self.ports} - {*bases}:
+                raise rights.refuse(name)
         named = [[k for k, b in enumerate(bases) if b == p.name] for p in self.ports]
         self.by_name = named if all(named) else None
         self.free = [k for k in range(count) if k not in (self.at_sequence, self.at_split)]
@@ -208,6 +212,12 @@ class _Sheet:
 
     def _bad(self, line: int, what: str) -> DataError:
         return DataError("bad-row", f"{self.path}, line {line}: {what}")
+
+
+def _base(name: str) -> str:
+    """`x[3]` is a part of `x`."""
+    found = _NUMBERED.fullmatch(name)
+    return found[1] if found else name
 
 
 def _float(text: str) -> float | None:

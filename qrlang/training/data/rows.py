@@ -24,6 +24,7 @@ class Table:
         self.path = path
         self.own = rights
         self.headed = False
+        self.hidden: dict[str, Rights] = {}  # columns that may not be read, by name
         self.present: dict[str, str] = {}  # by source with a manifest: the present row's record
 
     @property
@@ -44,6 +45,7 @@ class Table:
 
         passed = Rows(self.own, found)
         for row in passed.read(self.headed, first):
+            self.hidden = dict.fromkeys(passed.hidden, self.own)
             if passed.names:
                 self.present[self.own.source] = passed.names[-1]
             yield row
@@ -86,6 +88,7 @@ class Joined(Table):
                 f"{self.one.path} and {self.other.path} both have {', '.join(both)}",
                 "each column but the one they are joined by has a name of its own",
             )
+        self.hidden = self.one.hidden | self.other.hidden
         yield first[0], first[1] + head
         for line, row in rows:
             if len(row) != len(first[1]):
