@@ -95,10 +95,13 @@ class Archive:
             raise self._broken(str(e)) from e
 
     def _broken(self, why: str) -> DataError:
+        help = "it may have been cut short on its way: remove it and fetch it again"
+        if "allow_pickle" in why:
+            help = "save numbers or texts: arrays of Python objects are never unpacked"
+        elif self.path.suffix == ".npy":
+            help = "a single array can't hold input and target: np.savez('x.npz', x=…, y=…)"
         return DataError(
-            "malformed-file",
-            f"{self.path} can't be read as a NumPy file: {why}",
-            "it may have been cut short on its way: remove it and fetch it again",
+            "malformed-file", f"{self.path} can't be read as a NumPy file: {why}", help
         )
 
     def __contains__(self, name: str) -> bool:

@@ -124,6 +124,7 @@ class _Sheet:
                 raise rights.refuse(name)
         named = [[k for k, b in enumerate(bases) if b == p.name] for p in self.ports]
         self.by_name = named if all(named) else None
+        self.named = {p.name: set(k) for p, k in zip(self.ports, named, strict=True) if k}
         self.free = [k for k in range(count) if k not in (self.at_sequence, self.at_split)]
         # All columns sequences of numbers, one long time: a row is a moment.
         self.series = self.at_sequence is None and all(
@@ -152,6 +153,15 @@ class _Sheet:
             width = rest if p in wide else _width(p)
             found.append((p, free[at : at + width]))
             at += width
+        for p, cells in found:  # some have a name: it must not be another's place
+            if self.named.get(p.name, set(cells)) != set(cells):
+                missing = [q for q in self.ports if q.name not in self.named]
+                raise DataError(
+                    "wrong-column",
+                    f"{self.path}: the column of `{p.name}` is not where it would be by the order "
+                    f"of the model's lines, and none has the name `{missing[0].name}`",
+                    f"name the columns of {missing[0]} too, or none",
+                )
         return found
 
     def _wanted(self, wide: list[Port]) -> str:
@@ -387,7 +397,7 @@ def _npz_column(
     pick: list[int] | None,
 ) -> Column:  # fmt: skip
     """`pick`: the records that may be read; None: all."""
-    array = archive.array(name)
+    array, where = archive.array(name), f"{archive.path}: `{name}`"
     stored = array.dtype == np.uint8 and array.ndim == 1
     if _is_text(port) and (array.dtype.kind == "U" or stored):
         texts = list(archive.lines(name)) if stored else array.tolist()
@@ -395,5 +405,5 @@ def _npz_column(
     if pick is not None:
         array, lengths = array[pick], None if lengths is None else lengths[pick]
     if port.type.kind == "class" and array.dtype.kind == "U" and array.ndim == 1:
-        return Dense(columns.classes(array.tolist(), port), port, f"`{name}`")
-    return Dense(array, port, f"`{name}`", lengths=lengths if port.type.seq else None)
+        return Dense(columns.classes(array.tolist(), port), port, where)
+    return Dense(array, port, where, lengths=lengths if port.type.seq else None)

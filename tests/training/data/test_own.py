@@ -115,6 +115,7 @@ def test_packed_and_tabbed(tmp_path: Path) -> None:
         ("x,y,split\n1,0,train\n1,0,often\n", (real(1), label(2)), "line 3: the split is 'often'"),
         ("1,2\n", (Type("state", (), 1), label(2)), "can't hold `input x: state[1]`"),
         ("x,y,split\n1,0,test\n", (real(1), label(2)), "no record is left for training"),
+        ("y,a,b\n0,1,2\n", (real(2), label(2)), "none has the name `x`"),
     ],
 )  # fmt: skip
 def test_bad_csv(tmp_path: Path, text: str, types: tuple[Type, ...], said: str) -> None:
@@ -122,6 +123,12 @@ def test_bad_csv(tmp_path: Path, text: str, types: tuple[Type, ...], said: str) 
     with pytest.raises(DataError) as error:
         own(path, *types)
     assert said in error.value.message
+
+
+def test_one_name_at_the_place_that_the_order_gives_it(tmp_path: Path) -> None:
+    data = own(write(tmp_path / "f.csv", "a,b,y\n" + "1,2,0\n3,4,1\n" * 10), real(2), label(2))
+    x, y = everything(data)
+    assert x[y == 1].tolist() == [[3, 4]] * 10
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
@@ -219,6 +226,7 @@ def test_bad_arrays(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError) as error:
         own(save(tmp_path / "a.npz", **arrays), real(3), label(2))
     assert said in error.value.message
+    assert "a.npz" in error.value.message or "different numbers" in said
 
 
 def test_a_bad_value_is_found_wherever_it_is(tmp_path: Path) -> None:
@@ -233,6 +241,7 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         own(tmp_path / "p.npz", real(1), label(2))
     assert error.value.code == "malformed-file"
+    assert "Python objects" in error.value.help
 
 
 # --- the hub ---
