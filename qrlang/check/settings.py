@@ -58,7 +58,7 @@ SCHEDULES: dict[str, tuple[Argument, ...]] = {
     "constant": (),
     "cosine": _arguments(floor=0.0),
     "linear": _arguments(floor=0.0),
-    "step": _arguments(every=10, factor=0.1),
+    "staircase": _arguments(every=10, factor=0.1),
     "exponential": _arguments(factor=0.95),
 }
 STOPPING: dict[str, tuple[Argument, ...]] = {"patience": _arguments(epochs=5)}

@@ -33,7 +33,7 @@ HELP = {
     "batch": "Sequences in an update.",
     "epochs": "How often the training data is gone through.",
     "steps": "How many updates, instead of epochs.",
-    "schedule": "constant, cosine, linear, step, exponential.",
+    "schedule": "constant, cosine, linear, staircase, exponential.",
     "warmup": "Updates until the learning rate is whole.",
     "clip": "The largest norm of a gradient; 0: any.",
     "seed": "Of everything that is drawn by lot.",

@@ -21,7 +21,7 @@ def _shape(schedule: Choice, share: float, epoch: int) -> float:
             return floor + (1 - floor) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
         case "linear":
             return floor + (1 - floor) * (1 - min(share, 1.0))
-        case "step":
+        case "staircase":
             return float(options["factor"]) ** (epoch // max(int(options["every"]), 1))
         case "exponential":
             return float(options["factor"]) ** epoch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from training_tools import MODEL
 
+from qrlang.check.settings import LOSSES, OPTIMIZERS, SCHEDULES
 from qrlang.ir.types import Type, real, seq
 from qrlang.training import overrides
 from qrlang.training.errors import TrainingError
@@ -54,6 +55,18 @@ def test_what_is_typed_is_checked(given: dict[str, str], code: str) -> None:
     made, _ = checked(**given)
     assert made.failed
     assert any(d.code == code or code == "E0100" for d in made.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("schedule", x) for x in SCHEDULES]
+    + [("optimizer", x) for x in OPTIMIZERS]
+    + [("loss", x) for x in LOSSES],
+)
+def test_every_name_can_be_written(key: str, value: str) -> None:
+    """No word of the language is among them: it would not be read as a name."""
+    made, _ = checked(**{key: value})
+    assert not [d for d in made.diagnostics if d.code.startswith("E01") or d.code == "E0905"]
 
 
 def test_a_diagnostic_points_at_the_command_line() -> None:
