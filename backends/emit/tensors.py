@@ -62,4 +62,6 @@ def weights_of_run(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[st
             raise ValueError(
                 f"the weight `{name}` is {list(found[name].shape)} in '{file}', not {list(shape)}"
             )
+        if not np.isfinite(found[name]).all():
+            raise ValueError(f"the weight `{name}` in '{file}' is not finite everywhere")
     return {name: found[name] for name in wanted}

@@ -95,6 +95,9 @@ def command(
     if sum(x is not None for x in (emit, target, print_after)) > 1:
         raise common.usage("--emit, --target and --print-after exclude one another")
     made = common.compilation(path, settings, model, passes=names, verify=verify)
+    if target is not None and options.get("weights") and path != "-":
+        settings, model = _of_run(Path(options["weights"]), made, settings, model)
+        made = common.compilation(path, settings, model, passes=names, verify=verify)
     if target is not None:
         _write(made, ctx.obj, options, Path(out or "."), form, color)
         return
@@ -111,6 +114,27 @@ def command(
     phase = print_after or emit or "opt"
     text = _after(made, print_after) if print_after else EMIT[phase](made)
     _say(made, text, phase, out, form)
+
+
+def _of_run(
+    run: Path, made: Compilation, settings: tuple[tuple[str, Setting], ...], model: str | None
+) -> tuple[tuple[tuple[str, Setting], ...], str | None]:
+    """Weights fit the model that was trained: its name and parameters, unless others are said."""
+    from qrlang.syntax import ast
+    from qrlang.training.errors import TrainingError
+    from qrlang.training.files import read_json
+
+    page = run / "settings.json"
+    try:
+        about = read_json(page).get("about", {}) if page.is_file() else {}
+    except TrainingError as error:
+        raise common.usage(str(error)) from None
+    for item in () if made.broken else made.file.items:
+        if isinstance(item, ast.Model) and item.name == about.get("model") == (model or item.name):
+            there = {p.name for p in item.params}
+            trained = [x for x in about.get("parameters", {}).items() if x[0] in there]
+            return (*trained, *settings), item.name
+    return settings, model
 
 
 def _say(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -198,6 +199,29 @@ def test_weights_of_a_file(target: str, tmp_path: Path) -> None:
     for bad in (tmp_path / "none", model):
         done = qrlc("compile", model, "-t", target, "--weights", bad, "-o", out)
         assert done.code == 2 and "bug" not in done.err
+
+
+@both
+def test_weights_of_a_run_bring_its_parameters(target: str, tmp_path: Path) -> None:
+    """What was trained with `--set hidden=5` needs no second `--set`."""
+    from safetensors.numpy import load_file, save_file
+
+    model, run = EXAMPLES / "digits/digits.qrl", tmp_path / "run"
+    a, b, sizes = tmp_path / "a", tmp_path / "b", ("--set", "hidden=5", "--set", "n=3")
+    assert qrlc("compile", model, "-t", target, *sizes, "-o", a).code == 0
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints/best.safetensors").write_bytes((a / "weights.safetensors").read_bytes())
+    about = {"model": "Digits", "parameters": {"n": 3, "hidden": 5, "layers": 2}}
+    (run / "settings.json").write_text(json.dumps({"about": about}))
+    done = qrlc("compile", model, "-t", target, "--weights", run, "-o", b)
+    assert done.code == 0, done.err
+    assert (a / "model.py").read_text() == (b / "model.py").read_text()
+    assert qrlc("compile", model, "-t", target, "--weights", run, "--set", "n=4", "-o", b).code == 2
+
+    w = {name: np.full_like(x, np.nan) for name, x in load_file(a / "weights.safetensors").items()}
+    save_file(w, run / "checkpoints/best.safetensors")
+    done = qrlc("compile", model, "-t", target, "--weights", run, "-o", b)
+    assert done.code == 2 and "is not finite" in done.err
 
 
 @both
