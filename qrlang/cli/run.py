@@ -113,6 +113,9 @@ def _execute(
     if journal.exists() and not given["resume"]:
         raise DeviceError(f"'{folder}' holds a run already",
                           "go on with it: --resume; or begin another: --out DIR")  # fmt: skip
+    if given["resume"] and not journal.exists():
+        raise DeviceError(f"'{folder}' holds no run to go on with",
+                          "say where it is: --out DIR; or begin one: without --resume")  # fmt: skip
     about = {"model": batch.fingerprint(subject), "device": device.name, "shots": plan.shots,
              "seed": plan.seed, "loop": plan.loop, "noise": given["noise"],
              "level": given["level"], "mitigate": str(plan.mitigate)}  # fmt: skip
@@ -173,6 +176,8 @@ def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: st
     if Path(path).is_dir():
         from qrlang.training.run import Run
 
+        if given["settings"] or given["model"]:
+            raise common.usage("a run has its own model: --set and --model are for a .qrl file")
         run = Run.open(path)
         program = run_passes(run.program(), GATES)
         weights = batch.weights_of_run(run.folder, program)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -73,8 +74,10 @@ def items_of_file(path: str, program: Program, limit: int) -> tuple[list[Item], 
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = {k: found[k] for k in found.files}
-    except (OSError, ValueError) as error:
-        raise DeviceError(f"'{path}' cannot be read: {error}", "give an .npz file") from None
+    except (OSError, ValueError, EOFError, TypeError, BadZipFile) as error:
+        # TypeError: one array alone, which is an .npy file.
+        why = "it is one array, without a name" if isinstance(error, TypeError) else str(error)
+        raise DeviceError(f"'{path}' cannot be read: {why}", "give an .npz file") from None
     names = [v.name for v in program.inputs]
     missing = [n for n in names if n not in arrays]
     if missing:
@@ -82,8 +85,12 @@ def items_of_file(path: str, program: Program, limit: int) -> tuple[list[Item], 
             f"'{path}' has no array `{missing[0]}`", f"it has {', '.join(arrays) or 'none'}"
         )
     targets = [v.name for v in program.targets if v.name in arrays]
-    count = min(len(arrays[n]) for n in names) if names else 1
-    count = min(count, limit) if limit else count
+    counts = {n: len(arrays[n]) if arrays[n].ndim else 0 for n in [*names, *targets]}
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        said = ", ".join(f"{n} {k}" for n, k in counts.items())
+        what = "different numbers of sequences" if all(counts.values()) else "no sequences"
+        raise DeviceError(f"'{path}' has {what}: {said}", "sequences come first in each array")
+    count = min([*counts.values(), *([limit] if limit else [])], default=1)
     items = [Item({n: arrays[n][i] for n in names}, {n: arrays[n][i] for n in targets})
              for i in range(count)]  # fmt: skip
     last = program.targets[-1].name if program.targets else ""

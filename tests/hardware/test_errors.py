@@ -256,3 +256,32 @@ def test_a_device_without_gates() -> None:
     cloud.properties.action.clear()
     with pytest.raises(Exception, match="runs no circuits of gates"):
         aws.AwsBraket(ARN, cloud)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "what"),
+    [
+        (None, "cannot be read"),
+        ({"x": np.zeros((0, 3, 1))}, "has no sequences: x 0"),
+        ({"x": np.zeros(())}, "has no sequences: x 0"),
+        ({"x": np.zeros((3, 3, 1)), "y": np.zeros((2, 2))}, "different numbers of sequences"),
+    ],
+)
+def test_data_without_sequences(
+    run: Run, tmp_path: Path, arrays: dict[str, Any] | None, what: str
+) -> None:
+    (tmp_path / "e.npz").write_bytes(b"")
+    if arrays is not None:
+        np.savez(tmp_path / "e.npz", **arrays)
+    done = run("--data", tmp_path / "e.npz")
+    assert done.code == 1 and what in done.err and "help: " in done.err, done.err
+    np.save(tmp_path / "one.npy", np.zeros((2, 2)))
+    assert "one array, without a name" in run("--data", tmp_path / "one.npy").err
+
+
+def test_resuming_what_is_not_there(run: Run) -> None:
+    """A folder misspelled would be a run begun anew, and paid for again."""
+    done = run("--resume")
+    assert done.code == 1 and "holds no run to go on with" in done.err and "--out" in done.err
+    assert run().code == 0
+    assert run("--resume").code == 0
