@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -98,10 +99,16 @@ def _figure(
     result: Mapping[str, Any], metric: str
 ) -> tuple[float | None, tuple[float, float] | None]:
     found = result.get("figures", {}).get(metric)
-    if not isinstance(found, Mapping) or not isinstance(found.get("value"), (int, float)):
+    if not isinstance(found, Mapping) or not _real(found.get("value")):
         return None, None
-    interval = found.get("interval")
-    return float(found["value"]), (tuple(interval) if interval else None)
+    ends = found.get("interval")
+    whole = isinstance(ends, list) and len(ends) == 2 and all(map(_real, ends))
+    return float(found["value"]), ((float(ends[0]), float(ends[1])) if whole else None)
+
+
+def _real(x: Any) -> bool:
+    """A number that can be shown."""
+    return isinstance(x, (int, float)) and math.isfinite(x)
 
 
 def _call(choice: tuple[str, dict[str, Any]]) -> str:
@@ -166,7 +173,7 @@ def _curves(
             points = [
                 (float(x["step"]), float(x[metric]))
                 for x in lines
-                if x.get("split") == split and isinstance(x.get(metric), (int, float))
+                if x.get("split") == split and _real(x.get(metric))
             ]
             if points:
                 found.setdefault(metric, {})[split] = thinned(points)

@@ -48,6 +48,9 @@ def build(runs: Sequence[str], out: str, progress: Callable[[int], None] | None 
         try:
             run = Run.open(path)
             found = exhibit(run, id)
+            json.dumps(found.to_data(), allow_nan=False)
+            if not museum.exhibits:
+                _page(folder)  # first, so that a folder half made is known as ours
             found.files = _take(run, folder / "runs" / id, id)
         except (TrainingError, OSError, ValueError, KeyError, TypeError) as error:
             museum.left_out.append((str(path), str(error)))
@@ -60,10 +63,14 @@ def build(runs: Sequence[str], out: str, progress: Callable[[int], None] | None 
     _clear(folder / "runs", {e.id for e in museum.exhibits})
     data = json.dumps([e.to_data() for e in museum.exhibits], ensure_ascii=True, allow_nan=False)
     write_atomically(folder / "data.js", f"window.MUSEUM = {data};\n")
+    return museum
+
+
+def _page(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     for page in sorted(_PAGE.iterdir()):
         if page.suffix in (".html", ".css", ".js"):
             write_atomically(folder / page.name, page.read_bytes())
-    return museum
 
 
 def _folders(runs: Sequence[str], museum: Museum) -> list[Path]:

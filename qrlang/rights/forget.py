@@ -21,8 +21,8 @@ from qrlang.training.data.errors import DataError
 from qrlang.training.files import append, read_json, write_atomically
 
 SEEN, LOG = "rights.json", "forgotten.jsonl"
-# What is drawn from a trace or from readouts, and can be drawn again from what is left.
-DRAWN = ("scar.svg", "scar.png", "scar.txt")
+# What is drawn from records, a trace or readouts, and can be drawn again from what is left.
+DRAWN = ("scar.*", "step-*.svg", "step-*.png", "film.html", "report.*", "probe")
 
 
 @dataclass
@@ -130,12 +130,12 @@ def _in(folder: Path, gone: Mapping[str, frozenset[str] | None], dry: bool) -> F
 
 
 def _drawn(folder: Path, found: Found, dry: bool, museum: bool = False) -> None:
-    for name in DRAWN:
-        path = folder / name
-        if path.is_file():
-            found.removed.append(name)
-            if not dry:
-                path.unlink()
+    for path in (p for pattern in DRAWN for p in sorted(folder.glob(pattern))):
+        found.removed.append(path.name + "/" * path.is_dir())
+        if not dry and path.is_dir():
+            shutil.rmtree(path)
+        elif not dry:
+            path.unlink()
     if museum and found.removed and not dry:
         from qrlang.museum.site import without_strip
 

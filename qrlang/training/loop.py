@@ -16,7 +16,6 @@ import numpy as np
 from qrlang.training import checkpoint, decode, optim, randomness, schedule, segments
 from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Array, Batch, Feed
-from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective, Work, merged
 from qrlang.training.observer import Observer
 from qrlang.training.optim.base import Update

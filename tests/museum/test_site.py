@@ -108,6 +108,32 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
     assert data(site)[0]["curves"]["loss"]["train"][-1] == [80, 0.25]
 
 
+def test_figures_that_are_no_numbers_are_not_shown(tmp_path: Path) -> None:
+    run = folder(tmp_path, "one")
+    path = run / "result.json"
+    path.write_text(path.read_text().replace("0.9,", "NaN,").replace("0.88", "1e999"))
+    with open(run / "metrics.jsonl", "a") as stream:
+        stream.write('{"step": 90, "epoch": 9, "split": "train", "loss": 1e999}\n')
+    build([str(run)], str(tmp_path / "site"))
+    (shown,) = data(tmp_path / "site")
+    assert shown["value"] is None and shown["interval"] is None
+    assert shown["curves"]["loss"]["train"][-1] == [80, 0.25]
+
+
+def test_a_museum_half_made_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, site = folder(tmp_path, "one"), tmp_path / "site"
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("qrlang.museum.site._take", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            build([str(run)], str(site))
+    build([str(run)], str(site))
+    assert len(data(site)) == 1
+
+
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     curve = [(float(k), float(k % 7)) for k in range(10_000)]
     found = thinned(curve, 50)

@@ -70,6 +70,10 @@ def test_a_request(clinic: Path, capsys: Any) -> None:
 
     run, name = clinic / "runs" / "one", watched(clinic)[1]
     (run / "scar.svg").write_text("<svg/>")
+    pictures = ("step-5.svg", "step-5.png", "film.html", "report.html", "probe/memory.svg")
+    (run / "probe").mkdir()
+    for picture in pictures:
+        (run / picture).write_text("of the record's own numbers")
     before = [r.group("readouts") for r in open_trace(run)]
     data = str(clinic / "visits.csv")
     runs = str(clinic / "runs")
@@ -81,6 +85,7 @@ def test_a_request(clinic: Path, capsys: Any) -> None:
     assert "trace: 1 watched sample" in said and "scar.svg" in said
     assert "checkpoints/best.safetensors" in said and "1 run saw" in said
     assert not (run / "scar.svg").exists()
+    assert not any((run / picture).exists() for picture in (*pictures, "probe"))
     after = [r.group("readouts") for r in open_trace(run)]
     assert len(after) == len(before) > 0
     for old, new in zip(before, after, strict=True):
