@@ -125,6 +125,19 @@ def test_the_text(target: str) -> None:
     assert text == file.read_text(encoding="utf-8")
 
 
+@both
+def test_data_may_hold_more_than_the_inputs(target: str, tmp_path: Path) -> None:
+    """The file that `qrlc run --data` takes, with the answers in it."""
+    done = qrlc("compile", EXAMPLES / "qrnn/rows.qrl", "--set", "n=2", "-t", target, "-o", tmp_path)
+    assert done.code == 0, done.err
+    np.savez(tmp_path / "d.npz", rows=np.ones((2, 2, 28)), label=np.zeros(2, int))
+    ran = subprocess.run(
+        [sys.executable, "model.py", "--shots", "20", "--data", "d.npz"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "result (2, 10)" in ran.stdout, ran.stderr
+
+
 # Python that has no qrlang, and says at the end which SDKs it has loaded.
 ALONE = """
 import runpy, sys

@@ -268,7 +268,8 @@ def main():
     rng = np.random.default_rng(given.seed)
     data = np.load(given.data) if given.data else examples(given.sequences, given.length, rng)
     np.set_printoptions(precision=4, suppress=True)
-    for name, value in forward(load(given.weights), **data).items():
+    inputs = {name: data[name] for name in INPUTS}
+    for name, value in forward(load(given.weights), **inputs).items():
         print(name or "result", np.asarray(value).shape)
         print(value)
     print(f"{device.circuits} circuits in {device.jobs} jobs, {given.shots or 'exact'} shots each")
