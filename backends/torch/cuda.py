@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from qrlang.backends.torch.ops import first_order
 
 
 class Kernels:
@@ -119,7 +120,7 @@ class Node(torch.autograd.Function):
         return tuple(outputs)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors  # raises if they were changed, or given back
         wanted = any(ctx.needs_input_grad[7 : 7 + ctx.inputs])

@@ -44,7 +44,7 @@ def gate_matrices(name: str, angles: Tensor) -> Tensor:
     if spec.pauli:
         half = angles[..., 0, None, None] / 2
         pauli = _constants.get(spec.pauli, pauli_matrix(spec.pauli), angles, dtype)
-        one = _constants.get(("one", len(pauli)), torch.eye(len(pauli)), angles, dtype)
+        one = _constants.get(("one", len(pauli)), np.eye(len(pauli)), angles, dtype)
         return torch.cos(half) * one - 1j * torch.sin(half) * pauli
     return _OTHERS[name](*angles.unbind(-1))
 

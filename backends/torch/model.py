@@ -82,13 +82,22 @@ class Model(nn.Module):
         """The result by road 1, or None if this call takes another."""
         if self._locate or self.chosen_road() != "native":
             return None
-        return native.call(self, lengths, inputs)
+        found = native.call(self, lengths, inputs)
+        if self.like.device.type == "cpu":
+            for value in found.values() if isinstance(found, dict) else (found,):
+                if bool(torch.isnan(value).any()):
+                    self._say_where(lengths, inputs)
+        return found
 
     def settle(self) -> None:
         """With `checks = "later"`: waits for all calls so far, and raises what was wrong."""
         self.faults.look(wait=True)
 
     def chosen_road(self) -> Road:
+        """The road of the next call; an error if the one asked for is not open."""
+        if self.like.dtype not in (torch.float32, torch.float64):
+            kind = str(self.like.dtype).removeprefix("torch.")
+            raise TypeError(f"states are of float32 or float64, not {kind}: use `.float()`")
         return "plain" if self.processor is not None else road_of(self)
 
     def begin(self, lengths: Lengths, **inputs: Tensor) -> Any:
@@ -96,7 +105,7 @@ class Model(nn.Module):
         kinds = {name: _parse(self.inputs[name]) for name in inputs}
         batch = self._batch(inputs)
         run = Run(self, batch, stepwise=self.chosen_road() != "plain", locate=self._locate)
-        run.call = (self, lengths, inputs)
+        run.call = (lengths, inputs)
         run.segment = self._segment
         made: list[Tensor | Sequence] = []
         for name, kind in kinds.items():
@@ -155,6 +164,10 @@ class Model(nn.Module):
                 f"input `{name}` is {self.inputs[name]}: it takes [{', '.join(axes)}], "
                 f"and got {list(x.shape)}"
             )
+        if not len(x):
+            raise ValueError(f"input `{name}` is of no sequences at all: {list(x.shape)}")
+        if kind.seq and not x.shape[1]:
+            raise ValueError(f"the sequences of `{name}` have no moments at all: {list(x.shape)}")
         if kind.number:
             complex_too = kind.complex and x.is_complex()
             return x.to(complex_of(self.like.dtype) if complex_too else self.like.dtype)
@@ -189,17 +202,16 @@ class Model(nn.Module):
         if value.dim() == rank:
             value = value.expand(run.batch, *value.shape)
         if value.is_floating_point() and may_look(value) and bool(torch.isnan(value).any()):
-            self._say_where(run)
+            self._say_where(*run.call)
         return value
 
-    def _say_where(self, run: Run) -> None:
+    def _say_where(self, lengths: Lengths, inputs: Mapping[str, Tensor]) -> None:
         """NaN has reached the result: run again, looking at every angle."""
         if not self._locate:
-            model, lengths, inputs = run.call
             self._locate = True
             try:
                 with torch.no_grad():
-                    model.forward(**inputs, **({} if lengths is None else {"lengths": lengths}))
+                    self.forward(**inputs, **({} if lengths is None else {"lengths": lengths}))
             finally:
                 self._locate = False
         raise FloatingPointError(

@@ -11,13 +11,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from qrlang.backends.torch import cuda
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
+from qrlang.backends.torch.ops import first_order, transformed
 from qrlang.backends.torch.roads import why_not_reversible
 from qrlang.engine.segments import opened
 from qrlang.ir.text import parse_program
@@ -84,6 +85,8 @@ def why_not_model(model: Model) -> str:
     """The same for a module as it stands: its file, its device, its options."""
     if not model.program:
         return "the class was written by hand"
+    if transformed():
+        return "a transform of `torch.func` goes through torch's own operations"
     if model.edited:
         return "the file was edited, and the kernel is made from the program"
     where = machine(model)
@@ -99,6 +102,9 @@ def why_not_model(model: Model) -> str:
     prepared = _of(model)
     if prepared.reason:
         return prepared.reason
+    changed = _changed_layer(model)
+    if changed:
+        return changed
     parts = [prepared]
     if model._segment is not None:
         parts = [prepared.segment(False), prepared.segment(True)]
@@ -110,6 +116,23 @@ def why_not_model(model: Model) -> str:
     return ""
 
 
+def _changed_layer(model: Model) -> str:
+    """A layer that would do something else than the program says, which the kernel can't know."""
+    cls = next(c for c in type(model).__mro__ if "program" in c.__dict__)
+    written = cls.__module__, nn.Module.__module__  # of a layer; of what only holds weights
+    layers = [(name, layer) for name, layer in model._modules.items()]
+    for name, layer in layers:
+        if layer is None or isinstance(layer, ParametrizationList):
+            continue
+        if type(layer).forward.__module__ not in written or "forward" in layer.__dict__:
+            return f"layer `{name}` is not as it was written"
+        if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+            return f"layer `{name}` has hooks"
+        if "parametrizations" not in layer._modules:
+            layers += [(f"{name}.{inner}", x) for inner, x in layer._modules.items()]
+    return ""
+
+
 def machine(model: Model) -> str:
     """Whose kernels a module would take: "cpu", "cuda", or "" for none."""
     kind: str = model.like.device.type
@@ -118,6 +141,8 @@ def machine(model: Model) -> str:
 
 def why_not_reversible_model(model: Model) -> str:
     """What keeps its states from being walked backwards, as far as its program says."""
+    if transformed():
+        return "a transform of `torch.func` goes through torch's own operations"
     return "" if model.edited or not model.program else _of(model).mixed
 
 
@@ -152,7 +177,7 @@ class _Node(torch.autograd.Function):
         return tuple(outputs)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors  # raises if they were changed, or given back
         kernel, count = ctx.kernel, ctx.inputs

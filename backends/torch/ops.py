@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -42,5 +46,29 @@ def softplus(x: Tensor) -> Tensor:
 
 
 def may_look(x: Tensor) -> bool:
-    """Whether a tensor's numbers can be asked for: not while a CUDA graph is captured."""
+    """Whether a tensor's numbers can be asked for: not while a CUDA graph is captured, nor in
+    `torch.func`, whose `vmap` has many in the place of one."""
+    if transformed():
+        return False
     return x.device.type != "cuda" or not torch.cuda.is_current_stream_capturing()
+
+
+def transformed() -> bool:
+    """Whether a transform of `torch.func` is going on."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """A backward that has no gradient itself, and says so. Torch's `once_differentiable` is
+    silent where the incoming gradient is a constant, as that of a sum."""
+
+    @wraps(backward)
+    def checked(ctx: Any, *gradients: Any) -> Any:
+        if torch.is_grad_enabled():  # by `create_graph=True`
+            raise RuntimeError(
+                "gradients of gradients (`create_graph=True`) are for the plain road: "
+                'set `model.road = "plain"`'
+            )
+        return backward(ctx, *gradients)
+
+    return checked

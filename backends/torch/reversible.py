@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qrlang.backends.torch import sweep
 from qrlang.backends.torch.circuit import Circuit
@@ -29,6 +28,7 @@ from qrlang.backends.torch.fuse import (
     PermutationBlock,
 )
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
+from qrlang.backends.torch.ops import first_order
 from qrlang.backends.torch.segment import native
 from qrlang.backends.torch.state import Qubits
 
@@ -269,7 +269,7 @@ class _Node(torch.autograd.Function):
         return token.clone()
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, token: Tensor) -> tuple[Tensor | None, ...]:
         numbers = ctx.saved_tensors  # raises if they were changed in place
         shared: Shared = ctx.shared
@@ -292,7 +292,7 @@ class _Readout(torch.autograd.Function):
         return reading.of(shared.psi), token.clone()
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, values: Tensor, token: Tensor) -> tuple[None, None, Tensor]:
         shared: Shared = ctx.shared
         shared.begin_walk(ctx.place)

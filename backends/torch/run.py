@@ -41,7 +41,7 @@ class Run:
         self.weight: Tensor | None = None  # of each shot; they add up to 1
         self.trajectories: int = model.trajectories
         self.step: str = ""
-        self.call: Any = None  # the model, lengths and inputs of this run
+        self.call: Any = None  # lengths and inputs of this run
         self.processor: Any = model.processor
         self._locate = locate
         self.segment: Segment | None = None  # of a longer time; None: all of it

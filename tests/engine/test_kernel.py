@@ -37,13 +37,13 @@ def test_what_is_not_finite_is_named(made):
         wrong = x.copy()
         wrong[17, 3, 1] = bad
         with pytest.raises(
-            NotFinite, match=r"input `0` is NaN or infinite at step 3 \(sequence 17"
+            NotFinite, match=r"input `0` is NaN or infinite at step 4 \(sequence 17"
         ):
             k.forward([wrong], weights)
     broken = [w.copy() for w in weights]
     names = [w.name for w in k.plan.weights]
     broken[names.index("c2.b")][4] = np.inf
-    with pytest.raises(NotFinite, match=r"an angle of layer 0 of .* at step 0"):
+    with pytest.raises(NotFinite, match=r"an angle of layer 0 of .* at step 1"):
         k.forward([x], broken)
     y, _ = k.forward([x], weights)
     assert np.isfinite(y[0]).all()

@@ -245,7 +245,7 @@ class Kernel:
             words[7] = 0
 
     def _words_for(self, made: Made, kind: int, number: int, step: int, element: int) -> str:
-        when = f"step {step}" if step >= 0 else "outside the recurrence"
+        when = f"step {step + 1}" if step >= 0 else "outside the recurrence"
         if kind == ANGLE:
             circuit, layer = number >> 16, number & 0xFFFF
             what = f"an angle of layer {layer} of {made.circuits[circuit].name or 'the circuit'}"

@@ -204,7 +204,7 @@ class Kernel:
         else:
             assert kind == INPUT
             what = f"input `{self.plan.inputs[number].name or number}`"
-        when = f"step {step}" if step >= 0 else "outside the recurrence"
+        when = f"step {step + 1}" if step >= 0 else "outside the recurrence"
         return f"{what} is NaN or infinite at {when} (sequence {sequence} of the batch)"
 
     def check(self, saved: Saved) -> None:

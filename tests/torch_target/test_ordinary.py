@@ -1,0 +1,110 @@
+"""What torch users do to a module: swap layers, hook them, transform, feed it what is not there."""
+
+import warnings
+
+import pytest
+
+import qrlang
+
+torch = pytest.importorskip("torch")
+ROADS = ("native", "stepwise", "plain")
+
+
+def qrnn(root, road=None, **settings):
+    torch.manual_seed(0)
+    return qrlang.load(root / "examples/qrnn/rows.qrl", n=3, hidden=6, road=road, **settings)
+
+
+def same_as_plain(model, rows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = model(rows)
+    model.road = "plain"
+    torch.testing.assert_close(found, model(rows))
+
+
+def test_a_layer_that_was_replaced_is_the_one_that_runs(root):
+    model, rows = qrnn(root), torch.rand(2, 4, 28)
+    model.steer = torch.nn.Sequential(torch.nn.Linear(31, 5), torch.nn.Linear(5, 18))
+    with pytest.warns(UserWarning, match="layer `steer` is not as it was written"):
+        assert model.chosen_road() == "stepwise"
+    same_as_plain(model, rows)
+
+
+def test_hooks_run(root):
+    model, rows, seen = qrnn(root), torch.rand(2, 4, 28), []
+    hook = model.steer.register_forward_hook(lambda *of: seen.append(of))
+    with pytest.warns(UserWarning, match="layer `steer` has hooks"):
+        model(rows)
+    assert len(seen) == 4
+    hook.remove()
+    assert model.chosen_road() == "native"
+    # Torch's older spectral_norm makes its weight anew in a hook.
+    torch.nn.utils.spectral_norm(model.head, "w")
+    with torch.no_grad():
+        model.head.w_orig.mul_(3)
+    model.eval()
+    same_as_plain(model, rows)
+
+
+def test_a_parametrised_weight_stays_native(root):
+    model = qrnn(root)
+    torch.nn.utils.parametrizations.weight_norm(model.head, "w")
+    assert model.chosen_road() == "native"
+    same_as_plain(model, torch.rand(2, 4, 28))
+
+
+def test_transforms_take_the_plain_road(root):
+    model, rows = qrnn(root, dtype=torch.float64), torch.rand(3, 4, 28, dtype=torch.float64)
+    weights = {name: w.detach() for name, w in model.named_parameters()}
+
+    def loss(weights, rows):
+        return torch.func.functional_call(model, weights, (rows[None],)).sum()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, rows)
+    assert model.chosen_road() == "native"
+    model(rows).sum().backward()
+    for name, w in model.named_parameters():
+        torch.testing.assert_close(each[name].sum(0), w.grad)
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_what_is_not_a_number_in_a_weight_after_all_steps_is_said(root, road):
+    model = qrnn(root, road)
+    with torch.no_grad():
+        model.head.w[0, 0] = torch.nan
+    with pytest.raises(FloatingPointError, match="the result is NaN"):
+        model(torch.rand(2, 4, 28))
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_steps_are_counted_from_one(root, road):
+    model, rows = qrnn(root, road), torch.rand(2, 4, 28)
+    rows[1, 2, 5] = torch.inf
+    with pytest.raises(FloatingPointError, match="step 3"):
+        model(rows)
+    with torch.no_grad():
+        model.steer.b2[0] = torch.nan
+    with pytest.raises(FloatingPointError, match="step 1"):
+        model(torch.rand(2, 4, 28))
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_nothing_is_no_input(root, road):
+    model = qrnn(root, road)
+    with pytest.raises(ValueError, match="`rows` have no moments at all"):
+        model(torch.rand(2, 0, 28))
+    with pytest.raises(ValueError, match="`rows` is of no sequences at all"):
+        model(torch.rand(0, 2, 28))
+    with pytest.raises(TypeError, match="float32 or float64, not float16"):
+        model.half()(torch.rand(2, 2, 28))
+
+
+@pytest.mark.parametrize("road", ["native", "stepwise"])
+def test_gradients_of_gradients_are_refused_also_of_a_sum(root, road):
+    model = qrnn(root, road)
+    value = model(torch.rand(2, 3, 28)).sum()
+    with pytest.raises(RuntimeError, match="are for the plain road"):
+        torch.autograd.grad(value, list(model.parameters()), create_graph=True)
