@@ -19,10 +19,15 @@ def command(run: str, form: str) -> None:
     """
     from qrlang.governor import ledger, page
     from qrlang.training.errors import TrainingError
+    from qrlang.training.files import read_json
     from qrlang.training.run import Run
 
     try:
-        path = Run.open(run).ledger
+        opened = Run.open(run)
+        path = opened.ledger
+        # A run that has ended says how many updates it had.
+        ended = opened.result.is_file() and opened.settings().optimizer[0] != "ridge"
+        updates = int(read_json(opened.result).get("steps", 0)) if ended else 0
         if not path.is_file():
             raise TrainingError(
                 f"'{run}' has no ledger", "a run has one if its program has a `govern` block"
@@ -32,6 +37,8 @@ def command(run: str, form: str) -> None:
         raise Wrong from None
     texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
     broken = ledger.broken(texts)
+    if broken is None and updates and ledger.ends_early(list(ledger.read(texts)), updates):
+        broken = len(texts) + 1, f"it is missing: the run had {updates} updates"
     # What stands behind a broken line proves nothing.
     lines = list(ledger.read(texts[: broken[0] - 1] if broken else texts))
     if form == "json":

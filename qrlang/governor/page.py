@@ -18,7 +18,8 @@ def _lines(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
             bands = ", ".join(f"{k} {v:.3g}" for k, v in line["bands"].items())
             yield f"sky: {'calm' if line['calm'] else 'not calm'} ({bands})"
         elif line["kind"] == "override":
-            yield f"started all the same: {line['reason']}"
+            # In one line, whatever somebody wrote: it must not look like lines of the ledger.
+            yield f"started all the same: {' '.join(str(line['reason']).split())}"
     cycles = [x for x in lines if x["kind"] == "cycle"]
     if not cycles:
         yield "no cycle has passed"

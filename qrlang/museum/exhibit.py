@@ -102,8 +102,9 @@ def _figure(
     if not isinstance(found, Mapping) or not _real(found.get("value")):
         return None, None
     ends = found.get("interval")
-    whole = isinstance(ends, list) and len(ends) == 2 and all(map(_real, ends))
-    return float(found["value"]), ((float(ends[0]), float(ends[1])) if whole else None)
+    if not (isinstance(ends, list) and len(ends) == 2 and all(map(_real, ends))):
+        return float(found["value"]), None
+    return float(found["value"]), (float(ends[0]), float(ends[1]))
 
 
 def _real(x: Any) -> bool:

@@ -62,3 +62,11 @@ def test_lines_taken_out_put_in_moved_or_cut() -> None:
     ):
         found = ledger.broken(broken)
         assert found is not None and found[0] == at, broken
+
+
+def test_cycles_that_are_missing_at_the_end() -> None:
+    lines = [{"kind": "sky", "bounds": {"cycle": 4}}]
+    lines += [{"kind": "cycle", "update": k} for k in (1, 5, 9)]
+    assert not ledger.ends_early(lines, 9) and not ledger.ends_early(lines, 12)
+    assert ledger.ends_early(lines, 13) and ledger.ends_early(lines[:-1], 9)
+    assert ledger.ends_early(lines[:1], 1) and ledger.ends_early([], 1)

@@ -143,7 +143,8 @@ def test_search_filters_and_order(page: Page) -> None:
     page.set("order", "value")
     assert page.shown() == ["rows-1", "rows-0", "bare", "cut"]
     address = page.run("location.hash")
-    assert Page(page.driver, page.site).open(address).shown() == ["rows-1", "rows-0", "bare", "cut"]
+    again = Page(page.driver, page.site).open(address)
+    assert again.becomes(lambda: again.shown() == ["rows-1", "rows-0", "bare", "cut"])
 
 
 def test_by_keyboard_alone(page: Page) -> None:

@@ -109,7 +109,8 @@
           make("span", {}, words(run.metric) + (run.interval
             ? `, ${number(run.metric, run.interval[0])} to ${number(run.metric, run.interval[1])}` : ""))),
         make("p", { class: "facts" }, facts(run)),
-        make("p", { class: "account" }, run.account),
+        // What it was to learn stands above in short, and whole where one looks closely.
+        make("p", { class: "account" }, run.account.split("\n").slice(1).join(" ") || run.account),
         make("div", { class: "tags" },
           run.state !== "finished" && make("span", { class: "tag warn" }, run.state),
           run.listened > 0 && make("span", { class: "tag warn" }, `${run.listened} updates taken back`),
@@ -229,7 +230,7 @@
       make("h2", { id: "one-title" }, `${run.model}, ${run.name}`),
       make("p", { class: "facts" }, facts(run)),
       run.files.strip ? make("div", { class: "picture" }, strip(run)) : "",
-      make("p", {}, run.account), links(run),
+      make("p", { class: "told" }, run.account), links(run),
       figure("curves", `The curves of ${run.name}`) || chart([run], "loss", `The loss of ${run.name}`) || "",
       figure("sky", `The sky before ${run.name}`) || "",
       make("h3", {}, "What it was made with"), rows([run]));
