@@ -77,6 +77,7 @@ def items_of_file(path: str, program: Program, limit: int) -> tuple[list[Item], 
     except (OSError, ValueError, EOFError, TypeError, BadZipFile) as error:
         # TypeError: one array alone, which is an .npy file.
         why = "it is one array, without a name" if isinstance(error, TypeError) else str(error)
+        why = getattr(error, "strerror", None) or why
         raise DeviceError(f"'{path}' cannot be read: {why}", "give an .npz file") from None
     names = [v.name for v in program.inputs]
     missing = [n for n in names if n not in arrays]
