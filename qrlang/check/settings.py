@@ -430,7 +430,9 @@ def loss_problem(loss: str, output: Type, target: Type, said: bool = True) -> st
             f"the output is {output}, the target {target}"
         )
     if loss == "fidelity":
-        return None
+        if output.count == 1:
+            return None
+        return f"`fidelity` is made of one number, a probability; the output is {output}"
     if target.kind != "real" and target.kind != "bit":
         return f"`{loss}` compares numbers, the target is {target}"
     if output.shape != target.shape and output.count != target.count:

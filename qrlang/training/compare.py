@@ -128,20 +128,25 @@ def _base(e: Entry) -> str:
 
 def _differences(e: Entry, others: list[Entry]) -> set[str]:
     found = set()
-    for o in others:
-        mine = {**e.settings.to_data(), **e.about["parameters"]}
-        theirs = {**o.settings.to_data(), **o.about["parameters"]}
-        for k, value in mine.items():
-            if k not in ("seed", "threads", "road") and value != theirs.get(k):
-                found.add(f", {k}={_brief(value)}")
+    theirs = [{**o.settings.to_data(), **o.about["parameters"]} for o in others]
+    for k, value in {**e.settings.to_data(), **e.about["parameters"]}.items():
+        beside = [t.get(k) for t in theirs]
+        if k not in ("seed", "threads", "road") and any(value != x for x in beside):
+            found.add(f", {k}={_brief(value, beside)}")
     return found
 
 
-def _brief(value: Any) -> str:
-    if isinstance(value, (list, tuple)) and len(value) == 2 and isinstance(value[1], dict):
-        inner = ", ".join(f"{k}: {v}" for k, v in value[1].items())
-        return f"{value[0]}({inner})" if inner else str(value[0])
-    return str(value)
+def _brief(value: Any, beside: list[Any]) -> str:
+    """Of a choice: its name, and those options in which another of the same name differs."""
+    if not _is_choice(value):
+        return str(value)
+    same = [x[1] for x in beside if _is_choice(x) and x[0] == value[0]]
+    inner = [f"{k}: {v}" for k, v in value[1].items() if any(o.get(k) != v for o in same)]
+    return f"{value[0]}({', '.join(inner)})" if inner else str(value[0])
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and isinstance(value[1], dict)
 
 
 # --- the table ----------------------------------------------------------------------------------
@@ -203,7 +208,8 @@ def picture(found: list[Row], stem: Path) -> list[Path]:
     panels = [Panel("epoch", f"{word}, validation", curves, whole=True)] if curves else []
     panels.append(Panel("parameters", f"{word}, {split}", dots))
     seeds = " and ".join(sorted({str(len(r.runs)) for r in found}))
-    return list(save(stem, Chart("", panels, width=330, note=f"mean ± s.d. of {seeds} seeds")))
+    note = "one seed" if seeds == "1" else f"mean ± s.d. of {seeds} seeds"
+    return list(save(stem, Chart("", panels, width=330, note=note)))
 
 
 def _curve(row: Row) -> tuple[list[float], list[float], list[float]]:

@@ -160,6 +160,8 @@ def test_schedules() -> None:
     assert rates[-1] < 0.001
     assert schedule.factor(("cosine", {"floor": 0.2}), 0, 100, 100, 0) == pytest.approx(0.2)
     assert schedule.factor(("linear", {"floor": 0.0}), 0, 25, 100, 0) == pytest.approx(0.75)
-    assert schedule.factor(("staircase", {"every": 2, "factor": 0.1}), 0, 0, 9, 5) == pytest.approx(0.01)
+    assert schedule.factor(("staircase", {"every": 2, "factor": 0.1}), 0, 0, 9, 5) == pytest.approx(
+        0.01
+    )
     assert schedule.factor(("exponential", {"factor": 0.5}), 0, 0, 9, 3) == pytest.approx(0.125)
     assert schedule.factor(("constant", {}), 0, 99, 100, 7) == 1.0

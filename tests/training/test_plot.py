@@ -11,7 +11,7 @@ import pytest
 from qrlang.training.plot import Chart, Panel, Series, to_svg
 from qrlang.training.plot.axes import axis
 from qrlang.training.plot.png import to_png
-from qrlang.training.plot.shapes import Line
+from qrlang.training.plot.shapes import Line, Text
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,12 @@ def test_png_is_a_picture_of_the_same_size() -> None:
         pixels = np.asarray(png.convert("RGB")).reshape(-1, 3)
     colours = {tuple(int(c) for c in p) for p in np.unique(pixels, axis=0)}
     assert (255, 255, 255) in colours and (0, 0x72, 0xB2) in colours
+
+
+@pytest.mark.parametrize(("title", "count"), [("", 1), ("", 12), ("a title", 2), ("a title", 7)])
+def test_a_legend_has_room_and_reads_from_the_top(title: str, count: int) -> None:
+    series = [Series(f"{'a long name ' * 3}{k}", [0, 1], [k, 1], colour=k) for k in range(count)]
+    picture = Chart(title, [Panel("x", "y", series)]).picture()
+    ys = [s.at[1] for s in picture.shapes if isinstance(s, Text) and "long name" in s.text]
+    assert len(ys) == (count if count > 1 else 0) and ys == sorted(ys)
+    assert all(y >= (21 if title else 10) for y in ys)  # below the title, which stands at 12

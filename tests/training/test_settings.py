@@ -48,6 +48,7 @@ def test_the_line_wins_over_the_file() -> None:
         ({"optimizer": "adan"}, "E0905"),
         ({"data": "mnist_rows"}, "E0903"),  # rows of 28 pixels, and the model takes pairs
         ({"loss": "mse"}, "E0902"),
+        ({"loss": "fidelity"}, "E0902"),  # scores of classes are no probability
         ({"epochs": "3 }"}, "E0100"),
     ],
 )

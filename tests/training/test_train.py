@@ -93,6 +93,20 @@ def test_compare(tmp_path: Path, capsys: Any) -> None:
     assert qrlc([*args, "--metric", "bleu"]) == 1
 
 
+def test_compare_names_only_what_differs(tmp_path: Path, capsys: Any) -> None:
+    asked = ("adam(lr: 0.01)", "adam(lr: 0.02)", "sgd(lr: 0.01)")
+    runs = [
+        train(tmp_path, "--steps", "1", "--optimizer", o, out=f"run{k}")
+        for k, o in enumerate(asked)
+    ]
+    capsys.readouterr()
+    args = ["compare", *map(str, runs), "--picture", str(tmp_path / "p.svg")]
+    assert qrlc([*args, "--format", "json"]) == 0
+    names = [r["name"] for r in json.loads(capsys.readouterr().out)["rows"]]
+    choices = ["adam(lr: 0.01)", "adam(lr: 0.02)", "sgd"]
+    assert names == [f"Tiny, optimizer={c}" for c in choices]
+
+
 def test_early_stopping_and_the_best_weights(tmp_path: Path) -> None:
     run = train(tmp_path, "--epochs", "40", "--early-stopping", "2", "--lr", "0.5",
                 "--schedule", "constant", "--metric", "loss")  # fmt: skip

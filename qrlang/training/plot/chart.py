@@ -47,19 +47,27 @@ class Chart:
 
     def picture(self) -> Picture:
         shapes: list[Shape] = []
+        # One line of names has room under the title, two have it where there is none.
+        lines = max((len(_rows(p, _inner(self.width))) for p in self.panels), default=0)
+        top = _TOP + 10 * max(0, lines - (1 if self.title else 2))
+        height = self.height + top - _TOP
         for k, panel in enumerate(self.panels):
-            shapes += _panel(panel, k * self.width, self.width, self.height)
+            shapes += _panel(panel, k * self.width, self.width, height, top)
         whole = self.width * len(self.panels)
         if self.title:
             shapes.append(Text((12, 12), self.title, "start", 10, bold=True))
         if self.note:
-            shapes.append(Text((12, self.height + 12), self.note, "start", 8, _FRAME))
-        return Picture(whole, self.height + (18 if self.note else 0), tuple(shapes), self.title)
+            shapes.append(Text((12, height + 12), self.note, "start", 8, _FRAME))
+        return Picture(whole, height + (18 if self.note else 0), tuple(shapes), self.title)
 
 
-def _panel(panel: Panel, left: float, width: float, height: float) -> Iterator[Shape]:
+def _inner(width: float) -> float:
+    return width - _LEFT - _RIGHT
+
+
+def _panel(panel: Panel, left: float, width: float, height: float, top: float) -> Iterator[Shape]:
     x0, x1 = left + _LEFT, left + width - _RIGHT
-    y0, y1 = height - _BOTTOM, _TOP
+    y0, y1 = height - _BOTTOM, top
     xs = axis([v for s in panel.series for v in s.x], whole=panel.whole)
     ys = axis([v for s in panel.series for v in _reach(s)], log=panel.log)
 
@@ -123,23 +131,34 @@ def _frame(
     yield Text((left + 13, (y0 + y1) / 2), panel.y, upwards=True)
 
 
+def _rows(panel: Panel, width: float) -> list[list[tuple[float, Series]]]:
+    """The lines of a legend: each name with where it begins."""
+    named = [s for s in panel.series if s.name]
+    rows: list[list[tuple[float, Series]]] = []
+    x = 0.0
+    for s in named if len(named) > 1 else ():
+        length = 18 + _length(s.name) + 12
+        if not rows or x + length > width + 12:
+            rows.append([])
+            x = 0.0
+        rows[-1].append((x, s))
+        x += length
+    return rows
+
+
 def _legend(panel: Panel, x0: float, x1: float, y1: float) -> Iterator[Shape]:
     """Above the axes, so that it covers nothing."""
-    named = [s for s in panel.series if s.name]
-    if len(named) < 2:
-        return
-    x, y = x0, y1 - 6
-    for s in named:
-        length = 18 + _length(s.name) + 12
-        if x + length > x1 + 12 and x > x0:
-            x, y = x0, y - 10
-        colour = COLOURS[s.colour % len(COLOURS)]
-        if s.points:
-            yield Dot((x + 7, y - 3), colour)
-        else:
-            yield Line(((x, y - 3), (x + 14, y - 3)), colour, 1.6, s.dashed)
-        yield Text((x + 18, y), s.name, "start", 8)
-        x += length
+    rows = _rows(panel, x1 - x0)
+    for k, row in enumerate(rows):
+        y = y1 - 6 - 10 * (len(rows) - 1 - k)
+        for at, s in row:
+            x = x0 + at
+            colour = COLOURS[s.colour % len(COLOURS)]
+            if s.points:
+                yield Dot((x + 7, y - 3), colour)
+            else:
+                yield Line(((x, y - 3), (x + 14, y - 3)), colour, 1.6, s.dashed)
+            yield Text((x + 18, y), s.name, "start", 8)
 
 
 def _pale(colour: str) -> str:
