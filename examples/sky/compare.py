@@ -63,13 +63,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     spectrum = temperatures(given.spectrum)
-    found: dict[str, dict[str, list[float]]] = {}
+    known = given.out is not None and given.out.exists()  # goes on with what is there
+    found: dict[str, dict[str, list[float]]] = json.loads(given.out.read_text()) if known else {}
     for epochs in given.epochs:
         for way in WAYS:
-            values = [accuracy(way, spectrum, seed, epochs) for seed in range(given.seeds)]
-            found.setdefault(str(epochs), {})[way] = values
-            if given.out:
-                given.out.write_text(json.dumps(found, indent=1) + "\n")
+            values = found.setdefault(str(epochs), {}).setdefault(way, [])
+            for seed in range(len(values), given.seeds):
+                values.append(accuracy(way, spectrum, seed, epochs))
+                if given.out:
+                    given.out.write_text(json.dumps(found, indent=1) + "\n")
     for epochs, ways in found.items():
         print(f"\n| {epochs} epoch(s) | accuracy (%), {given.seeds} seeds | against by lot | p |")
         print("|---|---|---|---|")
