@@ -44,12 +44,12 @@ def program_of(
         raise LoadError(f"{path} is not right:\n\n{render_text(compilation.diagnostics)}")
     models = compilation.checked.models
     if model is None and len(models) == 1:
-        return next(iter(models.values())).program
+        model = next(iter(models))
     if model is None or model not in models:
         names = ", ".join(f"`{name}`" for name in models) or "none"
         asked = "say which" if model is None else f"not `{model}`"
         raise LoadError(f"{path} has the models {names}: {asked} (`model=…`)")
-    return models[model].program
+    return compilation.for_target(models[model]).program  # as the target gets it
 
 
 def make(

@@ -108,3 +108,24 @@ def test_gradients_of_gradients_are_refused_also_of_a_sum(root, road):
     value = model(torch.rand(2, 3, 28)).sum()
     with pytest.raises(RuntimeError, match="are for the plain road"):
         torch.autograd.grad(value, list(model.parameters()), create_graph=True)
+
+
+def test_the_command_writes_what_load_makes(tmp_path):
+    """Also where passes change the program: here `tdg` and `z` become one phase."""
+    from qrlang.backends.torch.emit import emit_program
+    from qrlang.backends.torch.load import program_of
+    from qrlang.backends.torch.target import target
+    from qrlang.driver import Compilation
+
+    path = tmp_path / "m.qrl"
+    path.write_text(
+        "model M {\n  input x: seq[real[1]]\n  target y: real[1]\n  qubits q[2]\n"
+        "  layer head = linear(1)\n"
+        "  step v in x { h q[0]  tdg q[0]  z q[0]  ry(v[0]) q[1]  cx q[0], q[1] }\n"
+        "  return head(read [X(q[0]), Z(q[1])])\n}\n"
+    )
+    made = Compilation.of_bytes(str(path), path.read_bytes())
+    written = target.emit(made.for_target(made.models()[0]), {})["model.py"]
+
+    assert "tdg" not in written
+    assert written == emit_program(program_of(path, None, {}))
