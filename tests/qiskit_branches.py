@@ -17,7 +17,11 @@ Branch = tuple[float, DensityMatrix, dict[Any, int]]
 def outcomes(circuit: QuantumCircuit) -> tuple[Any, Any]:
     """Bits [k, qubits then clbits], and the share of each."""
     rows, shares = [], []
-    start = (1.0, DensityMatrix.from_int(0, 2**circuit.num_qubits), dict.fromkeys(circuit.clbits, 0))
+    start = (
+        1.0,
+        DensityMatrix.from_int(0, 2**circuit.num_qubits),
+        dict.fromkeys(circuit.clbits, 0),
+    )
     for weight, state, bits in _run(circuit, [start]):
         for index, likely in enumerate(state.probabilities()):
             if weight * likely > 1e-14:
