@@ -28,9 +28,8 @@ from qrlang.training.world import World
 CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
-WILD = 1e5  # a gradient's norm; runs that learn stay below a few hundred
 BROAD = 256
-WILD = 1e4  # a gradient's norm that only chaos gives
+WILD = 1e4  # a gradient's norm; runs that learn stay below a few hundred
 BLINK = 0.1  # seconds: nobody reads faster
 TOGETHER = 16  # updates between questions that several processes ask each other
 
@@ -91,7 +90,6 @@ class Trainer:
         self.state: segments.State = None  # of a stream, on its way from update to update
         self._circuits: dict[int, int] = {}
         self._told = 0.0
-        self._wild = False  # whether that has been said
 
     def _planned(self) -> int:
         for name, options in filter(None, (self.settings.quantum, self.settings.optimizer)):
@@ -354,11 +352,6 @@ class Trainer:
         """A line about the updates since the last one."""
         self._settle()
         p = self.progress
-        if p.norm > WILD and not self._wild:
-            self._wild = True
-            self.watcher.note(
-                f"the gradient has a norm of {p.norm:.0e} before it is clipped: {CHAOS}"
-            )
         figures = self._recent()
         if figures:
             self._write({"split": "train", **figures, "rate": p.rate, "gradient": p.norm,

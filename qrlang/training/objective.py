@@ -139,7 +139,8 @@ class Objective:
         except FloatingPointError as error:
             if _said_of_data(error):
                 raise TrainingError(str(error), "mend the data") from None
-            tally.rows.append(np.full((1, 4), math.nan))
+            # Each of them is counted, and none of them has a figure.
+            tally.rows.append(np.tile([math.nan, 1.0, math.nan, 1.0], (batch.size, 1)))
 
     def at_once(self, batch: int) -> int:
         """Sequences in a batch without slopes: on a device each batch has jobs of its own."""

@@ -9,7 +9,7 @@ from typing import Any
 from qrlang.training import checkpoint, evaluate
 from qrlang.training.errors import TrainingError
 from qrlang.training.files import write_json
-from qrlang.training.loop import Trainer
+from qrlang.training.loop import CHAOS, Trainer
 from qrlang.training.observer import Observer
 
 
@@ -37,6 +37,11 @@ def run(trainer: Trainer) -> dict[str, Any]:
             write(trainer.run.folder)
         except TrainingError as error:  # the run itself is whole
             trainer.watcher.note(f"no strip was drawn: {error}")
+    if found["figures"]["loss"]["value"] is None:
+        raise TrainingError(
+            f"the run has ended, and its loss on the {found['split']} split is no number: {CHAOS}",
+            f"what it did on the way is in {trainer.run.folder}",
+        )
     return found
 
 

@@ -275,3 +275,11 @@ def test_pictures(tmp_path: Path) -> None:
     with image.open(run / "curves.png") as png:
         assert png.size == (1800, 684)
         assert len(png.convert("RGB").getcolors(1 << 20)) > 20
+
+
+def test_a_run_that_ends_in_nothing_says_so(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path, "--lr", "1e30", "--clip", "0", "--warmup", "0", "--steps", "6", code=1)
+    said = capsys.readouterr().err
+    assert "its loss on the test split is no number" in said and "chaotic" in said
+    result = json.loads((run / "result.json").read_text())
+    assert result["figures"]["loss"]["value"] is None and result["sequences"] == 40
