@@ -150,7 +150,8 @@ def _defaults(model: CheckedModel) -> list[str]:
     if open_ and len(open_) == sum(w.trained for w in model.program.weights):
         said.append("all initial values, as listed above")
     elif open_:
-        said.append(f"the initial values of {', '.join(open_)}")
+        said.append(f"the initial values of {', '.join(open_[:4])}"
+                    + (f" and {len(open_) - 4} more" if len(open_) > 4 else ""))  # fmt: skip
     return said
 
 

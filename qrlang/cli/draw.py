@@ -66,7 +66,7 @@ def command(
     Of a RUN that was trained with --trace: what its lines of travel, gates and classical net were
     at a step, for one sample; as SVG and PNG, or with --animate as a page that plays.
     """
-    if Path(path).is_dir():
+    if Path(path).is_dir() and not path.endswith(".qrl"):
         if name or settings or model or fold or optimised or plain or width or form == "json":
             raise common.usage(
                 "a run has its own model and settings: NAME, --set, --model, --fold, --optimised, "

@@ -70,7 +70,7 @@ def test_gates_depth_and_angles_are_qiskits(path: str) -> None:
             assert claimed["angles"] == turned
             assert len(counted.parameters) == len(text.inputs)
             seen += 1
-    assert seen >= 2
+    assert seen >= 2 * bool(before.registers)  # a classical baseline has no circuit
 
 
 @pytest.mark.parametrize("path", EXAMPLES)

@@ -350,7 +350,8 @@ class Body:
 
     # --- control --------------------------------------------------------------------------------
 
-    def _if(self, op: If) -> None:
+    def _if(self, op: If, outer: tuple[str, ...] = ()) -> None:
+        """`outer`: what must hold as well; an `if` with nothing around it shares a line."""
         bit = self.of(op.condition)
         if op.condition.type.shape:
             bit = f"{atom(flat(bit, op.condition))}[..., {op.index}]"
@@ -358,7 +359,12 @@ class Body:
         for value, body in ((1, op.then), (0, op.orelse)):
             if body:
                 self.alive = set(alive)
-                self.say(f"with run.when({bit}{'' if value else ', 0'}):")
+                holds = (*outer, f"run.when({bit}{'' if value else ', 0'})")
+                inner = body[0]
+                if len(body) == 1 and isinstance(inner, If) and not (inner.then and inner.orelse):
+                    self._if(inner, holds)
+                    continue
+                self.say(f"with {', '.join(holds)}:")
                 with self.inside():
                     self.ops(body, id(body))
 

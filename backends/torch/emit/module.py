@@ -86,7 +86,7 @@ def _spaced(blocks: list[list[str]]) -> list[str]:
     for block in blocks:
         is_class = block[0].startswith("class ")
         if is_class or (out and out[-1].startswith(" ")):
-            out += ["", ""]
+            out += ["", ""] if out else [""]  # one stands behind the imports
         out += block
     return out
 
