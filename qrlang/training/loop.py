@@ -272,7 +272,9 @@ class Trainer:
             p.in_a_row = 0
         if WILD < update.norm < math.inf and not p.wild:
             p.wild = True
-            self.watcher.note(f"the gradient's norm is {update.norm:.0e}: {CHAOS}")
+            self.watcher.note(
+                f"the gradient's norm is {update.norm:.0e} before it is clipped: {CHAOS}"
+            )
         if update.done:
             self.steps = p.step
 
