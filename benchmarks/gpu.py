@@ -342,9 +342,9 @@ def row(name: str, aim: Aim, found: dict[str, Any], again: dict[str, Any]) -> tu
     return "| " + " | ".join(cells) + " |", right
 
 
-HEAD = """| n, L, T, B | at most, ms | kernels, ms | with gradients of weights, ms | memory, MB | \
-error, T ≤ 64 | at T (plain torch) | registers, local bytes backward | kernels made, s | \
-from cache, s |
+HEAD = f"""| n, L, T, B | at most, ms | kernels, ms | with gradients of weights, ms | memory, MB | \
+error, T ≤ 64 | at T (plain torch) | registers, local bytes backward | kernels made, s \
+(at most {COLD:g}) | from cache, s (at most {CACHED:g}) |
 |---|---|---|---|---|---|---|---|---|---|"""
 
 

@@ -34,7 +34,8 @@ def _picture(
     found: Moments, path: str, step: int, sample: int, moment: int, dark: bool, svg: str | None,
     out: str | None,
 ) -> None:  # fmt: skip
-    from qrlang.draw import feynman, ink
+    from qrlang.draw import ink
+    from qrlang.draw.run import feynman
     from qrlang.training.files import write_atomically
 
     at = found.nearest(step)
@@ -61,7 +62,7 @@ def _picture(
 def _film(
     found: Moments, path: str, sample: int, moment: int, frames: int, out: str | None
 ) -> None:
-    from qrlang.draw.film import film
+    from qrlang.draw.run.film import film
     from qrlang.training.files import write_atomically
 
     steps = found.spread(frames)

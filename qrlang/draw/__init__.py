@@ -1,1 +1,2 @@
-"""Drawings of a program: its circuits, and the classical functions that steer them."""
+"""Drawings of a program: its circuits, and the classical functions that steer them. `run`: of one
+that was trained, as it was at a step."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from qrlang.circuits import MIXED, Circuit, FlatGate, flat_element, pauli_rotation, product
 from qrlang.draw.labels import Labels, number, signed
+from qrlang.draw.repeats import repeated
 from qrlang.ir.program import (
     Alloc,
     ApplyMatrix,
@@ -287,22 +288,10 @@ def _begin(circuit: Circuit, qubit: int, before: str) -> str:
 
 def folded(parts: list[Part]) -> list[Part]:
     """Repeated layers once, in a frame that says how often."""
-    if len(parts) > 4000 or not all(isinstance(p, Item) for p in parts):
+    if not all(isinstance(p, Item) for p in parts):
         return parts
-    shapes = [p.shape for p in parts if isinstance(p, Item)]
-    best = (0, 0, 0, 0)  # gates saved, -period, start, times
-    for period in range(2, len(shapes) // 2 + 1):
-        run = 0
-        for i in range(len(shapes) - period + 1):
-            if i < len(shapes) - period and shapes[i] == shapes[i + period]:
-                run += 1
-                continue
-            times = run // period + 1
-            if times > 1:
-                best = max(best, ((times - 1) * period, -period, i - run, times))
-            run = 0
-    saved, period, start, times = best[0], -best[1], best[2], best[3]
-    if saved < 4:
+    start, period, times = repeated([p.shape for p in parts if isinstance(p, Item)])
+    if (times - 1) * period < 4:
         return parts
     frame = Frame(f"× {times}", parts[start : start + period], folded=True)
     return [*parts[:start], frame, *parts[start + period * times :]]

@@ -16,8 +16,8 @@ from qrlang.engine.nodes import (
     View,
 )
 from qrlang.engine.quantum import Spaces
+from qrlang.engine.resumable import left, without_beginning
 from qrlang.engine.scope import Lowering
-from qrlang.engine.segments import left, without_beginning
 from qrlang.ir import program as ir
 from qrlang.ir.walk import uses, walk
 

@@ -15,6 +15,9 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from qrlang.ir.types import Type
+from qrlang.training import losses
+from qrlang.training.feed import Batch
+from qrlang.training.objective import Objective
 
 Tensor = Any
 RESOLUTION = 0.01  # of a number, in standard deviations of its targets
@@ -61,6 +64,25 @@ def reach(after: Behaviour, before: Behaviour) -> float:
     new, old = after.variance + before.floor, before.variance + before.floor
     moved = float(((after.mean - before.mean) ** 2).mean())
     return max(0.0, 0.5 * (math.log(old / new) + (new + moved) / old - 1) / math.log(2))
+
+
+def look(objective: Objective, batch: Batch) -> Behaviour:
+    """What a model does on these sequences. On the simulator, also where it is trained on a
+    device: no errors, and no cost."""
+    model = objective.model
+    was, processor = model.training, getattr(model, "processor", None)
+    if processor is not None:
+        model.processor = None
+    model.eval()
+    try:
+        with torch.no_grad():
+            output, target, inside = objective.forward(batch)
+            each, _ = losses.per_sequence(output, target, objective.kind, inside, objective.loss)
+            return observe(output, target, objective.kind, objective.loss[0], inside, each)
+    finally:
+        model.train(was)
+        if processor is not None:
+            model.processor = processor
 
 
 def observe(

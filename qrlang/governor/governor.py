@@ -11,7 +11,7 @@ import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qrlang.governor import ledger
+from qrlang.governor import behaviour, ledger
 from qrlang.governor.behaviour import Behaviour, reach
 from qrlang.governor.bounds import Bounds
 from qrlang.governor.errors import NotCalm
@@ -86,7 +86,7 @@ class Governor(Observer):
         """What the model does now; nothing that is drawn by lot later changes by it."""
         objective = self.trainer.objective
         with randomness.untouched(objective.model):
-            return objective.behaviour(self.probe)
+            return behaviour.look(objective, self.probe)
 
     def sky(self, inner: Optimizer) -> tuple[Band, ...]:
         """What the first update would do at the full learning rate; the run is then as it was."""

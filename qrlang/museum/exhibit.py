@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from qrlang.training.errors import TrainingError
+from qrlang.training.progress import number
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings, lower_is_better
 
@@ -146,7 +147,7 @@ def _account(run: Run, found: Exhibit, lines: Sequence[Mapping[str, Any]]) -> st
         return "It did not start." + (" The sky before it was not calm." if _restless(run) else "")
     name = found.metric.replace("_", " ")
     if found.value is not None:
-        said = [f"After {found.steps} updates it reached {_number(found.metric, found.value)} "
+        said = [f"After {found.steps} updates it reached {number(found.metric, found.value)} "
                 f"{name} on data it had not seen."]  # fmt: skip
     else:
         last = next((x for x in reversed(lines) if x.get("loss") is not None), None)
@@ -159,10 +160,6 @@ def _account(run: Run, found: Exhibit, lines: Sequence[Mapping[str, Any]]) -> st
 
 def _restless(run: Run) -> bool:
     return any(x.get("kind") == "sky" and not x.get("calm") for x in run.lines(run.ledger))
-
-
-def _number(metric: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if metric in ("accuracy", "f1") else f"{value:.4g}"
 
 
 def _curves(

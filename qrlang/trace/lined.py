@@ -9,9 +9,9 @@ import numpy as np
 
 from qrlang.analysis.cost import Roles
 from qrlang.circuits import MIXED, Circuit, circuits, flat_element
-from qrlang.draw.moment import Branch, Lines, Part, Vertex
 from qrlang.draw.names import Names
 from qrlang.draw.picture import moment as when
+from qrlang.draw.run.moment import Branch, Lines, Part, Vertex
 from qrlang.draw.scene import gate_name
 from qrlang.ir.program import (
     Angle,

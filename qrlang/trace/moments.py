@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.draw.moment import Moment
+from qrlang.draw.run.moment import Moment
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import defs, qubits_of, uses, walk
 from qrlang.trace.errors import TraceError

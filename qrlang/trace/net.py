@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qrlang.draw.moment import Column, Link
 from qrlang.draw.names import Names
+from qrlang.draw.run.moment import Column, Link
 from qrlang.ir.program import (
     Concat,
     Embed,

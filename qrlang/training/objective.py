@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +20,6 @@ from qrlang.training.metrics import Tally
 from qrlang.training.segments import State
 from qrlang.training.settings import Choice
 from qrlang.training.world import World
-
-if TYPE_CHECKING:
-    from qrlang.governor.behaviour import Behaviour
 
 STRETCH = 20  # moments
 ON_DEVICE = 256  # sequences that go through a device together when they are only looked at
@@ -110,25 +107,6 @@ class Objective:
         with torch.no_grad():
             tally.add(each, terms, output.detach(), target, counted)
         return each.sum()
-
-    def behaviour(self, batch: Batch) -> Behaviour:
-        """What the model does on these sequences, as distributions. On the simulator, also where
-        it is trained on a device: no errors, and no cost."""
-        from qrlang.governor.behaviour import observe
-
-        was, processor = self.model.training, getattr(self.model, "processor", None)
-        if processor is not None:
-            self.model.processor = None
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                output, target, inside = self.forward(batch)
-                each, _ = losses.per_sequence(output, target, self.kind, inside, self.loss)
-                return observe(output, target, self.kind, self.loss[0], inside, each)
-        finally:
-            self.model.train(was)
-            if processor is not None:
-                self.model.processor = processor
 
     def _try(
         self, batch: Batch, tally: Tally, series: bool, states: list[State] | None = None
@@ -226,7 +204,6 @@ class Work:
         self.left: State = None  # what goes on after this one
         self.runs = 0  # of a sequence through the model, in all processes
         self.tally: Tally | None = None  # of the first pass
-        self._chaos = ""  # what the model said about numbers that are none
 
     def gradient(self) -> float:
         """Sets `grad` of every parameter; returns the loss. Not finite: NaN."""
@@ -303,7 +280,6 @@ class Work:
                 if _said_of_data(error):
                     raise TrainingError(str(error), "mend the data: every number must be finite") \
                         from None  # fmt: skip
-                self._chaos = str(error)
                 state = state if self.streaming else None
                 total = total + float("nan")
                 continue

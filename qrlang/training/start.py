@@ -290,7 +290,7 @@ def refuse(settings: Settings, program: Program) -> None:
     if not program.outputs:
         raise TrainingError(f"{program.name} has no output", "end it with `return` or `emit`")
     if settings.truncate:
-        from qrlang.engine.segments import why_not
+        from qrlang.engine.resumable import why_not
 
         reason = why_not(program)
         if reason:

@@ -23,9 +23,10 @@ from trace_tools import traced
 
 import qrlang.trace
 from qrlang.backends.reference import initial_weights
-from qrlang.draw import feynman, film, folding, ink, travel
-from qrlang.draw import vertices as marks
-from qrlang.draw.moment import Branch, Lines, Moment, Vertex
+from qrlang.draw import ink
+from qrlang.draw.run import feynman, film, folding, travel
+from qrlang.draw.run import vertices as marks
+from qrlang.draw.run.moment import Branch, Lines, Moment, Vertex
 from qrlang.driver import Compilation
 from qrlang.trace.lined import Lined
 from qrlang.trace.moments import Moments
@@ -218,7 +219,7 @@ def test_words_stand_clear_of_one_another(n: int) -> None:
 
 
 def test_many_layers_are_folded() -> None:
-    [start, period, times] = folding.repeated(lines_of_ring(9).parts)
+    [start, period, times] = folding.layers(lines_of_ring(9).parts)
     assert (start, period, times) == (1, 3 * 4 + 4, 9)  # after the reading
     said = [s.text for s in pictured(4, 9).shapes if isinstance(s, Text)]
     assert "7 more" in said

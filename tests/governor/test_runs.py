@@ -170,22 +170,23 @@ def test_the_same_ledger_after_a_stop(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_it_costs_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from qrlang.governor.governor import Governor
     from qrlang.training.objective import Objective
 
-    seen = {"behaviour": 0, "sums": 0}
+    seen = {"look": 0, "sums": 0}
 
-    def counted(name: str) -> None:
-        plain = getattr(Objective, name)
+    def counted(cls: Any, name: str, size: Any) -> None:
+        plain = getattr(cls, name)
 
-        def counting(self: Any, batch: Any, *rest: Any, **named: Any) -> Any:
-            seen[name] += batch.size
-            return plain(self, batch, *rest, **named)
+        def counting(self: Any, *given: Any, **named: Any) -> Any:
+            seen[name] += size(self, *given)
+            return plain(self, *given, **named)
 
-        monkeypatch.setattr(Objective, name, counting)
+        monkeypatch.setattr(cls, name, counting)
 
-    counted("behaviour")
-    counted("sums")
+    counted(Governor, "look", lambda governor: governor.probe.size)
+    counted(Objective, "sums", lambda _, batch, *rest: batch.size)
     train(tmp_path, "--epochs", "20", "--batch", "64", "--validation", "0",
           model=MODEL + "\ngovern Tiny {}\n")  # fmt: skip
     # Gradients cost twice as much as outputs.
-    assert seen["behaviour"] < 0.05 * 3 * seen["sums"]
+    assert seen["look"] < 0.05 * 3 * seen["sums"]

@@ -7,7 +7,7 @@ import pytest
 
 from qrlang.backends.torch.load import make
 from qrlang.driver import Compilation
-from qrlang.engine.segments import why_not
+from qrlang.engine.resumable import why_not
 
 torch = pytest.importorskip("torch")
 

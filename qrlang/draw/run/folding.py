@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qrlang.draw.moment import Branch, Part, Vertex
-from qrlang.draw.vertices import short
+from qrlang.draw.repeats import repeated
+from qrlang.draw.run.moment import Branch, Part, Vertex
+from qrlang.draw.run.vertices import short
 
 LAYERS = 6  # repeated layers that are drawn; of more, the first and the last
 
@@ -13,7 +14,7 @@ LAYERS = 6  # repeated layers that are drawn; of more, the first and the last
 def folded(parts: tuple[Part, ...]) -> Iterator[tuple[Part | None, str]]:
     """Parts in order; where more than LAYERS alike follow one another, what is left out, in
     words."""
-    start, period, times = repeated(parts)
+    start, period, times = layers(parts)
     if times <= LAYERS:
         yield from ((p, "") for p in parts)
         return
@@ -24,23 +25,9 @@ def folded(parts: tuple[Part, ...]) -> Iterator[tuple[Part | None, str]]:
     yield from ((p, "") for p in parts[tail:])
 
 
-def repeated(parts: tuple[Part, ...]) -> tuple[int, int, int]:
-    """Where the longest run of equal layers begins, how long one is, and how many there are."""
-    shapes = [_shape(p) for p in parts]
-    best = (0, 0, 0, 1)
-    if len(shapes) > 3000:
-        return 0, 0, 1
-    for period in range(2, len(shapes) // 2 + 1):
-        run = 0
-        for i in range(len(shapes) - period + 1):
-            if i < len(shapes) - period and shapes[i] == shapes[i + period]:
-                run += 1
-                continue
-            times = run // period + 1
-            if times > 1:
-                best = max(best, ((times - 1) * period, -period, i - run, times))
-            run = 0
-    return best[2], -best[1], best[3]
+def layers(parts: tuple[Part, ...]) -> tuple[int, int, int]:
+    """Where equal layers begin, how long one is, and how many there are."""
+    return repeated([_shape(p) for p in parts])
 
 
 def _shape(part: Part) -> object:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from qrlang.draw.ink import Sheet, bezier, heat
-from qrlang.draw.moment import Branch, Column, Moment, Part, Vertex
-from qrlang.draw.netting import Chosen, Netting, Spot
-from qrlang.draw.travel import Travel, together
-from qrlang.draw.vertices import LEAST, Placed, Scale
+from qrlang.draw.run.moment import Branch, Column, Moment, Part, Vertex
+from qrlang.draw.run.netting import Chosen, Netting, Spot
+from qrlang.draw.run.travel import Travel, together
+from qrlang.draw.run.vertices import LEAST, Placed, Scale
 from qrlang.training.plot.shapes import Point
 
 _PAD = 24.0

@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qrlang.draw.folding import folded
 from qrlang.draw.ink import Sheet
-from qrlang.draw.moment import Branch, Lines, Part, Vertex
-from qrlang.draw.vertices import Marks, Placed, Scale
+from qrlang.draw.run.folding import folded
+from qrlang.draw.run.moment import Branch, Lines, Part, Vertex
+from qrlang.draw.run.vertices import Marks, Placed, Scale
 from qrlang.training.plot.shapes import Point
 
 MOST = 1500.0  # points of width before a circuit goes on below

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qrlang.draw.ink import Sheet, bezier, heat
-from qrlang.draw.moment import Column, Link
-from qrlang.draw.vertices import Scale
+from qrlang.draw.run.moment import Column, Link
+from qrlang.draw.run.vertices import Scale
 from qrlang.training.plot.shapes import Point
 
 TALL = 16  # nodes below one another

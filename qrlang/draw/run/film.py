@@ -10,10 +10,10 @@ import json
 from collections.abc import Sequence
 from html import escape
 
-from qrlang.draw.feynman import Curve, draw, scale_of
 from qrlang.draw.ink import Sheet, attributes, element, style
-from qrlang.draw.moment import Moment
-from qrlang.draw.netting import choose
+from qrlang.draw.run.feynman import Curve, draw, scale_of
+from qrlang.draw.run.moment import Moment
+from qrlang.draw.run.netting import choose
 
 Frame = dict[int, dict[str, str]]  # by number of the shape: attributes, and its text
 

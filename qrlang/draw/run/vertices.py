@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 from qrlang.draw.ink import Sheet, heat
-from qrlang.draw.moment import Vertex
+from qrlang.draw.run.moment import Vertex
 from qrlang.training.plot.shapes import Point
 
 LEAST = 0.02  # bits of entanglement that are drawn widest, at least
