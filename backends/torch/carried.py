@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qrlang.backends.torch.matrices import complex_of
-from qrlang.engine.segments import why_not
+from qrlang.engine.resumable import why_not
 from qrlang.ir.text import parse_program
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from qrlang.backends.torch.emit.names import weight_path
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
 from qrlang.backends.torch.ops import first_order, transformed
 from qrlang.backends.torch.roads import why_not_reversible
-from qrlang.engine.segments import opened
+from qrlang.engine.resumable import opened
 from qrlang.ir.text import parse_program
 
 if TYPE_CHECKING:
