@@ -3,7 +3,7 @@
 import pytest
 import strategies
 import torch_tools as tools
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 import qrlang
 from qrlang.backends.torch.fit import why_not
@@ -23,10 +23,20 @@ def total(result):
     )
 
 
-def everything(program, road, double, inputs):
-    """Outputs, and the gradients of the weights and of the inputs."""
+def everything(program, road, double, inputs, last_digits=None):
+    """Outputs, and the gradients of the weights and of the inputs.
+
+    `last_digits`: a generator; every number is moved by one unit in its last place.
+    """
     model = tools.module(program, road=road, double=double)
     given = tools.batch(inputs)
+    if last_digits is not None:
+        numbers = [*model.parameters(), *model.buffers(), *given.values()]
+        with torch.no_grad():
+            for x in numbers:
+                if x.is_floating_point():
+                    sign = torch.randint(0, 2, x.shape, generator=last_digits).to(x) * 2 - 1
+                    x.mul_(1 + sign * torch.finfo(x.dtype).eps)
     real = [x.requires_grad_() for x in given.values() if x.is_floating_point()]
     result = model(**given, lengths=torch.tensor(LENGTHS))
     loss = total(result)
@@ -53,10 +63,27 @@ def same(program, road, double, tolerance):
         return
     # All slopes are of one loss: where one is zero, what is left of it is of the others' size.
     scale = 1 + max(float(x.abs().max()) for x in expected if x.numel())
-    for mine, truth in zip(everything(program, road, double, inputs), expected, strict=True):
-        assert mine.shape == truth.shape
-        if truth.numel():
-            assert (mine.double() - truth).abs().max() / scale < tolerance
+    found = everything(program, road, double, inputs)
+    assert [x.shape for x in found] == [x.shape for x in expected]
+    off = [distance(a, b) for a, b in zip(found, expected, strict=True)]
+    if max(off, default=0.0) >= tolerance * scale:
+        own = rounding(program, inputs, expected)
+        for mine, theirs in zip(off, own, strict=True):
+            assert mine < tolerance * scale + 4 * theirs
+
+
+def distance(a, b):
+    return float((a.double() - b).abs().max()) if a.numel() else 0.0
+
+
+def rounding(program, inputs, expected, times=16):
+    """How far the yardstick itself is from the truth: what becomes of it when all that is given
+    changes in the last digit. A loop with a steep controller makes much of that, and then two
+    roads that are both right differ by as much."""
+    generator = torch.Generator().manual_seed(0)
+    found = [everything(program, "plain", True, inputs, generator) for _ in range(times)]
+    return [max(map(distance, *(column, [e] * times))) for column, e in
+            zip(zip(*found, strict=True), expected, strict=True)]  # fmt: skip
 
 
 @settings(max_examples=30)
@@ -65,10 +92,57 @@ def test_stepwise_circuits(program):
     same(program, "stepwise", True, 1e-10)
 
 
+# Its loop multiplies what it is given by 2 · 16 · 0.85 · 2 at each moment, and nothing of that can
+# be seen at the end: the slope of w2 is zero, and every road finds the rounding of the moments
+# before, made 5^4 to 54^4 times larger. Found by the test below.
+STEEP = """
+program steep(n = 1) {
+  input %x.0 : real[2]
+  input %rows.1 : seq[real[2]]
+  weight @w0 : real[4] = uniform(-1.0, 1.0) unitary 1
+  weight @w1 : real[2] = uniform(-1.0, 1.0)
+  weight @w2 : real[1, 1] = uniform(-1.0, 1.0)
+  weight @w3 : real[1, 2] = uniform(-1.0, 1.0)
+  qubits r0[1] at q0
+
+  alloc q0
+  %3 : unitary[1] = weight @w0
+  apply %3 adjoint to q0
+  %6 : real[1] = const [0.0]
+  loop step (%x.5 : real[2] in %rows.1) carry(%h.7 : real[1] = %6) {
+    %z.8 : real[1] = expect [X0 + X0]
+    %9 : real[1] = linear %z.8, @w2 gain 16.0
+    unitary { u(0.0, 2.0*%9[0] + %z.8[0] + 0.3, %h.7[0] + %h.7[0]) q0 }
+    %12 : real[1] = linear %x.5, @w3
+  } next(%last.13 : real[1] = %12) emit(seen %seen.14 : seq[real[2]] = %x.5)
+  %p.16 : real[2] = probs q0
+
+  return seen = %seen.14
+  return p = %p.16
+}
+"""
+
+
 @settings(max_examples=30)
 @given(strategies.programs())
+@example(parse_program(STEEP))
 def test_stepwise_recurrences(program):
     same(program, "stepwise", True, 1e-10)
+
+
+def test_a_steep_loop_is_as_exact_on_both_roads():
+    """Against what is known: phases cannot be seen in `probs`."""
+    program = parse_program(STEEP)
+    size = {}
+    for road in ("plain", "stepwise"):
+        left = []
+        for seed in range(10):
+            inputs = [strategies.arguments(program, seed=20 * seed + i, length=t)
+                      for i, t in enumerate(LENGTHS)]  # fmt: skip
+            w2 = everything(program, road, True, inputs)[4]
+            left.append(float(w2.abs()))
+        size[road] = sum(x * x for x in left) ** 0.5
+    assert size["stepwise"] < 4 * size["plain"]
 
 
 @settings(max_examples=8)
