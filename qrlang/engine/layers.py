@@ -36,14 +36,17 @@ class Builder:
         self.map = IndexMap.identity(self.n)
 
     def phase(self, mask: int, angle: Sum) -> None:
+        """Past what waits and past all rotations that leave it alone, to where it is in nobody's
+        way."""
+        where, sign = self.terms, 1
         if self.open:
-            # Past what waits, and past the last rotations if they leave it alone.
-            before, sign = self.map.pull(mask)
-            last = self.layers[-1]
-            if not any(before >> bit & 1 for bit in last.rotations):
-                last.terms[before] = last.terms.get(before, Sum()) + angle * sign
-                return
-        self.terms[mask] = self.terms.get(mask, Sum()) + angle
+            before, own = self.map.pull(mask)
+            for layer in reversed(self.layers):
+                if any(before >> bit & 1 and not a.zero for bit, a in layer.rotations.items()):
+                    break
+                where, mask, sign = layer.terms, before, sign * own
+                before, own = layer.map.pull(mask)
+        where[mask] = where.get(mask, Sum()) + angle * sign
 
     def move(self, index_map: IndexMap) -> None:
         back = index_map.inverse()
@@ -55,19 +58,18 @@ class Builder:
         self.map = index_map.after(self.map)
 
     def rotate(self, bit: int, angle: Sum) -> None:
-        if not (self.open and self.layers and self._passes(bit)):
+        """Into the earliest layer that it can be in."""
+        if not (self.open and self.layers and _free(self.map, self.terms, bit)):
             self.flush()
-        last = self.layers[-1].rotations
+        place = len(self.layers) - 1
+        while place and bit not in self.layers[place].rotations:
+            layer = self.layers[place]
+            if not _free(layer.map, layer.terms, bit):
+                break
+            place -= 1
+        found = self.layers[place].rotations
         self.rotated = True
-        last[bit] = last.get(bit, Sum()) + angle
-
-    def _passes(self, bit: int) -> bool:
-        one = 1 << bit
-        if any(mask & one and not angle.zero for mask, angle in self.terms.items()):
-            return False
-        if self.map.shift & one or self.map.cols[bit] != one:
-            return False
-        return not any(c & one for j, c in enumerate(self.map.cols) if j != bit)
+        found[bit] = found.get(bit, Sum()) + angle
 
     def flush(self) -> None:
         """What waits becomes a layer of its own, without rotations yet."""
@@ -85,3 +87,13 @@ class Builder:
         for draft in done:
             draft.terms = {m: a for m, a in draft.terms.items() if m and not a.zero}
         return done
+
+
+def _free(map_: IndexMap, terms: dict[int, Sum], bit: int) -> bool:
+    """Whether a rotation of that bit may be before a map and a diagonal as well as after."""
+    one = 1 << bit
+    if any(mask & one and not angle.zero for mask, angle in terms.items()):
+        return False
+    if map_.shift & one or map_.cols[bit] != one:
+        return False
+    return not any(c & one for j, c in enumerate(map_.cols) if j != bit)

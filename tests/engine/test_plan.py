@@ -74,3 +74,37 @@ def test_index_maps():
         before, sign = found.pull(mask)
         for x in range(64):
             assert (-1) ** (found(x) & mask).bit_count() == sign * (-1) ** (x & before).bit_count()
+
+
+def layers_of(program):
+    return [len(c.layers) for c in plan(program).circuits]
+
+
+@pytest.mark.parametrize("name", ["recursive/repaired", "attention/score", "weights/vqc_mlp"])
+def test_the_order_of_gates_that_commute_does_not_matter(root, name):
+    """A plan of a program as it was written is as short as one of what the passes make of it."""
+    from qrlang.backends.torch.fit import with_targets
+    from qrlang.driver import Compilation
+    from qrlang.passes import GATES, SIMULATOR, run_passes
+
+    path = root / f"examples/{name}.qrl"
+    (model,) = Compilation.of_bytes(str(path), path.read_bytes(), {}, None).checked.models.values()
+    written = with_targets(model.program)
+    found = [layers_of(run_passes(written, passes)) for passes in ((), GATES, SIMULATOR)]
+    assert found == [found[0]] * 3
+    assert sum(found[0]) == {"recursive/repaired": 2, "attention/score": 6}.get(name, 26)
+
+
+def test_rotations_and_phases_go_as_early_as_they_can():
+    def gates(theta):
+        for q in range(3):
+            yield ir.Gate("ry", (q,), (angle(theta, q),))
+            yield ir.Gate("rz", (q,), (angle(theta, 3 + q),))
+            yield ir.Gate("ry", (q,), (angle(theta, 6 + q),))
+        yield ir.Gate("rz", (0,), (angle(theta, 0),))
+        yield ir.Gate("x", (1,), (), (0,))
+        yield ir.Gate("ry", (2,), (angle(theta, 1),))  # nothing has touched it since
+        yield ir.Gate("rz", (0,), (angle(theta, 2),))
+
+    (circuit,) = (c for c in plan(gate_program(gates, 3, 9, prelude=False)).circuits if c.layers)
+    assert [[b for b, _ in x.rotations] for x in circuit.layers] == [[0, 1, 2]] * 2
