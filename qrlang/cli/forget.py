@@ -22,10 +22,10 @@ from qrlang.cli.exits import Wrong
 def command(
     data: str, places: tuple[str, ...], records: tuple[str, ...], dry_run: bool, form: str
 ) -> None:
-    """Take records of DATA whose time is over out of RUNS (default: runs/).
+    """Take records of DATA that may not be read any more out of RUNS (default: runs/).
 
-    Which those are its manifest says: a date that has passed, or somebody's request. Their traces,
-    strips and readouts are removed; runs and weights that saw them are listed.
+    Which those are its manifest says: opaque ones, a date that has passed, or somebody's request.
+    Their traces, strips and readouts are removed; runs and weights that saw them are listed.
     """
     from qrlang.rights import forget
     from qrlang.rights.manifest import manifests
@@ -54,10 +54,10 @@ def command(
         report.print_json({"dry_run": dry_run, "runs": [f.to_data() for f in found]})
         return
     for one in found:
-        saw = ", ".join(f"{n} of {split}" for split, n in one.splits.items())
+        saw = ", ".join(f"{n} of {split}" for split, n in one.splits.items()) or "all of it"
         verb = "would remove" if dry_run else "removed"
         click.echo(f"{one.folder}: saw {saw}")
         click.echo(f"  {verb:<13}{', '.join(one.removed) or 'nothing: there was nothing'}")
         if one.weights:
             click.echo(f"  {'still there':<13}{', '.join(one.weights)}: moved or chosen by them")
-    click.echo(f"{len(found)} run{'s' * (len(found) != 1)} saw what has faded")
+    click.echo(f"{len(found)} run{'s' * (len(found) != 1)} saw what may not be read any more")

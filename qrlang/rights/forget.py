@@ -1,4 +1,4 @@
-"""Forgetting: what is stored of records that have faded is taken out of runs.
+"""Forgetting: what is stored of records that may not be read any more is taken out of runs.
 
 A record's own numbers lie in traces (`qrlang.trace`), in strips that are drawn from them, in the
 readouts that a device has answered, and in museums that have copied a strip. They are taken out
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.rights.gate import digest
-from qrlang.rights.manifest import FORGOTTEN, Manifest, manifests
+from qrlang.rights.manifest import FORGOTTEN, manifests
+from qrlang.rights.seen import FILE, page_of
 from qrlang.training.data.errors import DataError
 from qrlang.training.files import append, read_json, write_atomically
 
-SEEN, LOG = "rights.json", "forgotten.jsonl"
+LOG = "forgotten.jsonl"
 # What is drawn from records, a trace or readouts, and can be drawn again from what is left.
 DRAWN = ("scar.*", "step-*.svg", "step-*.png", "film.html", "report.*", "probe")
 
@@ -54,20 +55,37 @@ def request(data: Path, records: Sequence[str]) -> None:
         write_atomically(path, "".join(f"{r}\n" for r in [*known, *new]))
 
 
-def faded(data: Path, today: datetime.date) -> dict[str, frozenset[str] | None]:
-    """By source: digests of the records that have faded; None: all of them."""
-    found: dict[str, frozenset[str] | None] = {}
-    for manifest in manifests(data):
-        gone = _digests(manifest, today)
-        before = found.get(manifest.source, frozenset())
-        found[manifest.source] = None if gone is None or before is None else before | gone
+@dataclass(frozen=True)
+class Shut:
+    """What may not be read any more of one source."""
+
+    everything: bool = False
+    records: frozenset[str] = frozenset()  # digests
+    columns: frozenset[str] = frozenset()
+
+    def __or__(self, other: Shut) -> Shut:
+        return Shut(self.everything or other.everything, self.records | other.records,
+                    self.columns | other.columns)  # fmt: skip
+
+    def of(self, seen: Mapping[str, Any]) -> dict[str, set[int]] | None:
+        """Which records of what a run has seen, by split; None: all there are, known or not. A
+        column belongs to every record."""
+        if self.everything or self.columns & {*seen.get("columns", ())}:
+            return None
+        splits = seen["splits"].items()
+        return {s: {k for k, name in enumerate(names) if name in self.records}
+                for s, names in splits}  # fmt: skip
+
+
+def shut(data: Path, today: datetime.date, also: Iterable[str] = ()) -> dict[str, Shut]:
+    """By source: what has faded, was asked for, or is opaque now. `also`: records, as if somebody
+    had asked."""
+    found: dict[str, Shut] = {}
+    for m in manifests(data):
+        names = {*m.hidden(today), *also}
+        one = Shut(m.over(today), frozenset(digest(m.source, r) for r in names), m.columns)
+        found[m.source] = found.get(m.source, Shut()) | one
     return found
-
-
-def _digests(manifest: Manifest, today: datetime.date) -> frozenset[str] | None:
-    if manifest.over(today):
-        return None
-    return frozenset(digest(manifest.source, r) for r in manifest.faded(today))
 
 
 def folders(given: Iterable[str]) -> list[Path]:
@@ -78,7 +96,7 @@ def folders(given: Iterable[str]) -> list[Path]:
         if not path.is_dir():
             raise DataError("missing-file", f"there is no folder '{path}'")
         inside = [path, *(p for p in sorted(path.rglob("*")) if p.is_dir())]
-        found |= dict.fromkeys(p for p in inside if (p / SEEN).is_file())
+        found |= dict.fromkeys(p for p in inside if (p / FILE).is_file())
     return list(found)
 
 
@@ -86,47 +104,60 @@ def forget(
     data: Path, places: Iterable[str], today: datetime.date, dry: bool = False,
     also: Iterable[str] = (),
 ) -> list[Found]:  # fmt: skip
-    """Takes what has faded out of all runs and museums; says where it was, and what stays.
+    """Takes what may not be read out of all runs and museums; says where it was, and what stays.
     `also`: records that are looked for as if somebody had asked."""
-    gone = faded(data, today)
-    for source, digests in gone.items():
-        if digests is not None:
-            gone[source] = digests | {digest(source, r) for r in also}
+    closed = shut(data, today, also)
     found = []
     for folder in folders(places):
-        one = _in(folder, gone, dry)
-        if one is not None:
-            found.append(one)
+        page = page_of(folder)
+        hits = [(page[s], one.of(page[s])) for s, one in closed.items() if s in page]
+        rows: dict[str, set[int]] = {}
+        whole = False
+        for seen, hit in hits:
+            whole = whole or hit is None
+            every = {s: set(range(len(names))) for s, names in seen["splits"].items()}
+            for split, numbers in (every if hit is None else hit).items():
+                if numbers:
+                    rows.setdefault(split, set()).update(numbers)
+        if rows or whole:
+            found.append(remove(folder, None if whole else rows, rows, dry))
     return found
 
 
-def _in(folder: Path, gone: Mapping[str, frozenset[str] | None], dry: bool) -> Found | None:
-    page = read_json(folder / SEEN)
-    rows: dict[str, set[int]] = {}
-    for source, digests in gone.items():
-        for split, names in page.get(source, {}).get("splits", {}).items():
-            hit = {k for k, name in enumerate(names) if digests is None or name in digests}
-            if hit:
-                rows.setdefault(split, set()).update(hit)
-    if not rows:
-        return None
-    found = Found(folder, {split: len(hit) for split, hit in rows.items()})
+def remove(
+    folder: Path, rows: Mapping[str, set[int]] | None, saw: Mapping[str, set[int]],
+    dry: bool = False,
+) -> Found:  # fmt: skip
+    """Takes records out of one run, or one museum's copy. `rows`: which of each split; None: all.
+    `saw`: those of which it is known that it saw them."""
+    found = Found(folder, {split: len(hit) for split, hit in saw.items()})
     if (folder.parent.parent / "museum.js").is_file():
         _drawn(folder, found, dry, museum=True)
         return found
     _trace(folder, rows, found, dry)
-    _answers(folder, rows, found, dry)
+    _answers(folder, found, dry)
     _drawn(folder, found, dry)
     checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
-    if rows.keys() & {"train", "validation", "inherited"}:
+    if rows is None or rows.keys() & {"train", "validation", "inherited"}:
         found.weights = [str(p.relative_to(folder)) for p in checkpoints]
         if (folder / "data.json").is_file() and read_json(folder / "data.json").get("vocabularies"):
             found.weights.append("data.json: its vocabulary")
-    if not dry:
+    if not dry and (found.removed or not _told(folder, found)):
         line = {"date": datetime.date.today().isoformat(), **found.to_data()}
         del line["run"]
         append(folder / LOG, json.dumps(line) + "\n")
     return found
+
+
+def _told(folder: Path, found: Found) -> bool:
+    """Whether the last line of its log says the same already."""
+    path = folder / LOG
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    try:
+        last = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        return False
+    return bool(last.get("saw") == found.splits and last.get("still there") == found.weights)
 
 
 def _drawn(folder: Path, found: Found, dry: bool, museum: bool = False) -> None:
@@ -142,7 +173,7 @@ def _drawn(folder: Path, found: Found, dry: bool, museum: bool = False) -> None:
         without_strip(folder.parent.parent, folder.name)
 
 
-def _trace(folder: Path, rows: Mapping[str, set[int]], found: Found, dry: bool) -> None:
+def _trace(folder: Path, rows: Mapping[str, set[int]] | None, found: Found, dry: bool) -> None:
     """A watched sample's numbers become none; the record of all others stays as it was."""
     if not (folder / "trace").is_dir():
         return
@@ -153,10 +184,10 @@ def _trace(folder: Path, rows: Mapping[str, set[int]], found: Found, dry: bool) 
         found.removed.append(f"trace: {count} watched sample{'s' * (count != 1)}")
 
 
-def _answers(folder: Path, rows: Mapping[str, set[int]], found: Found, dry: bool) -> None:
+def _answers(folder: Path, found: Found, dry: bool) -> None:
     """Readouts of a device are kept by job, not by record: a folder that has some of it goes."""
     for path in sorted(folder.glob("device*")):
-        if path.is_dir() and rows:
+        if path.is_dir():
             found.removed.append(f"{path.name}/")
             if not dry:
                 shutil.rmtree(path)

@@ -129,6 +129,7 @@ class Rows:
         self._rows = iter(rows)
         self.names: list[str] = []  # of the records that were let through, row by row
         self.hidden: list[str] = []  # names of columns that were not
+        self.let: list[tuple[str, ...]] = []  # what each column that was is called: name, number
 
     def read(
         self, is_heading: bool, first: tuple[int, list[str]]
@@ -149,6 +150,7 @@ class Rows:
             if not (rights.key.isdigit() and int(rights.key) < len(heading)):
                 raise self._nameless(f"the key `{rights.key}`")
             key = int(rights.key)
+        self.let = [tuple(dict.fromkeys((heading[k], str(k)))) for k in keep]
         if is_heading:
             self.hidden = [n for k, n in enumerate(heading) if k not in keep]
             yield first[0], [first[1][k] for k in keep]

@@ -18,15 +18,17 @@ from qrlang.training.files import read_json, write_atomically, write_json
 COMMON = ("parameters", "gradients", "range")  # groups that no single sample owns
 
 
-def erase(run: Path, rows: Mapping[str, set[int]], dry: bool = False) -> int:
-    """`rows`: numbers of records by split. Returns how many watched samples were among them."""
+def erase(run: Path, rows: Mapping[str, set[int]] | None, dry: bool = False) -> int:
+    """`rows`: numbers of records by split; None: all. Returns how many watched samples were among
+    them."""
     folder = Folder(run)
     if not folder.header.exists():
         return 0
     page = read_json(folder.header)
     samples = page["samples"]
-    gone = rows.get(samples["split"], set())
-    hit = [k for k, row in enumerate(samples["rows"]) if row in gone]
+    every = samples["rows"]
+    gone = set(every) if rows is None else rows.get(samples["split"], set())
+    hit = [k for k, row in enumerate(every) if row in gone]
     hit = [k for k in hit if k not in page.get("erased", [])]
     if not hit or dry:
         return len(hit)

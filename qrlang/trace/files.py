@@ -44,10 +44,14 @@ class Folder:
     def lengths(self) -> dict[str, int]:
         return {p.name: p.stat().st_size if p.exists() else 0 for p in (self.index, self.blocks)}
 
-    def rewind(self, lengths: dict[str, int]) -> None:
-        """As it was at a checkpoint."""
-        for path in (self.index, self.blocks):
-            cut(path, int(lengths[path.name]))
+    def rewind(self, step: int) -> None:
+        """As it was after the record of a step: what a checkpoint knows. (Not by lengths: records
+        may have been erased since.)"""
+        kept = [x for x in lines_of(self.index) if x.get("step", step + 1) <= step]
+        raw = self.index.read_bytes() if self.index.exists() else b""
+        ends = raw.split(b"\n", len(kept))[: len(kept)]
+        cut(self.index, sum(len(line) + 1 for line in ends))
+        cut(self.blocks, max((int(x["offset"]) + int(x["bytes"]) for x in kept), default=0))
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

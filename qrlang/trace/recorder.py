@@ -64,7 +64,6 @@ class Recorder(Observer):
         self.last = -1  # the step of the last record
         self.spent = self.setup = 0.0  # seconds, of this process
         self.records = 0
-        self._kept: dict[str, int] | None = None
         self._cost = 0.0
         self._full = False
         self._update: Update | None = None  # the last one
@@ -80,8 +79,10 @@ class Recorder(Observer):
     def begin(self, trainer: Trainer) -> None:
         if trainer.progress.finished or not trainer.world.first:
             return
-        began = time.perf_counter()
+        began = self._clock = time.perf_counter()
         self._prepare(trainer)
+        if self._full:
+            return
         self._look()  # the first takes longest
         usual = math.inf  # what a record takes when nothing comes between
         for _ in range(3):
@@ -122,10 +123,9 @@ class Recorder(Observer):
         )
 
     def state(self) -> Any:
-        return {"lengths": self.folder.lengths(), "last": self.last, "records": self.records}
+        return {"last": self.last, "records": self.records}
 
     def load(self, state: Any) -> None:
-        self._kept = dict(state["lengths"])
         self.last, self.records = int(state["last"]), int(state["records"])
 
     # --- what is spent --------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class Recorder(Observer):
         """The module with taps, and the samples: those of the header, if the run goes on."""
         from qrlang.trace.watch import Watch
 
-        self._say_before_cut()
+        self.folder.rewind(self.last)  # to the checkpoint that the run goes on from
         page = None
         if self.folder.header.exists():
             page = read_json(self.folder.header)
@@ -153,23 +153,27 @@ class Recorder(Observer):
         else:
             samples = chosen(trainer.feed, self.asked.samples)
         self.samples = samples
-        self.watch: Watch = Watch(trainer.objective, samples)
+        gone = page.get("erased", ()) if page is not None else ()
+        self.kept = [k for k in range(samples.count) if k not in gone]
+        if not self.kept:
+            self._full = True
+            trainer.watcher.note("trace: the samples that were watched were to be forgotten, no "
+                                 "more is recorded")  # fmt: skip
+            return
+        self.watch: Watch = Watch(
+            trainer.objective, samples.of_those(self.kept), page["moments"] if page else None
+        )
         self.fields: list[Field] = []
         self._parts(trainer)
         if page is not None:
             self.fields = [Field.of(f) for f in page["fields"]]
             self._thin_out(trainer)
 
-    def _say_before_cut(self) -> None:
-        """Back to the checkpoint that the run goes on from; nothing, if it begins anew."""
-        kept = self._kept or {p.name: 0 for p in (self.folder.index, self.folder.blocks)}
-        self.folder.rewind(kept)
-
     def _parts(self, trainer: Trainer) -> None:
         """Which numbers of each tensor are recorded."""
         self.taken: dict[str, dict[str, Any]] = {}
         self._index: dict[str, Any] = {}
-        tokens = _tokens(self.samples, trainer.objective.program)
+        tokens = _tokens(self.watch.samples, trainer.objective.program)
         for name, p in trainer.objective.model.named_parameters():
             if not p.requires_grad or p.numel() <= LARGEST:
                 continue
@@ -221,9 +225,22 @@ class Recorder(Observer):
     def _look(self) -> dict[str, Array] | None:
         """None where the weights give no numbers: the run goes on, and so does its trace."""
         try:
-            return self.watch.look()
+            return self._all(self.watch.look())
         except FloatingPointError:
             return None
+
+    def _all(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        """With a place for every sample; the numbers of those that were erased are none."""
+        if len(self.kept) == self.samples.count:
+            return arrays
+        return {key: array if key.startswith("range/") else self._placed(array)
+                for key, array in arrays.items()}  # fmt: skip
+
+    def _placed(self, array: Array) -> Array:
+        none: Any = 0 if array.dtype == np.uint16 else np.nan
+        found = np.full((self.samples.count, *array.shape[1:]), none, array.dtype)
+        found[self.kept] = array
+        return found
 
     def _write_header(self, trainer: Trainer) -> None:
         one = size(self.fields) + 256

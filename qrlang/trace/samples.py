@@ -29,6 +29,15 @@ class Samples:
     def count(self) -> int:
         return self.batch.size
 
+    def of_those(self, kept: Sequence[int]) -> Samples:
+        """Some of them: those that were not erased."""
+        pick = list(kept)
+        b = self.batch
+        batch = Batch({k: v[pick] for k, v in b.values.items()},
+                      {k: v[pick] for k, v in b.lengths.items()},
+                      None if b.counted is None else b.counted[pick])  # fmt: skip
+        return Samples(self.split, tuple(self.rows[k] for k in pick), batch)
+
     def data(self) -> tuple[dict[str, Any], bytes]:
         """A page for the header, and the numbers themselves."""
         arrays = {f"values/{k}": _real(v) for k, v in self.batch.values.items()}

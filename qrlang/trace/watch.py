@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,10 @@ class Watch:
     It draws nothing by lot: readouts are exact, also where training has shots.
     """
 
-    def __init__(self, objective: Objective, samples: Samples) -> None:
+    def __init__(
+        self, objective: Objective, samples: Samples, moments: Mapping[str, list[int]] | None = None
+    ) -> None:
+        """`moments`: those that are kept, where a trace has some already."""
         from qrlang.backends.torch.load import make
         from qrlang.backends.torch.roads import why_not_reversible
 
@@ -40,7 +44,7 @@ class Watch:
         self.module._look = self._look
         self._types = {o.name: o.value.type for o in objective.program.outputs}
         self.mixed = sorted(mixed_registers(objective.program))
-        self.moments: dict[str, list[int]] = {}  # which of them are kept, by what they are of
+        self.moments = dict(moments or {})  # which of them are kept, by what they are of
         self._seen: dict[str, _Seen] = {}
 
     # --- states ---------------------------------------------------------------------------------
@@ -107,9 +111,10 @@ class Watch:
         """At some moments: evenly spread, the last of every sample among them."""
         if not series:
             return value[:, None]
-        time = value.shape[1]
-        ends = {int(n) - 1 for v in self.samples.batch.lengths.values() for n in v}
-        self.moments[name] = picks(time, {e for e in ends if e < time})
+        if name not in self.moments:
+            time = value.shape[1]
+            ends = {int(n) - 1 for v in self.samples.batch.lengths.values() for n in v}
+            self.moments[name] = picks(time, {e for e in ends if e < time})
         return value[:, self.moments[name]]
 
     def _states(self) -> dict[str, Array]:

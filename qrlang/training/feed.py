@@ -158,29 +158,36 @@ class DataFeed:
             )
 
     def save(self, folder: Path) -> None:
+        from qrlang.rights.seen import FILE
+
         self.data.save(folder / "data.json")
         if self.data.rights:
-            write_json(folder / "rights.json", self.data.seen())
+            write_json(folder / FILE, self.data.seen())
 
 
 def open_feed(
     settings: Settings, program: Program, data_dir: str | None, base: Path, run: Path | None = None
-) -> Feed:
-    """The data of a run; with `run`, by the vocabularies that it has kept."""
+) -> DataFeed:
+    """The data of a run; with `run`, by the vocabularies that it has kept, and under the manifests
+    that are in force now, its records in the splits that they are in."""
+    from qrlang.rights import seen
     from qrlang.training.data.errors import DataError
     from qrlang.training.data.opening import open_data
     from qrlang.training.data.ports import ports_of
     from qrlang.training.files import read_json
 
     kept = run / "data.json" if run is not None else None
+    rights = seen.page_of(run) if run is not None else {}
     name, arguments = settings.data
     try:
         data = open_data(
             name, arguments, ports_of(program), data_dir=data_dir, base=base,
             validation=settings.validation, max_length=settings.length or None,
             limit=settings.limit,
-            saved=read_json(kept) if kept is not None and kept.exists() else None,
+            saved=read_json(kept) if kept is not None and kept.exists() else None, kept=rights,
         )  # fmt: skip
+        if run is not None:
+            seen.still_there(rights, [r.source for r in data.rights], run)
         segment = settings.truncate or settings.length
         return DataFeed(data, program, segment, settings.optimizer[0] == "ridge")
     except DataError as error:

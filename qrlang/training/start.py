@@ -16,7 +16,7 @@ from qrlang.ir.types import Type
 from qrlang.ir.walk import uses, walk
 from qrlang.training import overrides
 from qrlang.training.errors import TrainingError
-from qrlang.training.feed import Feed, open_feed
+from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.run import Run, free_folder, vacant
 from qrlang.training.settings import Settings, settle
 
@@ -76,9 +76,7 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     program = made.checked.models[model].program
     target = program.targets[-1].type if program.targets else None
     settings = settle(block.settings, target, asked.lr)
-    settings = replace(
-        settings, threads=asked.threads or max(1, cores() // world.size), road=asked.road
-    )
+    settings = replace(settings, threads=_threads(asked, world), road=asked.road)
     wanted = asked.device.wanted if asked.device else None
     if wanted is not None:
         settings = replace(settings, processor=wanted.text, device="cpu")
@@ -141,7 +139,9 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     run = Run.open(path)
     about, settings, program = run.about(), run.settings(), run.program()
     settings = replace(
-        settings, threads=asked.threads or settings.threads, road=asked.road or settings.road
+        settings,
+        threads=asked.threads or environment.threads() or settings.threads,
+        road=asked.road or settings.road,
     )
     wanted, device = None, None
     if "processor" in about:
@@ -151,6 +151,7 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
         wanted = Wanted.of_data({**about["processor"], **limits})
         device = _device(wanted, program, settings, world)
     feed = reopen(run, settings, program, about, asked.data_dir)
+    _give_up(run, feed, world, watcher)
     trainer = _trainer(run, program, settings, feed, world, watcher, [_imports(run)])
     if wanted is not None:
         _attach(trainer, wanted, device, asked.device)
@@ -158,6 +159,22 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     if run.last.exists():
         trainer.restore()
     return trainer
+
+
+def _give_up(run: Run, feed: DataFeed, world: World, watcher: Watcher) -> None:
+    """The manifests of its data that are in force now, not those of the day it began."""
+    from qrlang.rights import forget, seen
+    from qrlang.rights.gate import today
+
+    change = seen.since(run.folder, feed.data, today())
+    if change is None or not world.first:
+        return
+    if change.rows:
+        found = forget.remove(run.folder, change.rows, change.rows)
+        shut = ", ".join(f"{n} of {split}" for split, n in found.splits.items())
+        removed = f"; removed: {', '.join(found.removed)}" if found.removed else ""
+        watcher.note(f"records that may not be read any more are left out: {shut}{removed}")
+    seen.record(run.folder, change)
 
 
 def _device(wanted: Wanted, program: Program, settings: Settings, world: World) -> Any:
@@ -185,7 +202,7 @@ def _keep_journal(trainer: Trainer, wanted: Wanted) -> None:
 
 def reopen(
     run: Run, settings: Settings, program: Program, about: Mapping[str, Any], data_dir: str | None
-) -> Feed:
+) -> DataFeed:
     return open_feed(
         settings, program, data_dir or about.get("data_dir"), Path(str(about.get("base", "."))),
         run.folder,
@@ -225,8 +242,8 @@ def make_objective(
     from qrlang.training.objective import Objective
 
     sys.path[:0] = [p for p in imports if p not in sys.path]
-    threads = settings.threads or cores()
-    os.environ["QRLANG_THREADS"] = str(threads)  # of the native kernel
+    threads = settings.threads or environment.threads() or cores()
+    set_threads(threads)  # of the native kernel
     torch.manual_seed(settings.seed)
     dtype = torch.float64 if settings.precision == "double" else torch.float32
     model = make(program, road=settings.road or None, dtype=dtype, device=device(settings))

@@ -1,4 +1,4 @@
-"""What has faded is taken out of runs, and nothing else is."""
+"""What may not be read any more is taken out of runs, and nothing else is."""
 
 from __future__ import annotations
 
@@ -13,26 +13,10 @@ pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from museum_tools import folder
-from training_tools import MODEL
+from rights_tools import MANIFEST, project, watched
 
 from qrlang.cli.main import run as qrlc
 from qrlang.rights.gate import digest
-
-CSV = MODEL.replace('"tiny.npz"', '"visits.csv"')
-MANIFEST = 'source = "clinic"\nkey = "patient"\n[opacity]\ncolumns = ["patient"]\n'
-
-
-def project(at: Path) -> Path:
-    lot = np.random.default_rng(0)
-    names = [f"xs[{k}]" for k in range(2)]
-    lines = ["sequence,patient," + ",".join(names) + ",label"]
-    for k in range(60):
-        xs = lot.normal(size=(3, 2))
-        lines += [f"{k},P{k},{a:.4f},{b:.4f},{int(xs[:, 0].sum() > 0)}" for a, b in xs]
-    (at / "visits.csv").write_text("\n".join(lines) + "\n")
-    (at / "visits.csv.rights.toml").write_text(MANIFEST)
-    (at / "tiny.qrl").write_text(CSV)
-    return at / "tiny.qrl"
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +33,6 @@ def clinic(trained: Path, tmp_path: Path) -> Path:
 
     shutil.copytree(trained, tmp_path / "clinic")
     return tmp_path / "clinic"
-
-
-def watched(at: Path) -> list[str]:
-    """The patients whose samples the trace has, in its order."""
-    run = at / "runs" / "one"
-    header = json.loads((run / "trace" / "header.json").read_text())["samples"]
-    seen = json.loads((run / "rights.json").read_text())["clinic"]["splits"][header["split"]]
-    by_digest = {digest("clinic", f"P{k}"): f"P{k}" for k in range(60)}
-    return [by_digest[seen[row]] for row in header["rows"]]
 
 
 def test_a_run_keeps_no_names(clinic: Path) -> None:
@@ -115,6 +90,56 @@ def test_a_date(clinic: Path, capsys: Any) -> None:
     )
     (found,) = json.loads(capsys.readouterr().out)["runs"]
     assert found["saw"] == {"validation": 1}
+
+
+def test_a_record_that_became_opaque_later(clinic: Path, capsys: Any) -> None:
+    from qrlang.trace.reading import open_trace
+
+    run, name = clinic / "runs" / "one", watched(clinic)[2]
+    text = MANIFEST + f'records = ["{name}"]\n'
+    (clinic / "visits.csv.rights.toml").write_text(text)
+    assert qrlc(["forget", str(clinic / "visits.csv"), str(clinic / "runs")]) == 0
+    said = capsys.readouterr().out
+    assert "saw 1 of validation" in said and "trace: 1 watched sample" in said
+    assert "checkpoints/best.safetensors" in said
+    assert open_trace(run).kept == [0, 1, 3]
+    log = (run / "forgotten.jsonl").read_bytes()
+    assert qrlc(["forget", str(clinic / "visits.csv"), str(clinic / "runs")]) == 0
+    assert "nothing: there was nothing" in capsys.readouterr().out
+    assert (run / "forgotten.jsonl").read_bytes() == log  # nothing new was done
+
+
+@pytest.mark.parametrize(
+    ("column", "read"), [("xs[1]", True), ("3", True), ("label", True), ("patient", False)]
+)
+def test_a_column_that_became_opaque_later(
+    clinic: Path, capsys: Any, column: str, read: bool
+) -> None:
+    text = MANIFEST.replace('["patient"]', f'["patient", "{column}"]')
+    (clinic / "visits.csv.rights.toml").write_text(text)
+    assert qrlc(["forget", str(clinic / "visits.csv"), str(clinic / "runs")]) == 0
+    said = capsys.readouterr().out
+    assert ("trace: 4 watched samples" in said) == read
+    assert ("saw 42 of train" in said) == read and f"{int(read)} run" in said
+
+
+def test_data_whose_records_have_no_names(tmp_path: Path, capsys: Any) -> None:
+    from trace_tools import traced
+
+    from qrlang.trace.reading import open_trace
+
+    run = traced(tmp_path, "--epochs", 1)
+    # As of a run on a data set that is fetched by its name: what it saw is known as a whole.
+    (run / "rights.json").write_text('{"mnist": {"file": "mnist.npz", "splits": {}}}')
+    manifest = tmp_path / "mnist.npz.rights.toml"
+    manifest.write_text("[decay]\nafter = 2999-01-01\n")
+    assert qrlc(["forget", str(tmp_path / "mnist.npz"), str(tmp_path)]) == 0
+    assert "0 runs saw" in capsys.readouterr().out
+    manifest.write_text("[decay]\nafter = 2020-01-01\n")
+    assert qrlc(["forget", str(tmp_path / "mnist.npz"), str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "saw all of it" in said and "trace: 4 watched samples" in said
+    assert open_trace(run).kept == []
 
 
 def test_all_of_it(clinic: Path, capsys: Any) -> None:

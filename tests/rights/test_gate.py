@@ -342,3 +342,24 @@ def test_a_hidden_column_joins_nothing(tmp_path: Path) -> None:
     manifest(path, MANIFEST + '[[joining]]\nwith = "lab"\nfor = ["diagnosis"]\n')
     with pytest.raises(DataError, match="`patient` may not be read"):
         opened(path, JOINED, join=str(lab(tmp_path)), on="patient", purpose="diagnosis")
+
+
+def test_records_of_one_name(tmp_path: Path) -> None:
+    """Several rows of each patient lie in all splits: one that is hidden takes all of its rows, and
+    the others stay where they were."""
+    path = tmp_path / "mine.csv"
+    lot = np.random.default_rng(1)
+    rows = [f"P{lot.integers(8)},{k},0.5,{k % 2}\n" for k in range(60)]
+    path.write_text("patient,x[0],x[1],label\n" + "".join(rows))
+    text = 'key = "patient"\n[opacity]\ncolumns = ["patient"]\n'
+    manifest(path, text)
+    before = opened(path)
+    page = before.seen()
+    assert any(page["mine"]["nth"]["train"])
+    manifest(path, text + 'records = ["P3"]\n')
+    now = open_data("csv", {"path": str(path)}, PORTS, kept=page)
+    gone = {k for k, row in enumerate(rows) if row.startswith("P3,")}
+    for split in ("train", "validation", "test"):
+        numbers = [set(d.records(split, range(d.count(split))).arrays[0][:, 0].tolist())
+                   for d in (before, now)]  # fmt: skip
+        assert numbers[1] == numbers[0] - gone

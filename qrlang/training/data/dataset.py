@@ -12,7 +12,7 @@ from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import write_atomically
 from qrlang.training.data.ports import Port
 from qrlang.training.data.request import Loaded, Request
-from qrlang.training.data.sources import Source
+from qrlang.training.data.sources import Records, Source
 from qrlang.training.data.vocabulary import Vocabulary
 
 SPLITS = ("train", "validation", "test")
@@ -25,7 +25,14 @@ class DataSet:
     between which the state is carried.
     """
 
-    def __init__(self, request: Request, loaded: Loaded, limit: int = 0) -> None:
+    def __init__(
+        self,
+        request: Request,
+        loaded: Loaded,
+        limit: int = 0,
+        kept: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`kept`: the records that a run has in its splits, as its `rights.json` says."""
         self.name = request.name
         self.arguments = dict(request.arguments)
         self.ports: tuple[Port, ...] = request.ports
@@ -36,6 +43,7 @@ class DataSet:
         self.rights = tuple(request.opened)
         self._loaded = loaded
         self._limit = limit  # records of each split; 0: all
+        self._kept = kept or {}
         self._open: dict[str, Source] = {}
         self.streaming = self.source("train").streaming
 
@@ -43,7 +51,7 @@ class DataSet:
         if split not in SPLITS:
             raise ValueError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
         if split not in self._open:
-            source = self._loaded.splits[split]()
+            source = self._as_kept(split, self._loaded.splits[split]())
             self._open[split] = source.limited(self._limit) if self._limit else source
         return self._open[split]
 
@@ -124,21 +132,41 @@ class DataSet:
             "notes": self.notes,
         }
 
+    def _names(self, split: str) -> dict[str, list[str]]:
+        """By source with a manifest: the name of each record that the split is a part of."""
+        return {source: names(split) for source, names in self._loaded.names.items()}
+
+    def _as_kept(self, split: str, source: Source) -> Source:
+        """A split as a run has it: what is hidden now leaves all others where they were."""
+        if not (self._kept and self._loaded.names and isinstance(source, Records)):
+            return source
+        from qrlang.rights.seen import kept
+
+        index = kept(self._kept, split, self._names(split))
+        return source if index is None else Records(source.columns, index, source.last)
+
     def seen(self) -> dict[str, Any]:
         """What a run keeps of data with manifests: which records it saw, by names that only those
         can tell who know them."""
-        from qrlang.rights.gate import digest
+        from qrlang.rights.seen import rows
 
         found: dict[str, Any] = {}
         for rights in self.rights:
-            names = self._loaded.names.get(rights.source)
-            splits: dict[str, list[str]] = {}
-            for split in SPLITS if names is not None else ():
-                index = getattr(self._try(split), "index", None)
-                if index is not None and names is not None:
-                    there = names(split)
-                    splits[split] = [digest(rights.source, there[k]) for k in index.tolist()]
-            found[rights.source] = {"file": rights.path.name, "splits": splits}
+            found[rights.source] = {"file": rights.path.name, "splits": {}}
+            columns = self._loaded.columns.get(rights.source)
+            if columns is not None:
+                found[rights.source]["columns"] = columns
+        for split in SPLITS if self._loaded.names else ():
+            source = self._try(split)
+            if not isinstance(source, Records):
+                continue
+            names = self._names(split)
+            every = rows(names)
+            there = [every[k] for k in source.index.tolist()]
+            for at, name in enumerate(sorted(names)):
+                found[name]["splits"][split] = [digests[at] for digests, _ in there]
+                if any(nth for _, nth in there):
+                    found[name].setdefault("nth", {})[split] = [nth for _, nth in there]
         return found
 
     def _try(self, split: str) -> Source | None:

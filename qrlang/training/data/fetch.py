@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 import tempfile
 import urllib.error
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qrlang import environment
 from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import cache_dir, write_atomically
 
@@ -40,7 +40,7 @@ def fetched(name: str, file: str, looked: str, progress: Progress | None, allowe
     if origin is None:
         raise DataError("missing-file", missing, f"it can't be fetched: {here}")
     first = origin.parts[0].url
-    if not allowed or os.environ.get("QRLANG_OFFLINE"):
+    if not allowed or environment.flag("QRLANG_OFFLINE"):
         why = "QRLANG_OFFLINE is set" if allowed else "fetching is turned off"
         raise DataError("missing-file", f"{missing}; {why}", f"{here}. It comes from {first}")
     target = cache_dir() / file

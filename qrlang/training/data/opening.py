@@ -52,6 +52,7 @@ def open_data(
     max_length: int | None = None,
     limit: int = 0,
     saved: Mapping[str, Any] | None = None,
+    kept: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     fetch: bool = True,
 ) -> DataSet:
@@ -62,6 +63,7 @@ def open_data(
     data set has no validation split of its own (None: a tenth). `max_length`: cut longer texts.
     `limit`: at most so many records of each split.
     `saved`: what `DataSet.about()` said in an earlier run, so that its vocabularies are used.
+    `kept`: what its `rights.json` says, so that its splits hold the same records.
     """
     given = dict(arguments or {})
     if name not in DATA_SETS:
@@ -90,10 +92,11 @@ def open_data(
         validation,
         max_length or 0,
         {k: Vocabulary.of(v) for k, v in vocabularies.items()},
+        tuple((saved or {}).get("labels", ())),
         progress,
         fetch,
     )
-    return DataSet(request, LOADERS[name](request), limit)
+    return DataSet(request, LOADERS[name](request), limit, kept)
 
 
 def _path_as_data(name: str, given: dict[str, Number]) -> tuple[str, dict[str, Number]]:

@@ -106,6 +106,19 @@ class _Sheet:
         if not self.lines:
             raise DataError("empty-split", f"{self.path} has a row of names and nothing else")
 
+    def columns(self) -> dict[str, list[str]]:
+        """By source with a manifest: the columns that records were made of, by name and number."""
+        by_name = {n for n in self.names if _base(n) in self.named or n == _SEQUENCE}
+        return {
+            source: [
+                word
+                for column in let
+                if (column[0] in by_name if self.by_name is not None else column[0] != _SPLIT)
+                for word in column
+            ]
+            for source, let in self.table.let.items()
+        }
+
     def _is_head(self, row: list[str]) -> bool:
         names = {p.name for p in self.ports} | {_SEQUENCE, _SPLIT}
         bases = {m[1] for c in row if (m := _NUMBERED.fullmatch(c))}
@@ -192,6 +205,9 @@ class _Sheet:
                 found.pop()
         width = _width(port)
         if not found or len(found) % width or (not port.type.seq and len(at) != width):
+            for name, rights in self.table.hidden.items():
+                if _base(name) == port.name:
+                    raise rights.refuse(name)
             raise self._bad(line, f"it has {len(found)} cells for {port}")
         if port.type.kind in ("class", "token"):
             if not port.type.seq and not begins:
@@ -255,6 +271,7 @@ def load_csv(request: Request) -> Loaded:
     out = loaded(columns, Records(found), rows)
     out.file = path
     out.names = {source: _same(names) for source, names in sheet.records.items()}
+    out.columns = sheet.columns()
     return out
 
 
@@ -285,7 +302,7 @@ def _one_series(request: Request, sheet: _Sheet, columns: Columns, path: Path) -
             f"a column `{_SEQUENCE}` makes several sequences of it",
         )
     out = forecast(request, *arrays)
-    out.labels, out.file = columns.labels, path
+    out.labels, out.file, out.columns = columns.labels, path, sheet.columns()
     return out
 
 
@@ -346,10 +363,11 @@ def load_npz(request: Request) -> Loaded:
         if stored(stems[0], "validation") is not None:
             splits |= {"train": lambda: train, "validation": lambda: build("validation")}
         out = Loaded(splits, vocabularies=columns.vocabularies)
-        if "label_names" in archive:
+        if "label_names" in archive and not columns.labels:
             out.labels = tuple(archive.text("label_names").split("\n"))
     out.file = archive.path
     if rights is not None:
+        out.columns[rights.source] = stems
         out.names[rights.source] = lambda split: next(
             names[s] for s in ("", split, "train") if s in names
         )

@@ -43,6 +43,7 @@ class Request:
     validation: float | None = None
     max_length: int = 0
     vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()  # of classes, as an earlier run numbered them
     progress: fetch.Progress | None = None
     may_fetch: bool = True
     opened: list[Rights] = field(default_factory=list)  # of files that have manifests
@@ -136,6 +137,8 @@ class Loaded:
     file: Path | None = None
     names: dict[str, Callable[[str], list[str]]] = field(default_factory=dict)
     """By source with a manifest: of a split's file, the name of each record in the columns."""
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    """By source with a manifest: what was read, by every word that a manifest may have for it."""
     counts: dict[str, int] = field(default_factory=dict)
     """Records of splits that are costly to read, where that is known without."""
 

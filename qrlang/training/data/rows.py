@@ -26,6 +26,8 @@ class Table:
         self.headed = False
         self.hidden: dict[str, Rights] = {}  # columns that may not be read, by name
         self.present: dict[str, str] = {}  # by source with a manifest: the present row's record
+        # By source with a manifest: what each column that may be read is called there.
+        self.let: dict[str, list[tuple[str, ...]]] = {}
 
     @property
     def rights(self) -> tuple[Rights, ...]:
@@ -46,6 +48,7 @@ class Table:
         passed = Rows(self.own, found)
         for row in passed.read(self.headed, first):
             self.hidden = dict.fromkeys(passed.hidden, self.own)
+            self.let = {self.own.source: passed.let}
             if passed.names:
                 self.present[self.own.source] = passed.names[-1]
             yield row
@@ -89,6 +92,7 @@ class Joined(Table):
                 "each column but the one they are joined by has a name of its own",
             )
         self.hidden = self.one.hidden | self.other.hidden
+        self.let = self.one.let | self.other.let
         yield first[0], first[1] + head
         for line, row in rows:
             if len(row) != len(first[1]):

@@ -42,7 +42,7 @@ class Columns:
         self.request = request
         self.by = by
         self.vocabularies: dict[str, Vocabulary] = dict(request.vocabularies)
-        self.labels: tuple[str, ...] = ()
+        self.labels: tuple[str, ...] = request.labels
 
     def texts(self, texts: Sequence[str], port: Port, train: Array | None) -> Ragged:
         """`train`: which of them the vocabulary is made of; None: all."""
