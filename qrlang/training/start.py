@@ -76,7 +76,9 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     program = made.checked.models[model].program
     target = program.targets[-1].type if program.targets else None
     settings = settle(block.settings, target, asked.lr)
-    settings = replace(settings, threads=_threads(asked, world), road=asked.road)
+    settings = replace(
+        settings, threads=asked.threads or max(1, cores() // world.size), road=asked.road
+    )
     wanted = asked.device.wanted if asked.device else None
     if wanted is not None:
         settings = replace(settings, processor=wanted.text, device="cpu")
@@ -139,9 +141,7 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     run = Run.open(path)
     about, settings, program = run.about(), run.settings(), run.program()
     settings = replace(
-        settings,
-        threads=asked.threads or environment.threads() or settings.threads,
-        road=asked.road or settings.road,
+        settings, threads=asked.threads or settings.threads, road=asked.road or settings.road
     )
     wanted, device = None, None
     if "processor" in about:
@@ -242,8 +242,8 @@ def make_objective(
     from qrlang.training.objective import Objective
 
     sys.path[:0] = [p for p in imports if p not in sys.path]
-    threads = settings.threads or environment.threads() or cores()
-    set_threads(threads)  # of the native kernel
+    threads = settings.threads or cores()
+    os.environ["QRLANG_THREADS"] = str(threads)  # of the native kernel
     torch.manual_seed(settings.seed)
     dtype = torch.float64 if settings.precision == "double" else torch.float32
     model = make(program, road=settings.road or None, dtype=dtype, device=device(settings))
