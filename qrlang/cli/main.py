@@ -12,6 +12,7 @@ import click
 import qrlang
 from qrlang.cli.exits import BUG, FINE, INTERRUPTED, PIPE, USAGE, WRONG, Wrong
 from qrlang.cli.lazy import LazyGroup
+from qrlang.environment import WrongEnvironment
 
 _HELP = """A compiler for recurrent quantum models.
 
@@ -70,6 +71,9 @@ def run(args: Sequence[str]) -> int:
         what = "nests deeper" if isinstance(error, RecursionError) else "needs more memory"
         click.echo(f"error: the program {what} than qrlc can handle", err=True)
         return WRONG
+    except WrongEnvironment as error:
+        click.echo(f"error: {error}\nhelp: {error.help}", err=True)
+        return USAGE
     except Exception as error:
         from qrlang.cli.bug import page
 

@@ -15,14 +15,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+from qrlang import environment
+
 MAGIC = b"qrlang-kernel-1\n"
 
 
 def folder() -> Path | None:
-    if os.environ.get("QRLANG_CACHE", "1").lower() in ("0", "off", "no"):
+    if not environment.flag("QRLANG_CACHE", usual=True):
         return None
     named = os.environ.get("QRLANG_CACHE_DIR")
     if named:
+        if Path(named).exists() and not Path(named).is_dir():
+            raise environment.WrongEnvironment(
+                "QRLANG_CACHE_DIR", "that is no folder", "name a folder, or unset it"
+            )
         return Path(named)
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA")

@@ -3,12 +3,12 @@ found (loss, norm, whether the update was skipped) is read a few updates later, 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from qrlang import environment
 from qrlang.training.metrics import Array
 from qrlang.training.objective import Objective, Work
 from qrlang.training.optim.adam import Adam
@@ -33,7 +33,7 @@ class Pipeline:
         self.objective, self.optimizer = objective, optimizer
         self.waiting: list[tuple[float, Any]] = []
         objective.model.checks = "later"
-        self.recorded = Recorded(self) if os.environ.get("QRLANG_CUDA_GRAPH") == "1" else None
+        self.recorded = Recorded(self) if environment.flag("QRLANG_CUDA_GRAPH") else None
 
     @classmethod
     def where_it_fits(cls, objective: Objective, optimizer: Any) -> Pipeline | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qrlang import environment
 from qrlang.driver import Compilation, Setting
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
@@ -76,9 +77,8 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     program = made.checked.models[model].program
     target = program.targets[-1].type if program.targets else None
     settings = settle(block.settings, target, asked.lr)
-    settings = replace(
-        settings, threads=asked.threads or max(1, cores() // world.size), road=asked.road
-    )
+    threads = asked.threads or environment.threads() or max(1, cores() // world.size)
+    settings = replace(settings, threads=threads, road=asked.road)
     wanted = asked.device.wanted if asked.device else None
     if wanted is not None:
         settings = replace(settings, processor=wanted.text, device="cpu")
@@ -140,9 +140,8 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     """A run that was stopped, where its last checkpoint is."""
     run = Run.open(path)
     about, settings, program = run.about(), run.settings(), run.program()
-    settings = replace(
-        settings, threads=asked.threads or settings.threads, road=asked.road or settings.road
-    )
+    threads = asked.threads or environment.threads() or settings.threads
+    settings = replace(settings, threads=threads, road=asked.road or settings.road)
     wanted, device = None, None
     if "processor" in about:
         from qrlang.hardware.gradient.setup import Wanted
@@ -239,11 +238,12 @@ def make_objective(
     import torch
 
     from qrlang.backends.torch.load import make
+    from qrlang.engine.cpu.threads import set_threads
     from qrlang.training.objective import Objective
 
     sys.path[:0] = [p for p in imports if p not in sys.path]
-    threads = settings.threads or cores()
-    os.environ["QRLANG_THREADS"] = str(threads)  # of the native kernel
+    threads = settings.threads or environment.threads() or cores()
+    set_threads(threads)  # of the native kernel
     torch.manual_seed(settings.seed)
     dtype = torch.float64 if settings.precision == "double" else torch.float32
     model = make(program, road=settings.road or None, dtype=dtype, device=device(settings))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from qrlang.engine.cpu.made import Made, better_together
 from qrlang.engine.cpu.memory import Memory, Pool
 from qrlang.engine.cpu.printer import ANGLE
 from qrlang.engine.cpu.sized import Sized, check_times, vectors
-from qrlang.engine.cpu.threads import default_threads, in_parallel
+from qrlang.engine.cpu.threads import asked_threads, default_threads, in_parallel
 from qrlang.engine.nodes import Plan
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Kernel:
         self.plan = plan
         self.fmt = Format(host, size)
         self.threads = threads or default_threads()
-        self.asked = bool(threads or os.environ.get("QRLANG_THREADS"))
+        self.asked = bool(threads or asked_threads())
         self.dtype = np.dtype(np.float32 if size == 4 else np.float64)
         self.wanted = layout
         self._made: dict[bool, Made] = {}

@@ -8,13 +8,13 @@ import dataclasses
 import functools
 import importlib
 import importlib.metadata
-import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from qrlang import environment
 from qrlang.engine.cpu import elf
 from qrlang.engine.cpu.asm import Machine
 
@@ -57,8 +57,8 @@ def host(wanted: str = "") -> Machine:
     """The vectors to use: the widest there are, or those named by `wanted` or QRLANG_VECTORS
     (`avx512`, `avx2`, `portable`). `cpu` is empty for this very processor."""
     versions()
-    wanted = wanted or os.environ.get("QRLANG_VECTORS", "")
     have, _ = _processor()
+    wanted = wanted or _named(have)
     triple = "x86_64-unknown-linux-gnu" if elf.possible() else llvm().get_process_triple()
     x86 = triple.startswith("x86_64")
     wide = have >= WIDE
@@ -70,6 +70,17 @@ def host(wanted: str = "") -> Machine:
     if x86 and wanted:
         return Machine(triple, "x86-64", "", 128, False, "none", 16)
     return Machine(triple, "", "", 128, "fma" in have or not x86, "none", 16 if x86 else 32)
+
+
+def _named(have: frozenset[str]) -> str:
+    """What QRLANG_VECTORS says, if this processor can."""
+    said = environment.word("QRLANG_VECTORS", ("portable", "avx2", "avx512"))
+    can = {"avx512": have >= WIDE, "avx2": have >= {"avx2", "fma"}}.get(said, True)
+    if not can:
+        raise environment.WrongEnvironment(
+            "QRLANG_VECTORS", "this processor has none", "unset it, and the widest are taken"
+        )
+    return said
 
 
 def versions() -> str:
@@ -120,7 +131,7 @@ sys.stdout.buffer.write(machine.assemble(text, machine.Machine{fields!r}, {opt})
 
 
 def _assembled_elsewhere(text: str, machine: Machine, opt: int) -> bytes | None:
-    if os.environ.get("QRLANG_COMPILE") == "inside" or not sys.executable:
+    if environment.word("QRLANG_COMPILE", ("inside",)) or not sys.executable:
         return None
     fields = dataclasses.astuple(machine)
     code = _CHILD.format(path=sys.path, fields=fields, opt=opt)

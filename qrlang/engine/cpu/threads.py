@@ -7,8 +7,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from qrlang import environment
+
 _executor: ThreadPoolExecutor | None = None
 _one_call = threading.Lock()
+_set = 0
 
 
 def _after_fork() -> None:
@@ -28,10 +31,22 @@ def _threads() -> ThreadPoolExecutor:
     return _executor
 
 
+def set_threads(count: int) -> None:
+    """For kernels that are made from now on, whatever QRLANG_THREADS says; 0: what that says."""
+    global _set  # noqa: PLW0603
+    _set = count
+
+
+def asked_threads() -> int:
+    """0 if nobody has said how many."""
+    return _set or environment.threads()
+
+
 def default_threads() -> int:
-    named = os.environ.get("QRLANG_THREADS")
-    if named:
-        return max(1, int(named))
+    return asked_threads() or _cores()
+
+
+def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,0 +1,49 @@
+"""Environment variables that qrlang reads: one place that knows what their values may be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+_ON, _OFF = ("1", "on", "yes", "true"), ("0", "off", "no", "false")
+
+
+class WrongEnvironment(ValueError):
+    """`str(error)` says what is wrong, `help` what to do."""
+
+    def __init__(self, name: str, why: str, help: str) -> None:
+        super().__init__(f"the environment variable {name} is `{os.environ.get(name)}`: {why}")
+        self.help = help
+
+
+def threads() -> int:
+    """QRLANG_THREADS; 0 if it is not set."""
+    said = os.environ.get("QRLANG_THREADS", "").strip()
+    if not said:
+        return 0
+    if not (said.isascii() and said.isdigit() and int(said)):
+        raise WrongEnvironment(
+            "QRLANG_THREADS",
+            "it has to be a whole number from 1 on",
+            "for example QRLANG_THREADS=2, or unset it: then there are as many as are worth it",
+        )
+    return int(said)
+
+
+def flag(name: str, usual: bool = False) -> bool:
+    said = os.environ.get(name, "").strip().lower()
+    if said in _ON or said in _OFF:
+        return said in _ON
+    if said:
+        raise WrongEnvironment(name, "it has to be 1 or 0", f"{name}=1, {name}=0, or unset it")
+    return usual
+
+
+def word(name: str, words: Sequence[str]) -> str:
+    """One of some words; "" if it is not set."""
+    said = os.environ.get(name, "").strip()
+    if said and said not in words:
+        listed = ", ".join(f"`{w}`" for w in words)
+        raise WrongEnvironment(name, f"there is no such choice: {listed}", f"{name}={words[0]}, "
+                               "or unset it")  # fmt: skip
+    return said
