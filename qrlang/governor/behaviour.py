@@ -40,12 +40,24 @@ class Behaviour:
             return 0.5 * math.log2(1 + self.variance / self.floor)
         return float(-(self.logs.exp() * _finite(self.logs)).sum(-1).mean()) / math.log(2)
 
+    def most(self) -> float:
+        """The entropy of a model that knows nothing: every outcome as likely as any other; of a
+        number, as wide as its targets."""
+        if self.logs is None:
+            return 0.5 * math.log2(1 + 1 / RESOLUTION**2)
+        return math.log2(self.logs.shape[-1])
+
+    def way(self) -> float:
+        """Bits by which its entropy could move at most: to nothing, or to the most there is."""
+        here = self.entropy()
+        return max(here, self.most() - here)
+
     def hesitation(self) -> float:
         """Entropy as a share of the most there could be; of a number, the variance not explained,
         of that of the targets."""
         if self.logs is None:
             return min(1.0, self.variance / (self.floor / RESOLUTION**2))
-        return self.entropy() / math.log2(self.logs.shape[-1])
+        return self.entropy() / self.most()
 
     def served(self, before: Behaviour) -> float:
         """The share of sequences whose loss is lower than it was."""

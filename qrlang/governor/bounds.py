@@ -13,7 +13,7 @@ class Bounds:
     probe: int = 32  # training sequences whose outputs are watched
     window: int = 8  # cycles that the rule looks back
     allow: float = 0.25  # bits by which the action space may outgrow the entropy burned
-    entropy: float = 1.0  # sky: bits that the first update may move the outputs' entropy
+    entropy: float = 0.9  # sky: the share of its way that an update may move the outputs' entropy
     touch: float = 1000.0  # sky: how often a run may read each record
     consent: float = 0.5  # sky: least sum of hesitation and consent
 

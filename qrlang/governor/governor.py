@@ -108,6 +108,7 @@ class Governor(Observer):
         return bands(
             self.bounds,
             moved=after.entropy() - before.entropy(),
+            way=before.way(),
             touched=t.epochs * (t.feed.count("train", s.batch) * s.batch) / records
             if not t.feed.streaming
             else float(t.epochs),

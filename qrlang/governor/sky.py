@@ -1,9 +1,9 @@
 """The sky: three bands that are looked at before a run starts.
 
 *Entropy*: how far one update at the full learning rate would move the entropy of the model's
-outputs, up or down, in bits. *Touch*: how often the run would read each record of its data.
-*Consent*: the share of sequences that this update would serve, plus how undecided the model is:
-what is undecided may be settled by few, what is decided only by a majority.
+outputs, up or down, as a share of how far it could go. *Touch*: how often the run would read each
+record of its data. *Consent*: the share of sequences that this update would serve, plus how
+undecided the model is: what is undecided may be settled by few, what is decided only by a majority.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ class Band:
 
 
 def bands(
-    bounds: Bounds, *, moved: float, touched: float, hesitation: float, consent: float
+    bounds: Bounds, *, moved: float, way: float, touched: float, hesitation: float, consent: float
 ) -> tuple[Band, ...]:
     return (
         Band(
-            "entropy", abs(moved), bounds.entropy, False,
-            f"one update would move the entropy of its outputs by {signed(moved)} bits",
+            "entropy", share(moved, way), bounds.entropy, False,
+            f"one update would move the entropy of its outputs by {signed(moved)} bits, "
+            f"{100 * share(moved, way):.0f} % of the way that it could go",
         ),
         Band(
             "touch", touched, bounds.touch, False,
@@ -50,6 +51,10 @@ def bands(
             f"{100 * consent:.0f} % of the sequences watched",
         ),
     )  # fmt: skip
+
+
+def share(moved: float, way: float) -> float:
+    return abs(moved) / way
 
 
 def signed(value: float) -> str:

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 from qrlang.governor.behaviour import RESOLUTION, observe, reach  # noqa: E402
 from qrlang.governor.bounds import Bounds  # noqa: E402
 from qrlang.governor.rule import Rule  # noqa: E402
+from qrlang.governor.sky import bands, share  # noqa: E402
 from qrlang.ir.types import Type  # noqa: E402
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "governor.md"
@@ -34,6 +35,16 @@ def classes(logits: Any, inside: Any = None) -> Any:
     return observe(logits, target, kind, "cross_entropy", inside, each)
 
 
+def band(after: Any, before: Any, bounds: Bounds | None = None) -> Any:
+    """That of entropy, of an update that takes one to the other."""
+    now, then = classes(before), classes(after)
+    found = bands(
+        bounds or Bounds(), moved=then.entropy() - now.entropy(), way=now.way(), touched=1,
+        hesitation=1, consent=1,
+    )  # fmt: skip
+    return next(b for b in found if b.name == "entropy")
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_page_computes_what_the_code_computes(seed: int) -> None:
     lot = torch.Generator().manual_seed(seed)
@@ -45,6 +56,7 @@ def test_the_page_computes_what_the_code_computes(seed: int) -> None:
     assert reach(classes(after), classes(before)) == pytest.approx(
         page["action_space"](p, q), abs=1e-12
     )
+    assert band(after, before).value == pytest.approx(page["entropy_band"](p, q), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -61,6 +73,31 @@ def test_the_rule_of_the_page_is_the_rule(seed: int) -> None:
         assert frozen == said()["fires"](actions, entropies, bounds.window, bounds.allow)
         if frozen:
             break
+
+
+@pytest.mark.parametrize("outcomes", [2, 3, 50])
+def test_any_number_of_classes_can_be_refused(outcomes: int) -> None:
+    """Whatever a model is sure of: half of it, or nothing."""
+    undecided = torch.zeros(8, outcomes)
+    sure = 1000 * torch.eye(outcomes)[torch.arange(8) % outcomes]
+    half = torch.cat([undecided[:4], sure[:4]])
+    for before, after in ((undecided, sure), (half, sure), (half, undecided), (sure, undecided)):
+        assert band(after, before).value == pytest.approx(1)
+        assert not band(after, before).calm
+    assert band(half, undecided).value == pytest.approx(0.5) and band(half, undecided).calm
+    assert band(sure, sure).value == 0
+
+
+def test_numbers_that_explode_are_refused() -> None:
+    goal = torch.randn(64, generator=torch.Generator().manual_seed(0)).double()
+    kind, each = Type("real"), torch.zeros(64)
+    before, after, wild = (observe(k * goal, goal, kind, "mse", None, each) for k in (0, 0.5, 1e4))
+    assert before.entropy() == pytest.approx(before.most(), abs=1e-2)
+
+    def value(then: Any) -> float:
+        return float(share(then.entropy() - before.entropy(), before.way()))
+
+    assert value(after) < 0.2 and value(wild) > 1
 
 
 def test_numbers_against_torch() -> None:

@@ -90,6 +90,13 @@ def test_a_sky_that_is_not_calm(
     assert qrlc(["train", "--resume", str(run)]) == 3
 
 
+def test_two_classes_and_the_bounds_as_they_are(tmp_path: Path, capsys: Any) -> None:
+    train(tmp_path, "--seed", "2", "--epochs", "1", model=bounded(""))
+    train(tmp_path, "--seed", "2", "--lr", "20", model=bounded(""), out="wild", code=3)
+    said = capsys.readouterr().err
+    assert "entropy is not calm" in said and "100 % of the way that it could go" in said
+
+
 def test_a_reason_is_kept(tmp_path: Path) -> None:
     run = train(tmp_path, "--override", "  known data  ", model=bounded("touch = 1.5"))
     sky, override, *_ = lines(run, "ledger.jsonl")
