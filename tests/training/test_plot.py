@@ -11,7 +11,7 @@ import pytest
 from qrlang.training.plot import Chart, Panel, Series, to_svg
 from qrlang.training.plot.axes import axis
 from qrlang.training.plot.png import to_png
-from qrlang.training.plot.shapes import Line, Text
+from qrlang.training.plot.shapes import Line, Picture, Text
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,12 @@ def test_a_legend_has_room_and_reads_from_the_top(title: str, count: int) -> Non
     ys = [s.at[1] for s in picture.shapes if isinstance(s, Text) and "long name" in s.text]
     assert len(ys) == (count if count > 1 else 0) and ys == sorted(ys)
     assert all(y >= (21 if title else 10) for y in ys)  # below the title, which stands at 12
+
+
+def test_signs_that_pillows_own_font_lacks_are_written_otherwise() -> None:
+    """A minus is no empty box."""
+
+    def drawn(text: str) -> bytes | None:
+        return to_png(Picture(80, 20, (Text((4, 14), text, "start", 9),), ""))
+
+    assert drawn("by −0.57 ½") == drawn("by -0.57 1/2")

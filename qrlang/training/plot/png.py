@@ -10,6 +10,12 @@ from qrlang.training.plot.shapes import Area, Dot, Line, Picture, Text
 
 SCALE = 3  # pixels to a point: about 216 to the inch
 _FINER = 2
+# What Pillow's own font has no sign for, and how it is written then.
+_PLAIN = str.maketrans({
+    "−": "-", "–": "-", "→": "->", "▸": ">", "⟨": "<", "⟩": ">", "∇": "grad ", "²": "2", "½": "1/2",
+    "×": "x", "π": "pi", "θ": "theta", "φ": "phi", "σ": "sigma",
+    **{sub: str(k) for k, sub in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+})  # fmt: skip
 
 
 def to_png(picture: Picture, ground: str = "#ffffff", font: str = "") -> bytes | None:
@@ -45,31 +51,33 @@ def to_png(picture: Picture, ground: str = "#ffffff", font: str = "") -> bytes |
 def _text(image: Any, draw: Any, shape: Text, k: int, name: str = "") -> None:
     from PIL import Image, ImageDraw
 
-    font = _font(name, shape.size * k)
+    font, own = _font(name, shape.size * k)
+    text = shape.text.translate(_PLAIN) if own else shape.text
     anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
     x, y = shape.at[0] * k, shape.at[1] * k
     bold = {"stroke_width": round(k * 0.12), "stroke_fill": shape.colour} if shape.bold else {}
     if not shape.upwards:
-        draw.text((x, y), shape.text, shape.colour, font, anchor, **bold)
+        draw.text((x, y), text, shape.colour, font, anchor, **bold)
         return
-    length = round(draw.textlength(shape.text, font)) + 4 * k
+    length = round(draw.textlength(text, font)) + 4 * k
     height = round(shape.size * k * 2)
     layer = Image.new("RGBA", (length, height), (255, 255, 255, 0))
-    ImageDraw.Draw(layer).text((length / 2, height * 0.7), shape.text, shape.colour, font, "ms")
+    ImageDraw.Draw(layer).text((length / 2, height * 0.7), text, shape.colour, font, "ms")
     turned = layer.rotate(90, expand=True)
     image.paste(turned, (round(x - height * 0.7), round(y - length / 2)), turned)
 
 
 @lru_cache(maxsize=64)
-def _font(name: str, size: float) -> Any:
+def _font(name: str, size: float) -> tuple[Any, bool]:
+    """A font, and whether it is Pillow's own."""
     from PIL import ImageFont
 
     if name:
         try:
-            return ImageFont.truetype(name, size)
+            return ImageFont.truetype(name, size), False
         except OSError:
             pass
-    return ImageFont.load_default(size)
+    return ImageFont.load_default(size), True
 
 
 def _dashes(line: Line, on: float = 4.0, off: float = 3.0) -> list[tuple[tuple[float, float], ...]]:
