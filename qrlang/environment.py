@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _ON, _OFF = ("1", "on", "yes", "true"), ("0", "off", "no", "false")
 
 
-class WrongEnvironment(ValueError):
+class WrongEnvironment(Exception):
     """`str(error)` says what is wrong, `help` what to do."""
 
     def __init__(self, name: str, why: str, help: str) -> None:

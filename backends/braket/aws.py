@@ -4,7 +4,8 @@ device takes those: one task, with one fee."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ _ARN = re.compile(r"arn:aws[\w-]*:braket:[\w-]*:\d*:device/[\w-]+/[\w.-]+/[\w.-]
 _AWAY = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError",
          "ConnectionClosedError", "ProxyConnectionError")  # fmt: skip
 AGAIN = "the same command with --resume; what is finished is not paid for twice"
+_CREATE = "before-parameter-build.braket.CreateQuantumTask"
 _PROGRAM, _PROGRAM_SET = "braket.ir.openqasm.program", "braket.ir.openqasm.program_set"
 
 
@@ -43,7 +45,17 @@ def open_aws(arn: str) -> AwsBraket:
         )
     from braket.aws import AwsDevice
 
-    return AwsBraket(arn, asked(lambda: AwsDevice(arn), arn))
+    return AwsBraket(arn, asked(lambda: AwsDevice(arn, session(arn)), arn))
+
+
+def session(arn: str) -> Any:
+    """In the region that the ARN names, whatever region is set up here; AWS's own simulators have
+    none in theirs, and are in that one."""
+    import boto3
+    from braket.aws import AwsSession
+
+    region = arn.split(":")[3]
+    return AwsSession(boto3.Session(region_name=region) if region else None)
 
 
 def asked(call: Callable[[], Any], arn: str) -> Any:
@@ -163,11 +175,15 @@ class AwsBraket:
             circuits=int(getattr(sets, "maximumExecutables", 0) or 0) if self.sets else 1,
             executions=int(getattr(sets, "maximumTotalShots", 0) or 0) if self.sets else 0,
         )
-        self.capabilities = Capabilities()
+        self.capabilities = Capabilities(tokens=True)
         self.errors = error_rates(properties)
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
-        """The seed is ours alone: a device has none."""
+        return self.submit_once(works, seed, "", False)
+
+    def submit_once(self, works: Sequence[Work], seed: int, token: str, again: bool) -> Ticket:
+        """The seed is ours alone: a device has none. A task that is created again with its token
+        is the same task, for AWS, and has one fee."""
         for work in works:
             finite(work.angles)
         if not self.sets:
@@ -176,16 +192,39 @@ class AwsBraket:
             ]
         else:
             made = [(one, None) for one in program_sets(works, self.native)]
-        return self._ticket([self._sent(one, shots) for one, shots in made], works)
+        sent = []
+        for i, (one, shots) in enumerate(made):
+            with self._named(f"{token}-{i}" if token else ""):
+                sent.append(self._sent(one, shots))
+        return self._ticket(sent, works)
 
     def _sent(self, task: Any, shots: int | None) -> Any:
         given = {} if shots is None else {"shots": shots}
         return asked(lambda: self.device.run(task, **given), self.name)
 
+    @contextmanager
+    def _named(self, token: str) -> Iterator[None]:
+        """Tasks that are created meanwhile have this token, in place of one that boto3 draws for
+        each. Braket's SDK has no argument for it."""
+        events = self.device.aws_session.braket_client.meta.events
+
+        def name(params: dict[str, Any], **_: Any) -> None:
+            params["clientToken"] = token
+
+        if not token:
+            yield
+            return
+        events.register(_CREATE, name)
+        try:
+            yield
+        finally:
+            events.unregister(_CREATE, name)
+
     def reopen(self, ticket: str, works: Sequence[Work]) -> Ticket:
         from braket.aws import AwsQuantumTask
 
-        tasks = asked(lambda: [AwsQuantumTask(arn) for arn in ticket.split()], self.name)
+        session = self.device.aws_session
+        tasks = asked(lambda: [AwsQuantumTask(arn, session) for arn in ticket.split()], self.name)
         return self._ticket(tasks, works)
 
     def probabilities(self, template: Template, angles: Floats) -> Floats:

@@ -162,7 +162,7 @@ class Runtime:
         names = set(backend.target.operation_names)
         fake = type(backend).__name__.startswith("Fake")
         self.capabilities = Capabilities(
-            True, "reset" in names, "if_else" in names, folds=True, local=fake
+            True, "reset" in names, "if_else" in names, folds=True, local=fake, tokens=not fake
         )
         shots = int(getattr(backend, "max_shots", 0) or 0)
         self.limits = Limits(backend.num_qubits, shots, 0, IBM_EXECUTIONS)
@@ -170,18 +170,28 @@ class Runtime:
         self._compiled = _Compiled(backend, options.level, options.seed)
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
+        return self.submit_once(works, seed, "", False)
+
+    def submit_once(self, works: Sequence[Work], seed: int, token: str, again: bool) -> Ticket:
+        """IBM takes the same job twice: so a job has its token as a tag, and before it is sent
+        again it is looked for."""
         ready = pubs(works, self._compiled)
         try:
-            return Job(self._sampler(seed).run(ready), works, self.name)
+            if again:
+                for job in self._backend.service.jobs(limit=1, job_tags=[token]):
+                    return Job(job, works, self.name)
+            return Job(self._sampler(seed, token).run(ready), works, self.name)
         except Exception as error:
             raise explained(error, self.name) from error
 
-    def _sampler(self, seed: int) -> Any:
+    def _sampler(self, seed: int, token: str = "") -> Any:
         """The newer primitive, where the runtime has it; a snapshot takes a seed."""
         from importlib import import_module
 
         local = type(self._backend).__name__.startswith("Fake")
-        options = {"simulator": {"seed_simulator": seed}} if local else {}
+        options: dict[str, Any] = {"simulator": {"seed_simulator": seed}} if local else {}
+        if token:
+            options["environment"] = {"job_tags": [token]}
         try:
             made = import_module("qiskit_ibm_runtime.executor_sampler").Sampler
             return made(mode=self._backend, options=options)

@@ -331,7 +331,10 @@ def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
         return
     skipped = f", {found['skipped']} updates skipped" if found["skipped"] else ""
     click.echo(evaluate.page(found), nl=False)
-    if found["circuits"]:
+    if "jobs" in found:
+        click.echo(f"on the device: {found['circuits']:,} circuits, "
+                   f"{found['executions']:,} executions in {found['jobs']:,} jobs")  # fmt: skip
+    elif found["circuits"]:
         shots = trainer.settings.shots
         each = f" of {shots} shots each" if shots else ", exact here"
         click.echo(f"without gradients: {found['runs']:,} runs of a sequence, "

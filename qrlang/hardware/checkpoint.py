@@ -2,17 +2,20 @@
 
 That is all a run has to keep: the host's part of a lane follows from its inputs and these numbers,
 so a run that is begun again with its journal asks nothing twice. A job whose ticket is known is
-fetched, not sent again.
+fetched, not sent again. Before a job goes to a device that knows jobs by a token, the token is
+here: so a job is known even if this process ends before it hears of the ticket.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
 from qrlang.hardware.device import DeviceError
+from qrlang.hardware.lock import Lock
 
 LONG = 1 << 24  # bytes of a journal that is worth making short
 
@@ -26,8 +29,10 @@ class Journal:
         self.answers: dict[int, Answer] = {}
         self._of: dict[int, int] = {}  # what was asked, in short
         self.tickets: dict[int, str] = {}
+        self.tokens: dict[int, str] = {}
         if path is None:
             return
+        self.lock = Lock(path.with_suffix(".lock"))
         page = json.loads(json.dumps(about or {}))
         lines = _lines(path)
         if not lines:
@@ -45,8 +50,24 @@ class Journal:
             if "answer" in line:
                 self.answers[line["job"]] = line["answer"]
                 self._of[line["job"]] = line.get("of", 0)
+            elif "token" in line:
+                self.tickets.pop(line["job"], None)
+                self.tokens[line["job"]] = line["token"]
             else:
                 self.tickets[line["job"]] = line["ticket"]
+
+    def token(self, job: int) -> tuple[str, bool]:
+        """What a job is sent with, and whether it may have been sent before."""
+        if job in self.tokens:
+            return self.tokens[job], True
+        self.tokens[job] = uuid.uuid4().hex
+        self._write({"job": job, "token": self.tokens[job]})
+        return self.tokens[job], False
+
+    def lost(self, job: int) -> None:
+        """It has failed: the next one is another."""
+        self.tickets.pop(job, None)
+        self.tokens.pop(job, None)
 
     def sent(self, job: int, ticket: str) -> None:
         if ticket:
@@ -73,12 +94,14 @@ class Journal:
         """Jobs that nobody will ask for again. The file is made short once it has grown."""
         for job in [j for j in self.answers if j < before]:
             del self.answers[job]
-        for job in [j for j in self.tickets if j < before]:
-            del self.tickets[job]
+        for known in (self.tickets, self.tokens):
+            for job in [j for j in known if j < before]:
+                del known[job]
         if self.path is None or self.path.stat().st_size < LONG:
             return
         head = self.path.read_bytes().splitlines(keepends=True)[:1]
         kept = [{"job": j, "of": self._of[j], "answer": a} for j, a in self.answers.items()]
+        kept += [{"job": j, "token": t} for j, t in self.tokens.items()]
         kept += [{"job": j, "ticket": t} for j, t in self.tickets.items()]
         fresh = self.path.with_suffix(".new")
         with open(fresh, "wb") as stream:

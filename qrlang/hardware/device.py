@@ -122,6 +122,7 @@ class Capabilities:
     noise: bool = False  # channels of the program
     folds: bool = False  # runs what it is given: a gate and its inverse stay
     local: bool = False  # on this machine: it costs nothing
+    tokens: bool = False  # it is a `SendsOnce`
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,14 @@ class Device(Protocol):
 
     def describe(self) -> Mapping[str, Any]:
         """What it is, for the preflight's page: a version, a noise model."""
+        ...
+
+
+class SendsOnce(Protocol):
+    """A device that costs money and knows a job by the token that it was sent with."""
+
+    def submit_once(self, works: Sequence[Work], seed: int, token: str, again: bool) -> Ticket:
+        """The job with this token: sent now, unless it has been. `again`: that may be so."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from qrlang.hardware.device import (
     Floats,
     JobLost,
     Limits,
+    SendsOnce,
     Template,
+    Ticket,
     Work,
     spaced,
 )
@@ -226,11 +228,18 @@ class Desk:
         if number in self.journal.tickets:
             try:
                 return self.device.reopen(self.journal.tickets[number], works).result()
-            except JobLost:
-                pass  # there is nothing to be fetched
-        ticket = self.device.submit(works, spaced(self.seed, number))
+            except JobLost:  # there is nothing to be fetched
+                self.journal.lost(number)
+        ticket = self._sent(number, works)
         self.journal.sent(number, ticket.id)
         return ticket.result()
+
+    def _sent(self, number: int, works: list[Work]) -> Ticket:
+        seed = spaced(self.seed, number)
+        if not self.device.capabilities.tokens:
+            return self.device.submit(works, seed)
+        token, again = self.journal.token(number)
+        return cast(SendsOnce, self.device).submit_once(works, seed, token, again)
 
     def _confusion(self, template: Template) -> Confusion | None:
         """None for what is measured in order to know it."""

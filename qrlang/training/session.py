@@ -34,7 +34,7 @@ def run(trainer: Trainer) -> dict[str, Any]:
         from qrlang.scar import write
 
         try:
-            write(trainer.run.folder)
+            write(trainer.run.folder, trainer.feed)
         except TrainingError as error:  # the run itself is whole
             trainer.watcher.note(f"no strip was drawn: {error}")
     if found["figures"]["loss"]["value"] is None:
@@ -83,6 +83,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
         "skipped": p.skipped,
         "runs": p.runs,
         "circuits": p.circuits,
+        **_device(objective.model),
         "seconds": p.seconds,
         "seconds_an_epoch": p.seconds / max(p.epoch, 1),
         "cpu_seconds_an_epoch": p.cpu / max(p.epoch, 1),
@@ -92,3 +93,12 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     if trainer.world.first:
         write_json(trainer.run.result, found)
     return found
+
+
+def _device(model: Any) -> dict[str, int]:
+    """What a device has run for it, validation and test included."""
+    processor = getattr(model, "processor", None)
+    if processor is None:
+        return {}
+    counts = processor.counts
+    return {"circuits": counts.circuits, "executions": counts.executions, "jobs": counts.jobs}

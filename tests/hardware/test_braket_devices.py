@@ -198,10 +198,9 @@ def test_no_region_and_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path:
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(DeviceError, match="no region") as found:
-        open_device(ARN)
+    with pytest.raises(DeviceError, match="no region") as found:  # it is in none
+        open_device("arn:aws:braket:::device/quantum-simulator/amazon/sv1")
     assert "AWS_DEFAULT_REGION=us-east-1" in found.value.help
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with pytest.raises(DeviceError, match="no credentials") as found:
         open_device(ARN)
     assert "aws configure" in found.value.help
@@ -329,7 +328,7 @@ def test_a_job_that_failed_and_one_from_before(monkeypatch: pytest.MonkeyPatch) 
     cloud = Cloud(True)
     device = AwsBraket(ARN, cloud)
     ticket = device.submit(WORKS[:1], 0)
-    monkeypatch.setattr(braket.aws, "AwsQuantumTask", lambda arn: ticket.tasks[0])  # type: ignore[attr-defined]
+    monkeypatch.setattr(braket.aws, "AwsQuantumTask", lambda arn, session: ticket.tasks[0])  # type: ignore[attr-defined]
     again = device.reopen(ticket.id, WORKS[:1])
     np.testing.assert_array_equal(again.result()[0], ticket.result()[0])
     assert len(cloud.sent) == 1

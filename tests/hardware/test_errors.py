@@ -84,8 +84,8 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
         return task
 
     monkeypatch.setattr(made, "run", kept)
-    monkeypatch.setattr(braket.aws, "AwsDevice", lambda arn: made)  # type: ignore[attr-defined]
-    monkeypatch.setattr(braket.aws, "AwsQuantumTask", lambda arn: tasks[arn])  # type: ignore[attr-defined]
+    monkeypatch.setattr(braket.aws, "AwsDevice", lambda arn, session: made)  # type: ignore[attr-defined]
+    monkeypatch.setattr(braket.aws, "AwsQuantumTask", lambda arn, session: tasks[arn])  # type: ignore[attr-defined]
     return made
 
 
@@ -93,11 +93,11 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
 
 
 @pytest.mark.usefixtures("away")
-def test_no_account_of_aws(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    where = ["--target", "braket", "--device", ARN]
-    said(run(*where), "no region", "export AWS_DEFAULT_REGION=us-east-1")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    said(run(*where), "no credentials", "aws configure")
+def test_no_account_of_aws(run: Run) -> None:
+    anywhere = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+    said(run("--target", "braket", "--device", anywhere), "no region",
+         "export AWS_DEFAULT_REGION=us-east-1")  # fmt: skip
+    said(run("--target", "braket", "--device", ARN), "no credentials", "aws configure")
 
 
 def test_no_account_of_ibm(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +238,7 @@ def test_a_job_of_ibm_that_came_to_nothing(
 ) -> None:
     job = RuntimeJob(status, error)
     sampler = SimpleNamespace(run=lambda pubs: job)
-    monkeypatch.setattr(ibm.Runtime, "_sampler", lambda self, seed: sampler)
+    monkeypatch.setattr(ibm.Runtime, "_sampler", lambda self, seed, token: sampler)
     said(run("--device", "fake_manila"), what, "--resume")
 
 

@@ -98,7 +98,7 @@ def test_a_job_that_was_on_its_way_is_fetched(
         return task
 
     monkeypatch.setattr(cloud, "run", kept)
-    monkeypatch.setattr(braket.aws, "AwsQuantumTask", lambda arn: tasks[arn])  # type: ignore[attr-defined]
+    monkeypatch.setattr(braket.aws, "AwsQuantumTask", lambda arn, session: tasks[arn])  # type: ignore[attr-defined]
     said = preflight(PROGRAM, W, batch, AwsBraket(ARN, cloud), plan, errors=False)
     path = tmp_path / "journal.jsonl"
 
@@ -145,8 +145,8 @@ def test_counts_are_those_of_the_runtime() -> None:
     device: Any = open_qiskit("fake_manila")
     plain = device._sampler
 
-    def counting(seed: int) -> Any:
-        sampler = plain(seed)
+    def counting(seed: int, token: str) -> Any:
+        sampler = plain(seed, token)
 
         def ran(pubs: Any, **more: Any) -> Any:
             job = sampler.run(pubs, **more)

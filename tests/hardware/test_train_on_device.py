@@ -3,6 +3,7 @@ twice."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,9 @@ def test_what_is_said_is_what_happens(
     assert total == {"jobs": counts.jobs, "circuits": counts.circuits,
                      "executions": counts.executions}  # fmt: skip
     assert f"{total['executions']:,} executions" in done.err
+    result = json.loads((model.parent / "r/result.json").read_text())
+    assert {k: result[k] for k in total} == total
+    assert f"on the device: {total['circuits']:,} circuits" in done.out
     assert device in done.err
 
 
