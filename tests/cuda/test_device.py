@@ -4,6 +4,11 @@ where something is missing."""
 import contextlib
 import ctypes
 import importlib.util
+import inspect
+import os
+import shutil
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -51,72 +56,148 @@ def nvrtc():
 def test_nvrtc(arch, tmp_path, monkeypatch):
     nvrtc()
     monkeypatch.setenv("QRLANG_CACHE_DIR", str(tmp_path))
-    blob, kept = compiling.compiled(TEXT, arch)
-    assert blob[:4] == b"\x7fELF" and not kept
-    assert compiling.compiled(TEXT, arch) == (blob, True)
+    made = compiling.compiled(TEXT, arch)
+    assert made.code[:4] == b"\x7fELF" and not made.kept
+    again = compiling.compiled(TEXT, arch)
+    assert again.code == made.code and again.kept
     with pytest.raises(
         Unavailable, match=r"does not compile the kernel for sm_\d+: .*storage class"
     ):
         compiling.compiled("nonsense", arch)
 
 
-@pytest.mark.parametrize("arch", [80, 90, 100])
-@pytest.mark.parametrize("n", [4, 12])
+@pytest.mark.parametrize(("n", "arch"), [(4, 80), (4, 100), (12, 90), (14, 90), (18, 100)])
 def test_what_is_printed_is_what_nvrtc_takes(n, arch):
+    """Lanes, a block, a cluster, tiles of global memory: each kernel by itself."""
     nvrtc()
     from qrlang.engine.cuda.printer import emit
 
     page = ROOT / "examples" / "qrnn" / "permuted.qrl"
     program = Compilation.of_bytes(str(page), page.read_bytes(), {"n": n, "layers": 1})
     found = plan(next(iter(program.checked.models.values())).program)
-    assert compiling.compile_now(emit(found, 64, "float32", arch).text, arch)[:4] == b"\x7fELF"
+    for _, text in emit(found, 64, "float32", arch).parts:
+        assert compiling.compile_now(text, arch)[:4] == b"\x7fELF"
+
+
+def test_a_torch_of_another_cuda(monkeypatch):
+    """Whose NVRTC the bindings would not find."""
+    versions = {"cuda-bindings": "13.5.0"}
+    monkeypatch.setattr(compiling, "_version", lambda name: versions.get(name, ""))
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(compiling.importlib, "import_module", lambda name: 1 / 0)
+    compiling.nvrtc_version.cache_clear()
+    with pytest.raises(Unavailable, match=r"CUDA 12, and .* 13: pip install 'cuda-bindings==12"):
+        compiling.nvrtc_version()
+    versions.clear()
+    with pytest.raises(Unavailable, match=r"does not load: division by zero$"):
+        compiling.nvrtc_version()
 
 
 class Driver:
-    """Of the driver's functions those that are called, on the emulator."""
+    """Of the driver's functions those that are called, on the emulator: with the parameters that
+    cuda-bindings have, and only where a context is current."""
 
     CUfunction_attribute = types.SimpleNamespace(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES=8)
 
     def __init__(self):
-        self.said, self.module = [], Emulated(TEXT)
+        self.said, self.module, self.contexts = [], Emulated(TEXT), []
+
+    def cuCtxGetCurrent(self):
+        return 0, self.contexts[-1] if self.contexts else None
+
+    def cuCtxPushCurrent(self, ctx):
+        self.contexts.append(ctx)
+        return (0,)
+
+    def cuCtxPopCurrent(self):
+        return 0, self.contexts.pop()
 
     def cuModuleLoadData(self, image):
+        assert self.contexts == ["context"]
         self.said.append(ctypes.string_at(image, 4))
         return 0, "module"
 
-    def cuModuleGetFunction(self, module, name):
+    def cuModuleGetFunction(self, hmod, name):
         return (0, name.decode()) if name == b"add" else (500, None)
 
-    def cuFuncSetAttribute(self, function, attribute, value):
-        self.said.append((function, attribute, value))
+    def cuFuncSetAttribute(self, hfunc, attrib, value):
+        self.said.append((hfunc, attrib, value))
         return (0,)
 
-    def cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, places, extra):
-        self.said.append((gx, gy, gz, bx, by, bz, shared, stream, extra))
-        how = _How((gx, gy, gz), (bx, by, bz), 1, shared, 0, 0)
-        return (getattr(self.module.library, f"emu_launch_{function}")(
-            ctypes.c_void_p(places), ctypes.byref(how)),)  # fmt: skip
+    def cuLaunchKernel(
+        self, f, gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes,
+        hStream, kernelParams, extra,
+    ):  # fmt: skip
+        assert self.contexts == ["context"]
+        grid, block = (gridDimX, gridDimY, gridDimZ), (blockDimX, blockDimY, blockDimZ)
+        self.said.append((*grid, *block, sharedMemBytes, hStream, extra))
+        how = _How(grid, block, 1, sharedMemBytes, 0, 0)
+        return (getattr(self.module.library, f"emu_launch_{f}")(
+            ctypes.c_void_p(kernelParams), ctypes.byref(how)),)  # fmt: skip
 
-    def cuGetErrorString(self, status):
+    def cuGetErrorString(self, error):
         return 0, b"named symbol not found"
+
+
+def test_the_double_is_called_as_the_bindings_are():
+    bindings = pytest.importorskip("cuda.bindings.driver")
+    for name, double in vars(Driver).items():
+        if name.startswith("cu"):
+            mine = list(inspect.signature(double).parameters)[1:]
+            assert mine == list(inspect.signature(getattr(bindings, name)).parameters), name
+    assert int(bindings.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) == 8
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("gcc") is None or not available(), reason="no compiler"
+)
+def test_through_the_bindings_as_they_are(tmp_path):
+    """`driver/through.py`: there and back through cuda-bindings, on a driver without a GPU."""
+    pytest.importorskip("cuda.bindings.driver")
+    here = Path(__file__).parent / "driver"
+    build = ["gcc", "-O1", "-shared", "-fPIC", "-fvisibility=hidden"]
+    subprocess.run([*build, "-o", tmp_path / "libcuda.so.1", here / "libcuda.c"], check=True)
+    done = subprocess.run(
+        [sys.executable, str(here / "through.py")], capture_output=True, text=True, check=False,
+        env=os.environ | {"LD_LIBRARY_PATH": str(tmp_path), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout.endswith("through\n"), done.stdout + done.stderr
+
+
+def made(text=b"\x7fELFcode"):
+    job = device.Future()
+    job.set_result(compiling.Compiled(text, True, 0.0))
+    return job
 
 
 @pytest.mark.skipif(not available(), reason="no C++ compiler")
 def test_what_the_driver_is_told(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device", lambda index: contextlib.nullcontext())
     stream = types.SimpleNamespace(cuda_stream=77)
+    monkeypatch.setattr(torch.cuda, "device", lambda index: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda index: stream)
+    recording = []
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: bool(recording))
     gpu = device.Gpu.__new__(device.Gpu)
-    gpu.index, gpu.driver = 0, Driver()
-    module = device.Module(gpu, b"\x7fELFcode", (SPEC,))
+    gpu.index, gpu.driver, gpu.context = 0, Driver(), "context"
+    module = device.Module(gpu, {"add": made(), "other": made()})
     x, y = torch.arange(32.0, dtype=torch.float64), torch.ones(32, dtype=torch.float64)
-    module.launch(SPEC, 1, [30, x.data_ptr(), y.data_ptr()])
-    assert gpu.driver.said == [b"\x7fELF", ("add", 8, 256), (1, 1, 1, 32, 1, 1, 256, 77, 0)]
-    assert np.array_equal(y.numpy(), 1 + np.where(np.arange(32) < 30, np.arange(32), 0))
-    with pytest.raises(
-        Unavailable, match=r"says 500 \(named symbol not found\) to cuModuleGetFunction"
-    ):
-        device.Module(gpu, b"code", (KernelSpec("other", 1, 1, 1, 0, ()),))
+    given = [30, x.data_ptr(), y.data_ptr()]
+    recording.append(1)
+    with pytest.raises(RuntimeError, match="call the model once, forward and backward"):
+        module.launch(SPEC, 1, given)
+    recording.clear()
+    module.launch(SPEC, 1, given)
+    recording.append(1)  # it is there now
+    module.launch(SPEC, 1, given)
+    recording.clear()
+    launch = (1, 1, 1, 32, 1, 1, 256, 77, 0)
+    assert gpu.driver.said == [b"\x7fELF", ("add", 8, 256), launch, launch]
+    assert np.array_equal(y.numpy(), 1 + 2 * np.where(np.arange(32) < 30, np.arange(32), 0))
+    other = KernelSpec("other", 1, 1, 1, 0, ())
+    said = r"says 500 \(named symbol not found\) to cuModuleGetFunction"
+    with pytest.raises(Unavailable, match=said):
+        module.launch(other, 1, ())
+    assert not gpu.driver.contexts
 
 
 def test_why_there_is_no_gpu(monkeypatch):

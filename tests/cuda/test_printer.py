@@ -19,7 +19,8 @@ from engine_programs import Build, angle, mixed_observables, qrnn
 from engine_tools import draw
 
 from qrlang.engine.cuda import printer, runtime, segment
-from qrlang.engine.cuda.mapping import Mapping, choose
+from qrlang.engine.cuda.mapping import Mapping, choose, shared_limit
+from qrlang.engine.cuda.memory import geometries
 from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.nodes import Refusal
 from qrlang.engine.plan import Plan, plan
@@ -75,7 +76,8 @@ WAYS = {
     "block": (8, Mapping("float64", 90, 6, 2)),
     "cluster": (8, Mapping("float64", 90, 6, 2, 1)),
     "global memory": (8, Mapping("float64", 80, 5, 1, shared=False)),
-    "global memory of a cluster": (8, Mapping("float64", 90, 6, 1, 1, shared=False)),
+    # Two sweeps, the first of four phases in its tile.
+    "global memory of a cluster": (9, Mapping("float64", 90, 6, 2, 1, shared=False)),
 }
 
 
@@ -141,7 +143,7 @@ def attention(n=3):
 
 
 @emulated
-@pytest.mark.parametrize("way", ["lanes", "cluster"])
+@pytest.mark.parametrize("way", ["lanes", "cluster", "global memory of a cluster"])
 def test_all_kinds_of_nodes_without_races(way):
     """Every access is watched: two threads at one place without a barrier are an error."""
     mapping = WAYS[way][1]
@@ -237,6 +239,19 @@ def test_a_state_goes_on_from_call_to_call(way):
     assert abs((total(1e-6) - total(-1e-6)) / 2e-6 - float(dw[0][1, 2])) < 1e-7
 
 
+@pytest.mark.parametrize("most", [1 << 24, 0])
+def test_rows_of_a_table_are_added_in_one_order(monkeypatch, most):
+    """By a product, or where that would be too large by what sorts; never by atomics."""
+    monkeypatch.setattr(runtime, "MOST_MARKS", most)
+    monkeypatch.setattr(torch.Tensor, "index_add_", None)
+    dice = np.random.default_rng(0)
+    index, rows = dice.integers(0, 7, 50), dice.normal(size=(50, 3))
+    want = np.zeros((9, 3))
+    np.add.at(want, index, rows)
+    found = runtime.rows_added(torch.tensor(index, dtype=torch.int32), torch.tensor(rows), 9)
+    assert np.abs(found.numpy() - want).max() < 1e-12
+
+
 def test_mappings():
     """By the number of qubits and the batch."""
 
@@ -257,6 +272,38 @@ def test_mappings():
     held = printer.emit(plan(qrnn(14)), 128)
     assert held.backward.dynamic_shared_bytes <= 227 << 10
     assert not isinstance(held, Refusal)
+
+
+def test_few_walks_along_global_memory():
+    """A layer on 20 qubits: two, where phases of five qubits would be four. Threads of a warp read
+    and write whole lines at both ends."""
+    for n, arch, walks in ((20, 90, 2), (20, 80, 2), (20, 89, 2), (24, 90, 3)):
+        mapping = choose(plan(qrnn(n)), 4, arch=arch)
+        (geometry,) = geometries(plan(qrnn(n)), mapping)
+        sweeps = geometry.sweeps(range(n))
+        assert len(sweeps) == walks
+        turned = [i for s in sweeps for p in s.phases for _, i in p.inner]
+        assert sorted(turned) == list(range(n))
+        for sweep in sweeps:
+            for phase in (sweep.phases[0], sweep.phases[-1]):
+                assert phase.place.threads[:4] == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("arch", [80, 86, 90, 100])
+def test_what_blocks_share_fits(arch, dtype):
+    for n in (12, 14, 16, 17, 24):
+        held = printer.emit(plan(qrnn(n, width=32, features=8)), 4, dtype, arch)
+        assert held.backward.dynamic_shared_bytes <= shared_limit(arch)
+
+
+def test_long_kernels_do_not_unroll_their_loops():
+    """They are compiled in half the time; short ones are what the hot loops are in."""
+    short, long = (printer.emit(plan(x), 64) for x in (qrnn(4), attention(4)))
+    assert "#pragma unroll 4" in short.parts[1][1]
+    kernel = long.parts[1][1].partition("__global__")[2]
+    assert kernel.count("\n") > printer.LONG
+    assert "#pragma unroll 4" not in kernel and "#pragma unroll 1" in kernel
 
 
 def test_texts_do_not_change_from_run_to_run():

@@ -20,10 +20,11 @@ class Access:
         through: Affine | None = None,
         flips: str = "",
         second: bool = False,
+        mine: str = "",
     ) -> None:
         self.geometry, self.place, self.through = geometry, place, through
         self.names = ("P2", "Q2") if second else ("P", "Q")
-        me = out.let("U", f"anew({'tc' if geometry.chunks else 'tid'})", "me")
+        me = out.let("U", f"anew({mine or ('tc' if geometry.chunks else 'tid')})", "me")
         cols = [self._slot(1 << b, False) for b in place.threads]
         self.remote = (
             geometry.cluster > 0

@@ -200,17 +200,28 @@ class Circuits(Rows):
         g = self.geometries[s]
         if node.reset >= 0:
             self._reset(s, node.reset)
+        read = read and bool(node.masks)
+        red = self._red() if read else 0
+        # A pass over global memory less: the last layer has the amplitudes at hand.
+        along = read and not self.mapping.shared and bool(node.layers)
         for part in self._batches(k):
             scaled = 0 if node.renormalise and part[0] == 0 else -1
             self._prepare(node, k, part, scaled, report)
             for i, at in self._places(k, part).items():
                 self.forget()
-                name = self.layers.forward(self.shapes[k][i], g, i == scaled)
-                out(self.layers.call(name, s, self._at(at), "mine"))
+                here = along and i == len(node.layers) - 1
+                reads = node.masks if here else ()
+                name = self.layers.forward(self.shapes[k][i], g, i == scaled, reads)
+                sums = self._at(red) if here else "mine"
+                out(self.layers.call(name, s, self._at(at), sums))
                 self._swap(s, False)
                 self.forget()
-        if read and node.masks:
-            self._read(node)
+        if read and not along:
+            name = self.layers.read(node.masks, g)
+            out(self.layers.call(name, s, "mine", self._at(red)))
+            self.barrier(far=True)
+        if read:
+            self._readouts(node, red)
 
     def _reset(self, s: int, state: int) -> None:
         """A basis state, and no costate."""
@@ -241,12 +252,9 @@ class Circuits(Rows):
                 out(f"C x; x.x = F(0); x.y = F(0); {where} = x;")
         self.barrier(far=True)
 
-    def _read(self, node: nodes.Circuit) -> None:
+    def _readouts(self, node: nodes.Circuit, red: int) -> None:
+        """What has been summed, as values."""
         out, s, count = self.out, node.space, len(node.masks)
-        red = self._red()
-        name = self.layers.read(node.masks, self.geometries[s])
-        out(self.layers.call(name, s, "mine", self._at(red)))
-        self.barrier(far=True)
         with out.block(""):
             out(f"F* const red = own + {red};")
             with self.rows(count) as r:

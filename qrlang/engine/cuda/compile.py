@@ -5,6 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import sys
+import time
+from dataclasses import dataclass
 from typing import Any
 
 import qrlang
@@ -13,6 +16,7 @@ from qrlang.engine.cuda.launcher import Unavailable
 
 MISSING = "cuda-core is not installed: pip install 'qrlang[cuda]'"
 OPTIONS = {"std": "c++17"}
+NVRTC = ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12")  # packages that torch brings
 
 
 @functools.cache
@@ -23,7 +27,15 @@ def versions() -> str:
         bindings = importlib.metadata.version("cuda-bindings")
     except importlib.metadata.PackageNotFoundError:
         raise Unavailable(MISSING) from None
-    return f"cuda-core {core}, cuda-bindings {bindings}, NVRTC {nvrtc_version()}"
+    brought = [f"{name} {found}" for name in NVRTC if (found := _version(name))]
+    return ", ".join([f"cuda-core {core}", f"cuda-bindings {bindings}", nvrtc_version(), *brought])
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 @functools.cache
@@ -33,20 +45,43 @@ def nvrtc_version() -> str:
         nvrtc: Any = importlib.import_module("cuda.bindings.nvrtc")
         _, major, minor = nvrtc.nvrtcVersion()
     except Exception as why:
-        raise Unavailable(f"NVRTC, CUDA's run-time compiler, does not load: {_short(why)}") from why
-    return f"{major}.{minor}"
+        raise Unavailable(
+            f"NVRTC, CUDA's run-time compiler, does not load: {_short(why)}{_other_major()}"
+        ) from why
+    return f"NVRTC {major}.{minor}"
 
 
-def compiled(text: str, arch: int) -> tuple[bytes, bool]:
-    """The cubin of a text, and whether it came from the cache."""
+def _other_major() -> str:
+    """torch brings the NVRTC of its own CUDA, and cuda-bindings look for that of theirs."""
+    torch = sys.modules.get("torch")
+    built = str(getattr(getattr(torch, "version", None), "cuda", None) or "").partition(".")[0]
+    bindings = _version("cuda-bindings").partition(".")[0]
+    if not built or not bindings or built == bindings:
+        return ""
+    return (
+        f". This torch is built for CUDA {built}, and cuda-bindings are for CUDA {bindings}: "
+        f"pip install 'cuda-bindings=={built}.*'"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    code: bytes
+    kept: bool  # did it come from the cache
+    seconds: float
+
+
+def compiled(text: str, arch: int) -> Compiled:
+    """The cubin of a text."""
+    begun = time.perf_counter()
     made_by = f"sm_{arch} {sorted(OPTIONS.items())} {versions()}"
     name = cache.key("cuda", text, made_by, qrlang.__version__)
     blob = cache.read(name)
     if blob is not None:
-        return blob, True
+        return Compiled(blob, True, time.perf_counter() - begun)
     blob = compile_now(text, arch)
     cache.write(name, blob)
-    return blob, False
+    return Compiled(blob, False, time.perf_counter() - begun)
 
 
 def compile_now(text: str, arch: int) -> bytes:
@@ -56,7 +91,7 @@ def compile_now(text: str, arch: int) -> bytes:
         return bytes(program.compile("cubin").code)
     except Exception as why:
         raise Unavailable(
-            f"NVRTC {nvrtc_version()} does not compile the kernel for sm_{arch}: {_short(why)}"
+            f"{nvrtc_version()} does not compile the kernel for sm_{arch}: {_short(why)}"
         ) from why
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 
-from qrlang.engine.cuda.compile import MISSING, compiled
-from qrlang.engine.cuda.launcher import Unavailable
+from qrlang.engine.cuda.compile import MISSING, Compiled, compiled
+from qrlang.engine.cuda.launcher import NOT_MADE, Unavailable
 from qrlang.engine.cuda.source import KernelSpec, Source
 
 LEAST = 80  # compute capability 8.0
@@ -54,25 +55,37 @@ class Gpu:
                 f"{LEAST // 10}.{LEAST % 10}"
             )
         self.driver: Any = importlib.import_module("cuda.bindings.driver")
+        with torch.cuda.device(index):
+            torch.zeros((), device=self.device)  # torch makes its context, and this is it
+            self.context = self.call("cuCtxGetCurrent")
 
     @property
     def capturing(self) -> bool:
-        return bool(torch.cuda.is_current_stream_capturing())
+        with torch.cuda.device(self.index):
+            return bool(torch.cuda.is_current_stream_capturing())
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """This device's context for the driver. A thread that has done nothing on the device yet,
+        as one of autograd's, has none: torch makes it current only when it needs it itself."""
+        self.call("cuCtxPushCurrent", self.context)
+        try:
+            yield
+        finally:
+            self.call("cuCtxPopCurrent")
 
     def load(self, source: Source) -> Module:
-        begun = time.perf_counter()
-        blob, kept = compiled(source.text, self.arch)
-        with torch.cuda.device(self.index):
-            module = Module(self, blob, (source.forward, source.backward))
-        module.from_cache, module.made_in = kept, time.perf_counter() - begun
-        return module
+        """Both kernels are made at the same time; whoever launches one waits for that one."""
+        jobs = {
+            spec.name: _makers().submit(compiled, text, self.arch) for spec, text in source.parts
+        }
+        return Module(self, jobs)
 
     def probe(self) -> None:
         spec = KernelSpec("probe", 1, 1, 1, 0, ())
-        blob, _ = compiled('extern "C" __global__ void probe() {}\n', self.arch)
-        with torch.cuda.device(self.index):
-            torch.zeros((), device=self.device)  # torch makes its context
-            Module(self, blob, (spec,)).launch(spec, 1, ())
+        made: Future[Compiled] = Future()
+        made.set_result(compiled('extern "C" __global__ void probe() {}\n', self.arch))
+        Module(self, {spec.name: made}).launch(spec, 1, ())
 
     def call(self, name: str, *arguments: Any) -> Any:
         """A function of the driver; its results without the status."""
@@ -87,34 +100,56 @@ class Gpu:
         return f"{name} ({text.decode() if isinstance(text, bytes) else text})"
 
 
-class Module:
-    """Machine code on a device."""
+@functools.cache
+def _makers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(2, "qrlang-nvrtc")
 
-    def __init__(self, gpu: Gpu, blob: bytes, specs: Sequence[KernelSpec]) -> None:
-        self.gpu = gpu
-        self.from_cache, self.made_in = False, 0.0
-        image = ctypes.create_string_buffer(blob, len(blob))
-        self.module = gpu.call("cuModuleLoadData", ctypes.addressof(image))
+
+class Module:
+    """A text's kernels as machine code on a device."""
+
+    def __init__(self, gpu: Gpu, jobs: Mapping[str, Future[Compiled]]) -> None:
+        self.gpu, self.jobs = gpu, jobs
         self.functions: dict[str, Any] = {}
-        attribute = gpu.driver.CUfunction_attribute
-        room = attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        for spec in specs:
-            function = gpu.call("cuModuleGetFunction", self.module, spec.name.encode())
-            if spec.dynamic_shared_bytes > 0:
-                # Also below 48 KB: what is static counts towards the limit.
-                gpu.call("cuFuncSetAttribute", function, room, spec.dynamic_shared_bytes)
-            self.functions[spec.name] = function
+
+    def made(self) -> dict[str, Compiled]:
+        """How each kernel was made; waits for all."""
+        return {name: job.result() for name, job in self.jobs.items()}
+
+    def function(self, spec: KernelSpec) -> Any:
+        found = self.functions.get(spec.name)
+        if found is None:
+            if self.gpu.capturing:
+                raise RuntimeError(NOT_MADE)
+            blob = self.jobs[spec.name].result().code
+            with self.gpu.current():
+                found = self.functions[spec.name] = self._loaded(spec, blob)
+        return found
+
+    def _loaded(self, spec: KernelSpec, blob: bytes) -> Any:
+        call, names = self.gpu.call, self.gpu.driver.CUfunction_attribute
+        image = ctypes.create_string_buffer(blob, len(blob))
+        function = call(
+            "cuModuleGetFunction",
+            call("cuModuleLoadData", ctypes.addressof(image)),
+            spec.name.encode(),
+        )
+        if spec.dynamic_shared_bytes > 0:
+            # Also below 48 KB: what is static counts towards the limit.
+            room = names.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            call("cuFuncSetAttribute", function, room, spec.dynamic_shared_bytes)
+        return function
 
     def launch(self, spec: KernelSpec, blocks: int, values: Sequence[int]) -> None:
+        function = self.function(spec)
         numbers = (ctypes.c_int64 * max(1, len(values)))(*values)
         first = ctypes.addressof(numbers)
         places = (ctypes.c_void_p * max(1, len(values)))(
             *(first + 8 * i for i in range(len(values)))
         )
-        index = self.gpu.index
-        stream = torch.cuda.current_stream(index).cuda_stream
-        with torch.cuda.device(index):
+        stream = torch.cuda.current_stream(self.gpu.index).cuda_stream
+        with self.gpu.current():
             self.gpu.call(
-                "cuLaunchKernel", self.functions[spec.name], blocks, 1, 1, spec.threads, 1, 1,
+                "cuLaunchKernel", function, blocks, 1, 1, spec.threads, 1, 1,
                 spec.dynamic_shared_bytes, stream, ctypes.addressof(places), 0,
             )  # fmt: skip

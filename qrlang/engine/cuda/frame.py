@@ -23,12 +23,12 @@ from qrlang.engine.renamed import renamed
 
 class Frame:
     out: Text
+    layers: Layers
     memory: Memory
     backward: bool
 
     def __init__(self, plan: Plan, mapping: Mapping) -> None:
         self.plan, self.mapping = plan, mapping
-        self.layers = Layers(mapping)
         self.geometries = geometries(plan, mapping)
         every = walk_nodes(plan.body)
         self.circuits = [n for n in every if isinstance(n, nodes.Circuit)]

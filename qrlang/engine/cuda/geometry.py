@@ -42,6 +42,16 @@ class Phase:
     lanes: tuple[tuple[int, int], ...]  # (bit of the lane, number of the rotation)
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Phases that a chunk of the state goes through before the next chunk is fetched. Between them
+    it goes through the block's shared memory, where it is a state of its own, `tile`."""
+
+    phases: tuple[Phase, ...]
+    tile: Geometry | None = None
+    within: tuple[Place, ...] = ()  # where each phase has its amplitudes in the tile
+
+
 @dataclass(slots=True)
 class Geometry:
     bits: int  # of the index: qubits, and zeros above them where threads would be idle
@@ -116,6 +126,79 @@ class Geometry:
             out.append(Phase(place, tuple(x for x in inner if place.registers[x[0]] in mine), ()))
         return out
 
+    # --- global memory: a tile at a time
+
+    @property
+    def tile_bits(self) -> int:
+        """Of the index: what a block has in its registers at once."""
+        return self.registers + self.threads - self.cluster
+
+    @property
+    def tile_bytes(self) -> int:
+        return 2 * self.size << self.tile_bits
+
+    def sweeps(self, rotated: Sequence[int]) -> list[Sweep]:
+        """At least one. In shared memory each phase is one; global memory is walked along as few
+        times as there are tiles for all rotated qubits."""
+        if self.shared:
+            return [Sweep((p,)) for p in self.phases(rotated)]
+        line = min(4 if self.size == 4 else 3, self.tile_bits - 1)  # bits of 128 bytes
+        todo, out = sorted(rotated), []
+        while True:
+            tile = list(range(line))
+            mine: list[int] = []
+            for b in todo:
+                if b in tile or len(tile) < self.tile_bits:
+                    mine.append(b)
+                    tile += [] if b in tile else [b]
+            todo = [b for b in todo if b not in mine]
+            # What room is left goes to the lowest bits: longer pieces of memory.
+            tile += [b for b in range(self.bits) if b not in tile][: self.tile_bits - len(tile)]
+            out.append(self._sweep(sorted(tile), mine, rotated, line))
+            if not todo:
+                return out
+
+    def _sweep(
+        self, tile: list[int], mine: list[int], rotated: Sequence[int], line: int
+    ) -> Sweep:  # fmt: skip
+        number = {b: i for i, b in enumerate(rotated)}
+        count = -(-len(mine) // self.registers)
+        groups = [mine[len(mine) * i // count : len(mine) * (i + 1) // count] for i in range(count)]
+        # The order is free. Those on the bits of a line lie in the middle, so that at both ends a
+        # warp reads or writes whole lines.
+        low = [g for g in groups if g[0] < line]
+        high = [g for g in groups if g[0] >= line]
+        groups = [*(high[:1] or [[]]), *low, *high[1:]]
+        if groups[-1] and groups[-1][0] < line:
+            groups.append([])
+        outside = [b for b in range(self.bits) if b not in tile]
+        phases = []
+        for group in groups:
+            inner = list(group)
+            inner += [b for b in reversed(tile) if b not in inner][: self.registers - len(inner)]
+            inner.sort()
+            place = Place(tuple(inner), (*(b for b in tile if b not in inner), *outside))
+            turned = tuple((k, number[b]) for k, b in enumerate(inner) if b in group)
+            phases.append(Phase(place, turned, ()))
+        at = {b: k for k, b in enumerate(tile)}
+        within = tuple(
+            Place(
+                tuple(at[b] for b in p.place.registers),
+                tuple(at[b] for b in p.place.threads if b in at),
+            )
+            for p in phases
+        )
+        own = Geometry(
+            self.tile_bits, self.registers, self.tile_bits - self.registers, 0, False, True,
+            self.size,
+        )  # fmt: skip
+        words = 4 if self.size == 4 else 3
+        if own.threads >= words:
+            own.slots = own.swizzled([[1 << b for b in w.threads[:words]] for w in within], words)
+        return Sweep(tuple(phases), own, within)
+
+    # --- shared memory
+
     def swizzle(self, layers: Sequence[Layer]) -> None:
         """Chooses the slots by what these layers need."""
         words = 4 if self.size == 4 else 3  # lanes of one transaction: 128 bytes
@@ -129,6 +212,10 @@ class Geometry:
                 wanted.append([1 << b for b in phase.place.threads[:words]])
             first = phases[0].place.threads[:words]
             wanted.append([back.linear(1 << b) for b in first])
+        self.slots = self.swizzled(wanted, words)
+
+    def swizzled(self, wanted: Sequence[Sequence[int]], words: int) -> tuple[int, ...]:
+        """Slots that accesses with these indices, and their sums, meet few bank conflicts at."""
         keep = (1 << self.local) - 1
         patterns = list(dict.fromkeys(tuple(c & keep for c in p) for p in wanted))
         low = (1 << words) - 1
@@ -168,7 +255,7 @@ class Geometry:
         cols = [1 << b for b in range(self.bits)]
         for k, col in enumerate(best):
             cols[words + k] ^= col
-        self.slots = tuple(cols)
+        return tuple(cols)
 
 
 def padded(index_map: Affine, bits: int) -> Affine:

@@ -7,6 +7,11 @@ from typing import Any, Protocol
 
 from qrlang.engine.cuda.source import KernelSpec, Source
 
+NOT_MADE = (
+    "kernels for this batch are not made yet: call the model once, forward and backward, before a "
+    "CUDA graph of it is captured"
+)
+
 
 class Unavailable(RuntimeError):
     """Why kernels can't be made or launched here, as a sentence without a full stop."""
@@ -24,7 +29,8 @@ class Launcher(Protocol):
     device: Any  # of torch: where the memory is
 
     def load(self, source: Source) -> Loaded:
-        """Compiled, or from the cache; ready to launch."""
+        """Compiled, or from the cache; a kernel that is not made yet is waited for when it is
+        launched."""
 
     @property
     def capturing(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from qrlang.engine.cuda.access import Access
-from qrlang.engine.cuda.geometry import Geometry, Phase, Place
+from qrlang.engine.cuda.geometry import Geometry, Phase, Place, Sweep
 from qrlang.engine.cuda.mapping import Mapping
 from qrlang.engine.cuda.parities import fold, unfold
 from qrlang.engine.cuda.shape import Shape
@@ -23,8 +23,8 @@ MOST_COPIES = 6
 
 
 class Layers:
-    def __init__(self, mapping: Mapping) -> None:
-        self.mapping = mapping
+    def __init__(self, mapping: Mapping, mark: str = "") -> None:
+        self.mapping, self.mark = mapping, mark  # what names of this kernel have in them
         self.functions: dict[tuple[object, ...], tuple[str, Text]] = {}
         self.calls: dict[str, int] = {}
         self.constants = Text()
@@ -36,7 +36,7 @@ class Layers:
         """A constant array: its name."""
         key = (kind, tuple(values))
         if key not in self.tables:
-            name = self.tables[key] = f"k{len(self.tables)}"
+            name = self.tables[key] = f"k{self.mark}{len(self.tables)}"
             text = ", ".join(repr(v) for v in values)
             self.constants(f"static __device__ const {kind} {name}[] = {{{text}}};")
         return self.tables[key]
@@ -66,7 +66,7 @@ class Layers:
         key = (kind, geometry.bits, geometry.slots, geometry.home, *key)
         found = self.functions.get(key)
         if found is None:
-            name = f"{kind}{len(self.functions)}"
+            name = f"{kind}{self.mark}{len(self.functions)}"
             body = Text()
             given = ["U ln"]
             if m.cluster:
@@ -82,8 +82,8 @@ class Layers:
                 body("extern __shared__ __align__(16) char smem[];")
                 if not m.cluster:
                     body("const U tid = ln;")
-                if m.shared and m.sequences == 1:
-                    body(f"const U h = {geometry.home}u;")
+                if m.sequences == 1:  # in global memory: where tiles lie
+                    body(f"const U h = {geometry.home if m.shared else 0}u;")
                 body("const F* const p = (const F*)(smem + own);")
                 body("F* const red = (F*)(smem + sums);")
                 write(body)
@@ -225,39 +225,79 @@ class Layers:
 
     # --- forward
 
-    def forward(self, shape: Shape, geometry: Geometry, first_scale: bool) -> str:
+    def forward(
+        self, shape: Shape, geometry: Geometry, first_scale: bool, reads: tuple[int, ...] = ()
+    ) -> str:
+        """`reads`: readouts after it, while the amplitudes are at hand."""
         first_scale = first_scale and not shape.tables
-        key = (shape, first_scale)
+        key = (shape, first_scale, reads)
         return self._function(
-            "forward", geometry, key, lambda out: self._forward(out, shape, geometry, first_scale)
-        )
+            "forward", geometry, key,
+            lambda out: self._forward(out, shape, geometry, first_scale, reads),
+        )  # fmt: skip
 
-    def _forward(self, out: Text, shape: Shape, g: Geometry, scaled: bool) -> None:
-        phases = g.phases(shape.bits)
+    def _forward(
+        self, out: Text, shape: Shape, g: Geometry, scaled: bool, reads: tuple[int, ...]
+    ) -> None:  # fmt: skip
+        sweeps = g.sweeps(shape.bits)
         back = shape.map.inverse()
         many = range(1 << g.registers)
-        for i, phase in enumerate(phases):
+        sums = [out.fresh("m") for _ in reads]
+        for name in sums:
+            out(f"F {name} = F(0);")
+        for i, sweep in enumerate(sweeps):
+            first, final = sweep.phases[0], sweep.phases[-1]
+            after = sweeps[i + 1].phases[0] if i + 1 < len(sweeps) else None
             with self.walk(out, g):
                 moved = i == 0 and (shape.moves or not g.shared)
                 if moved:
-                    source = Access(out, g, phase.place, back, self._flip_word(shape, 1))
+                    source = Access(out, g, first.place, back, self._flip_word(shape, 1))
                 else:
-                    source = Access(out, g, phase.place, second=i > 0)
+                    source = Access(out, g, first.place, second=i > 0)
                 for j in many:
                     out(f"C x{j} = {source.load(j, 0)};")
-                goal = source
-                if moved:
-                    if g.shared:
-                        self.sync(out, near=not g.cluster)
-                    goal = Access(out, g, phase.place, second=True)
+                if i == 0 and moved and g.shared:
+                    self.sync(out, near=not g.cluster)
                 if i == 0:
-                    self._diagonal(out, shape, g, phase.place, scaled, ["x"], False)
-                self._rotate(out, phase, g)
+                    self._diagonal(out, shape, g, first.place, scaled, ["x"], False)
+                self._rotate(out, first, g)
+                for k in range(1, len(sweep.phases)):
+                    self._exchange(out, g, sweep, k - 1, k, ["x"], k == 1)
+                    self._rotate(out, sweep.phases[k], g)
+                goal = source
+                if moved or final is not first:
+                    goal = Access(out, g, final.place, second=moved or i > 0)
                 with self._if_on(out):
                     for j in many:
                         out(goal.store(j, 0, f"x{j}"))
-            after = phases[i + 1] if i + 1 < len(phases) else None
-            self.sync(out, near=after is not None and g.near(phase.place) and g.near(after.place))
+                if reads and after is None:
+                    w = [out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w") for j in many]
+                    for name, value in zip(
+                        sums, self.walsh(out, g, final.place, w, reads), strict=True
+                    ):
+                        out(f"{name} += {value};")
+            if reads and after is None:
+                self.gather(out, sums, 0, len(reads))
+            self.sync(out, near=after is not None and g.near(final.place) and g.near(after.place))
+
+    def _exchange(
+        self, out: Text, g: Geometry, sweep: Sweep, here: int, there: int, states: Sequence[str],
+        first: bool,
+    ) -> None:  # fmt: skip
+        """A tile from the places of one phase to those of another. What a thread has fetched it may
+        overwrite; what others may still fetch, of the chunk before, it may not."""
+        assert sweep.tile is not None
+        if first and g.chunks:
+            self.sync(out)
+        put = Access(out, sweep.tile, sweep.within[here], mine="ln")
+        for s, x in enumerate(states):
+            for j in range(1 << g.registers):
+                out(put.store(j, s, f"{x}{j}"))
+        self.sync(out)
+        get = Access(out, sweep.tile, sweep.within[there], mine="ln")
+        for s, x in enumerate(states):
+            for j in range(1 << g.registers):
+                out(f"{x}{j} = {get.load(j, s)};")
 
     @contextmanager
     def _if_on(self, out: Text) -> Iterator[None]:
@@ -351,14 +391,15 @@ class Layers:
     def _backward(
         self, out: Text, shape: Shape, g: Geometry, scaled: bool, seeds: tuple[int, ...],
     ) -> None:  # fmt: skip
-        phases = g.phases(shape.bits)
+        sweeps = g.sweeps(shape.bits)
         back = shape.map.inverse()
         many = range(1 << g.registers)
         count = shape.sums
-        for i in reversed(range(len(phases))):
-            phase = phases[i]
-            last = i == len(phases) - 1  # the first to be undone
-            numbers = [r for _, r in (*phase.inner, *phase.lanes)]
+        for i in reversed(range(len(sweeps))):
+            sweep = sweeps[i]
+            first, final = sweep.phases[0], sweep.phases[-1]
+            before = sweeps[i - 1].phases[-1] if i else None
+            numbers = [r for p in sweep.phases for _, r in (*p.inner, *p.lanes)]
             names = {r: f"v{i}_{r}" for r in numbers}
             for name in names.values():
                 out(f"F {name} = F(0);")
@@ -368,22 +409,26 @@ class Layers:
                 for name in terms:
                     out(f"F {name} = F(0);")
             with self.walk(out, g):
-                source = Access(out, g, phase.place)
+                source = Access(out, g, final.place)
                 for j in many:
                     out(f"C x{j} = {source.load(j, 0)};")
                 for j in many:
                     out(f"C y{j} = {source.load(j, 1)};")
-                if last and seeds:
-                    self.seeded(out, g, phase.place, seeds)
-                self._unrotate(out, phase, g, names)
+                if i == len(sweeps) - 1 and seeds:
+                    self.seeded(out, g, final.place, seeds)
+                self._unrotate(out, final, g, names)
+                for k in reversed(range(len(sweep.phases) - 1)):
+                    start = k == len(sweep.phases) - 2
+                    self._exchange(out, g, sweep, k + 1, k, ["x", "y"], start)
+                    self._unrotate(out, sweep.phases[k], g, names)
                 goal = source
                 if i == 0:
                     if shape.terms:
                         w = [out.let("F", f"y{j}.x * x{j}.y - y{j}.y * x{j}.x", "w") for j in many]
-                        sums = self.walsh(out, g, phase.place, w, shape.terms)
+                        sums = self.walsh(out, g, first.place, w, shape.terms)
                         for name, value in zip(terms, sums, strict=False):
                             out(f"{name} += {value};")
-                    self._diagonal(out, shape, g, phase.place, scaled, ["x", "y"], True)
+                    self._diagonal(out, shape, g, first.place, scaled, ["x", "y"], True)
                     with out.block("if (norm)"):
                         for j in many:
                             out(f"{terms[-1]} += x{j}.x * x{j}.x + x{j}.y * x{j}.y;")
@@ -391,19 +436,21 @@ class Layers:
                         if g.shared:
                             self.sync(out, near=not g.cluster)
                         goal = Access(
-                            out, g, phase.place, back, self._flip_word(shape, 1), second=True
+                            out, g, first.place, back, self._flip_word(shape, 1), second=True
                         )
+                elif first is not final:
+                    goal = Access(out, g, first.place)
                 with self._if_on(out):
                     for j in many:
                         out(goal.store(j, 0, f"x{j}"))
                     for j in many:
                         out(goal.store(j, 1, f"y{j}"))
             if numbers:
-                self.gather(out, [names[r] for r in numbers], min(numbers), count)
+                self.gather(out, [names[r] for r in sorted(numbers)], min(numbers), count)
             if terms:
                 self.gather(out, terms, len(shape.bits), count)
-            before = phases[i - 1] if i else None
-            self.sync(out, near=before is not None and g.near(phase.place) and g.near(before.place))
+            near = before is not None and g.near(first.place) and g.near(before.place)
+            self.sync(out, near=near)
 
     def _unrotate(self, out: Text, phase: Phase, g: Geometry, names: dict[int, str]) -> None:
         for k, i in phase.inner:

@@ -229,7 +229,7 @@ class Loops(Circuits):
     def _clear_rest(self, q: int, steps: str) -> None:
         rows, clock, grown = self.plan.sequences[q]
         whole = self.whole(clock, grown)
-        self._zero(f"seq{q} + (b * {whole}) * {rows}", f"{steps} * {rows}", f"{whole} * {rows}")
+        self._zero(f"seq{q} + (b * {whole}) * {rows}", f"(L){steps} * {rows}", f"{whole} * {rows}")
 
     def _zero(self, base: str, first: str, last: str, kind: str = "F") -> None:
         out = self.out
@@ -272,7 +272,7 @@ class Loops(Circuits):
                 width = g.shape[-1].plus
                 kind = "F" if g.type == "real" else "int"
                 base = f"{g.name} + b * {total} * {width}"
-                self._zero(base, f"steps{node.id} * {width}", f"{total} * {width}", kind)
+                self._zero(base, f"(L)steps{node.id} * {width}", f"{total} * {width}", kind)
 
     def _step_back(self, node: nodes.Loop, streams: list[tuple[str, int, str]], t: str) -> None:
         out = self.out

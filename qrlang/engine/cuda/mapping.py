@@ -95,6 +95,8 @@ def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Ma
                 return Mapping(dtype, arch, n - registers, registers, cluster)
     cluster = 3 if arch >= 90 and n >= 15 else 0
     registers = 4 if double else 5
+    while 4 * size << (registers + 8) > room + (16 << 10):  # tiles of state and costate
+        registers -= 1
     threads = min(8 + cluster, n - registers)
     return Mapping(dtype, arch, threads, registers, cluster, shared=False)
 

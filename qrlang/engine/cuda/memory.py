@@ -68,6 +68,8 @@ class Memory:
             for s in order:
                 self.homes[s] = self.geometries[s].home = at
                 at += self.geometries[s].bytes * (2 if self.backward else 1) * count
+        elif self.geometries:
+            at += max(g.tile_bytes for g in self.geometries) * (2 if self.backward else 1)
         rows = 0
         for size in plan.slots:
             self.row_of.append(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qrlang.engine import nodes
 from qrlang.engine.bodies import walk_nodes
 from qrlang.engine.cuda.ends import Ends
+from qrlang.engine.cuda.layers import Layers
 from qrlang.engine.cuda.mapping import Mapping, choose
 from qrlang.engine.cuda.memory import Memory
 from qrlang.engine.cuda.prelude import prelude
@@ -23,6 +24,8 @@ from qrlang.engine.nodes import Plan, Refusal
 
 __all__ = ["emit", "write"]
 
+LONG = 1200  # lines of a kernel beyond which none of its own loops is unrolled
+
 _TYPES = {"real": "F", "int64": "L", "int32": "int", "byte": "char"}
 
 
@@ -39,12 +42,11 @@ def write(plan: Plan, mapping: Mapping) -> Source:
 
 class Printer(Ends):
     def print(self) -> Source:
-        forward = self._kernel(False)
-        backward = self._kernel(True)
-        text = prelude(self.mapping.dtype) + self.layers.text() + forward[0] + backward[0]
+        forward, first = self._kernel(False)
+        backward, second = self._kernel(True)
         return Source(
-            text, self.mapping.dtype, self.mapping.arch, forward[1], backward[1],
-            tuple(self.reductions), self.random,
+            prelude(self.mapping.dtype), (forward, backward), self.mapping.dtype,
+            self.mapping.arch, first, second, tuple(self.reductions), self.random,
         )  # fmt: skip
 
     @property
@@ -54,6 +56,7 @@ class Printer(Ends):
     def _kernel(self, backward: bool) -> tuple[str, KernelSpec]:
         m = self.mapping
         self.out, self.backward = Text(), backward
+        self.layers = Layers(m, "_b" if backward else "")
         self.memory = Memory(self.plan, m, backward, self.geometries, self.shapes)
         self.pending.clear()
         self.sums = {}
@@ -65,6 +68,8 @@ class Printer(Ends):
             self._backward()
         else:
             self._forward()
+        if len(out.lines) > LONG:
+            out.rolled_all()
         body = out.text()
         name = "backward" if backward else "forward"
         arguments = tuple(self._arguments())
@@ -74,7 +79,7 @@ class Printer(Ends):
             f'extern "C" __global__ void {dims}__launch_bounds__({m.bounds}) {name}(\n    {listed})'
         )
         spec = KernelSpec(name, m.block, m.sequences, 1 << m.cluster, self.memory.bytes, arguments)
-        return f"{head} {{\n{body}}}\n", spec
+        return f"{self.layers.text()}{head} {{\n{body}}}\n", spec
 
     # --- arguments
 

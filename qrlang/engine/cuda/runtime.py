@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from qrlang.engine.bodies import walk_nodes
-from qrlang.engine.cuda.launcher import Launcher, Loaded, Unavailable
+from qrlang.engine.cuda.launcher import NOT_MADE, Launcher, Loaded, Unavailable
 from qrlang.engine.cuda.mapping import Mapping, choose
 from qrlang.engine.cuda.printer import write
 from qrlang.engine.cuda.source import (
@@ -30,6 +30,7 @@ from qrlang.engine.nodes import Dropout, Loop, Plan, Refusal
 Tensor = Any
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 RANGE = 3  # a kind of fault: a token or a length out of range
+MOST_MARKS = 1 << 24  # numbers of a matrix that says which row belongs to what
 LENGTHS = 1 << 14  # added to the number of the input whose lengths they are
 
 
@@ -78,10 +79,7 @@ class Kernel:
             raise Unavailable(mapping.reason)
         if mapping not in self.made:
             if self.launcher.capturing:
-                raise RuntimeError(
-                    "kernels for this batch are not made yet: call the model once, forward and "
-                    "backward, before a CUDA graph of it is captured"
-                )
+                raise RuntimeError(NOT_MADE)
             source = write(self.plan, mapping)
             self.made[mapping] = Made(source, self.launcher.load(source))
         return self.made[mapping]
@@ -292,10 +290,20 @@ def reduced(
         case "sum":
             found = left.sum(0)
         case "rows":
-            index = buffers[r.right].view(-1).long()
-            found = left.new_zeros(shape).view(shape[0], -1).index_add_(0, index, left)
+            found = rows_added(buffers[r.right].view(-1), left, shape[0])
         case "blocks":
             found = left[:, r.first : r.first + count].sum(0)
         case _:
             raise AssertionError(r.how)
     return (found if r.factor == 1 else found * r.factor).reshape(shape)
+
+
+def rows_added(index: Tensor, rows: Tensor, count: int) -> Tensor:
+    """[count, width]: the sum of the rows of each number, in the same order every time, so that a
+    run that goes on is the run. (`index_add_` is not: its atomics add in any order.)"""
+    if count * len(index) <= MOST_MARKS:
+        marks = torch.arange(count, device=index.device, dtype=index.dtype)[:, None] == index
+        return marks.to(rows.dtype) @ rows
+    # On a GPU this sorts, stably, and each number's rows are added by one warp.
+    found = rows.new_zeros(count, rows.shape[1])
+    return found.index_put_((index.long(),), rows, accumulate=True)

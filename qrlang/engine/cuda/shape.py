@@ -93,9 +93,10 @@ class Shape:
     def of(layer: Layer, geometry: Geometry) -> Shape:
         terms = tuple(m for m, _ in layer.terms)
         rotated = [b for b, _ in layer.rotations]
-        bits = tuple(undone(geometry.phases(rotated), rotated))
+        phases = [p for sweep in geometry.sweeps(rotated) for p in sweep.phases]
+        bits = tuple(undone(phases, rotated))
         masks = tuple(dict.fromkeys((*terms, *(1 << b for b in bits))))
-        place = geometry.phases(bits)[0].place
+        place = geometry.sweeps(bits)[0].phases[0].place
         found = tables(masks, place, geometry.threads - geometry.cluster)
         return Shape(layer.map.padded(geometry.bits), terms, bits, masks, found)
 

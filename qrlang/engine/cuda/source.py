@@ -119,15 +119,27 @@ class Reduction:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """CUDA C++ for one plan, one mapping, one dtype; `text` is all that has to be compiled."""
+    """CUDA C++ for one plan, one mapping, one dtype. Each kernel is compiled by itself, both at the
+    same time; together they are one text too."""
 
-    text: str
+    prelude: str
+    codes: tuple[str, str]
     dtype: str  # float32 or float64
     arch: int  # 80, 90, 100: the least that the text was written for
     forward: KernelSpec
     backward: KernelSpec
     reductions: tuple[Reduction, ...]
     random: bool  # is a seed needed
+
+    @property
+    def text(self) -> str:
+        return self.prelude + "".join(self.codes)
+
+    @property
+    def parts(self) -> tuple[tuple[KernelSpec, str], ...]:
+        """The kernels, and the whole text of each."""
+        forward, backward = (self.prelude + code for code in self.codes)
+        return (self.forward, forward), (self.backward, backward)
 
 
 INPUT, ANGLE = 1, 2  # kinds of what is not finite

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from qrlang.engine.cuda.launcher import Launcher, Loaded, Unavailable
+from qrlang.engine.cuda.launcher import NOT_MADE, Launcher, Loaded, Unavailable
 from qrlang.engine.cuda.mapping import Mapping, choose
 from qrlang.engine.cuda.segment import plan_of, write
 from qrlang.engine.cuda.source import Argument, KernelSpec, Source
@@ -54,10 +54,7 @@ class SegmentKernel:
         assert not isinstance(mapping, Refusal)
         if mapping not in self.made:
             if self.launcher.capturing:
-                raise RuntimeError(
-                    "kernels for this batch are not made yet: call the model once, forward and "
-                    "backward, before a CUDA graph of it is captured"
-                )
+                raise RuntimeError(NOT_MADE)
             source = write(self.segment, mapping)
             self.made[mapping] = source, self.launcher.load(source)
         return self.made[mapping]
