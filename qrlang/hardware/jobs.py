@@ -24,7 +24,6 @@ from qrlang.hardware.device import (
     Work,
     spaced,
 )
-from qrlang.hardware.lane import Answers, Ask
 from qrlang.hardware.mitigation import (
     NONE,
     Confusion,
@@ -34,6 +33,7 @@ from qrlang.hardware.mitigation import (
     places_of,
 )
 from qrlang.hardware.pure import pure
+from qrlang.hardware.questions import Answers, Ask
 from qrlang.hardware.readings import Quantity, Word, evaluate, settings
 from qrlang.hardware.tape import Tree
 

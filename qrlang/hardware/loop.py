@@ -19,8 +19,9 @@ import numpy as np
 from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError
 from qrlang.hardware.jobs import Counts, Desk, SeeJob, Watch
-from qrlang.hardware.lane import Answers, Ask, Lane, Outputs
+from qrlang.hardware.lane import Lane, Outputs
 from qrlang.hardware.mitigation import NONE, Mitigation
+from qrlang.hardware.questions import Answers, Ask
 from qrlang.hardware.shared import Shared
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
@@ -151,14 +152,14 @@ def _open(
     ideal = Desk(Simulator(), shared.tree, 0, rehearsal=desk.rehearsal)
     outputs: list[Outputs] = []
     _, known = _closed(rehearsed, ideal)
-    traces = [lane.trace for lane in rehearsed]
+    traces = [lane.circuits.trace for lane in rehearsed]
     asked = []
     for lane, mine, trace in zip(lanes(), known, traces, strict=True):
-        lane.turned = iter(trace)
+        lane.circuits.turned = iter(trace)
         asked.append(_asked_again(lane, mine))
     answers = _all_at_once(asked, desk)
     for lane, mine2, trace in zip(lanes(), answers, traces, strict=True):
-        lane.turned = iter(trace)
+        lane.circuits.turned = iter(trace)
         outputs.append(_played(lane, mine2)[1])
     return outputs, [[[q for a in now for q in a] for now in lane] for lane in answers]
 

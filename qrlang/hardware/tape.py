@@ -134,3 +134,8 @@ class Tape:
         self.bits += other.bits
         self.kept += other.kept
         self.add(("join", other.node), steps, other.angles, other.node.qubits, other.node.bits)
+
+
+def numbered(when: When) -> tuple[tuple[int, int], ...]:
+    """By the numbers of the bits, which are all in one circuit now."""
+    return tuple((bit.index, value) for bit, value in when)

@@ -17,7 +17,7 @@ from qrlang.hardware.budget import Budget
 from qrlang.hardware.device import DeviceError, Step
 from qrlang.hardware.gradient import setup
 from qrlang.hardware.gradient.processor import Processor
-from qrlang.hardware.lane import Ask
+from qrlang.hardware.questions import Ask
 from qrlang.hardware.readings import Word
 from qrlang.hardware.simulator import Simulator
 

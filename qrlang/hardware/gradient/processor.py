@@ -16,7 +16,7 @@ from qrlang.hardware.device import Device, Floats
 from qrlang.hardware.gradient.gates import Lowered
 from qrlang.hardware.gradient.qubits import DeviceQubits, Readout, Session, asks_of
 from qrlang.hardware.jobs import Counts, Desk
-from qrlang.hardware.lane import Ask, _at_zero
+from qrlang.hardware.questions import Ask, at_zero
 from qrlang.hardware.tape import Tree
 
 
@@ -63,7 +63,7 @@ class Processor:
         for group in readout.groups:
             for lane in group.rows:
                 values = (
-                    [_at_zero(q) for q in readout.quantities] if group.node.empty else next(answers)
+                    [at_zero(q) for q in readout.quantities] if group.node.empty else next(answers)
                 )
                 found[lane] = np.concatenate(values)
         return found

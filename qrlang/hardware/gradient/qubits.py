@@ -17,7 +17,7 @@ import torch
 
 from qrlang.hardware.device import DeviceError, Floats, Step
 from qrlang.hardware.gradient.gates import Moved
-from qrlang.hardware.lane import Ask
+from qrlang.hardware.questions import Ask
 from qrlang.hardware.readings import Distribution, Quantity, Word, settings
 from qrlang.hardware.tape import Node
 
