@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from cli_tools import Done, qrlc
 from training_tools import project
@@ -52,6 +53,27 @@ def traced(folder: Path, *more: object, name: str = "run", model: str = MODEL) -
     done = train(path, folder / name, *more)
     assert done.code == 0, done.err
     return folder / name
+
+
+def killed(path: Path, out: Path, saves: int = 4, *more: object) -> Path:
+    """A run that died after so many checkpoints, the first of which is at step 0."""
+    import pytest
+
+    from qrlang.training import checkpoint
+
+    save, done = checkpoint.save, [0]
+
+    def die(to: Path, *given: Any) -> None:
+        save(to, *given)
+        done[0] += to.name == "last.safetensors"
+        if done[0] == saves:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "save", die)
+        args = ("train", path, "--out", out, "--threads", 1, "--checkpoint", "1 steps", *more)
+        assert qrlc(*args).code == 130
+    return out
 
 
 def train(path: Path, out: Path, *more: object) -> Done:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from qrlang.cli import common
@@ -9,13 +11,19 @@ from qrlang.cli import common
 
 @click.command("scar")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path())
+@click.option("--replay", is_flag=True,
+              help="Repeat a run that was not traced, as long as it took.")  # fmt: skip
+@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
 @common.output
-def command(runs: tuple[str, ...], form: str, color: str) -> None:
+def command(
+    runs: tuple[str, ...], replay: bool, data_dir: str | None, form: str, color: str
+) -> None:
     """Draw the strip that a run leaves: readouts, interference, activations, loss.
 
     Each run's folder gets scar.svg, and scar.txt with the same in words; training writes them at
-    its end. They are made from what the folder holds: without a trace (qrlc train --trace), rows
-    that need one are said to be missing.
+    its end. A run without a trace (qrlc train --trace) shows the weights that were kept: those at
+    its beginning, at its best, and the last. With --replay it is trained once more and gets the
+    trace that it lacks, if that ends at the same weights.
     """
     from qrlang.cli import report
 
@@ -24,7 +32,12 @@ def command(runs: tuple[str, ...], form: str, color: str) -> None:
         from qrlang.scar import write
 
         for run in runs:
-            picture, words = write(run)
+            if replay:
+                from qrlang.trace.again import trace_again
+                from qrlang.training.progress import Screen
+
+                trace_again(run, Screen(sys.stderr, width=common.width()), data_dir)
+            picture, words = write(run, data_dir=data_dir)
             said = words.read_text(encoding="utf-8")
             done.append({"run": run, "picture": str(picture), "account": said})
             if form == "text":

@@ -77,11 +77,11 @@ def _confusions(table: Any) -> Iterator[str]:
 
 def _unsure(facts: Facts) -> str:
     begin = "Where it was unsure."
-    if not facts.records:
-        return f"{begin} That is not recorded: the run has no trace."
-    assert facts.trace is not None
+    if facts.looks is None:
+        more = f" ({facts.more})" if facts.more else ""
+        return f"{begin} That is not known: {facts.why}{more}."
     steps = [r.step for r in facts.records]
-    samples = facts.trace.samples
+    samples = facts.looks.samples
     rows = [samples.rows[k] for k in facts.kept]
     if not rows:
         return f"{begin} The samples that were watched were to be forgotten, and are."
@@ -89,10 +89,11 @@ def _unsure(facts: Facts) -> str:
     if facts.unsure is not None:
         unit, table = facts.unsure
         record = int(table[-1].argmax())
+        seen = "those seen" if facts.looks.sparse else "the run"
         parts.append(
             f"Of the {len(rows)} watched samples of the {samples.split} split, record "
             f"{rows[record]} was the least certain at the end ({table[-1, record]:.2g} "
-            f"{unit}), and step {steps[int(table.mean(1).argmax())]} the least certain of the run "
+            f"{unit}), and step {steps[int(table.mean(1).argmax())]} the least certain of {seen} "
             f"({table.mean(1).max():.2g} on average, {table.mean(1)[-1]:.2g} at the end)."
         )
     losses = np.array([r.get("samples", "loss")[facts.kept] for r in facts.records])
@@ -107,6 +108,8 @@ def _unsure(facts: Facts) -> str:
             f"Its least decided readout was {z.name}[{k}]: {z.mean[-1, k]:.2f} on average, and one "
             f"shot of it deviates by {shot[k]:.2f}."
         )
+    if facts.looks.origin:
+        parts.append(f"This was not seen on the way, but afterwards: {facts.looks.origin}.")
     return f"{begin} " + " ".join(parts)
 
 

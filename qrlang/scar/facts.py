@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qrlang.ir.program import Expect, Probabilities, Program
 from qrlang.ir.walk import walk
 from qrlang.trace.layout import Array
-from qrlang.trace.reading import Record, Trace, has_trace, open_trace
+from qrlang.trace.looks import Looks, afterwards, traced
+from qrlang.trace.reading import Record
 from qrlang.trace.taps import Tap, tapped
+from qrlang.training.errors import TrainingError
 from qrlang.training.files import read_json
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
+
+if TYPE_CHECKING:
+    from qrlang.training.feed import Feed
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,11 @@ class Readouts:
 
 
 class Facts:
-    def __init__(self, path: str | Path) -> None:
+    """`feed`: the run's data, where it is open already."""
+
+    def __init__(
+        self, path: str | Path, feed: Feed | None = None, data_dir: str | None = None
+    ) -> None:
         self.run = Run.open(path)
         self.about: dict[str, Any] = self.run.about()
         self.settings: Settings = self.run.settings()
@@ -51,14 +61,27 @@ class Facts:
         self.result: dict[str, Any] = {}
         if self.run.result.is_file():
             self.result = dict(read_json(self.run.result))
-        found = open_trace(path) if has_trace(path) else None
-        self.trace: Trace | None = found if found is not None and len(found) else None
-        self.kept = [] if self.trace is None else self.trace.kept  # samples that were not erased
+        self.why = self.more = ""  # nothing was seen of any sample; and what the reason says
+        self.looks: Looks | None = traced(path) or self._afterwards(feed, data_dir)
+        # Samples that were not erased.
+        self.kept: list[int] = [] if self.looks is None else list(self.looks.kept)
         self.taps = tapped(self.program).taps
 
-    @cached_property
-    def records(self) -> list[Record]:
-        return [] if self.trace is None else list(self.trace)
+    def _afterwards(self, feed: Feed | None, data_dir: str | None) -> Looks | None:
+        """A run without a trace: its weights once more."""
+        try:
+            found = afterwards(self.run, feed, data_dir)
+        except TrainingError as error:
+            self.why = "the run has no trace, and its data cannot be opened to look at its weights"
+            self.more = str(error)
+            return None
+        if found is None:
+            self.why = "the run has no trace, and no weights are left"
+        return found
+
+    @property
+    def records(self) -> Sequence[Record]:
+        return () if self.looks is None else self.looks.records
 
     @property
     def last_step(self) -> int:
@@ -73,8 +96,8 @@ class Facts:
 
     def _ends(self, moments: list[int]) -> list[int]:
         """For each sample that is there, which of the recorded moments is its last."""
-        assert self.trace is not None
-        lengths = next(iter(self.trace.samples.batch.lengths.values()), None)
+        assert self.looks is not None
+        lengths = next(iter(self.looks.samples.batch.lengths.values()), None)
         if lengths is None:
             return [len(moments) - 1] * len(self.kept)
         return [max((k for k, t in enumerate(moments) if t < lengths[s]), default=0)
@@ -90,8 +113,8 @@ class Facts:
         if not self.kept or not self.records or not taps:
             return None
         tap = taps[-1]
-        assert self.trace is not None
-        moments = self.trace.header["moments"].get(tap.name, [0])
+        assert self.looks is not None
+        moments = self.looks.moments.get(tap.name, [0])
         ends = self._ends(moments)
         every = np.array([
             [r.get("readouts", tap.name)[s, e] for s, e in zip(self.kept, ends, strict=True)]
@@ -131,10 +154,10 @@ class Facts:
         taps = self._tap("activations")
         if not self.kept or not self.records or not taps:
             return None
-        assert self.trace is not None
+        assert self.looks is not None
         names, parts = [], []
         for tap in taps:
-            ends = self._ends(self.trace.header["moments"].get(tap.name, [0]))
+            ends = self._ends(self.looks.moments.get(tap.name, [0]))
             raw = np.array([
                 np.mean([r.get("activations", tap.name)[s, e]
                          for s, e in zip(self.kept, ends, strict=True)], 0)
@@ -156,9 +179,9 @@ class Facts:
         named = self.records[0].names("outputs")
         if kind is None or kind.kind not in ("class", "token") or not named:
             return None
-        assert self.trace is not None
+        assert self.looks is not None
         name = named[0]
-        moments = self.trace.header["moments"].get(name, [0])
+        moments = self.looks.moments.get(name, [0])
         ends = self._ends(moments) if kind.seq else [0] * len(self.kept)
         found = []
         for record in self.records:

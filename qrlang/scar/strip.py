@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from qrlang.trace.layout import Array
 from qrlang.training.files import write_atomically
 from qrlang.training.plot.shapes import Point
 
+if TYPE_CHECKING:
+    from qrlang.training.feed import Feed
+
 LEFT, RIGHT, WIDE = 150.0, 118.0, 960.0
 COLUMNS = 240  # of a field of colours
 LANES = 16  # readouts that have one
@@ -23,9 +27,9 @@ FRINGES = 64  # basis states
 UNITS = 128  # of all layers
 
 
-def write(path: str | Path) -> list[Path]:
-    """`scar.svg` and `scar.txt` of a run."""
-    facts = Facts(path)
+def write(path: str | Path, feed: Feed | None = None, data_dir: str | None = None) -> list[Path]:
+    """`scar.svg` and `scar.txt` of a run. `feed`: its data, where it is open already."""
+    facts = Facts(path, feed, data_dir)
     picture, words = strip(facts)
     written = [facts.run.folder / "scar.svg", facts.run.folder / "scar.txt"]
     for file, text in zip(written, (picture, words), strict=True):
@@ -57,6 +61,10 @@ class _Strip:
         self.sheet.text((LEFT, 26), said, 10, "soft", "start")
         self.sheet.text((LEFT + WIDE, 26), self._score(), 10, "ink", "end")
         y = 44.0
+        if facts.looks is not None and facts.looks.origin:
+            self.sheet.text((LEFT, 40), f"above the loss: {facts.looks.origin}, seen afterwards", 8,
+                            "soft", "start")  # fmt: skip
+            y += 10
         for row in (self._readouts, self._fringes, self._activations, self._losses):
             y = row(y) + 12
         self._axis(y - 6)
@@ -90,8 +98,8 @@ class _Strip:
         return y + 20
 
     def _why(self, what: str) -> str:
-        if self.facts.trace is None:
-            return "the run was trained without a trace"
+        if self.facts.looks is None:
+            return self.facts.why
         if not self.facts.kept:
             return "the samples that were watched were to be forgotten"
         return f"the model has no {what}"
@@ -127,6 +135,8 @@ class _Strip:
                 self.sheet.line((place(0, 0.0), place(self.last, 0.0)), "faint", 0.8)
             middle = [place(s, float(m)) for s, m, _ in rows]
             self.sheet.line(middle if len(middle) > 1 else middle * 2, "read", 1.3)
+            for p in middle if len(middle) <= 8 else ():
+                self.sheet.dot(p, 2.0, "read")
             self.sheet.text((LEFT + WIDE + 6, top + lane / 2 + 2), f"{k}: {mean[-1, k]:+.2f}", 8,
                             "soft", "start")  # fmt: skip
         return float(y + count * lane)
@@ -217,9 +227,13 @@ class _Strip:
         self.images.append(raster.image(cells, palette, LEFT, y, WIDE, height, label))
 
     def _resampled(self, rows: Array) -> Array:
-        """[columns, …]: at even steps, what the last record before says."""
-        at = [self.last * (k + 0.5) / COLUMNS for k in range(COLUMNS)]
-        index = np.searchsorted(self.steps, at, side="right") - 1
+        """[columns, …]: at even steps, what the last record before says; of a few weights, the
+        nearest."""
+        at = np.array([self.last * (k + 0.5) / COLUMNS for k in range(COLUMNS)])
+        steps = np.array(self.steps, float)
+        if self.facts.looks is not None and self.facts.looks.sparse:
+            steps[1:] = (steps[1:] + steps[:-1]) / 2
+        index = np.searchsorted(steps, at, side="right") - 1
         return np.asarray(rows[np.clip(index, 0, len(rows) - 1)])
 
     def _axis(self, y: float) -> None:

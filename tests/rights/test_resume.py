@@ -14,41 +14,22 @@ pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from rights_tools import MANIFEST, project, watched
+from trace_tools import killed
 from training_tools import lines
 
 from qrlang.cli.main import run as qrlc
 from qrlang.rights.gate import digest
 
-TRAIN = ("--threads", "1", "--epochs", "4", "--trace", "--trace-budget", "0", "--checkpoint",
-         "1 steps")  # fmt: skip
-
-
-def stopped(at: Path, monkeypatch: pytest.MonkeyPatch, out: str = "one", saves: int = 7) -> None:
-    """A run that was stopped in its second epoch."""
-    from qrlang.training import checkpoint
-
-    save, done = checkpoint.save, [0]
-
-    def stop(path: Path, *given: Any) -> None:
-        save(path, *given)
-        done[0] += path.name == "last.safetensors"
-        if done[0] == saves:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", stop)
-        args = ["train", str(at / "tiny.qrl"), *TRAIN, "--out", str(at / "runs" / out)]
-        assert qrlc(args) == 130
+TRAIN = ("--epochs", "4", "--trace", "--trace-budget", "0")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     at = tmp_path_factory.mktemp("clinic")
     path = project(at)
-    with pytest.MonkeyPatch.context() as patch:
-        stopped(at, patch)
-    args = ["train", str(path), *TRAIN, "--out", str(at / "runs" / "whole")]
-    assert qrlc(args) == 0
+    killed(path, at / "runs" / "one", 7, *TRAIN)
+    args = ["train", str(path), *TRAIN, "--threads", "1", "--checkpoint", "1 steps"]
+    assert qrlc([*args, "--out", str(at / "runs" / "whole")]) == 0
     return at
 
 
@@ -205,7 +186,7 @@ def test_ways_round(clinic: Path, capsys: Any) -> None:
     assert "has faded" in refused()
 
 
-def test_a_manifest_that_came_later(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_a_manifest_that_came_later(tmp_path: Path, capsys: Any) -> None:
     project(tmp_path)
     manifest = tmp_path / "visits.csv.rights.toml"
     manifest.unlink()
@@ -213,7 +194,7 @@ def test_a_manifest_that_came_later(tmp_path: Path, monkeypatch: Any, capsys: An
     rows = [",".join(x for k, x in enumerate(line.split(",")) if k != 1)
             for line in text.splitlines()]  # fmt: skip
     (tmp_path / "visits.csv").write_text("\n".join(rows) + "\n")
-    stopped(tmp_path, monkeypatch)
+    killed(tmp_path / "tiny.qrl", tmp_path / "runs" / "one", 7, *TRAIN)
     run = tmp_path / "runs" / "one"
     assert not (run / "rights.json").exists()
     manifest.write_text('source = "clinic"\nkey = "sequence"\n[opacity]\nrecords = ["7"]\n')

@@ -20,7 +20,7 @@ pytest.importorskip("safetensors")
 import itertools
 
 from cli_tools import qrlc
-from trace_tools import MODEL, traced
+from trace_tools import MODEL, killed, traced
 from training_tools import project
 
 import qrlang.scar
@@ -70,8 +70,8 @@ def test_the_account_is_what_is_recorded(made: Path) -> None:
     true, answer = np.unravel_index(table.argmax(), table.shape)
     assert f"It took {true} for {answer} ({most} time" in said
     facts = Facts(made)
-    assert facts.unsure is not None and facts.trace is not None
-    record = facts.trace.samples.rows[int(facts.unsure[1][-1].argmax())]
+    assert facts.unsure is not None and facts.looks is not None
+    record = facts.looks.samples.rows[int(facts.unsure[1][-1].argmax())]
     assert f"record {record} was the least certain at the end" in said
     assert xml.dom.minidom.parse(str(made / "scar.svg")).getElementsByTagName("desc")
 
@@ -130,12 +130,96 @@ def test_readouts_have_the_deviation_of_samples_and_shots(made: Path) -> None:
     assert with_shots.band**2 - z.band**2 == pytest.approx((1 - z.every**2).mean(1) / 100)
 
 
-def test_without_a_trace_rows_are_said_to_be_missing(tmp_path: Path) -> None:
-    path = project(tmp_path, MODEL, records=160)
-    assert qrlc("train", path, "--out", tmp_path / "run", "--threads", 1).code == 0
-    svg = (tmp_path / "run" / "scar.svg").read_text()
-    assert svg.count("missing: the run was trained without a trace") == 3
-    assert "not recorded: the run has no trace" in words(tmp_path / "run")
+@pytest.fixture(scope="module")
+def untraced(tmp_path_factory: Any) -> Path:
+    """The same run as `made`, without a trace."""
+    at = tmp_path_factory.mktemp("plain")
+    path = project(at, MODEL, records=160)
+    assert qrlc("train", path, "--out", at / "run", "--threads", 1).code == 0
+    return at
+
+
+@pytest.fixture
+def plain(untraced: Path, tmp_path: Path) -> Path:
+    shutil.copytree(untraced, tmp_path / "plain")
+    page = tmp_path / "plain" / "run" / "settings.json"
+    page.write_text(page.read_text().replace(str(untraced), str(tmp_path / "plain")))
+    return tmp_path / "plain" / "run"
+
+
+def test_without_a_trace_the_weights_that_were_kept_are_looked_at(made: Path, plain: Path) -> None:
+    svg = (plain / "scar.svg").read_text()
+    said = words(plain)
+    assert "missing" not in svg and svg.count("base64") == 2
+    ours, theirs = Facts(plain), Facts(made)
+    steps = [r.step for r in ours.records]
+    assert steps[0] == 0 and steps[-1] == 8 and len(steps) <= 3
+    where = f"the weights that were kept, at steps {', '.join(map(str, steps))}"
+    assert where in said and where in svg
+    # What a trace of the very same run has seen at those steps.
+    by_step = {r.step: r for r in theirs.records}
+    for record in ours.records:
+        for group in ("readouts", "activations", "outputs", "amplitudes", "entropy", "samples"):
+            found, known = record.group(group), by_step[record.step].group(group)
+            assert found.keys() == known.keys()
+            for name, value in found.items():
+                assert value == pytest.approx(known[name], abs=1e-5), (record.step, group, name)
+    before = svg, said
+    assert qrlc("scar", plain).code == 0
+    assert ((plain / "scar.svg").read_text(), words(plain)) == before
+
+
+def test_a_run_is_repeated_with_the_trace_that_it_lacks(made: Path, plain: Path) -> None:
+    from qrlang.trace.reading import open_trace
+
+    before = {p.name: p.read_bytes() for p in plain.iterdir() if p.is_file()}
+    done = qrlc("scar", plain, "--replay")
+    assert done.code == 0, done.err
+    assert "the run repeated from its beginning" in words(plain)
+    assert [r.block for r in open_trace(plain)] == [r.block for r in open_trace(made)]
+    after = {p.name: p.read_bytes() for p in plain.iterdir() if p.is_file()}
+    changed = {n for n in after if after[n] != before[n]}
+    assert changed == {"scar.svg", "scar.txt"} and not (plain / ".again").exists()
+    strip = (plain / "scar.svg").read_bytes()
+    assert qrlc("scar", plain).code == 0 and (plain / "scar.svg").read_bytes() == strip
+    assert "has a trace already" in qrlc("scar", plain, "--replay").err
+    # A run that goes on goes on as it would have.
+    assert not (plain / "trace" / "asked.json").exists()
+
+
+def test_what_ends_elsewhere_is_no_repetition(plain: Path) -> None:
+    with np.load(plain.parent / "tiny.npz") as data:
+        arrays = {**data, "xs": data["xs"] * 1.01}
+    np.savez(plain.parent / "tiny.npz", **arrays)
+    done = qrlc("scar", plain, "--replay")
+    assert done.code == 1 and "ended at other weights" in done.err
+    assert "its data has changed" in done.err
+    assert not (plain / "trace").exists() and not (plain / ".again").exists()
+
+
+def test_a_killed_run_is_repeated_to_where_it_was(untraced: Path, tmp_path: Path) -> None:
+    at = killed(untraced / "tiny.qrl", tmp_path / "killed")
+    assert qrlc("scar", at).code == 0
+    assert "it was never measured" in words(at) and "at steps 0, 3" in words(at)
+    done = qrlc("scar", at, "--replay")
+    assert done.code == 0, done.err
+    assert [r.step for r in Facts(at).records] == [0, 1, 2, 3]
+    assert qrlc("train", "--resume", at, "--threads", 1).code == 0
+    whole = (untraced / "run" / "metrics.jsonl").read_bytes()
+    assert (at / "metrics.jsonl").read_bytes() == whole
+
+
+def test_without_its_data_rows_are_said_to_be_missing(plain: Path) -> None:
+    (plain.parent / "tiny.npz").unlink()
+    assert qrlc("scar", plain).code == 0
+    svg = (plain / "scar.svg").read_text()
+    assert svg.count("missing: the run has no trace, and its data cannot be opened") == 3
+    assert "there is no file 'tiny.npz'" in words(plain)
+    shutil.rmtree(plain / "checkpoints")
+    assert qrlc("scar", plain).code == 0
+    assert (plain / "scar.svg").read_text().count(
+        "missing: the run has no trace, and no weights"
+    ) == 3
 
 
 def test_a_classical_core_has_no_readouts(tmp_path: Path) -> None:
