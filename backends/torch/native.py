@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from qrlang.backends.torch import cuda
+from qrlang.backends.torch import cuda, sequence
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
@@ -214,6 +214,10 @@ def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     if segment is not None:
         prepared = prepared.segment(segment.given is not None)
     inputs, own = model.checked(lengths, given)
+    for i, (x, length) in enumerate(zip(inputs, own, strict=True)):
+        if length is not None and not x.is_floating_point():
+            # What is behind the end may be no token at all, and kernels look it up.
+            inputs[i] = sequence.Sequence(x, length, x.dim() - 2).filled(0)
     states: list[Tensor] = []
     if segment is not None and segment.given is not None:
         state = segment.given.to(model.like.dtype)
