@@ -43,9 +43,11 @@ def inspect(
     simulated: Program,
     batch: int = BATCH,
     steps: int = STEPS,
+    gpu: int = 0,
 ) -> Data:
     """Everything that `qrlc inspect` says, ready for JSON. `optimised` holds plain gates, as a
-    device gets them; `simulated` is what a simulator runs."""
+    device gets them; `simulated` is what a simulator runs. `gpu`: a compute capability, 90 for
+    9.0, of which is said how it would run the model."""
     program = model.program
     before, after = cost(program), cost(optimised)
     return {
@@ -65,8 +67,22 @@ def inspect(
         "circuits": _circuits(model, optimised, before, after),
         "state": _state(model, simulated),
         "training_step": {**_training(cost(simulated), batch, steps), "road": _road(program)},
+        **({"gpu": _gpu(program, batch, gpu)} if gpu else {}),
         "defaults": _defaults(model),
     }
+
+
+def _gpu(program: Program, batch: int, arch: int) -> Data:
+    """How its kernels would lie on a GPU."""
+    from qrlang.backends.torch.fit import with_targets
+    from qrlang.engine.cuda.report import report
+    from qrlang.engine.nodes import Refusal
+    from qrlang.engine.plan import plan
+
+    found = plan(with_targets(program))
+    if isinstance(found, Refusal):
+        return {"arch": arch, "why_not": found.reason}
+    return report(found, batch, arch)
 
 
 def _road(program: Program) -> Data:
@@ -287,6 +303,10 @@ def page(data: Mapping[str, Any]) -> str:
         lines += _circuit(group[0], [c["name"] for c in group])
     lines += _states(data["state"])
     lines += _step(data["training_step"])
+    if "gpu" in data:
+        from qrlang.engine.cuda import report
+
+        lines += report.page(data["gpu"], data["training_step"]["batch"])
     if data["defaults"]:
         lines += ["", "Defaults that applied"]
         lines += [f"  {line}" for line in data["defaults"]]

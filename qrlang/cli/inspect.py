@@ -8,6 +8,8 @@ from qrlang.cli import common, report
 from qrlang.driver import Setting
 from qrlang.inspect import BATCH, STEPS, inspect, page
 
+CAPABILITIES = ("8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "10.3", "12.0", "12.1")
+
 
 @click.command("inspect")
 @common.file
@@ -27,6 +29,19 @@ from qrlang.inspect import BATCH, STEPS, inspect, page
     show_default=True,
     help="Moments in a sequence.",
 )
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    help="cuda: how a GPU would run it too; none is needed.",
+)
+@click.option(
+    "--capability",
+    type=click.Choice(CAPABILITIES),
+    default="9.0",
+    show_default=True,
+    help="With --device cuda: the GPU's compute capability.",
+)
 @common.output
 def command(
     path: str,
@@ -34,6 +49,8 @@ def command(
     model: str | None,
     batch: int,
     steps: int,
+    device: str,
+    capability: str,
     form: str,
     color: str,
 ) -> None:  # fmt: skip
@@ -43,8 +60,9 @@ def command(
     """
     made = common.compilation(path, settings, model)
     report.require(made, form, color)
+    gpu = int(capability.replace(".", "")) if device == "cuda" else 0
     found = [
-        inspect(m, made.for_target(m).program, made.optimised(m.program), batch, steps)
+        inspect(m, made.for_target(m).program, made.optimised(m.program), batch, steps, gpu)
         for m in common.chosen(made)
     ]
     if form == "json":

@@ -12,11 +12,17 @@ import qrlang
 
 torch = pytest.importorskip("torch")
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "engine"))
+
 from cuda_emulator import available  # noqa: E402
 from emulated import Emulated  # noqa: E402
+from engine_programs import Build, angle  # noqa: E402
 
-from qrlang.backends.torch import cuda, native, segment  # noqa: E402
+from qrlang.backends.torch import cuda, load, native, segment  # noqa: E402
 from qrlang.backends.torch.roads import RoadError, RoadNotice  # noqa: E402
+from qrlang.engine.cuda.report import report  # noqa: E402
+from qrlang.engine.plan import plan  # noqa: E402
+from qrlang.ir import program as ir  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not available(), reason="no C++ compiler")
 
@@ -186,6 +192,47 @@ def test_a_long_time_in_segments(gpu):
         assert (pieces - whole).abs().max() < 1e-10
     for a, b in zip(found["native"], found["plain"], strict=True):
         assert (a - b).abs().max() < 1e-10
+
+
+def test_a_recurrence_in_a_recurrence_takes_another_road(gpu):
+    """On qubits that outlive the inner one: said once, and the numbers are the same."""
+    found = nested()
+    model = load.make(found, dtype=torch.float64)
+    x = torch.rand(3, 4, 2, dtype=torch.float64)
+    y = torch.rand(3, 2, 2, dtype=torch.float64)
+    with pytest.warns(RoadNotice, match=r"step by step.*a recurrence in a recurrence on qubits"):
+        mine = gradients(model, x, y)
+    model.road = "plain"
+    for a, b in zip(mine, gradients(model, x, y), strict=True):
+        assert (a - b).abs().max() < 1e-10
+    assert report(plan(found), 64)["why_not"].startswith("a recurrence in a recurrence")
+
+
+def nested():
+    b, n = Build(), 3
+    outer, inner = b.seq(2), b.seq(2)
+    one, two = b.real(2), b.real(2)
+    z = tuple(((1.0, ((q, "Z"),)),) for q in range(n))
+
+    def moment(item, name):
+        read, both = b.real(n), b.real(n + 2)
+        body = [ir.Expect(read, z), ir.Concat(both, (read, item))]
+        theta = b.linear(body, both, n, name)
+        body.append(ir.Unitary(tuple(ir.Gate("ry", (q,), (angle(theta, q),)) for q in range(n))))
+        return body
+
+    within = ir.Loop("inner", (ir.LoopItem(inner, two),), (), tuple(moment(two, "b")))
+    body = (*moment(one, "a"), within)
+    end = b.real(n)
+    ops = (
+        ir.Alloc(tuple(range(n))),
+        ir.Loop("outer", (ir.LoopItem(outer, one),), (), body),
+        ir.Expect(end, z),
+    )
+    return ir.Program(
+        "Nested", (), (outer, inner), (), tuple(b.weights.values()), (),
+        (ir.Register("m", 0, n),), ops, (ir.Output("", end),),
+    )  # fmt: skip
 
 
 def test_without_the_extra_one_note_and_the_next_road(monkeypatch):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import io
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -85,10 +87,27 @@ def compiled(text: str, arch: int) -> Compiled:
 
 
 def compile_now(text: str, arch: int) -> bytes:
+    return _compile(text, arch)[0]
+
+
+def resources(text: str, arch: int) -> tuple[int, int]:
+    """Of a kernel: registers of a thread, and bytes of what did not find room in them."""
+    versions()
+    said = _compile(text, arch, ptxas_options=["-v"])[1]
+    registers = re.findall(r"Used (\d+) registers", said)
+    stack = re.findall(r"(\d+) bytes cumulative stack size", said)
+    if not registers:
+        raise Unavailable(f"{nvrtc_version()} does not say how many registers there are")
+    return max(map(int, registers)), max(map(int, stack), default=0)
+
+
+def _compile(text: str, arch: int, **more: Any) -> tuple[bytes, str]:
     core: Any = importlib.import_module("cuda.core")
     try:
-        program = core.Program(text, "c++", core.ProgramOptions(arch=f"sm_{arch}", **OPTIONS))
-        return bytes(program.compile("cubin").code)
+        options = core.ProgramOptions(arch=f"sm_{arch}", **OPTIONS, **more)
+        said = io.StringIO()
+        made = core.Program(text, "c++", options).compile("cubin", logs=said)
+        return bytes(made.code), said.getvalue()
     except Exception as why:
         raise Unavailable(
             f"{nvrtc_version()} does not compile the kernel for sm_{arch}: {_short(why)}"

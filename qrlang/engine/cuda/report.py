@@ -1,0 +1,144 @@
+"""How a GPU would run a plan, said without one: which threads share a sequence, what a block takes,
+how many blocks a multiprocessor holds at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from qrlang.engine.cuda.geometry import Geometry
+from qrlang.engine.cuda.launcher import Unavailable
+from qrlang.engine.cuda.mapping import REGISTERS, Mapping, choose
+from qrlang.engine.cuda.memory import geometries
+from qrlang.engine.cuda.printer import write
+from qrlang.engine.cuda.source import KernelSpec
+from qrlang.engine.nodes import Plan, Refusal
+
+Data = dict[str, Any]
+MOST = 255  # registers of a thread
+
+
+@dataclass(frozen=True, slots=True)
+class Multiprocessor:
+    """What one holds at once."""
+
+    threads: int
+    blocks: int
+    shared: int  # bytes
+
+
+def multiprocessor(arch: int) -> Multiprocessor:
+    """By compute capability, from the programming guide."""
+    large = Multiprocessor(2048, 32, 228 << 10)
+    known = {
+        80: Multiprocessor(2048, 32, 164 << 10),
+        86: Multiprocessor(1536, 16, 100 << 10),
+        87: Multiprocessor(1536, 16, 164 << 10),
+        89: Multiprocessor(1536, 24, 100 << 10),
+    }
+    small = Multiprocessor(1536, 24, 100 << 10)
+    return known.get(arch, small if arch >= 120 or arch < 90 else large)
+
+
+def report(plan: Plan, batch: int, arch: int = 90, compile_too: bool = True) -> Data:
+    """`registers` are those that NVRTC gives each kernel where it is installed (which takes
+    seconds), else None; `at_most` is what the text allows."""
+    mapping = choose(plan, batch, "float32", arch)
+    if isinstance(mapping, Refusal):
+        return {"arch": arch, "why_not": mapping.reason}
+    source = write(plan, mapping)
+    kernels, why = {}, ""
+    for spec, text in source.parts:
+        used = None
+        if compile_too and not why:
+            from qrlang.engine.cuda.compile import resources
+
+            try:
+                used = resources(text, arch)
+            except Unavailable as error:
+                why = str(error)
+        kernels[spec.name] = _kernel(mapping, spec, arch, used)
+    m = mapping
+    return {
+        "arch": arch,
+        "why_not": "",
+        "mapping": _name(m),
+        "threads": 1 << m.threads,
+        "amplitudes": 1 << m.registers,
+        "cluster": 1 << m.cluster,
+        "block": m.block,
+        "sequences": m.sequences,
+        "blocks": source.forward.blocks(batch),
+        "walks": max(map(_walks, geometries(plan, m)), default=0) if not m.shared else 0,
+        "kernels": kernels,
+        "no_compiler": why,
+    }
+
+
+def _name(m: Mapping) -> str:
+    if not m.shared:
+        return "global memory"
+    if m.cluster:
+        return "cluster"
+    if m.group > 64:
+        return "block"
+    return "lanes of a warp" if m.group < 32 else "a warp" if m.group == 32 else "two warps"
+
+
+def _walks(g: Geometry) -> int:
+    return len(g.sweeps(range(g.bits)))
+
+
+def _kernel(m: Mapping, spec: KernelSpec, arch: int, used: tuple[int, int] | None) -> Data:
+    sm = multiprocessor(arch)
+    least = int(m.bounds.rpartition(",")[2]) if "," in m.bounds else 1
+    at_most = min(MOST, REGISTERS // (least * m.block) // 8 * 8)
+    registers = used[0] if used else at_most
+    warps = -(-spec.threads // 32)
+    # A warp's registers come in pieces of 256; a block keeps a kilobyte of shared memory back.
+    of_registers = REGISTERS // (-(-registers * 32 // 256) * 256) // warps
+    of_shared = sm.shared // (spec.dynamic_shared_bytes + 1024)
+    held = min(of_registers, of_shared, sm.threads // (32 * warps), sm.blocks)
+    return {
+        "shared_bytes": spec.dynamic_shared_bytes,
+        "registers": used[0] if used else None,
+        "stack_bytes": used[1] if used else None,
+        "at_most": at_most,
+        "blocks_at_once": held,
+        "occupancy": 32 * warps * held / sm.threads,
+    }
+
+
+def page(data: Data, batch: int) -> list[str]:
+    """As lines."""
+    major, minor = divmod(data["arch"], 10)
+    head = f"On a GPU of compute capability {major}.{minor}"
+    if data["why_not"]:
+        return ["", f"{head}: no kernel, but another road, for {data['why_not']}"]
+    lines = ["", f"{head}, {batch} sequences at once, in single precision"]
+    threads = f"{data['threads']:,} threads for each sequence"
+    each = _many(data["amplitudes"], "amplitude")
+    lines.append(f"  mapping   {data['mapping']}: {threads}, {each} in each")
+    beside = f", {data['sequences']} sequences in each" if data["sequences"] > 1 else ""
+    cluster = f", clusters of {data['cluster']}" if data["cluster"] > 1 else ""
+    blocks = _many(data["blocks"], "block")
+    lines.append(f"  launch    {blocks} of {data['block']} threads{beside}{cluster}")
+    if data["walks"]:
+        lines.append(f"  a layer   walks along the state {data['walks']} times")
+    for name, k in data["kernels"].items():
+        registers = f"at most {k['at_most']} registers"
+        if k["registers"] is not None:
+            registers = f"{k['registers']} registers"
+            registers += f" and {k['stack_bytes']} bytes of stack" if k["stack_bytes"] else ""
+        lines.append(
+            f"  {name:<9} {registers}, {k['shared_bytes'] / 1024:.1f} KiB shared: "
+            f"{_many(k['blocks_at_once'], 'block')} on a multiprocessor, "
+            f"{k['occupancy']:.0%} of its threads"
+        )
+    if data["no_compiler"]:
+        lines.append(f"  registers are not known here: {data['no_compiler']}")
+    return lines
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if count > 1 else ''}"
