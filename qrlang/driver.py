@@ -115,7 +115,8 @@ class Compilation:
         """What only an analysis of whole models can see."""
         from qrlang.findings import warnings_of
 
-        return tuple(w for m in self.checked.models.values() for w in warnings_of(m))
+        found = (w for m in self.checked.models.values() for w in warnings_of(m))
+        return tuple(dict.fromkeys(found))  # a line of an unrolled loop has said it often enough
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
