@@ -44,9 +44,8 @@ def train(out: Path, task: Task, row: Row, rate: str, seed: int) -> None:
     """One run, unless it is there; one that was stopped goes on."""
     run = folder(out, task, row, rate, seed)
     if (run / "result.json").exists():
-        if task.metric == "bleu" and not (run / "eval.json").exists():
-            said = qrlc(["eval", str(run), "--format", "json"])
-            (run / "eval.json").write_text(said.stdout, encoding="utf-8")
+        if task.metric == "bleu":
+            translate(run, row)
         return
     if (run / "settings.json").exists():
         asked = ["--resume", str(run)]
@@ -58,6 +57,23 @@ def train(out: Path, task: Task, row: Row, rate: str, seed: int) -> None:
         print(done.stderr[-2000:], flush=True)
     elif task.metric == "bleu":
         train(out, task, row, rate, seed)
+
+
+def translate(run: Path, row: Row) -> None:
+    """Has the test split translated, unless that has been done."""
+    path = run / "eval.json"
+    if path.exists() and bleu(path) is not None:
+        return
+    said = qrlc(["eval", str(run), *row.evaluated, "--format", "json"])
+    if said.returncode == 0:
+        path.write_text(said.stdout, encoding="utf-8")
+    if said.returncode or bleu(path) is None:
+        print(said.stderr[-2000:] or f"{run}: no BLEU: pip install sacrebleu", flush=True)
+
+
+def bleu(path: Path) -> float | None:
+    found: float | None = json.loads(path.read_text(encoding="utf-8"))["figures"]["bleu"]["value"]
+    return found
 
 
 def qrlc(line: list[str]) -> subprocess.CompletedProcess[str]:

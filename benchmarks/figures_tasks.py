@@ -15,6 +15,7 @@ class Row:
     program: str
     options: tuple[str, ...] = ()
     rates: tuple[str, ...] = ("",)
+    evaluated: tuple[str, ...] = ()  # options of `qrlc eval`
 
 
 def _percent(value: float) -> str:
@@ -63,6 +64,8 @@ def _cores(
 _ROWS = "examples/qrnn/rows.qrl"
 _PERMUTED = "examples/qrnn/permuted.qrl"
 _COPYING = "examples/copying/copying.qrl"
+_CAPTIONS = "examples/translation/captions.qrl"
+_BEAM = ("--beam", "5")
 _LOGISTIC = "examples/qrnn/logistic.qrl"
 
 
@@ -164,6 +167,18 @@ TASKS: dict[str, Task] = {
                 Row("without", "examples/translation/short_without.qrl"),
                 Row("with attention, LSTM core", "examples/translation/short.qrl",
                     ("--core", "lstm")),
+            ),
+            _plain(1), "perplexity",
+        ),
+        Task(
+            "multi30k", "examples/translation/README.md", "Multi30k, the whole of test 2016",
+            "bleu", "BLEU, beam 5",
+            (
+                Row("with attention", _CAPTIONS, evaluated=_BEAM),
+                Row("without", "examples/translation/captions_without.qrl",
+                    evaluated=_BEAM),
+                Row("with attention, LSTM core", _CAPTIONS, ("--core", "lstm"),
+                    evaluated=_BEAM),
             ),
             _plain(1), "perplexity",
         ),

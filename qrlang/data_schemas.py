@@ -117,6 +117,7 @@ _AHEAD = Argument("ahead", "int", 1, 1)
 _VOCABULARY = Argument("vocabulary", "int", 10_000, 2)
 _LONGEST = Argument("longest", "int", 0, 0)  # 0: as long as they are
 _TEST = Argument("test", "string", "test2016")
+_CAPTIONS = (_VOCABULARY, _LONGEST, Argument("tokens", "string", "space"), _TEST)
 _PATH = (Argument("path", "string"), Argument("tokens", "string", "word"))
 
 DATA_SETS: dict[str, DataSet] = {
@@ -191,11 +192,11 @@ DATA_SETS: dict[str, DataSet] = {
         DataSet("shakespeare", "Shakespeare, the next character", _NEXT,
                 (Argument("vocabulary", "int", 65, 2),), file="tinyshakespeare.npz"),
         DataSet("multi30k", "captions of pictures, German to English", _NEXT,
-                (_VOCABULARY, _LONGEST, _TEST), file="multi30k_en_de.npz"),
+                _CAPTIONS, file="multi30k_en_de.npz"),
         DataSet("multi30k_de_en", "captions of pictures, German to English", _NEXT,
-                (_VOCABULARY, _LONGEST, _TEST), file="multi30k_en_de.npz"),
+                _CAPTIONS, file="multi30k_en_de.npz"),
         DataSet("multi30k_en_de", "captions of pictures, English to German", _NEXT,
-                (_VOCABULARY, _LONGEST, _TEST), file="multi30k_en_de.npz"),
+                _CAPTIONS, file="multi30k_en_de.npz"),
         DataSet("ucr", "a data set of the UCR archive of time series", _any,
                 (Argument("name", "string"),), file="ucr_NAME.npz"),
         DataSet("damped_sine", "a damped oscillation, one step ahead", _FORECAST,

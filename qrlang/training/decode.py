@@ -6,7 +6,7 @@ has said so far as the target. That takes a call for each word and needs nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,25 +26,54 @@ def produces(objective: Objective) -> bool:
     return objective.kind.kind == "token" and objective.kind.seq and objective.target in inputs
 
 
-def texts(
+@dataclass(frozen=True)
+class Translation:
+    source: str
+    said: str
+    meant: str
+
+
+def translations(
     objective: Objective, feed: Feed, split: str, batch: int, beam: int
-) -> tuple[list[str], list[str]]:
-    """What is said, and what should have been: for every record of a split."""
+) -> list[Translation]:
+    """What is said, and what should have been: for every record of a split, in its order."""
     data: Any = getattr(feed, "data", None)
-    port = objective.target
-    said: dict[int, str] = {}
-    meant: dict[int, str] = {}
+    port, source = objective.target, _source(objective)
+    found: dict[int, Translation] = {}
     for one in feed.batches(split, batch, seed=0, epoch=0, shuffle=False):
-        rows = one.rows if one.rows is not None else np.arange(one.size) + len(said)
-        lengths = one.lengths.get(port, np.full(one.size, one.values[port].shape[1]))
-        for row, words, true, n in zip(
-            rows, sentences(objective, one, beam), one.values[port], lengths, strict=True
-        ):
-            said[int(row)] = _text(data, port, words)
-            meant[int(row)] = _text(data, port, true[: int(n)])
-    order = sorted(said)
+        rows = one.rows if one.rows is not None else np.arange(one.size) + len(found)
+        said = sentences(objective, one, beam)
+        for k, row in enumerate(rows):
+            found[int(row)] = Translation(
+                _text(data, source, _own(one, source, k)),
+                _text(data, port, said[k]),
+                _text(data, port, _own(one, port, k)),
+            )
     references = _references(data, split)
-    return [said[k] for k in order], [references[k] if references else meant[k] for k in order]
+    return [
+        replace(found[k], meant=references[k]) if references else found[k] for k in sorted(found)
+    ]
+
+
+def _source(objective: Objective) -> str:
+    """The input that is a sequence of tokens, or the first there is."""
+    inputs: dict[str, Any] = objective.model.inputs
+    names = [n for n in inputs if n != objective.target]
+    tokens = [n for n in names if str(inputs[n]).startswith("seq[token")]
+    return (tokens or names)[0]
+
+
+def _own(batch: Batch, port: str, row: int) -> Array:
+    """A row of a column without its padding."""
+    values, lengths = batch.values[port][row], batch.lengths.get(port)
+    found: Array = values if lengths is None else values[: int(lengths[row])]
+    return found
+
+
+def few(found: list[Translation], count: int = 5) -> list[dict[str, str]]:
+    """Some to look at: from the whole split, at equal distances."""
+    every = max(len(found) // count, 1)
+    return [asdict(t) for t in found[every // 2 :: every][:count]]
 
 
 def _references(data: Any, split: str) -> list[str]:
@@ -67,14 +96,15 @@ def _text(data: Any, port: str, words: Array) -> str:
     return " ".join(str(int(w)) for w in (words[: ends[0]] if len(ends) else words))
 
 
-def bleu(said: list[str], meant: list[str]) -> dict[str, Any]:
+def bleu(found: list[Translation]) -> dict[str, Any]:
     """Of sentences whose tokens stand apart; the interval is sacrebleu's bootstrap."""
     try:
         from sacrebleu.metrics import BLEU
     except ImportError:
         return {"value": None, "interval": None, "note": "needs: pip install 'qrlang[train]'"}
     measure = BLEU(tokenize="none", force=True)
-    score = measure.corpus_score(said, [meant], n_bootstrap=1000)
+    said, meant = [t.said for t in found], [[t.meant for t in found]]
+    score = measure.corpus_score(said, meant, n_bootstrap=1000)
     middle, half = float(score._mean), float(score._ci)
     return {
         "value": float(score.score),

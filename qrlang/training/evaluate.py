@@ -89,6 +89,8 @@ def page(found: dict[str, Any]) -> str:
         lines += [
             f"{k:>3} " + "".join(f"{n:>{cell}}" for n in row) for k, row in enumerate(confusion)
         ]
+    for one in found.get("samples", ()):
+        lines += ["", *(f"  {name:6}  {one[name]}" for name in ("source", "meant", "said"))]
     return "\n".join(lines) + "\n"
 
 
@@ -103,6 +105,7 @@ def whole(
     found: dict[str, Any] = {"run": path, "checkpoint": which}
     found |= report(objective.evaluate(feed, chosen, batch), chosen)
     if decode.produces(objective):
-        found["figures"]["bleu"] = decode.bleu(*decode.texts(objective, feed, chosen, batch, beam))
-        found["beam"] = beam
+        said = decode.translations(objective, feed, chosen, batch, beam)
+        found["figures"]["bleu"] = decode.bleu(said)
+        found |= {"beam": beam, "samples": decode.few(said)}
     return found

@@ -300,8 +300,8 @@ class Trainer:
             tally = self.objective.evaluate(self.feed, "validation", self.broad)
             figures = tally.figures()
             if s.metric == "bleu":
-                said = decode.texts(self.objective, self.feed, "validation", s.batch, beam=1)
-                figures["bleu"] = float(decode.bleu(*said)["value"])
+                said = decode.translations(self.objective, self.feed, "validation", s.batch, beam=1)
+                figures["bleu"] = float(decode.bleu(said)["value"])
             self._write({"split": "validation", **figures})
             for o in self.observers:
                 o.evaluated(self, "validation", figures)

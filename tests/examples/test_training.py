@@ -39,6 +39,8 @@ SMALL: dict[str, tuple[str, ...]] = {
     "reservoir/mackey_glass.qrl": ("--set", "n=3", "--data", "mackey_glass(length: 200)"),
     "reservoir/reservoir.qrl": ("--data", "narma(order: 5, length: 200)"),
     "sentiment/sentiment.qrl": ("--set", "n=3", "--set", "d=4"),
+    "translation/captions.qrl": ("--set", "n=3", "--set", "d=8", "--set", "hidden=8"),
+    "translation/captions_without.qrl": ("--set", "n=3", "--set", "d=8", "--set", "hidden=8"),
     "translation/short.qrl": ("--set", "n=3", "--set", "d=8", "--set", "hidden=8"),
     "translation/short_without.qrl": ("--set", "n=3", "--set", "d=8", "--set", "hidden=8"),
     "translation/translation.qrl": ("--set", "n=3", "--set", "d=8", "--length", "8"),

@@ -9,7 +9,9 @@ from qrlang.training.data.errors import DataError, nearest
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.sources import Records
-from qrlang.training.data.vocabulary import PRODUCED, Vocabulary, encode
+from qrlang.training.data.vocabulary import PIECES, PRODUCED, Vocabulary, encode
+
+_TOKENS = ("space", PIECES)
 
 _TESTS = ("test2016", "test2017", "testcoco2017", "test2018")
 
@@ -23,6 +25,14 @@ def _multi30k(source: str, target: str) -> Callable[[Request], Loaded]:
                 "bad-argument",
                 f"there is no test set `{test}` of `{request.name}`",
                 nearest(test, _TESTS) or "there are " + ", ".join(_TESTS),
+            )
+        tokens = request.text("tokens")
+        if tokens not in _TOKENS:
+            raise DataError(
+                "bad-argument",
+                f"there is no way `{tokens}` to cut the sentences of `{request.name}`",
+                nearest(tokens, _TOKENS)
+                or "`space` (whole words) and `bpe` (pieces of words) are there",
             )
         stored = {"train": "train", "validation": "valid", "test": test}
         vocabularies: dict[str, Vocabulary] = dict(request.vocabularies)
@@ -41,7 +51,7 @@ def _multi30k(source: str, target: str) -> Callable[[Request], Loaded]:
             for k, port in enumerate(request.ports):
                 found = encode(
                     (pair[k] for pair in pairs(split)),
-                    "space",
+                    tokens,
                     vocabularies.get(port.name),
                     request.size(port),
                     PRODUCED,

@@ -9,7 +9,8 @@ running text it is the end of the sentence before. So:
 - running text by word: 0 `<eos>`, 1 `<unk>`;
 - running text by character: 0 the line break; `<unk>` is 1 unless the size leaves no room for it.
 
-Further symbols come by frequency in the training text, equals in the order of the alphabet.
+Further symbols come by frequency in the training text, equals in the order of the alphabet; pieces
+of words (`bpe`) in the order in which they were joined.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import numpy as np
 from qrlang.training.data.errors import DataError, nearest
 from qrlang.training.data.files import write_atomically
 from qrlang.training.data.ports import Array
+from qrlang.training.data.subwords import cutter, learn
 
 SEPARATE = ("<pad>", "<unk>")
 PRODUCED = ("<pad>", "<unk>", "<eos>")
@@ -46,14 +48,18 @@ RULES: dict[str, Callable[[str], list[str]]] = {
     "word": _words,  # lower case; words, and every other mark on its own
     "character": list,
 }
+PIECES = "bpe"  # depends on the symbols, which are learned
 
 
-def rule(name: str) -> Callable[[str], list[str]]:
+def rule(name: str, symbols: Sequence[str] = ()) -> Callable[[str], list[str]]:
+    if name == PIECES:
+        return cutter(symbols)
     if name not in RULES:
+        known = (*RULES, PIECES)
         raise DataError(
             "bad-argument",
             f"there is no way `{name}` to cut a text into tokens",
-            nearest(name, RULES) or "there are " + ", ".join(RULES),
+            nearest(name, known) or "there are " + ", ".join(known),
         )
     return RULES[name]
 
@@ -86,8 +92,12 @@ class Vocabulary:
             table["<bos>"] = 0
         return table
 
+    def cut(self) -> Callable[[str], list[str]]:
+        """What cuts a text into symbols, and remembers words that it has cut."""
+        return rule(self.rule, self.symbols[self.specials :])
+
     def encode(self, text: str) -> list[int]:
-        return _Numbers(self).of(rule(self.rule)(text))
+        return _Numbers(self).of(self.cut()(text))
 
     def decode(self, numbers: Iterable[int]) -> str:
         """The text up to `<eos>`; `<pad>` is left out."""
@@ -97,6 +107,8 @@ class Vocabulary:
                 break
             if n or self.symbols[0] != "<pad>":
                 found.append(self.symbols[n])
+        if self.rule == PIECES:
+            return "".join(found).removeprefix(" ")
         return ("" if self.rule == "character" else " ").join(found)
 
     def data(self) -> dict[str, Any]:
@@ -161,7 +173,10 @@ def encode(
     Of texts with more than `longest` tokens the `keep` ("first", "last") ones stay. `ended`:
     `<eos>` after each.
     """
-    cut = rule(by)
+    if vocabulary is None and by == PIECES:
+        texts = list(texts)
+        vocabulary = _pieces(texts, size, specials)
+    cut = rule(by) if vocabulary is None else vocabulary.cut()
     number: Callable[[str], int]
     if vocabulary is None:
         seen: defaultdict[str, int] = defaultdict()
@@ -192,6 +207,19 @@ def encode(
     return Encoded(flat, edges, vocabulary)
 
 
+def _pieces(texts: Iterable[str], size: int, specials: Sequence[str]) -> Vocabulary:
+    first = tuple(specials)
+    if size < len(first) + 1:
+        raise _too_small(size, first)
+    return Vocabulary(first + tuple(learn(texts, size - len(first))), PIECES, len(first))
+
+
+def _too_small(size: int, specials: Sequence[str]) -> DataError:
+    return DataError(
+        "bad-argument", f"a vocabulary of {size} is too small: it begins with {list(specials)}"
+    )
+
+
 def _ranked(
     flat: Array, symbols: list[str], size: int, specials: Sequence[str], by: str
 ) -> tuple[Vocabulary, Array]:
@@ -200,9 +228,7 @@ def _ranked(
     if "<unk>" not in special and len(symbols) != size:
         special.insert(1, "<unk>")
     if size < len(special) + 1:
-        raise DataError(
-            "bad-argument", f"a vocabulary of {size} is too small: it begins with {special}"
-        )
+        raise _too_small(size, special)
     counts = np.bincount(flat, minlength=len(symbols))
     rest = [k for k in range(len(symbols)) if symbols[k] not in special]
     rest.sort(key=lambda k: (-int(counts[k]), symbols[k]))
