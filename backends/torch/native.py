@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
 from qrlang.backends.torch import cuda, sequence
+from qrlang.backends.torch import head as heads
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
@@ -32,8 +33,11 @@ _DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 class _Prepared:
     """A program's plan, and its kernels by dtype."""
 
-    def __init__(self, text: str, training: bool, segment: str = "") -> None:
+    def __init__(
+        self, text: str, training: bool, segment: str = "", head_apart: bool = False
+    ) -> None:
         self.key = text, training
+        self.part = segment
         program = parse_program(text)
         if not training:
             program = without_dropout(program)
@@ -43,6 +47,9 @@ class _Prepared:
         if segment:
             open_ = opened(self.program, needed(self.program), segment == "next")
             self.program, self.carries = open_.program, open_.carries
+        self.head: heads.Head | None = None
+        if head_apart:
+            self.program, self.head = heads.split(self.program)
         program = self.program
         self.reason = why_not(program, segment)
         self.kernels: dict[torch.dtype, Any] = {}
@@ -55,10 +62,16 @@ class _Prepared:
             self.paths = [weight_path(w.name) for w in self.plan.weights]
             shapes = {o.name: o.value.type.shape for o in program.outputs}
             self.shapes = [shapes[o.name] for o in self.plan.outputs]
+            if self.head is not None:
+                self.shapes[self.head.output] = self.head.shape
 
     def segment(self, going_on: bool) -> _Prepared:
         """The same for a segment: the first, or a later one."""
         return _prepared(*self.key, "next" if going_on else "first")
+
+    def head_apart(self) -> _Prepared:
+        """The same with a large last layer left to torch, if there is one."""
+        return _prepared(*self.key, self.part, True)
 
     def kernel(self, dtype: torch.dtype) -> Any:
         if dtype not in self.kernels:
@@ -225,7 +238,9 @@ def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
         inputs += segment.fitting(state.carried, len(inputs[0]))
         own += [None] * len(state.carried)
     left: list[Tensor] = []
-    run = _on_gpu if machine(model) == "cuda" else _on_cpu
+    run = _on_gpu
+    if machine(model) == "cpu":
+        run, prepared = _on_cpu, prepared.head_apart()
     outputs = run(model, prepared, inputs, own, states, left)
     if segment is not None:
         count = len(prepared.carries)
@@ -262,11 +277,27 @@ def _on_cpu(
 
     begun = [x.resolve_conj().numpy() for x in states]
     try:
-        return _Node.apply(
+        outputs = _Node.apply(
             kernel, len(inputs), ends, _seed(model, kernel), begun, left, *inputs, *weights
         )
     except NotFinite as error:
         raise FloatingPointError(str(error)) from None
+    return outputs if prepared.head is None else _headed(model, prepared, lengths, outputs)
+
+
+def _headed(
+    model: Model, prepared: _Prepared, lengths: list[Tensor | None], outputs: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """The outputs with the layer on them that the kernel has not got."""
+    head, found = prepared.head, list(outputs)
+    assert head is not None
+    x, ends = found[head.output], lengths[prepared.plan.outputs[head.output].clock]
+    inside = None
+    if ends is not None:
+        inside = torch.arange(x.shape[1]) < ends[:, None]
+    weight, *bias = (_weight(model, w.name, w.shape, x.dtype) for w in head.weights)
+    found[head.output] = head.of(x, weight, bias[0] if bias else None, inside)
+    return tuple(found)
 
 
 def _on_gpu(
@@ -281,16 +312,21 @@ def _on_gpu(
 
 
 def _weights(model: Model, prepared: _Prepared, dtype: torch.dtype) -> list[Tensor]:
-    """Of the shapes, the type and on the device that the kernel takes them to be."""
-    found = []
-    for w, path in zip(prepared.plan.weights, prepared.paths, strict=True):
-        x = _follow(model, path)
-        if x.shape != w.shape:
-            raise ValueError(f"weight `{w.name}` has shape {tuple(x.shape)}, not {w.shape}")
-        if x.dtype is not dtype or not x.is_cpu:
-            x = x.to("cpu", dtype)
-        found.append(x)
-    return found
+    return [
+        _weight(model, w.name, w.shape, dtype, path)
+        for w, path in zip(prepared.plan.weights, prepared.paths, strict=True)
+    ]
+
+
+def _weight(
+    model: Model, name: str, shape: tuple[int, ...], dtype: torch.dtype,
+    path: tuple[str, ...] | None = None,
+) -> Tensor:  # fmt: skip
+    """Of the shape, the type and on the device that the kernel takes it to be."""
+    x = _follow(model, path or weight_path(name))
+    if x.shape != shape:
+        raise ValueError(f"weight `{name}` has shape {tuple(x.shape)}, not {shape}")
+    return x if x.dtype is dtype and x.is_cpu else x.to("cpu", dtype)
 
 
 def _seed(model: Model, kernel: Any) -> int | None:
