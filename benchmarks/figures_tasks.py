@@ -62,6 +62,7 @@ def _cores(
 
 
 _ROWS = "examples/qrnn/rows.qrl"
+_WIDE = "examples/qrnn/rows_xyz.qrl"
 _PERMUTED = "examples/qrnn/permuted.qrl"
 _COPYING = "examples/copying/copying.qrl"
 _CAPTIONS = "examples/translation/captions.qrl"
@@ -76,6 +77,8 @@ def _rows() -> tuple[Row, ...]:
         options = ("--epochs", epochs)
         found.append(Row(f"QRNN n=8{label}", _ROWS, options))
         found += _cores(label, _ROWS, options, cores="lstm rnn")
+    found.append(Row("QRNN n=8, X, Y and Z read, 10 epochs", _WIDE))
+    found += _cores(", X, Y and Z read, 10 epochs", _WIDE, cores="lstm rnn")
     found += _cores(
         ", 10 epochs", _ROWS, ("--epochs", "10", "--road", "plain"),
         cores="orthogonal", rates=("5e-3",),

@@ -30,6 +30,7 @@ SMALL: dict[str, dict[str, int | float]] = {
     "qrnn/permuted.qrl": {"n": 2},
     "qrnn/pixels.qrl": {"n": 2},
     "qrnn/rows.qrl": {"n": 3},
+    "qrnn/rows_xyz.qrl": {"n": 3},
     "sentiment/sentiment.qrl": {"n": 2, "vocab": 20, "d": 4},
     "translation/translation.qrl": {"n": 2, "src": 9, "tgt": 7, "d": 4},
     "attention/score.qrl": {"n": 2, "vocab": 9},

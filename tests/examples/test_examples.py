@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, int | float]] = {
     "qrnn/permuted.qrl": {"n": 3},
     "qrnn/pixels.qrl": {"n": 3},
     "qrnn/rows.qrl": {"n": 3},
+    "qrnn/rows_xyz.qrl": {"n": 3},
     "reservoir/hamiltonian.qrl": {"n": 3, "time": 1.0},
     "reservoir/mackey_glass.qrl": {"n": 3, "time": 1.0, "window": 2},
     "sentiment/sentiment.qrl": {"n": 3, "vocab": 20, "d": 4},
