@@ -15,7 +15,7 @@ from qrlang.driver import Compilation, Setting
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.ir.walk import uses, walk
-from qrlang.training import overrides
+from qrlang.training import heap, overrides
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.run import Run, free_folder, vacant
@@ -246,6 +246,8 @@ def make_objective(
     set_threads(threads)  # of the native kernel
     torch.manual_seed(settings.seed)
     dtype = torch.float64 if settings.precision == "double" else torch.float32
+    if device(settings) == "cpu":
+        heap.keep()
     model = make(program, road=settings.road or None, dtype=dtype, device=device(settings))
     model.shots = settings.shots
     # The kernel has threads of its own; torch's would wait for work beside them, and take time.
