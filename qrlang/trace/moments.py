@@ -105,16 +105,7 @@ class Moments:
         ranges = {} if record is None else record.ranges
         known = {k: v for k, v in played.values.items() if k not in self._unknown}
         net = Net(played.program, self.taps, known, weights, ranges, _norms(slopes))
-        steers = [
-            (column, lined.circuit_of[key])
-            for column, keys in net.steering.items()
-            for key in sorted(keys & lined.circuit_of.keys())
-        ]
-        reads = [
-            (circuit, net.of_value[value])
-            for value, circuit in lined.readings.items()
-            if value in net.of_value
-        ]
+        steers, reads = joints(lined, net)
         settings = ", ".join(f"{k} = {v}" for k, v in self.program.settings)
         return Moment(
             str(self.about["model"]), settings, step, self._total(), self._epoch(step, record),
@@ -123,7 +114,7 @@ class Moments:
             self._loss(step, record), 0.0 if record is None else record.rate,
             None if record is None else record.norm, self.settings.optimizer[0],
             self._answer(played.outputs, truth), lines, tuple(net.columns.values()),
-            tuple(net.links), tuple(dict.fromkeys(steers)), tuple(dict.fromkeys(reads)),
+            tuple(net.links), steers, reads,
             tuple(dict.fromkeys(net.carried)), tuple(self._notes(record)),
         )  # fmt: skip
 
@@ -280,6 +271,23 @@ class Moments:
         said = ", ".join(f"{x:.3g}" for x in flat[:3])
         meant = ", ".join(f"{x:.3g}" for x in true[:3])
         return f"says {said}, true {meant}"
+
+
+def joints(
+    lined: Lined, net: Net
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """Which columns make angles of which circuits, and which circuits are read by which columns."""
+    steers = [
+        (column, lined.circuit_of[key])
+        for column, keys in net.steering.items()
+        for key in sorted(keys & lined.circuit_of.keys())
+    ]
+    reads = [
+        (circuit, net.of_value[value])
+        for value, circuit in lined.readings.items()
+        if value in net.of_value
+    ]
+    return tuple(dict.fromkeys(steers)), tuple(dict.fromkeys(reads))
 
 
 def depending(program: Program, weights: set[str]) -> set[int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qrlang.draw.names import Names
-from qrlang.draw.run.moment import Column, Link
+from qrlang.draw.run.moment import BEFORE, Column, Link
 from qrlang.ir.program import (
     Concat,
     Embed,
@@ -69,7 +69,7 @@ class Net:
                     if item.item.type.kind in ("real", "bit"):
                         self._column(item.item, "input", self.names.of(item.item))
                 for carry in op.carries:
-                    self._column(carry.arg, "input", f"{self.names.of(carry.arg)}, before")
+                    self._column(carry.arg, "input", self.names.of(carry.arg) + BEFORE)
                 self._walk(op.body)
                 for carry in op.carries:
                     self._alias(carry.out, carry.next)

@@ -29,11 +29,11 @@ from qrlang.draw.run import vertices as marks
 from qrlang.draw.run.moment import Branch, Lines, Moment, Vertex
 from qrlang.driver import Compilation
 from qrlang.trace.lined import Lined
-from qrlang.trace.moments import Moments
+from qrlang.trace.moments import Moments, joints
 from qrlang.trace.net import Net
 from qrlang.trace.replay import play
 from qrlang.trace.taps import tapped
-from qrlang.training.plot.shapes import Text
+from qrlang.training.plot.shapes import Dot, Line, Text
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +218,40 @@ def test_words_stand_clear_of_one_another(n: int) -> None:
     assert all(y1 > 0 and y2 < sheet.height for _, _, y1, y2, _ in boxes(sheet))
 
 
+@pytest.mark.parametrize("n", [4, 14])
+def test_an_arrow_leads_from_what_the_moment_before_left_to_the_angles_it_makes(n: int) -> None:
+    from trace_tools import MODEL
+
+    [model] = Compilation.of_bytes("t.qrl", MODEL.encode(), {"n": n}).checked.models.values()
+    weights = initial_weights(model.program, 0)
+    played = play(model.program, {"xs": np.array([[0.3, -0.2], [0.1, 0.4]])}, weights)
+    lined = Lined(played, {})
+    lines = lined.lines()
+    net = Net(played.program, tapped(model.program).taps, played.values, weights, {}, {})
+    steers, reads = joints(lined, net)
+    moment = Moment("Tiny", "", 3, 10, 1, "", "", 0.5, 0.01, None, "sgd", "", lines,
+                    tuple(net.columns.values()), tuple(net.links), steers, reads,
+                    tuple(dict.fromkeys(net.carried)))  # fmt: skip
+    sheet = feynman.draw(moment)
+    colour = "@net"
+    radius = 9.0 if n < 10 else 7.5
+    dials = [s.at for s in sheet.shapes
+             if isinstance(s, Dot) and s.colour == colour and s.radius == radius]  # fmt: skip
+    assert len(dials) >= n
+    x = np.mean([at[0] for at in dials[:n]])
+    below = max(at[1] for at in dials[:n])
+    ways = [
+        s for s in sheet.shapes if isinstance(s, Line) and s.colour == colour and s.width == 1.8
+    ]
+    [way] = [s for s in ways if abs(s.points[-1][0] - x) < 8 and 0 < s.points[-1][1] - below < 60]
+    # It goes past the columns that stand above, and not through them.
+    nodes = [s.at for s in sheet.shapes if isinstance(s, Dot) and s.radius in (5.2, 6.2)]
+    assert all(math.dist(p, at) > 7 for p in way.points for at in nodes)
+    texts = [b for b in boxes(sheet) if b[4].startswith(("x", "state", "each_z"))]
+    for left, right, top, bottom, _ in texts:
+        assert not any(left < px < right and top < py < bottom for px, py in way.points)
+
+
 def test_many_layers_are_folded() -> None:
     [start, period, times] = folding.layers(lines_of_ring(9).parts)
     assert (start, period, times) == (1, 3 * 4 + 4, 9)  # after the reading
@@ -307,7 +341,7 @@ const element = id => made[id] || (made[id] = { attributes: {}, listeners: {}, v
   setAttribute(name, value) { this.attributes[name] = value; },
   addEventListener(name, what) { this.listeners[name] = what; } });
 let tick = null;
-global.document = { getElementById: element };
+global.document = { getElementById: element, addEventListener: () => 0 };
 global.setInterval = what => { tick = what; return 1; };
 global.clearInterval = () => { tick = null; };
 new Function(script)();

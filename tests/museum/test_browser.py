@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +10,11 @@ import pytest
 from museum_tools import folder
 
 webdriver = pytest.importorskip("selenium.webdriver")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-if not (CHROMIUM and DRIVER):
-    pytest.skip("needs chromium and chromedriver", allow_module_level=True)
 
-from selenium.webdriver.chrome.options import Options  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
+from browser_tools import becomes, contrast, headless  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 from qrlang.museum.site import build  # noqa: E402
-
-QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--disable-dev-shm-usage", "--window-size=1280,900", "--host-resolver-rules=MAP * ~NOTFOUND")  # fmt: skip
 
 
 class Page:
@@ -46,15 +35,6 @@ class Page:
             webdriver.ActionChains(self.driver).send_keys(key).perform()
             self.driver.execute_async_script("requestAnimationFrame(() => arguments[0]())")
 
-    def becomes(self, true: Callable[[], bool], seconds: float = 15) -> bool:
-        """On a busy machine a browser takes its time."""
-        until = time.monotonic() + seconds
-        while not true():
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.1)
-        return True
-
     def shown(self) -> list[str]:
         return list(self.run("[...document.querySelectorAll('.run')].map(x => x.id.slice(4))"))
 
@@ -74,15 +54,7 @@ class Page:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = Options()
-    options.binary_location = CHROMIUM
-    for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=Service(DRIVER))
-    found.set_page_load_timeout(60)
-    yield found
-    found.quit()
+    yield from headless(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +116,7 @@ def test_search_filters_and_order(page: Page) -> None:
     assert page.shown() == ["rows-1", "rows-0", "bare", "cut"]
     address = page.run("location.hash")
     again = Page(page.driver, page.site).open(address)
-    assert again.becomes(lambda: again.shown() == ["rows-1", "rows-0", "bare", "cut"])
+    assert becomes(lambda: again.shown() == ["rows-1", "rows-0", "bare", "cut"])
 
 
 def test_by_keyboard_alone(page: Page) -> None:
@@ -209,8 +181,8 @@ def test_dark_and_light(page: Page) -> None:
             assert contrast(paper, colour) > 4.5, (scheme, quiet)
     assert colours["light"] != colours["dark"]
     page.keys("d")  # somebody prefers the other one, and finds it so again
-    assert page.becomes(lambda: page.run(wall) == colours["light"][0])
-    assert page.becomes(lambda: page.open().run(wall) == colours["light"][0])
+    assert becomes(lambda: page.run(wall) == colours["light"][0])
+    assert becomes(lambda: page.open().run(wall) == colours["light"][0])
 
 
 def test_on_a_phone(page: Page) -> None:
@@ -250,15 +222,3 @@ def test_five_hundred_runs(driver: Any, tmp_path: Path) -> None:
     page.open()
     loaded = page.run("[...document.images].filter(x => x.complete && x.naturalWidth).length")
     assert loaded < 200
-
-
-def contrast(one: str, other: str) -> float:
-    """Of two colours `rgb(r, g, b)`, as WCAG reckons it."""
-
-    def light(colour: str) -> float:
-        parts = [float(x) / 255 for x in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-        r, g, b = (x / 12.92 if x <= 0.03928 else ((x + 0.055) / 1.055) ** 2.4 for x in parts)
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b
-
-    high, low = sorted((light(one), light(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)

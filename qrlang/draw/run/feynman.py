@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from qrlang.draw.ink import Sheet, bezier, heat
-from qrlang.draw.run.moment import Branch, Column, Moment, Part, Vertex
+from qrlang.draw.run.moment import BEFORE, Branch, Column, Moment, Part, Vertex
 from qrlang.draw.run.netting import Chosen, Netting, Spot
 from qrlang.draw.run.travel import Travel, together
 from qrlang.draw.run.vertices import LEAST, Placed, Scale
@@ -83,7 +83,9 @@ class _Picture:
         net = Netting(sheet, self.m.columns, self.m.links, stages, self.scale, self.chosen)
         room = sheet.width - 2 * _PAD - 120
         ribbons = 40.0 if places else 0.0
-        spots = net.draw(_PAD + 40, y + ribbons, room) if self.m.columns else {}
+        spots: dict[str, Spot] = {}
+        if self.m.columns:
+            spots = net.draw(_PAD + 36 + net.overhang(), y + ribbons, room)
         right = max([s.right for s in spots.values()], default=_PAD + 200)
         sheet.width = max(sheet.width, right + 170)
         back = Sheet()
@@ -205,21 +207,30 @@ class _Picture:
             placed, spot = places.get(circuit), spots.get(column)
             if placed is None or spot is None:
                 continue
-            name = self._of(column).name
+            name = self._of(column).name.removesuffix(BEFORE)
             xs = placed.steered.get(name) or placed.steered.get(name.rpartition(".")[0])
             x = sum(xs) / len(xs) if xs else (placed.left + placed.right) / 2
             y1, y2 = spot.top - 28, placed.bottom - 4
             role = {"input": "data", "read": "read"}.get(self._of(column).kind, "net")
+            if any(column == target for _, target in self.m.carried):
+                role = "net"  # a layer's numbers, a moment ago
             if placed.bottom < lowest - 20:
                 role = "pale_read" if role == "read" else "pale_net"
             way = bezier(
                 (spot.middle, y1), (spot.middle, (y1 + y2) / 2), (x, (y1 + y2) / 2), (x, y2)
             )
             if self._stacked(spot, spots, above=True):
-                start = (spot.left - 8, (spot.top + spot.bottom) / 2)
-                way = bezier(start, (start[0] - 44, start[1] - 60), (start[0] - 30, y2 + 50),
-                             (x, y2))  # fmt: skip
+                way = self._past(spot, spots, (x, y2))
             sheet.arrow(way, role, 1.8, 7)
+
+    def _past(self, spot: Spot, spots: dict[str, Spot], end: Point) -> list[Point]:
+        """Out of a column to the left, past what stands above it, and up."""
+        pile = [s for s in spots.values() if _overlap(s, spot) and s.top <= spot.top]
+        x, y = min(s.edge for s in pile) - 7, (spot.top + spot.bottom) / 2
+        top = min(s.top for s in pile) - 34
+        out = bezier((spot.left - 8, y), (x + 4, y), (x, y - 4), (x, y - 16), 8)
+        half = (top + end[1]) / 2
+        return [*out, *bezier((x, top), (x, half), (end[0], half), end)]
 
     def _carried(self, spots: dict[str, Spot], bottom: float) -> float:
         """What goes on into the next moment: below the net, back to where it comes in."""
@@ -234,16 +245,15 @@ class _Picture:
                              (end[0] - 6, y)), "net", 1.0, True)  # fmt: skip
             self.sheet.arrow(((end[0] - 6, y), (end[0] - 6, end[1] + 6), end), "net", 1.0, 6)
             if y == bottom + 12:
-                self.sheet.text((start[0] - 4, y - 3), "into the next moment", 7.5, "net", "end")
+                self.sheet.text((end[0], y - 3), "into the next moment", 7.5, "net", "start")
         return y
 
     def _stacked(self, spot: Spot, spots: dict[str, Spot], above: bool) -> bool:
         """Whether another column stands above it, or below."""
         return any(
-            (s.bottom < spot.top if above else s.top > spot.bottom)
-            and s.left < spot.right + 20 and s.right > spot.left - 20
+            (s.bottom < spot.top if above else s.top > spot.bottom) and _overlap(s, spot)
             for s in spots.values()
-        )  # fmt: skip
+        )
 
     def _into(self, x: float, y: float, spot: Spot, spots: dict[str, Spot]) -> list[Point]:
         """Into a column from above; from the side, if another one stands above it."""
@@ -302,3 +312,8 @@ class _Picture:
     def _trained(self) -> str:
         norm = "" if self.m.norm is None else f", |∇| = {self.m.norm:.3g}"
         return f"every trained number{norm}"
+
+
+def _overlap(a: Spot, b: Spot) -> bool:
+    """Whether one stands above the other."""
+    return a.left < b.right + 20 and a.right > b.left - 20

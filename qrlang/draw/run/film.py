@@ -70,14 +70,15 @@ body {{ margin: 0; background: #ffffff; color: #1f2328; font: 15px Verdana, sans
 form {{ display: flex; gap: 1em; align-items: center; padding: .6em 1em; position: sticky; top: 0;
   background: inherit; border-bottom: 1px solid #8c959f }}
 input {{ flex: 1; min-width: 6em; accent-color: #c9186a }}
-button {{ font: inherit; min-width: 5em; padding: .3em .8em }}
+button {{ font: inherit; min-width: 5em; min-height: 2.5em; padding: .3em .8em }}
 output {{ min-width: 7em; font-variant-numeric: tabular-nums }}
 svg {{ display: block; width: 100%; height: auto; max-width: {width}px; margin: 0 auto }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #11151a; color: #e6edf3 }} }}
 </style>
 <form onsubmit="return false" aria-label="steps of the run">
 <button type="button" id="play" aria-pressed="false">Play</button>
-<input type="range" id="at" min="0" max="{last}" value="{last}" aria-label="step">
+<input type="range" id="at" min="0" max="{last}" value="{last}" aria-label="step"
+  title="left and right, Home and End; the space bar plays">
 <output id="said" for="at">step {step}</output>
 </form>
 <main>
@@ -123,8 +124,21 @@ function start() {{
     else stop();
   }}, 450);
 }}
-play.addEventListener("click", () => timer ? stop() : start());
+const turn = () => timer ? stop() : start();
+play.addEventListener("click", turn);
 at.addEventListener("input", () => {{ stop(); show(Number(at.value)); }});
+// Keys work wherever one is on the page.
+document.addEventListener("keydown", (event) => {{
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const k = Number(at.value), last = film.steps.length - 1;
+  const to = {{ ArrowLeft: k - 1, ArrowRight: k + 1, Home: 0, End: last }}[event.key];
+  if (to !== undefined) {{
+    stop();
+    show(Math.min(Math.max(to, 0), last));
+  }} else if (event.key === " " && event.target !== play) turn();
+  else return;
+  event.preventDefault();
+}});
 </script>
 </html>
 """

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+BEFORE = ", before"  # a column of what the moment before has left
+
 
 @dataclass(frozen=True)
 class Vertex:

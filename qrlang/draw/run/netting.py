@@ -19,12 +19,13 @@ _GAP = 74.0
 
 @dataclass
 class Spot:
-    """Where a column lies."""
+    """Where a column lies. `edge`: how far to the left its name reaches."""
 
     left: float
     right: float
     top: float
     bottom: float
+    edge: float
     nodes: list[Point] = field(default_factory=list)
 
     @property
@@ -75,6 +76,12 @@ class Netting:
             group.sort(key=lambda c: c.kind != "read")  # what is read comes from above
         return [found[k] for k in sorted(found)]
 
+    def overhang(self) -> float:
+        """How far names of the first columns reach to the left of where those begin."""
+        first = self._grid()[0]
+        wide = max(_size(c)[0] for c in first)
+        return max(0.0, *((_wide(c) - wide) / 2 for c in first))
+
     def draw(self, left: float, top: float, room: float) -> dict[str, Spot]:
         grid = self._grid()
         width, tall = self.size()
@@ -105,7 +112,7 @@ class Netting:
         pitch, _ = _pitch(len(c.values))
         count = min(len(c.values), MOST)
         rows = _rows(count)
-        spot = Spot(x, x + w, y, y + h)
+        spot = Spot(x, x + w, y, y + h, min(x, x + (w - _wide(c)) / 2))
         for k in range(count):
             spot.nodes.append((x + pitch * (k // rows + 0.5), y + pitch * (k % rows + 0.5)))
         return spot
@@ -119,12 +126,9 @@ class Netting:
             sheet.dot(at, radius + 1.0, rim, tip)
             sheet.dot(at, radius, heat(c.shares[k]), tip)
         more = len(c.values) - len(spot.nodes)
-        count = f" · {len(c.values)}" if len(c.values) > 1 else ""
-        plain = c.function in ("", "linear") or c.name.startswith(c.function)
-        name = c.name if plain else f"{c.name} · {c.function}"
-        wide = 5.2 * len(name + count)
+        wide = _wide(c)
         sheet.box(spot.middle - wide / 2, spot.top - 25, wide, 12, "ground")
-        sheet.text((spot.middle, spot.top - 16), name + count, 9, rim, bold=True)
+        sheet.text((spot.middle, spot.top - 16), _head(c), 9, rim, bold=True)
         low, high = c.range
         sheet.text((spot.middle, spot.top - 5), f"{_plain(low)} … {_plain(high)}", 7.5, "soft")
         if more > 0:
@@ -158,6 +162,17 @@ def choose(links: Sequence[Link]) -> Chosen:
 def _towards(a: Point, b: Point, by: float) -> Point:
     length = math.hypot(b[0] - a[0], b[1] - a[1]) or 1.0
     return a[0] + (b[0] - a[0]) * by / length, a[1] + (b[1] - a[1]) * by / length
+
+
+def _head(c: Column) -> str:
+    """What stands above a column."""
+    count = f" · {len(c.values)}" if len(c.values) > 1 else ""
+    plain = c.function in ("", "linear") or c.name.startswith(c.function)
+    return (c.name if plain else f"{c.name} · {c.function}") + count
+
+
+def _wide(c: Column) -> float:
+    return 5.2 * len(_head(c))
 
 
 def _pitch(count: int) -> tuple[float, float]:

@@ -128,15 +128,15 @@ class Travel:
         numbers = len(v.angles)
         width = {
             "gate": 8 + 5 * self.small if numbers else 2 * self.radius + 8,
-            "entangler": 36.0 if not numbers else 14 + 5.4 * self.small,
+            "entangler": 38.0 if not numbers else 14 + 5.4 * self.small,
             "blob": 24.0 + 5.6 * len(v.name),
-            "read": max(30.0, 5.2 * len(v.name)),
+            "read": max(40.0, 5.2 * len(v.name)),
             "measure": 36.0,
             "mark": 30.0,
             "noise": 44.0,
         }[v.kind]
         if v.kind == "entangler" and high - low == 1 and not numbers:
-            width = 26.0
+            width = 32.0
         return _Item(v, width, low, high)
 
     def _depth(self, columns: list[list[_Item]]) -> int:
