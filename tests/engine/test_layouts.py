@@ -37,6 +37,18 @@ def test_batch_layout(n, dtype, vectors):
     assert max(compare(qrnn(n), 5, 3, dtype, vectors=vectors, layout="batch")) < LIMIT[dtype]
 
 
+@pytest.mark.parametrize(("dtype", "width"), [("float32", 14), ("float64", 7), ("float64", 2)])
+def test_few_sequences(dtype, width):
+    """A controller's matrices are multiplied otherwise where a batch leaves lanes empty; columns
+    that are a multiple of four, and what is left of them."""
+    program = qrnn(3, width=width, features=2)
+    for batch in (1, 2, 4, 5):
+        assert max(compare(program, batch, 3, dtype, layout="state")) < LIMIT[dtype]
+    if dtype == "float64":
+        lengths = torch.tensor([3, 1])
+        assert max(compare(program, 2, 3, dtype, lengths, layout="state")) < LIMIT[dtype]
+
+
 @pytest.mark.parametrize("layout", ["state", "batch"])
 def test_sequences_end_where_they_end(layout):
     program = qrnn(5, observables=mixed_observables(5), extra=1)

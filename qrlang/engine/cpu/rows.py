@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qrlang.engine import nodes
-from qrlang.engine.cpu import functions
+from qrlang.engine.cpu import few, functions
 from qrlang.engine.cpu.asm import Fn, V
 from qrlang.engine.cpu.layout import Layout
 
@@ -130,11 +130,30 @@ class RowPrinter:
         if count % block:
             body(fn.i64(whole * block), count % block)
 
+    def _either(self, fn: Fn, for_few: Callable[[], None], for_many: Callable[[], None]) -> None:
+        """By the number of sequences of the block."""
+        most = 0 if self.layout.sweeps.together else few.most(self.fmt)
+        if not most:
+            for_many()
+            return
+        with fn.when(fn.compare("sle", self.lanes_used, fn.i64(most))):
+            for_few()
+        with fn.when(fn.compare("sgt", self.lanes_used, fn.i64(most))):
+            for_many()
+
     def _linear(self, fn: Fn, node: nodes.Linear) -> None:
         size, row = self.fmt.size, self.fmt.row
         w = self.weights[node.weight]
         width, many = self.count(node.x), self.count(node.out)
         x, out = fn.at(self.rows, self.row(node.x)), fn.at(self.rows, self.row(node.out))
+
+        def finish(first: V, j: int, total: V) -> None:
+            if node.gain != 1:
+                total = fn.mul(total, fn.const(node.gain))
+            if node.bias >= 0:
+                at = fn.iadd(fn.imul(first, size), j * size)
+                total = fn.add(total, fn.broadcast(self.weights[node.bias], at))
+            fn.store(total, out, fn.iadd(fn.imul(first, row), j * row))
 
         def block(first: V, k: int) -> None:
             base = fn.at(w, fn.imul(first, width * size))
@@ -145,14 +164,13 @@ class RowPrinter:
                     fn.fma(fn.broadcast(p, j * width * size), v, loop.values[j]) for j in range(k)
                 ]
             for j, total in enumerate(loop.values):
-                if node.gain != 1:
-                    total = fn.mul(total, fn.const(node.gain))
-                if node.bias >= 0:
-                    at = fn.iadd(fn.imul(first, size), j * size)
-                    total = fn.add(total, fn.broadcast(self.weights[node.bias], at))
-                fn.store(total, out, fn.iadd(fn.imul(first, row), j * row))
+                finish(first, j, total)
 
-        self._blocks(fn, many, block)
+        self._either(
+            fn,
+            lambda: few.times(fn, w, many, width, x, self.place(fn, "turned"), finish),
+            lambda: self._blocks(fn, many, block),
+        )
 
     def _matmul(self, fn: Fn, node: nodes.Matmul) -> None:
         row = self.fmt.row
@@ -239,6 +257,9 @@ class RowPrinter:
             given = scaled
         dx = fn.at(self.adjoint, self.row(node.x))
 
+        def finish(first: V, j: int, total: V) -> None:
+            self.accumulate(fn, dx, fn.iadd(fn.imul(first, row), j * row), total)
+
         def block(first: V, k: int) -> None:
             base = fn.at(w, fn.imul(first, size))
             with fn.loop(0, many, 1, [fn.const(0.0)] * k) as loop:
@@ -246,9 +267,14 @@ class RowPrinter:
                 p = fn.at(base, fn.imul(loop.i, width * size))
                 loop.next = [fn.fma(fn.broadcast(p, j * size), d, loop.values[j]) for j in range(k)]
             for j, total in enumerate(loop.values):
-                self.accumulate(fn, dx, fn.iadd(fn.imul(first, row), j * row), total)
+                finish(first, j, total)
 
-        self._blocks(fn, width, block)
+        def for_few() -> None:
+            few.transposed_times(fn, w, many, width, given, finish)
+            if width % few.COLUMNS:
+                block(fn.i64(width - width % few.COLUMNS), width % few.COLUMNS)
+
+        self._either(fn, for_few, lambda: self._blocks(fn, width, block))
         self._weight_gradient(fn, node, x, given)
 
     def _weight_gradient(self, fn: Fn, node: nodes.Linear, x: V, given: V) -> None:
