@@ -125,20 +125,31 @@ def sentences(objective: Objective, batch: Batch, beam: int = 1) -> list[Array]:
                if n in batch.lengths}  # fmt: skip
     given = {n: given[n].repeat_interleave(beam, 0) for n in names}
     lengths = {n: x.repeat_interleave(beam, 0) for n, x in lengths.items()}
+    found: list[Array] = [np.zeros(0, np.int64)] * batch.size
+    rows = torch.arange(batch.size, device=device)  # that still go on
+    beams = _Beams.begin(batch.size, beam, device)
     try:
         with torch.no_grad():
-            beams = _Beams.begin(batch.size, beam, device)
-            for _ in range(longest * 3 // 2 + 10):
-                words = torch.cat([beams.words, beams.words.new_zeros(batch.size * beam, 1)], 1)
+            for last in reversed(range(longest * 3 // 2 + 10)):
+                words = torch.cat([beams.words, beams.words.new_zeros(len(rows) * beam, 1)], 1)
                 every = {**given, objective.target: words}
                 output = model(*(every[n] for n in model.inputs),
                                **({"lengths": lengths} if lengths else {}))  # fmt: skip
                 beams = beams.grown(torch.log_softmax(output[:, -1].double(), -1))
-                if bool(beams.ended.all()):
+                over = beams.ended.all(1) | (last == 0)
+                if not bool(over.any()):
+                    continue
+                for k, sentence in zip(rows[over].tolist(), beams.of(over).best(), strict=True):
+                    found[k] = sentence
+                rows, beams = rows[~over], beams.of(~over)
+                if not len(rows):
                     break
+                on = (~over).repeat_interleave(beam)
+                given = {n: x[on] for n, x in given.items()}
+                lengths = {n: x[on] for n, x in lengths.items()}
     finally:
         model.train(was)
-    return beams.best()
+    return found
 
 
 @dataclass
@@ -175,6 +186,11 @@ class _Beams:
         ended = self.ended.gather(1, parent)
         length = self.length.gather(1, parent) + (~ended).long()
         return _Beams(words, score, ended | (word == END), length)
+
+    def of(self, rows: Any) -> _Beams:
+        """Those of some rows."""
+        each = rows.repeat_interleave(self.score.shape[1])
+        return _Beams(self.words[each], self.score[rows], self.ended[rows], self.length[rows])
 
     def best(self) -> list[Array]:
         """By the mean logarithm a word, so that short ones have no advantage."""

@@ -62,6 +62,17 @@ def test_greedy_takes_the_likeliest_word_each_time() -> None:
         assert decode.END not in words[:-1]
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_sentences_that_end_early_change_nothing_for_the_others(beam: int) -> None:
+    model = Chain(4)
+    model.table[..., decode.END] += 1.0
+    together = decode.sentences(objective(model), batch([[0], [1], [2], [3]]), beam)
+    assert len({len(words) for words in together}) > 2
+    for k, words in enumerate(together):
+        (alone,) = decode.sentences(objective(model), batch([[k]]), beam)
+        assert words.tolist() == alone.tolist()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_wide_beam_finds_the_best_of_all(seed: int) -> None:
     """Among all sentences of up to four words that end; the mean logarithm a word decides."""
@@ -87,11 +98,14 @@ def test_what_counts_as_production() -> None:
 
 def test_bleu() -> None:
     pytest.importorskip("sacrebleu")
-    from qrlang.training.decode import bleu
-
     said = ["the cat sat on the mat", "a dog runs in the park"]
-    assert bleu(said, said)["value"] == pytest.approx(100)
-    found = bleu(said, ["the cat sat on a mat", "one dog runs in the park"])
+
+    def score(meant: list[str]) -> dict[str, Any]:
+        both = zip(said, meant, strict=True)
+        return decode.bleu([decode.Translation("", *pair) for pair in both])
+
+    assert score(said)["value"] == pytest.approx(100)
+    found = score(["the cat sat on a mat", "one dog runs in the park"])
     assert 30 < found["value"] < 90
     assert found["interval"][0] <= found["value"] + 15 and "tok:none" in found["note"]
 
@@ -112,7 +126,9 @@ class _Score:
         return "stand-in"
 
 
-def test_the_best_weights_by_bleu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_weights_by_bleu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     from qrlang.cli.main import run as qrlc
     from qrlang.training.data.samples import write_samples
 
@@ -134,7 +150,17 @@ def test_the_best_weights_by_bleu(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(scores) == 3 and max(scores) > 0
     best = json.loads((run / "result.json").read_text())["best_epoch"]
     assert scores[best - 1] == max(scores)
-    assert qrlc(["eval", str(run), "--beam", "3", "--split", "validation"]) == 0
+    capsys.readouterr()
+    assert qrlc(["eval", str(run), "--beam", "3", "--split", "validation", "--format", "json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["samples"]
+    with np.load(tmp_path / "data" / "multi30k_en_de.npz") as z:
+        texts = [bytes(z[f"valid_tok_{k}"]).decode().strip().split("\n") for k in ("de", "en")]
+    pairs = set(zip(*texts, strict=True))
+    assert len(shown) == 5 and all(t["said"] for t in shown)
+    assert all((t["source"], t["meant"]) in pairs for t in shown)
+    assert qrlc(["eval", str(run), "--split", "validation"]) == 0
+    said = capsys.readouterr().out
+    assert f"  source  {shown[0]['source']}\n  meant   {shown[0]['meant']}\n  said" in said
 
 
 @pytest.mark.parametrize(
