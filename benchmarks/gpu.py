@@ -1,14 +1,25 @@
-"""The engine on a GPU: its figures, each beside what it is meant to be, and its errors.
+"""The engine on a GPU, in one command and at most eight minutes on an H200: what is tested there,
+the figures beside what they are meant to be, epochs, what is learnt.
 
-    python benchmarks/gpu.py [--cases 4 8 10 12 14 14long] [--epochs 8 10 14] [--learn]
-                             [--data DIR] [--out FOLDER]
+    python benchmarks/gpu.py [--data DIR] [--out FOLDER] [--only PART …] [--minutes 8]
+    python benchmarks/gpu.py --dry    # on any machine: small, emulated; no figure means anything
 
-Every case is a process of its own, with an empty cache of kernels first. Times are medians by
-device events; errors are against float64 on the CPU, and on long sequences beside those of plain
-torch in complex64. `--epochs`: epochs of permuted MNIST by `qrlc train` (loop, evaluation and
-data included) at these numbers of qubits, on the images in DIR, or on noise of the same size.
-`--learn`: that what is trained is learnt, which takes minutes and needs the images. Writes
-`gpu.md` and `gpu.json`. The exit status is 1 where an error is too large, 2 where there is no GPU.
+On a bare machine with a driver for CUDA 13 (580 or later), in a checkout:
+
+    python3 -m venv v && . v/bin/activate
+    pip install torch
+    pip install -e '.[cuda,train]' pytest pytest-timeout pytest-xdist hypothesis
+    python benchmarks/gpu.py --data FOLDER
+
+The same without a network there: `pip download -d wheels` of these on another one, and then
+`pip install --no-index --find-links wheels …`. FOLDER has MNIST as `qrlc train` takes it; without
+it images are noise, and nothing can be learnt from them.
+
+Every part is a process of its own with a limit of its own; what fails or takes too long is said in
+its row, and the others go on. Tests, errors and the making of kernels run side by side at first,
+then everything that is timed, alone. Errors are those of gradients against float64 on the CPU, on
+long sequences beside those of plain torch in complex64. Writes `gpu.md` and `gpu.json` after every
+part. The exit status is 1 where a part failed or an error is too large, 2 where there is no GPU.
 """
 
 from __future__ import annotations
@@ -17,12 +28,13 @@ import argparse
 import json
 import math
 import os
-import statistics
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,286 +43,207 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT)]
 
-from work import Case, data, weights  # noqa: E402
+from gpu_parts import AIMS, EPOCHS, LEARN  # noqa: E402
 
-SHORT = 64  # moments up to which an error is absolute
 TOLERANCE, RATIO = 1e-4, 2.0
 COLD, CACHED = 5.0, 0.2  # seconds for kernels
+IDLE = 0.1
+SIDE_BY_SIDE = 6
+
+Found = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Aim:
-    case: Case
-    milliseconds: float  # forward and backward
-    megabytes: float = math.inf
+class Part:
+    what: str
+    name: str
+    limit: float  # seconds
+    alone: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.what}-{self.name}"
 
 
-AIMS = {
-    "4": Aim(Case(4, 1, 64, 4096), 0.30),
-    "8": Aim(Case(8, 2, 784, 512), 5.7),
-    "10": Aim(Case(10, 2, 784, 512), 14),
-    "12": Aim(Case(12, 2, 64, 256), 2.1),
-    "14": Aim(Case(14, 2, 64, 128), 6.2),
-    "14long": Aim(Case(14, 2, 784, 64), 38, 200),
-}
-EPOCHS = {"8": (512, 1.5), "10": (512, 3.0), "14": (128, 40.0)}  # batch, seconds at most
+PARTS = (
+    Part("tests", "gpu", 200, alone=False),
+    *(Part("errors", name, 150, alone=False) for name in reversed(AIMS)),
+    *(Part("times", name, 60) for name in AIMS),
+    Part("epoch", "10", 60),
+    Part("learn", "permuted", 120),
+    Part("epoch", "8", 60),
+    Part("nccl", "1", 60),
+    Part("idle", "10", 60),
+    Part("learn", "copying", 120),
+    Part("epoch", "14", 150),
+)  # fmt: skip
 
 
-# --- one case, in a process of its own
+# --- one part ------------------------------------------------------------------------------------
 
 
-def model(case: Case, dtype: Any, device: str, road: str | None = None) -> Any:
-    import torch
-
-    import qrlang
-
-    made = qrlang.load(
-        HERE / "qrnn.qrl", n=case.n, layers=case.layers, dtype=dtype, device=device, road=road
-    )
-    own = dict(made.named_parameters())
-    with torch.no_grad():
-        for name, x in weights(case).items():
-            # Small, so that the recurrence is not chaotic and errors say something.
-            own[name].copy_(torch.as_tensor(x) * (0.3 if name.startswith("steer") else 1.0))
-    return made
+def command(part: Part, given: argparse.Namespace) -> list[str]:
+    if part.what == "tests":
+        return [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider",
+                "-n", "3", "tests/cuda/test_gpu.py"]  # fmt: skip
+    start = [sys.executable]
+    if part.what == "nccl":
+        start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
+    more = ["--data", given.data] if given.data else []
+    more += ["--dry"] if given.dry else []
+    return [*start, str(HERE / "gpu_parts.py"), part.what, part.name, *more]
 
 
-def slopes(made: Any, x: Any) -> list[Any]:
-    import torch
-
-    y = made(x)
-    seeds = torch.linspace(-1, 1, y.numel(), device=y.device, dtype=y.dtype).view_as(y)
-    found: list[Any] = list(torch.autograd.grad((y * seeds).sum(), list(made.parameters())))
-    return found
-
-
-def error(mine: Sequence[Any], truth: Sequence[Any]) -> float:
-    """The worst of the weights, relative to the norm of its gradient."""
-    pairs = zip(mine, truth, strict=True)
-    return max(float((a.double().cpu() - b).norm() / (b.norm() + 1e-12)) for a, b in pairs)
-
-
-def median(run: Callable[[], Any], seconds: float = 3.0) -> float:
-    """Milliseconds, by device events."""
-    import torch
-
-    for _ in range(3):
-        run()
-    torch.cuda.synchronize()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < 10 or (time.perf_counter() < end and len(times) < 200):
-        a, b = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        a.record()
-        run()
-        b.record()
-        b.synchronize()
-        times.append(a.elapsed_time(b))
-    return statistics.median(times)
-
-
-class Clocked:
-    """A loaded module, with the time between before and after each launch."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-        self.events: list[tuple[Any, Any]] = []
-
-    def launch(self, *arguments: Any) -> None:
-        import torch
-
-        a, b = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        a.record()
-        self.inner.launch(*arguments)
-        b.record()
-        self.events.append((a, b))
-
-    def milliseconds(self) -> float:
-        total = sum(a.elapsed_time(b) for a, b in self.events)
-        self.events.clear()
-        return total
+def run(part: Part, given: argparse.Namespace, cache: str, end: float) -> Found:
+    """What a part found; or why it did not, in `failed`."""
+    seconds = min(part.limit, end - time.monotonic())
+    if seconds < 5:
+        return {"failed": "no time was left"}
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = os.environ | {"QRLANG_CACHE_DIR": cache, "PYTHONPATH": path}
+    begun = time.monotonic()
+    with tempfile.TemporaryFile("w+", errors="replace") as out:
+        process = subprocess.Popen(
+            command(part, given), env=env, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, start_new_session=os.name == "posix",
+        )  # fmt: skip
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            status = None
+        out.seek(0)
+        lines = [x for x in out.read().splitlines() if x.strip()]
+    found: Found = {"took_s": round(time.monotonic() - begun, 1)}
+    if status is None:
+        return found | {"failed": f"took longer than {seconds:.0f} s", "said": lines[-40:]}
+    if part.what == "tests":
+        found |= {"said": [x for x in lines if x.startswith(("FAILED", "ERROR"))][:30]}
+        last = lines[-1] if lines else "no words"
+        return found | ({"passed": last} if status == 0 else {"failed": last, "log": lines[-60:]})
+    try:
+        if status:
+            raise ValueError
+        return found | json.loads(lines[-1])
+    except (ValueError, IndexError):
+        return found | {"failed": lines[-1][:200] if lines else "no words", "said": lines[-40:]}
 
 
-def kernels_alone(made: Any, x: Any) -> float:
-    """Milliseconds of the two kernels, without the products that make gradients of weights."""
-    import torch
-
-    from qrlang.backends.torch import native
-
-    kernel = native._of(made).cuda.on(made.like.device, "float32")
-    one = kernel.kernels(len(x))
-    clocked = Clocked(one.loaded)
-    one.loaded = clocked
-    found = []
-    for _ in range(20):
-        slopes(made, x)
-        torch.cuda.synchronize()
-        found.append(clocked.milliseconds())
-    one.loaded = clocked.inner
-    return statistics.median(found)
-
-
-def measure(name: str) -> dict[str, Any]:
-    import torch
-
-    from qrlang.backends.torch import native
-
-    aim = AIMS[name]
-    case = aim.case
-    x64, _ = data(case)
-    x = torch.as_tensor(x64, dtype=torch.float32, device="cuda")
-    made = model(case, torch.float32, "cuda", "native")
-    made.checks = "later"
-    begun = time.perf_counter()
-    slopes(made, x)
-    torch.cuda.synchronize()
-    found: dict[str, Any] = {"first_call_s": time.perf_counter() - begun}
-    module = native._of(made).cuda.on(made.like.device, "float32").kernels(case.batch).loaded
-    found["kernels_s"], found["from_cache"] = module.made_in, module.from_cache
-    found |= resources(module)
-    if os.environ.get("QRLANG_GPU_COMPILE_ONLY"):
-        return found
-    torch.cuda.empty_cache()
-    before = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    slopes(made, x)
-    torch.cuda.synchronize()
-    found["megabytes"] = (torch.cuda.max_memory_allocated() - before) / 1e6
-    found["ms"] = kernels_alone(made, x)
-    found["with_weights_ms"] = median(lambda: slopes(made, x))
-    made.settle()
-    found |= errors(case, made, x64)
-    return found
-
-
-def resources(module: Any) -> dict[str, Any]:
-    """Registers and bytes of local memory of a thread: more than a few bytes are arrays that did
-    not stay in registers."""
-    names = module.gpu.driver.CUfunction_attribute
-    asked = {"registers": names.CU_FUNC_ATTRIBUTE_NUM_REGS,
-             "local_bytes": names.CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES}  # fmt: skip
-    return {
-        f"{kernel}_{name}": int(module.gpu.call("cuFuncGetAttribute", attribute, function))
-        for kernel, function in module.functions.items()
-        for name, attribute in asked.items()
-    }
-
-
-def errors(case: Case, made: Any, x64: Any) -> dict[str, float]:
-    """Of a few sequences; a long one beside plain torch in complex64."""
-    import torch
-
-    few = x64[: 4 if case.n < 14 else 1]
-    long = case.steps > SHORT
-    found = {}
-    for name, part in (("short", few[:, :SHORT]), ("long", few[:1])):
-        if name == "long" and not long:
-            continue
-        truth = slopes(model(case, torch.float64, "cpu"), torch.as_tensor(part))
-        own = torch.as_tensor(part, dtype=torch.float32, device="cuda")
-        found[f"error_{name}"] = error(slopes(made, own), truth)
-        if name == "long":
-            plain = model(case, torch.float32, "cuda", "plain")
-            found["error_torch"] = error(slopes(plain, own), truth)
-    return found
-
-
-# --- epochs, and what is learnt
-
-
-def train(page: str, out: Path, *arguments: str) -> dict[str, Any]:
-    from qrlang.cli.main import run as qrlc
-
-    status = qrlc(["train", str(ROOT / page), "--device", "cuda", "--out", str(out), *arguments])
-    if status:
-        raise SystemExit(f"qrlc train {page} ended with {status}")
-    found: dict[str, Any] = json.loads((out / "result.json").read_text())
-    return found
-
-
-def epoch(n: str, folder: str | None) -> dict[str, Any]:
-    import torch
-    from torch.profiler import ProfilerActivity, profile
-
-    batch, _ = EPOCHS[n]
-    with tempfile.TemporaryDirectory() as scratch:
-        there = folder or noise(Path(scratch))
-        common = ["--set", f"n={n}", "--data-dir", there, "--batch", str(batch)]
-        train("examples/qrnn/permuted.qrl", Path(scratch) / "warm", *common, "--steps", "20")
-        done = train("examples/qrnn/permuted.qrl", Path(scratch) / "run", *common, "--epochs", "3")
-        lines = (Path(scratch) / "run" / "timing.jsonl").read_text().splitlines()
-        ends = [json.loads(x)["seconds"] for x in lines]
-        with profile(activities=[ProfilerActivity.CUDA]) as seen:
-            begun = time.perf_counter()
-            train("examples/qrnn/permuted.qrl", Path(scratch) / "seen", *common, "--epochs", "1")
-            torch.cuda.synchronize()
-            wall = time.perf_counter() - begun
-        busy = sum(e.self_device_time_total for e in seen.key_averages()) / 1e6
-        each = [b - a for a, b in zip([0.0, *ends], ends, strict=False)]
-    return {
-        "seconds": statistics.median(each),
-        "test_s": done["seconds_of_test"],
-        "idle": max(0.0, 1 - busy / wall),  # start and data of the run included
-        "accuracy": done["figures"]["accuracy"]["value"],
-    }
-
-
-def noise(folder: Path) -> str:
-    """Images of the right number and size."""
-    import numpy as np
-
-    draw = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 60_000), ("test", 10_000)):
-        arrays[f"x_{split}"] = draw.integers(0, 256, (count, 28, 28), np.uint8)
-        arrays[f"y_{split}"] = draw.integers(0, 10, count).astype(np.uint8)
-    np.savez(folder / "mnist.npz", **arrays)
-    return str(folder)
-
-
-def learn(name: str, folder: str | None) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "run"
-        begun = time.perf_counter()
-        if name == "permuted":
-            more = ["--data-dir", folder] if folder else []
-            done = train("examples/qrnn/permuted.qrl", out, "--set", "n=10", "--epochs", "10",
-                         "--batch", "128", *more)  # fmt: skip
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """With those that it has started."""
+    try:
+        if os.name == "posix":
+            os.killpg(process.pid, 9)
         else:
-            done = train("examples/copying/copying.qrl", out, "--data", "copying(delay: 400)",
-                         "--batch", "512")  # fmt: skip
-        return {
-            "accuracy": done["figures"]["accuracy"]["value"],
-            "minutes": (time.perf_counter() - begun) / 60,
-        }
+            process.kill()
+    except OSError:
+        pass
+    process.wait()
 
 
-LEARN = {"permuted": (0.933, 0.6), "copying": (0.995, 1.0)}  # accuracy, minutes
+# --- the page ------------------------------------------------------------------------------------
 
 
-# --- all of it
+def number(x: Any, digits: int = 3) -> str:
+    return f"{x:.{digits}g}" if isinstance(x, (int, float)) else ""
 
 
-def worker(what: str, name: str, cache: str, folder: str | None, **env: str) -> dict[str, Any]:
-    """One measurement in a process of its own."""
-    command = [sys.executable, str(HERE / "gpu.py"), "--worker", what, name]
-    if folder:
-        command += ["--data", folder]
-    done = subprocess.run(
-        command, env=os.environ | {"QRLANG_CACHE_DIR": cache} | env, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1:] or ["no words"]}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def small(x: Any) -> str:
+    return f"{x:.1e}" if isinstance(x, (int, float)) else ""
+
+
+def right(errors: Mapping[str, Any]) -> bool:
+    """Are a case's errors as small as they have to be."""
+    long, plain = errors.get("error_long"), errors.get("error_torch")
+    fine: bool = errors.get("error_short", math.inf) < TOLERANCE
+    return fine and (long is None or long < RATIO * max(plain or 0.0, 1e-6))
+
+
+def page(found: Mapping[str, Found], head: str) -> str:
+    lines = [f"# {head}", "", *_figures(found), "", *_epochs(found), "", *_rest(found)]
+    failed = {k: v for k, v in found.items() if "failed" in v}
+    if failed:
+        lines += ["", "## What failed"]
+        for name, one in failed.items():
+            said = one.get("said") or one.get("log") or []
+            lines += ["", f"{name}: {one['failed']}", "", "```", *said, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(found: Mapping[str, Found]) -> list[str]:
+    lines = [
+        "| n, L, T, B | at most, ms | kernels, ms | with gradients of weights, ms | memory, MB | "
+        "error, T ≤ 64 | at T (plain torch) | registers, bytes of stack, backward | "
+        f"kernels made, s (at most {COLD:g}) | from cache, s (at most {CACHED:g}) | fine |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, aim in AIMS.items():
+        c, e, t = aim.case, found.get(f"errors-{name}", {}), found.get(f"times-{name}", {})
+        memory = number(t.get("megabytes"), 4)
+        if aim.megabytes < math.inf:
+            memory += f" (at most {aim.megabytes:g})"
+        long, plain = e.get("error_long"), e.get("error_torch")
+        fine = (
+            right(e)
+            and t.get("ms", math.inf) <= aim.milliseconds
+            and t.get("megabytes", math.inf) <= aim.megabytes
+            and e.get("kernels_s", math.inf) <= COLD
+            and t.get("cached_s", math.inf) <= CACHED
+        )
+        cells = [
+            f"{c.n}, {c.layers}, {c.steps}, {c.batch}",
+            number(aim.milliseconds), number(t.get("ms")), number(t.get("with_weights_ms")),
+            memory, small(e.get("error_short")),
+            f"{small(long)} ({small(plain)})" if long is not None else "",
+            f"{t.get('backward_registers', '')}, {t.get('backward_local_bytes', '')}",
+            number(e.get("kernels_s")), number(t.get("cached_s")), "yes" if fine else "no",
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _epochs(found: Mapping[str, Found]) -> list[str]:
+    lines = ["| permuted MNIST, n, batch | at most, s/epoch | s/epoch | test, s | fine |",
+             "|---|---|---|---|---|"]  # fmt: skip
+    for n, (batch, most) in EPOCHS.items():
+        one = found.get(f"epoch-{n}", {})
+        fine = "yes" if one.get("seconds", math.inf) <= most else "no"
+        lines.append(
+            f"| {n}, {batch} | {most:g} | {number(one.get('seconds'))} | "
+            f"{number(one.get('test_s'))} | {fine} |"
+        )
+    lines += ["", "| example | accuracy at least | accuracy | minutes at most | minutes | fine |",
+              "|---|---|---|---|---|---|"]  # fmt: skip
+    for name, (accuracy, minutes) in LEARN.items():
+        one = found.get(f"learn-{name}", {})
+        fine = one.get("accuracy", 0) >= accuracy and one.get("minutes", math.inf) <= minutes
+        lines.append(
+            f"| {name} | {accuracy} | {number(one.get('accuracy'), 4)} | {minutes} | "
+            f"{number(one.get('minutes'))} | {'yes' if fine else 'no'} |"
+        )
+    return lines
+
+
+def _rest(found: Mapping[str, Found]) -> list[str]:
+    tests, idle, one = (found.get(k, {}) for k in ("tests-gpu", "idle-10", "nccl-1"))
+    share = f"{idle['idle']:.0%}" if "idle" in idle else "not known"
+    return [
+        f"- tests on the GPU: {tests.get('passed') or tests.get('failed', 'not run')}",
+        f"- the GPU is idle in an epoch at n = 10: {share} (at most {IDLE:.0%})",
+        "- one process of torchrun: "
+        + ("sums and training run" + (", by NCCL" if one.get("nccl") else ", without NCCL")
+           if one.get("sums") else one.get("failed", "not run")),
+        f"- all parts took {sum(v.get('took_s', 0) for v in found.values()):.0f} s of processes",
+    ]  # fmt: skip
+
+
+# --- all of it -----------------------------------------------------------------------------------
 
 
 def no_gpu() -> str:
     try:
         import torch
     except ImportError:
-        return "torch is not installed: pip install 'qrlang[cuda]'"
+        return "torch is not installed: pip install torch"
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
     from qrlang.backends.torch import cuda
@@ -318,105 +251,80 @@ def no_gpu() -> str:
     return cuda.unavailable(torch.device("cuda", 0))
 
 
-def number(x: float | None, digits: int = 3) -> str:
-    return "" if x is None else f"{x:.{digits}g}"
-
-
-def row(name: str, aim: Aim, found: dict[str, Any], again: dict[str, Any]) -> tuple[str, bool]:
-    c = aim.case
-    if "failed" in found:
-        return f"| {c.n}, {c.layers}, {c.steps}, {c.batch} | failed: {found['failed'][0]} |", False
-    long, plain = found.get("error_long"), found.get("error_torch")
-    right = found["error_short"] < TOLERANCE
-    right = right and (long is None or long < RATIO * max(plain or 0.0, 1e-6))
-    cells = [
-        f"{c.n}, {c.layers}, {c.steps}, {c.batch}",
-        number(aim.milliseconds), number(found["ms"]), number(found["with_weights_ms"]),
-        number(found["megabytes"], 4) + (f" (at most {aim.megabytes:g})" if aim.megabytes < 1e9
-                                         else ""),
-        f"{found['error_short']:.1e}",
-        f"{long:.1e} ({plain:.1e})" if long is not None and plain is not None else "",
-        f"{found['backward_registers']}, {found['backward_local_bytes']}",
-        number(found["kernels_s"]), number(again.get("kernels_s")),
-    ]  # fmt: skip
-    return "| " + " | ".join(cells) + " |", right
-
-
-HEAD = f"""| n, L, T, B | at most, ms | kernels, ms | with gradients of weights, ms | memory, MB | \
-error, T ≤ 64 | at T (plain torch) | registers, local bytes backward | kernels made, s \
-(at most {COLD:g}) | from cache, s (at most {CACHED:g}) |
-|---|---|---|---|---|---|---|---|---|---|"""
-
-
-def main(arguments: argparse.Namespace) -> int:
-    reason = no_gpu()
-    if reason:
-        print(f"nothing to measure: {reason}", file=sys.stderr)
-        return 2
+def head(dry: bool) -> str:
     import torch
 
-    said = [f"# {torch.cuda.get_device_name(0)}, torch {torch.__version__}", "", HEAD]
-    found: dict[str, Any] = {}
-    fine = True
-    for name in arguments.cases:
-        with tempfile.TemporaryDirectory() as cache:
-            one = worker("case", name, cache, None)
-            again = worker("case", name, cache, None, QRLANG_GPU_COMPILE_ONLY="1")
-        text, right = row(name, AIMS[name], one, again)
-        found[f"case {name}"], fine = {**one, "again": again}, fine and right
-        said.append(text)
-        print(text, flush=True)
-    cache = os.environ.get("QRLANG_CACHE_DIR", str(Path(tempfile.gettempdir()) / "qrlang-gpu"))
-    if arguments.epochs:
-        said += ["", "| permuted MNIST, n | at most, s/epoch | s/epoch | GPU idle |",
-                 "|---|---|---|---|"]  # fmt: skip
-    for n in arguments.epochs:
-        found[f"epoch {n}"] = one = worker("epoch", n, cache, arguments.data)
-        said.append(
-            f"| {n} | {EPOCHS[n][1]:g} | {number(one.get('seconds'))} | "
-            f"{100 * one.get('idle', math.nan):.0f} % |"
-        )
-        print(said[-1], flush=True)
-    if arguments.learn:
-        said += ["", "| example | accuracy at least | accuracy | minutes at most | minutes |",
-                 "|---|---|---|---|---|"]  # fmt: skip
-    for name, (accuracy, minutes) in LEARN.items() if arguments.learn else ():
-        found[name] = one = worker("learn", name, cache, arguments.data)
-        said.append(
-            f"| {name} | {accuracy} | {number(one.get('accuracy'), 4)} | {minutes} | "
-            f"{number(one.get('minutes'))} |"
-        )
-        print(said[-1], flush=True)
-    out = Path(arguments.out)
+    name = "dry run, no figure means anything" if dry else torch.cuda.get_device_name(0)
+    from qrlang.engine.cuda.compile import versions
+    from qrlang.engine.cuda.launcher import Unavailable
+
+    try:
+        made_by = versions()
+    except Unavailable as why:
+        made_by = str(why)
+    return f"{name}, torch {torch.__version__}, {made_by}"
+
+
+def main(given: argparse.Namespace) -> int:
+    # Asked in a process of its own: this one leaves the GPU alone.
+    if not given.dry:
+        asked = subprocess.run([sys.executable, __file__, "--why-not"], capture_output=True,
+                               text=True, check=False, cwd=ROOT)  # fmt: skip
+        reason = asked.stdout.strip() if not asked.returncode else asked.stderr.strip()[-500:]
+        if reason:
+            print(f"nothing to measure: {reason}", file=sys.stderr)
+            return 2
+    end = time.monotonic() + 60 * given.minutes
+    chosen = [p for p in PARTS if not given.only or str(p) in given.only or p.what in given.only]
+    if given.dry:
+        chosen = [p for p in chosen if p.what != "tests"]
+    out = Path(given.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "gpu.md").write_text("\n".join(said) + "\n")
-    (out / "gpu.json").write_text(json.dumps(found, indent=1))
-    return 0 if fine else 1
+    title, found = head(given.dry), {}
+    cache = tempfile.mkdtemp(prefix="qrlang-gpu-")
+
+    def note(part: Part, one: Found) -> None:
+        found[str(part)] = one
+        ordered = {str(p): found[str(p)] for p in PARTS if str(p) in found}
+        (out / "gpu.json").write_text(json.dumps(ordered, indent=1))
+        (out / "gpu.md").write_text(page(ordered, title))
+        print(f"{part}: {one.get('failed') or 'done'} ({one.get('took_s', 0)} s)", flush=True)
+
+    try:
+        beside = [p for p in chosen if not p.alone]
+        with ThreadPoolExecutor(1 if given.dry else SIDE_BY_SIDE) as pool:
+            jobs = {pool.submit(run, p, given, cache, end): p for p in beside}
+            for job in as_completed(jobs):
+                note(jobs[job], job.result())
+        for part in chosen:
+            if part.alone:
+                note(part, run(part, given, cache, end))
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+    print((out / "gpu.md").read_text())
+    wrong = [k for k, v in found.items() if k.startswith("errors") and not right(v)]
+    return 1 if wrong or any("failed" in v for v in found.values()) else 0
 
 
-def parsed() -> argparse.Namespace:
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     assert __doc__ is not None
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--cases", nargs="*", choices=AIMS, default=list(AIMS))
-    parser.add_argument("--epochs", nargs="*", choices=EPOCHS, default=list(EPOCHS))
-    parser.add_argument("--learn", action="store_true")
-    parser.add_argument("--data", default=os.environ.get("QRLANG_DATA"))
-    parser.add_argument("--out", default=str(HERE))
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    names = sorted({p.what for p in PARTS} | {str(p) for p in PARTS})
+    parser.add_argument("--only", nargs="*", choices=names, metavar="PART",
+                        help="of " + ", ".join(names))  # fmt: skip
+    parser.add_argument("--data", default=os.environ.get("QRLANG_DATA"), metavar="DIR")
+    parser.add_argument("--out", default=str(HERE), metavar="FOLDER")
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--dry", action="store_true")
+    parser.add_argument("--why-not", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
     asked = parsed()
-    if asked.worker:
-        what, name = asked.worker
-        result = (
-            measure(name) if what == "case"
-            else epoch(name, asked.data) if what == "epoch"
-            else learn(name, asked.data)
-        )  # fmt: skip
-        print(json.dumps(result))
+    if asked.why_not:
+        print(no_gpu())
     else:
         sys.exit(main(asked))
