@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with what an earlier run has left in --out.")
 @click.option("--out", metavar="DIR", help="Where the journal and the results go.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
-@click.option("--mitigate", metavar="KINDS", default="",
-              help="Less error for more circuits: readout, zne, or both.")  # fmt: skip
 @click.option("--data", metavar="FILE.npz", help="Sequences of your own: an array for each input.")
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), help="Of the data.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", default=32, show_default=True,

@@ -120,6 +120,7 @@ def command(
     target: str | None,
     noise: str,
     level: int,
+    mitigate: str,
     dry_run: bool,
     yes: bool,
     max_shots: int | None,
@@ -140,13 +141,13 @@ def command(
     limits: dict[str, Any] = {"max_shots": max_shots, "max_cost": max_cost,
                               "price_task": price_task, "price_shot": price_shot}  # fmt: skip
     limits = {k: v for k, v in limits.items() if v}
-    if target is None and (dry_run or noise or (limits and resume is None)):
-        raise common.usage("--dry-run, --noise, limits and prices are of a quantum device: "
-                           "--target NAME")  # fmt: skip
+    if target is None and (dry_run or noise or mitigate or (limits and resume is None)):
+        raise common.usage("--dry-run, --noise, --mitigate, limits and prices are of a quantum "
+                           "device: --target NAME")  # fmt: skip
     if (path is None) == (resume is None):
         raise common.usage("give a FILE to train, or --resume RUN to go on with")
     if resume is not None and (
-        changed or settings or out or model or target or noise or lr is not None
+        changed or settings or out or model or target or noise or mitigate or lr is not None
     ):
         raise common.usage("a run goes on with its own settings: --resume goes with no others "
                            "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
@@ -166,7 +167,9 @@ def command(
         if target is not None:
             from qrlang.hardware.gradient.setup import Wanted
 
-            wanted = Wanted(target, changed.pop("device", ""), noise, level, **limits)
+            wanted = Wanted(
+                target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
+            )
         on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
         asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
                       road or "", on, init, override.strip())  # fmt: skip

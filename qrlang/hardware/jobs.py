@@ -102,7 +102,7 @@ class Desk:
     budget: Budget | None = None
     mitigation: Mitigation = NONE
     counts: Counts = field(default_factory=Counts)
-    _confusions: dict[tuple[int, ...], Confusion] = field(default_factory=dict)
+    confusions: dict[tuple[int, ...], Confusion] = field(default_factory=dict)  # by places
 
     def ask(self, asks: Sequence[Ask]) -> Answers:
         """One round: as few jobs as the device's limits allow."""
@@ -136,7 +136,7 @@ class Desk:
         fresh: dict[tuple[int, ...], Task] = {}
         for task in tasks:
             places = places_of(self.device, task.template)
-            if places not in self._confusions:
+            if places not in self.confusions:
                 fresh.setdefault(places, task)
         if not fresh:
             return
@@ -155,7 +155,7 @@ class Desk:
             up, down = (1 - found[2 * k]) / 2, (1 + found[2 * k + 1]) / 2
             if self.rehearsal:
                 up = down = np.zeros(len(places))
-            self._confusions[places] = Confusion(up, down)
+            self.confusions[places] = Confusion(up, down)
 
     def _tasks(self, asks: Sequence[Ask]) -> Iterator[Task]:
         found: dict[Any, Task] = {}
@@ -245,7 +245,7 @@ class Desk:
         """None for what is measured in order to know it."""
         if not self.mitigation.readout or template.places:
             return None
-        return self._confusions[places_of(self.device, template)]
+        return self.confusions[places_of(self.device, template)]
 
     def _exactly(self, task: Task) -> list[list[Floats]]:
         changed = pure(task.template)

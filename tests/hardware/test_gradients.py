@@ -202,3 +202,48 @@ model M {
 """
     x = torch.randn(2, 2, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert compared(program(text), (x,)) < 1e-7
+
+
+# --- with noise -----------------------------------------------------------------------------------
+
+NOISY = """\
+use std.readout.each_z
+model M {
+  input  x: seq[real[1]]
+  target y: real[2]
+  qubits q[2]
+  param  w: angle[4]
+  step v in x {
+    for i in 0..2 { ry(w[i] + v[0]) q[i] }
+    cx q[0], q[1]
+    for i in 0..2 { ry(w[2 + i]) q[i] }
+  }
+  return read each_z(q)
+}
+"""
+
+
+def test_slopes_are_mitigated_as_readouts_are() -> None:
+    from qrlang.backends.qiskit import open_device
+    from qrlang.hardware.device import DeviceOptions
+    from qrlang.hardware.mitigation import mitigation
+
+    model = make(program(NOISY), road="plain", dtype=torch.float64)
+    with torch.no_grad():
+        model.w.copy_(torch.tensor([0.4, -0.9, 0.7, 1.1]))
+    x = torch.tensor([[[0.3], [-0.5]], [[0.9], [0.1]]], dtype=torch.float64)
+
+    def slopes(processor: Processor | None) -> Any:
+        model.processor = processor
+        model.zero_grad()
+        (model(x) * torch.tensor([[1.0, 0.5], [-0.5, 1.0]])).sum().backward()
+        return model.w.grad.clone()
+
+    exact = slopes(None)
+    device = open_device("aer", DeviceOptions(noise="0.03"))
+    off = {}
+    for kinds in ("", "readout", "readout,zne"):
+        on = Processor(device, 8000, 1, mitigation=mitigation(kinds))
+        off[kinds] = float((slopes(on) - exact).norm() / exact.norm())
+    assert off["readout"] < 0.75 * off[""], off
+    assert off["readout,zne"] < 0.5 * off[""], off

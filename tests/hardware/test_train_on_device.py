@@ -37,11 +37,18 @@ def train(model: Path, out: str, *more: object, shots: int = 60) -> Done:
 
 
 @pytest.mark.parametrize(
-    ("target", "device", "optimizer"), [("braket", "braket_sv", "adam"), ("qiskit", "aer", "spsa")]
+    ("target", "device", "optimizer", "more"),
+    [
+        ("braket", "braket_sv", "adam", []),
+        ("qiskit", "aer", "spsa", []),
+        ("braket", "braket_sv", "adam", ["--mitigate", "readout,zne"]),
+    ],
+    ids=["adam", "spsa", "mitigated"],
 )
 def test_what_is_said_is_what_happens(
-    model: Path, target: str, device: str, optimizer: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    model: Path, target: str, device: str, optimizer: str, more: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     from qrlang.hardware.jobs import Counts, Desk
 
     seen: list[Counts] = []
@@ -54,7 +61,7 @@ def test_what_is_said_is_what_happens(
         return found
 
     monkeypatch.setattr(Desk, "ask", ask)
-    where = ["--target", target, "--device", device, "--optimizer", optimizer]
+    where = ["--target", target, "--device", device, "--optimizer", optimizer, *more]
     said = train(model, "r", *where, "--dry-run", "--format", "json")
     assert said.code == 0, said.err
     total = said.data()["preflight"]["total"]
@@ -83,13 +90,18 @@ def test_exact_slopes_train_as_the_simulator_does(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "deaths"),
-    [("adam", [(0, False), (4, True), (11, False), (15, True)]), ("spsa", [(7, True)])],
-    ids=["adam", "spsa"],
+    ("optimizer", "more", "deaths"),
+    [
+        ("adam", [], [(0, False), (4, True), (11, False), (15, True)]),
+        ("spsa", [], [(7, True)]),
+        ("adam", ["--mitigate", "readout"], [(13, True)]),
+    ],
+    ids=["adam", "spsa", "mitigated"],
 )
 def test_killed_and_resumed(
-    model: Path, optimizer: str, deaths: list[tuple[int, bool]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    model: Path, optimizer: str, more: list[object], deaths: list[tuple[int, bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """Before a job and in the middle of one; between a checkpoint's steps too."""
 
     def opened(life: int = 10**9, middle: bool = False) -> Mortal:
@@ -97,7 +109,7 @@ def test_killed_and_resumed(
         monkeypatch.setattr(setup.Wanted, "open", lambda self, seed: device)
         return device
 
-    where = ["--target", "braket", "--optimizer", optimizer, "--checkpoint", "2 steps"]
+    where = ["--target", "braket", "--optimizer", optimizer, "--checkpoint", "2 steps", *more]
     whole = opened()
     assert train(model, "whole", *where).code == 0
     for at, middle in deaths:

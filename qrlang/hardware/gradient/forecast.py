@@ -17,6 +17,7 @@ from qrlang.hardware.device import Device, Limits, Template
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.jobs import Counts, Task
+from qrlang.hardware.mitigation import NONE, Confusion, Mitigation
 
 if TYPE_CHECKING:
     from qrlang.training.feed import Batch
@@ -33,6 +34,9 @@ class Amount:
         return Amount(self.jobs + other.jobs, self.circuits + other.circuits,
                       self.executions + other.executions)  # fmt: skip
 
+    def __sub__(self, other: Amount) -> Amount:
+        return self + other * -1
+
     def __mul__(self, times: int) -> Amount:
         return Amount(self.jobs * times, self.circuits * times, self.executions * times)
 
@@ -44,6 +48,7 @@ class Forecast:
     method: str  # where the slopes come from
     updates: int
     update: Amount  # the first one
+    calibration: Amount  # of misread bits
     training: Amount
     validation: Amount  # all of them
     test: Amount
@@ -56,7 +61,7 @@ class Forecast:
 
     @property
     def total(self) -> Amount:
-        return self.training + self.validation + self.test
+        return self.calibration + self.training + self.validation + self.test
 
     def to_data(self) -> dict[str, Any]:
         return {**asdict(self), "total": asdict(self.total)}
@@ -67,13 +72,15 @@ _LOOKS = {"spsa": (2, 0, False), "nelder_mead": (2, 0, True), "lbfgs": (0, 25, T
           "ridge": (2, 0, False)}  # fmt: skip
 
 
-def forecast(trainer: Trainer, device: Device, shots: int, prices: Prices) -> Forecast:
+def forecast(
+    trainer: Trainer, device: Device, shots: int, prices: Prices, mitigation: Mitigation = NONE
+) -> Forecast:
     s = trainer.settings
     name, options = s.optimizer
     plain, sloped, most = _LOOKS.get(name, (0, 1, False))
     if name == "lbfgs":
         sloped = int(options["max_iterations"]) * 5 // 4
-    rehearsal = _Rehearsal(trainer, device, shots)
+    rehearsal = _Rehearsal(trainer, device, shots, mitigation)
     groups = [_sum(rehearsal(b, True) * sloped + rehearsal(b, False) * plain for b in group)
               for group in _groups(trainer)]  # fmt: skip
     rounds, rest = divmod(trainer.steps, max(len(groups), 1))
@@ -89,11 +96,12 @@ def forecast(trainer: Trainer, device: Device, shots: int, prices: Prices) -> Fo
     test = rehearsal.split(split_of(trainer.feed, None), max(s.batch, 64))
     largest = rehearsal.largest
     found = device.footprint(largest) if largest else None
-    total = training + validation + test
+    total = rehearsal.calibration + training + validation + test
     return Forecast(
         dict(device.describe()), shots,
         "two losses at a time" if plain and not sloped else "parameter shift",
-        trainer.steps, groups[0] if groups else Amount(), training, validation, test,
+        trainer.steps, groups[0] if groups else Amount(), rehearsal.calibration,
+        training, validation, test,
         largest.qubits if largest else 0, found.depth if found else 0,
         found.two_qubit if found else 0,
         survival(found, device.errors, largest.qubits) if found and largest else None,
@@ -119,8 +127,13 @@ def _sum(amounts: Any) -> Amount:
 class _Rehearsal:
     """What a batch takes, once for each combination of lengths."""
 
-    def __init__(self, trainer: Trainer, device: Device, shots: int) -> None:
+    def __init__(
+        self, trainer: Trainer, device: Device, shots: int, mitigation: Mitigation
+    ) -> None:
         self.trainer, self.device, self.shots = trainer, device, shots
+        self.mitigation = mitigation
+        self.confusions: dict[tuple[int, ...], Confusion] = {}
+        self.calibration = Amount()  # once for all batches
         self.largest: Template | None = None
         self._known: dict[Any, Amount] = {}
 
@@ -136,14 +149,20 @@ class _Rehearsal:
         ends = tuple((k, tuple(sorted(map(int, v)))) for k, v in sorted(batch.lengths.items()))
         key = (shapes, ends, sloped)
         if key not in self._known:
-            self._known[key] = self._rehearsed(batch, sloped)
+            known = len(self.confusions)
+            found = self._rehearsed(batch, sloped)
+            if len(self.confusions) > known:
+                again = self._rehearsed(batch, sloped)
+                self.calibration, found = self.calibration + found - again, again
+            self._known[key] = found
         return self._known[key]
 
     def _rehearsed(self, batch: Batch, sloped: bool) -> Amount:
         import torch
 
         model = self.trainer.objective.model
-        processor = Processor(self.device, self.shots, rehearsal=True)
+        processor = Processor(self.device, self.shots, rehearsal=True, mitigation=self.mitigation)
+        processor.desk.confusions = self.confusions
         processor.desk.see = self._see
         before, model.processor = model.processor, processor
         try:
@@ -170,7 +189,8 @@ def shifted(processor: Processor, limits: Limits) -> Amount:
     for session in processor.rehearsed:
         for readout in session.readouts:
             shots = readout.shots or processor.shots
-            by_shots[shots] = by_shots.get(shots, 0) + readout.circuits()
+            scales = len(processor.desk.mitigation.scales)
+            by_shots[shots] = by_shots.get(shots, 0) + readout.circuits() * scales
     circuits = sum(by_shots.values())
     executions = sum(shots * n for shots, n in by_shots.items())
     jobs = 1
@@ -194,6 +214,7 @@ def page(found: Forecast, name: str) -> str:
     lines = [
         f"preflight: training {name} on {device}",
         f"  slopes      {found.method}, {how}",
+        *([line("calibration", found.calibration)] if found.calibration.jobs else []),
         line("an update", found.update),
         line("training", found.training, f" ({most}{found.updates:,} updates)"),
     ]

@@ -16,6 +16,7 @@ from qrlang.hardware.device import Device, Floats
 from qrlang.hardware.gradient.gates import Lowered
 from qrlang.hardware.gradient.qubits import DeviceQubits, Readout, Session, asks_of
 from qrlang.hardware.jobs import Counts, Desk
+from qrlang.hardware.mitigation import NONE, Confusion, Mitigation
 from qrlang.hardware.questions import Ask, at_zero
 from qrlang.hardware.tape import Tree
 
@@ -25,12 +26,12 @@ class Processor:
 
     def __init__(
         self, device: Device, shots: int, seed: int = 0, journal: Journal | None = None,
-        budget: Budget | None = None, rehearsal: bool = False,
+        budget: Budget | None = None, rehearsal: bool = False, mitigation: Mitigation = NONE,
     ) -> None:  # fmt: skip
         self.device, self.shots = device, shots
         self.tree, self.lowered = Tree(), Lowered()
         self.desk = Desk(device, self.tree, shots, seed, journal or Journal(), budget=budget,
-                         rehearsal=rehearsal)  # fmt: skip
+                         rehearsal=rehearsal, mitigation=mitigation)  # fmt: skip
         self.rehearsed: list[Session] = []
         self._kept = 0  # jobs that the last checkpoint knows
         self._sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
@@ -89,15 +90,21 @@ class Processor:
 
     # --- a run that stops and goes on -----------------------------------------------------------
 
-    def state(self) -> dict[str, int]:
+    def state(self) -> dict[str, Any]:
         """How far it is, for a checkpoint: the number of the next job among other things. What
-        came before the last checkpoint will not be asked for again."""
+        came before the last checkpoint will not be asked for again; so how qubits are misread is
+        here as well."""
         self.desk.journal.forget(self._kept)
         self._kept = self.counts.jobs
-        return asdict(self.counts)
+        known = [[places, c.up.tolist(), c.down.tolist()]
+                 for places, c in self.desk.confusions.items()]  # fmt: skip
+        return {**asdict(self.counts), "confusions": known}
 
-    def load(self, state: dict[str, int]) -> None:
-        self.desk.counts = Counts(**state)
+    def load(self, state: dict[str, Any]) -> None:
+        counts = dict(state)
+        for places, up, down in counts.pop("confusions", ()):
+            self.desk.confusions[tuple(places)] = Confusion(np.array(up), np.array(down))
+        self.desk.counts = Counts(**counts)
         self._kept = self.counts.jobs
 
 

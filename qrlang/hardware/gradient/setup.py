@@ -11,6 +11,7 @@ from qrlang.hardware.budget import Budget, Prices, budget
 from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError, DeviceOptions
 from qrlang.hardware.gradient.processor import Processor
+from qrlang.hardware.mitigation import mitigation, possible
 from qrlang.hardware.target import DeviceTarget, lacking
 from qrlang.ir.program import Program
 from qrlang.training.observer import Observer
@@ -37,6 +38,7 @@ class Wanted:
     max_cost: float | None = None
     price_task: float = 0.0
     price_shot: float = 0.0
+    mitigate: str = ""
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -93,6 +95,7 @@ def opened(wanted: Wanted, program: Program, settings: Settings) -> Device:
     device = wanted.open(settings.seed)
     if not settings.shots and not device.capabilities.exact:
         raise DeviceError(f"`{device.name}` has no exact mode", "give it shots: --shots 1000")
+    possible(mitigation(wanted.mitigate), device)
     _refuse(program, device)
     return device
 
@@ -123,9 +126,10 @@ def attach(trainer: Trainer, wanted: Wanted, device: Device) -> Forecast:
     from qrlang.hardware.gradient.forecast import forecast
 
     settings, model = trainer.settings, trainer.objective.model
-    found = forecast(trainer, device, settings.shots, wanted.prices)
+    less = mitigation(wanted.mitigate)
+    found = forecast(trainer, device, settings.shots, wanted.prices, less)
     model.processor = Processor(device, settings.shots, settings.seed,
-                                budget=wanted.budget(device))  # fmt: skip
+                                budget=wanted.budget(device), mitigation=less)  # fmt: skip
     trainer.observers.append(OnDevice(model.processor))
     return found
 
@@ -134,5 +138,5 @@ def keep_journal(trainer: Trainer, wanted: Wanted) -> None:
     """Answers of jobs go to the run's folder, and come from there."""
     s, processor = trainer.settings, trainer.objective.model.processor
     about = {"device": processor.device.name, "noise": wanted.noise, "shots": s.shots,
-             "seed": s.seed, "level": wanted.level}  # fmt: skip
+             "seed": s.seed, "level": wanted.level, "mitigate": wanted.mitigate}  # fmt: skip
     processor.desk.journal = Journal(trainer.run.folder / "journal.jsonl", about)
