@@ -71,7 +71,7 @@ class Trainer:
         angles = objective.angles if settings.quantum is not None else ()
         self.optimizer = optim.make(settings, objective.parameters, angles)
         # Whoever is told of every update needs it at once.
-        self.pipeline = Pipeline.where_it_fits(objective, self.optimizer)
+        self.pipeline = Pipeline.where_it_fits(objective, self.optimizer, feed)
         self.progress = Progress()
         self.recent = objective.tally()  # since the last line of metrics
         self.per_epoch = -(-feed.count("train", settings.batch) // settings.accumulate)
@@ -230,6 +230,7 @@ class Trainer:
         p.batch += len(group)
         if self.pipeline is not None:
             self.pipeline.add(work, rate)
+            self.state = work.left if self.feed.streaming else None
             p.runs += work.runs
             p.step += 1
             if self.pipeline.full:

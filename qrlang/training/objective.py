@@ -237,9 +237,16 @@ class Work:
             p.grad = None
         tally = self.objective.tally()
         with torch.enable_grad():
-            for batch, _ in self._parts():
+            state = self.state
+            for batch, rows in self._parts():
+                begun = None if rows is None else segments.begin(state, batch, rows)
+
+                def sums(batch: Batch = batch, rows: Any = rows, begun: State = begun) -> Any:
+                    states = None if rows is None else [begun]
+                    return self.objective.sums(batch, tally, states=states), states
+
                 try:
-                    summed = self.objective.sums(batch, tally)
+                    summed, states = sums()
                 except FloatingPointError as error:
                     if _said_of_data(error):
                         raise TrainingError(
@@ -247,11 +254,14 @@ class Work:
                         ) from None
                     # It may be of an update before, which was skipped for it.
                     try:
-                        summed = self.objective.sums(batch, tally)
+                        summed, states = sums()
                     except FloatingPointError:
                         tally.rows.append(np.full((1, 4), math.nan))
                         continue
                 summed.backward()
+                if states is not None:
+                    state = segments.finite(states[-1], begun)
+            self.left = state
         return tally.late(self.objective.parameters[0])
 
     def value(self) -> float:

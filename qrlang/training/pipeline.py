@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from qrlang import environment
+from qrlang.training.feed import Feed
 from qrlang.training.metrics import Array
 from qrlang.training.objective import Objective, Work
 from qrlang.training.optim.adam import Adam
@@ -36,14 +37,15 @@ class Pipeline:
         self.recorded = Recorded(self) if environment.flag("QRLANG_CUDA_GRAPH") else None
 
     @classmethod
-    def where_it_fits(cls, objective: Objective, optimizer: Any) -> Pipeline | None:
-        return cls(objective, optimizer) if cls.fits(objective, optimizer) else None
+    def where_it_fits(cls, objective: Objective, optimizer: Any, feed: Feed) -> Pipeline | None:
+        """Where segments are cut from batches, their rows are chosen on the host, which waits."""
+        cut = objective.truncate and not feed.streaming
+        return cls(objective, optimizer) if cls.fits(objective, optimizer) and not cut else None
 
     @staticmethod
     def fits(objective: Objective, optimizer: Any) -> bool:
-        """Gradients of whole sequences, by an optimiser that can do without knowing."""
-        on_gpu = objective.device.type == "cuda"
-        return on_gpu and isinstance(optimizer, Adam) and not objective.truncate
+        """By an optimiser that can do without knowing."""
+        return objective.device.type == "cuda" and isinstance(optimizer, Adam)
 
     def leave(self) -> None:
         """Back to updates that are waited for."""

@@ -35,10 +35,11 @@ class Recorded:
 
     def _key(self, work: Work) -> Key | None:
         """None for what a graph can't do over: lots that are drawn, several batches or processes,
-        lengths, which decide how many steps there are."""
+        a state that goes on, lengths, which decide how many steps there are."""
         objective = self.pipeline.objective
         program = getattr(objective.model, "program", "")
-        if len(work.batches) != 1 or objective.world.size > 1 or "dropout" in program:
+        several = len(work.batches) != 1 or objective.world.size > 1 or objective.truncate
+        if several or "dropout" in program:
             return None
         (batch,) = work.batches
         if batch.lengths or not all(isinstance(x, torch.Tensor) for x in batch.values.values()):

@@ -48,6 +48,19 @@ def begin(state: State, piece: Batch, rows: Array | slice) -> State:
     return state[rows]
 
 
+def finite(left: State, begun: State) -> State:
+    """What a segment leaves; what it began with where that is not finite, decided on the device."""
+    if begun is None:
+        return left
+    import torch
+
+    pairs = [*zip(left.qubits, begun.qubits, strict=True),
+             *zip(left.carried, begun.carried, strict=True)]  # fmt: skip
+    fine = torch.stack([x.isfinite().all() for x, _ in pairs]).all()
+    kept = [torch.where(fine, x, y.to(x)) for x, y in pairs]
+    return type(left)(tuple(kept[: len(left.qubits)]), tuple(kept[len(left.qubits) :]))
+
+
 def page(state: State, world: World) -> Any:
     """For a checkpoint: that of all processes together, complex numbers as pairs."""
     import torch

@@ -224,7 +224,8 @@ def _trainer(
 
     plain = replace(settings, road="plain") if settings.processor else settings
     objective = make_objective(program, plain, world, imports)
-    if not (settings.truncate or settings.processor or settings.optimizer[0] == "ridge"):
+    cut = settings.truncate and not feed.streaming  # on the host
+    if not (cut or settings.processor or settings.optimizer[0] == "ridge"):
         from qrlang.training.resident import near
 
         feed = near(feed, objective.device)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import types
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,20 @@ pytest.importorskip("safetensors")
 
 from training_tools import lines, same  # noqa: E402
 
+from qrlang.backends.torch.carried import State  # noqa: E402
 from qrlang.backends.torch.load import make  # noqa: E402
 from qrlang.cli.main import run as qrlc  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
-from qrlang.training import evaluate  # noqa: E402
+from qrlang.training import evaluate, resident, segments  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.metrics import Tally  # noqa: E402
 from qrlang.training.objective import Objective, Work  # noqa: E402
+from qrlang.training.optim.adam import Adam  # noqa: E402
+from qrlang.training.pipeline import Pipeline  # noqa: E402
 from qrlang.training.world import World  # noqa: E402
+
+OPTIONS = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
+STREAM: Any = types.SimpleNamespace(streaming=True)
 
 MODEL = """\
 use std.ansatz.su2_ring
@@ -130,6 +138,45 @@ def test_a_stream_goes_on_from_batch_to_batch() -> None:
         losses += work.value() * 20
         state = work.left
     assert losses == pytest.approx(float(alone.table[:, 0].sum()), abs=1e-10)
+
+
+def test_updates_that_nobody_waits_for_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: queued, with the state of every lane going on there, and a checkpoint amid it."""
+    whole = train(tmp_path, out="whole")
+    queued, plain = [], Pipeline.queue
+    monkeypatch.setattr(Pipeline, "fits", staticmethod(lambda o, a: isinstance(a, Adam)))
+    monkeypatch.setattr(resident, "near", lambda f, d: resident.Near(f, torch.device("cpu")))
+
+    def queue(self: Any, work: Any, rate: Any) -> Any:
+        queued.append(work.state is not None)
+        return plain(self, work, rate)
+
+    monkeypatch.setattr(Pipeline, "queue", queue)
+    late = train(tmp_path, "--checkpoint", "5 steps", out="late")
+    assert sum(queued) > len(queued) / 2
+    for a, b in zip(lines(whole), lines(late), strict=True):
+        assert a["split"] == b["split"] and a["loss"] == pytest.approx(b["loss"], abs=1e-4)
+    # A batch that is cut into segments is cut on the host, and waits.
+    assert (
+        Pipeline.where_it_fits(objective(8), Adam([torch.zeros(1)], 0.0, **OPTIONS), STREAM)
+        is not None
+    )
+    STREAM.streaming = False
+    assert (
+        Pipeline.where_it_fits(objective(8), Adam([torch.zeros(1)], 0.0, **OPTIONS), STREAM) is None
+    )
+
+
+def test_a_state_that_is_not_finite_does_not_go_on() -> None:
+    good = State((torch.ones(2, 4, dtype=torch.complex128),), (torch.ones(2, 1),))
+    bad = State((torch.zeros(2, 4, dtype=torch.complex128),), (torch.tensor([[1.0], [math.nan]]),))
+    assert segments.finite(bad, None) is bad
+    for left, kept in ((bad, good), (good, good)):
+        found = segments.finite(left, good)
+        pairs = zip((*found.qubits, *found.carried), (*kept.qubits, *kept.carried), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_a_run_is_resumed_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
