@@ -19,7 +19,6 @@ def command(run: str, form: str) -> None:
     """
     from qrlang.governor import ledger, page
     from qrlang.training.errors import TrainingError
-    from qrlang.training.files import read_json
     from qrlang.training.run import Run
 
     try:
@@ -27,13 +26,13 @@ def command(run: str, form: str) -> None:
         path = opened.ledger
         # A run that has ended says how many updates it had.
         ended = opened.result.is_file() and opened.settings().optimizer[0] != "ridge"
-        updates = int(read_json(opened.result).get("steps", 0)) if ended else 0
+        updates = int(opened.outcome("steps")["steps"]) if ended else 0
         if not path.is_file():
             raise TrainingError(
                 f"'{run}' has no ledger", "a run has one if its program has a `govern` block"
             )
     except TrainingError as error:
-        click.echo(f"error: {error}\nhelp: {error.help}", err=True)
+        click.echo(f"error: {error}" + (f"\nhelp: {error.help}" if error.help else ""), err=True)
         raise Wrong from None
     texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
     broken = ledger.broken(texts)

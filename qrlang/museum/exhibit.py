@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from qrlang.training.errors import TrainingError
 from qrlang.training.progress import number
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings, lower_is_better
@@ -51,7 +49,7 @@ class Exhibit:
 def exhibit(run: Run, id: str) -> Exhibit:
     settings, about = run.settings(), run.about()
     lines = run.lines(run.metrics)
-    result = _result(run)
+    result = run.outcome()
     metric = settings.metric
     shown = _figure(result, metric)
     model = str(about.get("model", "model"))
@@ -84,16 +82,6 @@ def exhibit(run: Run, id: str) -> Exhibit:
     )
     found.account = _account(run, found, lines)
     return found
-
-
-def _result(run: Run) -> dict[str, Any]:
-    try:
-        page = json.loads(run.result.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"'{run.result}' is damaged: {error}") from None
-    return page if isinstance(page, dict) else {}
 
 
 def _figure(

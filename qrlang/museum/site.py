@@ -52,9 +52,9 @@ def build(runs: Sequence[str], out: str, progress: Callable[[int], None] | None 
             if not museum.exhibits:
                 _page(folder)  # first, so that a folder half made is known as ours
             found.files = _take(run, folder / "runs" / id, id)
-        except (TrainingError, OSError, ValueError, KeyError, TypeError) as error:
-            museum.left_out.append((str(path), str(error)))
-            taken.discard(id)
+        except Exception as error:  # one strange folder does not close the museum
+            museum.left_out.append((str(path), _why(error)))
+            taken.discard(id.lower())
             continue
         museum.exhibits.append(found)
     if not museum.exhibits:
@@ -64,6 +64,14 @@ def build(runs: Sequence[str], out: str, progress: Callable[[int], None] | None 
     data = json.dumps([e.to_data() for e in museum.exhibits], ensure_ascii=True, allow_nan=False)
     write_atomically(folder / "data.js", f"window.MUSEUM = {data};\n")
     return museum
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a run, and what mends it."""
+    if isinstance(error, TrainingError):
+        return f"{error}" + (f" ({error.help})" if error.help else "")
+    return (f"its files are not as qrlc train writes them: {type(error).__name__}: {error} (train "
+            "it anew, or leave it out)")  # fmt: skip
 
 
 def _page(folder: Path) -> None:

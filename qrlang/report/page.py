@@ -63,7 +63,7 @@ def _result(run: Run, others: Sequence[str]) -> list[Block]:
     blocks: list[Block] = [Heading("Result")]
     if not run.result.exists():
         return [*blocks, Paragraph("The run is not finished.")]
-    result = read_json(run.result)
+    result = run.outcome("split", "sequences", "seconds", "epochs", "seconds_an_epoch")
     rows = []
     for name, one in result["figures"].items():
         between = " … ".join(number(name, x) for x in one["interval"] or ())

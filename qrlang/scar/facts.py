@@ -17,7 +17,6 @@ from qrlang.trace.looks import Looks, afterwards, traced
 from qrlang.trace.reading import Record
 from qrlang.trace.taps import Tap, tapped
 from qrlang.training.errors import TrainingError
-from qrlang.training.files import read_json
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
 
@@ -58,9 +57,7 @@ class Facts:
         self.settings: Settings = self.run.settings()
         self.program: Program = self.run.program()
         self.lines = self.run.lines(self.run.metrics)
-        self.result: dict[str, Any] = {}
-        if self.run.result.is_file():
-            self.result = dict(read_json(self.run.result))
+        self.result = self.run.outcome("sequences", "split", "best_epoch", "epochs")
         self.why = self.more = ""  # nothing was seen of any sample; and what the reason says
         self.looks: Looks | None = traced(path) or self._afterwards(feed, data_dir)
         # Samples that were not erased.

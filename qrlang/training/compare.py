@@ -11,7 +11,6 @@ from typing import Any
 from qrlang.ir.program import Program
 from qrlang.training.curves import WORDS, per_step, save, scaled
 from qrlang.training.errors import TrainingError
-from qrlang.training.files import read_json
 from qrlang.training.plot.chart import Chart, Panel, Series
 from qrlang.training.progress import number
 from qrlang.training.run import Run
@@ -93,7 +92,7 @@ def _entry(path: str) -> Entry:
     run = Run.open(path)
     if not run.result.exists():
         raise TrainingError(f"'{path}' is not finished", f"qrlc train --resume {path}")
-    result = read_json(run.result)
+    result = run.outcome("split", "parameters", "epochs", "seconds_an_epoch")
     return Entry(run, run.settings(), run.about(), result, readouts(run.program()))
 
 

@@ -40,7 +40,9 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise TrainingError(f"cannot read '{path}': {error.strerror or error}") from None
     except ValueError as error:
-        raise TrainingError(f"'{path}' is damaged: {error}") from None
+        raise TrainingError(
+            f"'{path}' is damaged: {error}", "put a copy of it back, or train the run anew"
+        ) from None
 
 
 def append(path: Path, text: str) -> int:

@@ -93,10 +93,50 @@ class Run:
     # --- what it holds ---
 
     def settings(self) -> Settings:
-        return Settings.of_data(self._page("settings.json"))
+        page = self._page("settings.json")
+        strange = Settings.strange(page)
+        if strange:
+            raise self._other("settings.json", strange)
+        return Settings.of_data(page)
 
     def about(self) -> dict[str, Any]:
-        return dict(self._page("settings.json").get("about", {}))
+        """Which model of which file, with which parameters, on data from where."""
+        found = self._page("settings.json").get("about")
+        if not isinstance(found, dict) or not isinstance(found.get("model"), str):
+            raise self._other("settings.json", "it does not say which model was trained")
+        return {"parameters": {}, **found}
+
+    def outcome(self, *needed: str) -> dict[str, Any]:
+        """`result.json`; nothing, if the run has not come to its end. `needed`: what it has to
+        say besides its figures."""
+        if not self.result.is_file():
+            return {}
+        page = self._page("result.json")
+        figures = page.get("figures")
+        if not isinstance(figures, dict) or not all(
+            isinstance(one, dict) and "value" in one for one in figures.values()
+        ):
+            raise self._other("result.json", "it has no `figures` with a value each")
+        for name in needed:
+            if name not in page:
+                raise self._other("result.json", f"it lacks `{name}`")
+        for name in ("steps", "epochs", "best_epoch", "parameters", "seconds"):
+            if not isinstance(page.get(name, 0), (int, float, type(None))):
+                raise self._other("result.json", f"its `{name}` is {page[name]!r}")
+        return page
+
+    def _other(self, name: str, what: str) -> TrainingError:
+        """A run folder of another shape: of another version, or changed by somebody."""
+        path = self.folder / "versions.json"
+        try:
+            by = f"qrlang {json.loads(path.read_text(encoding='utf-8'))['qrlang']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            by = "another version"
+        return TrainingError(
+            f"'{self.folder}' is not as qrlang {qrlang.__version__} writes a run ({name}: {what})",
+            f"it was made by {by}, or changed: read it with that, or train it anew: qrlc train "
+            f"{self.folder / 'program'}/…",
+        )
 
     def _page(self, name: str) -> dict[str, Any]:
         page = read_json(self.folder / name)
@@ -115,13 +155,16 @@ class Run:
 
     def lines(self, path: Path) -> list[dict[str, Any]]:
         """The lines of metrics or of timing; one that a crash has cut short is left out."""
-        found = []
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        found: list[dict[str, Any]] = []
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         for line in text.splitlines():
             try:
-                found.append(json.loads(line))
+                page = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(page, dict):
+                break
+            found.append(page)
         return found
 
     def log(self, path: Path, line: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from qrlang.check.settings import LOSSES, OPTIMIZERS, SCHEDULES, default_loss
@@ -60,10 +60,32 @@ class Settings:
         return asdict(self)
 
     @classmethod
+    def strange(cls, data: Mapping[str, Any]) -> str:
+        """What is not as `to_data` writes it, in words; "" if all is."""
+        for f in fields(cls):
+            if f.name not in data:
+                if f.default is MISSING:
+                    return f"it lacks `{f.name}`"
+                continue
+            value = _choice(data[f.name])
+            kinds = _KINDS[str(f.type)]
+            pair = isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict)
+            right = pair if kinds is tuple and "Choice" in str(f.type) else isinstance(value, kinds)
+            if not right and not (value is None and "None" in str(f.type)):
+                return f"its `{f.name}` is {data[f.name]!r}"
+        return ""
+
+    @classmethod
     def of_data(cls, data: Mapping[str, Any]) -> Settings:
         known = {f.name for f in fields(cls)}
         made = {k: _choice(v) for k, v in data.items() if k in known}
         return cls(**made)
+
+
+_KINDS: dict[str, Any] = {
+    "Choice": tuple, "Choice | None": tuple, "tuple[str, ...]": tuple, "str": str, "int": int,
+    "float": (int, float), "float | None": (int, float),
+}  # fmt: skip
 
 
 def _choice(value: Any) -> Any:

@@ -64,6 +64,38 @@ def test_folders_of_runs_and_what_is_no_run(tmp_path: Path, capsys: Any) -> None
     )
 
 
+def test_folders_of_another_shape_are_named_and_the_rest_is_shown(
+    tmp_path: Path, capsys: Any
+) -> None:
+    def changed(name: str, file: str, **more: Any) -> None:
+        path = folder(tmp_path / "runs", name) / file
+        page = json.loads(path.read_text())
+        page |= more
+        path.write_text(json.dumps({k: v for k, v in page.items() if v is not None}))
+
+    folder(tmp_path / "runs", "good")
+    changed("a", "settings.json", metric=None)
+    changed("b", "settings.json", data="mnist_rows")
+    changed("c", "settings.json", about=None)
+    changed("d", "result.json", figures={"accuracy": 0.9})
+    changed("e", "result.json", steps="many")
+    (folder(tmp_path / "runs", "f") / "settings.json").write_text("[1, 2]")
+    (folder(tmp_path / "runs", "g") / "metrics.jsonl").write_text('{"split": "train", "loss": 1}\n')
+    with open(folder(tmp_path / "runs", "h") / "metrics.jsonl", "ab") as stream:
+        stream.write(b"[1]\n\xff\xfe")  # only its end is odd: it is shown
+    site = tmp_path / "site"
+    assert qrlc(["museum", str(tmp_path / "runs"), "-o", str(site)]) == 0
+    assert [x["id"] for x in data(site)] == ["good", "h"]
+    said = {line.split(": ")[1][-1]: line for line in capsys.readouterr().err.splitlines()}
+    assert set(said) == set("abcdefg")
+    for name, what in (("a", "it lacks `metric`"), ("b", "its `data` is 'mnist_rows'"),
+                       ("c", "which model was trained"), ("d", "no `figures` with a value"),
+                       ("e", "its `steps` is 'many'"), ("f", "is damaged"),
+                       ("g", "not as qrlc train writes them")):  # fmt: skip
+        assert what in said[name] and f"/runs/{name}" in said[name]
+        assert "train it anew" in said[name] or name == "f"
+
+
 def test_names_of_all_kinds(tmp_path: Path) -> None:
     names = ["a b", "a-b", "ü/../x", "RUN", "run", "<script>", ".."]
     runs = [folder(tmp_path / str(k), n.replace("/", "_")) for k, n in enumerate(names[:-1])]
