@@ -63,15 +63,6 @@ def test_vectors(monkeypatch):
         machine._assembled_elsewhere("", host(), 0)
 
 
-def test_the_data_folder(monkeypatch, tmp_path):
-    pytest.importorskip("numpy")
-    from qrlang.training.data.files import places
-
-    monkeypatch.setenv("QRLANG_DATA", str(tmp_path / "away"))
-    with pytest.raises(WrongEnvironment, match=r"QRLANG_DATA.*no folder"):
-        places(None)
-
-
 def test_the_command_says_it(monkeypatch, tmp_path, capsys, root):
     pytest.importorskip("torch")
     monkeypatch.setenv("QRLANG_THREADS", "x")

@@ -14,7 +14,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from qrlang import environment
 from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Array
 
@@ -49,12 +48,6 @@ def places(data_dir: Path | None) -> list[tuple[str, Path]]:
         found.append(("the given folder", data_dir))
     named = os.environ.get("QRLANG_DATA")
     if named:
-        if not Path(named).is_dir():
-            raise environment.WrongEnvironment(
-                "QRLANG_DATA",
-                "that is no folder",
-                "name the folder that holds the data, or unset it",
-            )
         found.append(("QRLANG_DATA", Path(named)))
     return [*found, ("the cache", cache_dir())]
 
