@@ -69,12 +69,12 @@ PARTS = (
     *(Part("errors", name, 150, alone=False) for name in reversed(AIMS)),
     *(Part("times", name, 60) for name in AIMS),
     Part("epoch", "10", 60),
-    Part("learn", "permuted", 120),
     Part("epoch", "8", 60),
-    Part("nccl", "1", 60),
-    Part("idle", "10", 60),
+    Part("epoch", "14", 120),
+    Part("learn", "permuted", 120),
     Part("learn", "copying", 120),
-    Part("epoch", "14", 150),
+    Part("idle", "10", 60),
+    Part("nccl", "1", 60),
 )  # fmt: skip
 
 
