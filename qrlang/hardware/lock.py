@@ -1,4 +1,4 @@
-"""One process at a time in a run's folder: two would send the same jobs twice.
+"""One process at a time in a run's folder.
 
 The lock is the system's own, on a file that also says who holds it. The system takes it from a
 process that is dead, however it died, so nothing has to be cleared away.
@@ -24,14 +24,15 @@ _held: dict[Path, tuple[IO[str], int]] = {}  # by this process, and by how many 
 class Lock:
     """Held as long as this object lives, or until `release`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, why: str = "two at once would send the same jobs twice") -> None:
+        """`why` there may be only one."""
         path = path.absolute()
-        file, count = _held[path] if path in _held else (_taken(path), 0)
+        file, count = _held[path] if path in _held else (_taken(path, why), 0)
         _held[path] = (file, count + 1)
         self.release = weakref.finalize(self, _released, path)
 
 
-def _taken(path: Path) -> IO[str]:
+def _taken(path: Path, why: str) -> IO[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
     try:
@@ -40,7 +41,7 @@ def _taken(path: Path) -> IO[str]:
         with file:
             raise DeviceError(
                 f"'{path.parent}' is in use by {_holder(file)}",
-                "wait for it, or stop it: two at once would send the same jobs twice",
+                f"wait for it, or stop it: {why}",
             ) from None
     command = " ".join(sys.argv)[:200]
     page = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time(),

@@ -12,6 +12,7 @@ checkpoints/        last: everything, to go on from; best: by the validation met
 result.json         what came out
 trace/              what was seen on the way, if that was asked for
 scar.svg .txt       the strip that it left
+.lock               the process that is at work here
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,19 @@ from qrlang.training.settings import Settings
 
 _BEFORE = {"program", "program.ir", "versions.json", "metrics.jsonl", "timing.jsonl",
            ".program.ir.new", ".versions.json.new", ".metrics.jsonl.new", ".timing.jsonl.new",
-           ".settings.json.new"}  # fmt: skip
+           ".settings.json.new", ".lock"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Run:
     folder: Path
+    _held: list[Any] = field(default_factory=list, compare=False, repr=False)
+
+    def hold(self) -> None:
+        """For this process alone, as long as this object lives."""
+        from qrlang.hardware.lock import Lock
+
+        self._held.append(Lock(self.folder / ".lock", "two at once would spoil its checkpoints"))
 
     @property
     def last(self) -> Path:

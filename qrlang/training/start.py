@@ -110,6 +110,7 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
         _attach(trainer, wanted, device, asked.device)
     if world.first:
         Run.begin(folder, program, settings, files_of(made, base, program), about)
+        trainer.run.hold()
         feed.save(folder)
     world.say("begun")  # the others read what is there
     if asked.init:
@@ -139,6 +140,8 @@ def _governed(made: Compilation, model: str, override: str) -> dict[str, Any]:
 def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     """A run that was stopped, where its last checkpoint is."""
     run = Run.open(path)
+    if world.first:
+        run.hold()
     about, settings, program = run.about(), run.settings(), run.program()
     threads = asked.threads or environment.threads() or settings.threads
     settings = replace(settings, threads=threads, road=asked.road or settings.road)

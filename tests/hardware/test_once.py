@@ -204,6 +204,26 @@ def test_two_processes_in_one_folder(tmp_path: Path) -> None:
     assert str(os.getpid()) in (tmp_path / "journal.lock").read_text()
 
 
+def test_two_processes_train_one_run(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from cli_tools import qrlc
+    from training_tools import project
+
+    run = tmp_path / "run"
+    short = ["--steps", 1, "--batch", 4, "--threads", 1, "--validation", 0.2]
+    assert qrlc("train", project(tmp_path, records=20), "--out", run, *short).code == 0
+    process = holder(run / ".lock")
+    try:
+        done = qrlc("train", "--resume", run)
+        assert done.code == 1
+        assert f"error: '{run}' is in use by process {process.pid}" in done.err
+        assert "help: wait for it, or stop it: two at once would spoil its checkpoints" in done.err
+    finally:
+        process.kill()
+        process.communicate()
+    assert qrlc("train", "--resume", run).code == 0
+
+
 def test_a_process_does_not_shut_itself_out(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     one, two = Lock(path), Lock(path)
