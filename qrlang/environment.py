@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+VECTORS = ("portable", "avx2", "avx512")
+COMPILE = ("inside",)
 _ON, _OFF = ("1", "on", "yes", "true"), ("0", "off", "no", "false")
 
 
@@ -14,6 +16,15 @@ class WrongEnvironment(Exception):
     def __init__(self, name: str, why: str, help: str) -> None:
         super().__init__(f"the environment variable {name} is `{os.environ.get(name)}`: {why}")
         self.help = help
+
+
+def check() -> None:
+    """Everything at once, before anything is begun that would have to be thrown away."""
+    threads()
+    word("QRLANG_VECTORS", VECTORS)
+    word("QRLANG_COMPILE", COMPILE)
+    for name in ("QRLANG_CACHE", "QRLANG_OFFLINE", "QRLANG_CUDA_GRAPH"):
+        flag(name)
 
 
 def threads() -> int:

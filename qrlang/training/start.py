@@ -245,6 +245,7 @@ def make_objective(
     from qrlang.engine.cpu.threads import set_threads
     from qrlang.training.objective import Objective
 
+    environment.check()
     sys.path[:0] = [p for p in imports if p not in sys.path]
     threads = settings.threads or environment.threads() or cores()
     set_threads(threads)  # of the native kernel

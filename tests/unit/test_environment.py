@@ -63,14 +63,23 @@ def test_vectors(monkeypatch):
         machine._assembled_elsewhere("", host(), 0)
 
 
-def test_the_command_says_it(monkeypatch, tmp_path, capsys, root):
+@pytest.mark.parametrize(
+    ("name", "said", "wanted"),
+    [
+        ("QRLANG_THREADS", "x", "for example QRLANG_THREADS=2"),
+        ("QRLANG_VECTORS", "mmx", "QRLANG_VECTORS=portable"),
+        ("QRLANG_CUDA_GRAPH", "2", "QRLANG_CUDA_GRAPH=1"),
+    ],
+)
+def test_the_command_says_it(monkeypatch, tmp_path, capsys, root, name, said, wanted):
     pytest.importorskip("torch")
-    monkeypatch.setenv("QRLANG_THREADS", "x")
-    out = str(tmp_path / "run")
-    assert run(["train", str(root / "examples/digits/digits.qrl"), "--out", out]) == 2
-    said = capsys.readouterr().err
-    assert "error: the environment variable QRLANG_THREADS is `x`" in said
-    assert "help: for example QRLANG_THREADS=2" in said
+    monkeypatch.setenv(name, said)
+    out = tmp_path / "run"
+    assert run(["train", str(root / "examples/digits/digits.qrl"), "--out", str(out)]) == 2
+    err = capsys.readouterr().err
+    assert f"error: the environment variable {name} is `{said}`" in err
+    assert f"help: {wanted}" in err
+    assert not out.exists()  # nothing has been begun
 
 
 def test_training_obeys(monkeypatch, tmp_path, capsys, root):

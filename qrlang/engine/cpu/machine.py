@@ -74,7 +74,7 @@ def host(wanted: str = "") -> Machine:
 
 def _named(have: frozenset[str]) -> str:
     """What QRLANG_VECTORS says, if this processor can."""
-    said = environment.word("QRLANG_VECTORS", ("portable", "avx2", "avx512"))
+    said = environment.word("QRLANG_VECTORS", environment.VECTORS)
     can = {"avx512": have >= WIDE, "avx2": have >= {"avx2", "fma"}}.get(said, True)
     if not can:
         raise environment.WrongEnvironment(
@@ -131,7 +131,7 @@ sys.stdout.buffer.write(machine.assemble(text, machine.Machine{fields!r}, {opt})
 
 
 def _assembled_elsewhere(text: str, machine: Machine, opt: int) -> bytes | None:
-    if environment.word("QRLANG_COMPILE", ("inside",)) or not sys.executable:
+    if environment.word("QRLANG_COMPILE", environment.COMPILE) or not sys.executable:
         return None
     fields = dataclasses.astuple(machine)
     code = _CHILD.format(path=sys.path, fields=fields, opt=opt)
