@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    cycle: int = 16  # updates from one line of the ledger to the next
+    cycle: int = 32  # updates from one line of the ledger to the next
     probe: int = 32  # training sequences whose outputs are watched
     window: int = 8  # cycles that the rule looks back
     allow: float = 0.25  # bits by which the action space may outgrow the entropy burned

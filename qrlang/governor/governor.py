@@ -184,9 +184,10 @@ class Governed:
         governor.count += 1
         if before is not None:
             frozen = governor.judge(before)
-        if frozen:
-            flat.write(parameters, kept)
-        return replace(update, frozen=frozen)
+        if not frozen:
+            return update
+        flat.write(parameters, kept)
+        return replace(update, frozen=True)
 
     def state(self) -> Any:
         return self.inner.state()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qrlang.training.optim.base import Update
 
 MEGABYTE = 1 << 20
+SPARED = 0.7  # of its share of the time that is used up before the last step
 LARGEST = 1 << 18  # numbers of a tensor that are recorded; of more, some
 
 
@@ -135,8 +136,8 @@ class Recorder(Observer):
         return time.perf_counter() - self._clock - self.spent
 
     def _affordable(self) -> bool:
-        """Now, and so that there is something left for the last step."""
-        allowed = self.asked.budget / 100 * self._trained()
+        """Now, and so that there is enough left for the last step, whose record may take longer."""
+        allowed = SPARED * self.asked.budget / 100 * self._trained()
         return not self.asked.budget or self.spent + 2 * self._cost <= allowed
 
     # --- records --------------------------------------------------------------------------------

@@ -211,9 +211,9 @@ def test_a_record_waits_for_its_share_of_the_time(
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     recorder = Recorder(tmp_path, Asked(budget=5.0))
     recorder._clock, recorder._cost, recorder.spent = 100.0, 0.1, 0.0
-    now[0] = 103.9
-    assert not recorder._affordable()  # 0.1 s now and 0.1 s at the end are 5 % of 4 s
-    now[0] = 104.1
+    now[0] = 105.6
+    assert not recorder._affordable()  # 0.1 s now and 0.1 s at the end are 3.5 % of 5.7 s
+    now[0] = 105.8
     assert recorder._affordable()
     recorder.spent = 0.1
     assert not recorder._affordable()
