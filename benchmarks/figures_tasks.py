@@ -111,16 +111,13 @@ def _characters() -> tuple[Row, ...]:
     program = "examples/language_model/shakespeare.qrl"
     return (
         Row("QRNN n=8", program),
-        Row("QRNN n=10", program, ("--set", "n=10")),
-        *_cores(", the size of n=8", program, cores="lstm", rates=("2e-3", "5e-3")),
-        *_cores(
-            ", the size of n=8, state carried on",
-            program,
-            ("--truncate", "64"),
-            cores="lstm",
-            rates=("2e-3",),
-        ),
+        *_cores("", program, cores="lstm rnn", rates=("",)),
     )
+
+
+def _words() -> tuple[Row, ...]:
+    program = "examples/language_model/word.qrl"
+    return (Row("QRNN n=8", program), *_cores("", program, cores="lstm rnn", rates=("",)))
 
 
 def _mackey() -> tuple[Row, ...]:
@@ -160,6 +157,8 @@ TASKS: dict[str, Task] = {
              "test accuracy", _sentiment()),
         Task("characters", "examples/language_model/README.md", "tiny Shakespeare",
              "bits_per_token", "bits a character", _characters(), _plain(3)),
+        Task("words", "examples/language_model/README.md", "Penn Treebank, by word",
+             "perplexity", "perplexity", _words(), _plain(1)),
         Task("mackey", "examples/reservoir/README.md", "Mackey-Glass", "nrmse", "NRMSE",
              _mackey(), _plain(5)),
         Task(
