@@ -19,7 +19,9 @@ from qrlang.check.values import (
     Observable,
     Pending,
     Poison,
+    Probs,
     Qubits,
+    Readout,
     Recurrence,
     Tensor,
     describe,
@@ -283,7 +285,12 @@ def index(e: Elaborator, node: ast.Index) -> object:
             if not isinstance(item, ast.Range):
                 e.eval(item)
         return POISON
-    return e.error("E0310", node, f"{describe(base)} has no elements")
+    read = isinstance(base, (Observable, Probs, Readout)) and "\n" not in node.span.text
+    rest = node.span.text.removeprefix(node.base.span.text)
+    return e.error(
+        "E0310", node, f"{describe(base)} has no elements",
+        help=f"of what is read: `(read {node.base.span.text}){rest}`" if read else "",
+    )  # fmt: skip
 
 
 def _items(
