@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
 from qrlang.cli import common
+from qrlang.cli.exits import Wrong
 
 
 @click.command("scar")
@@ -28,19 +30,28 @@ def command(
     from qrlang.cli import report
 
     done: list[dict[str, str]] = []
-    with common.training():
-        from qrlang.scar import write
-
-        for run in runs:
-            if replay:
-                from qrlang.trace.again import trace_again
-                from qrlang.training.progress import Screen
-
-                trace_again(run, Screen(sys.stderr, width=common.width()), data_dir)
-            picture, words = write(run, data_dir=data_dir)
-            said = words.read_text(encoding="utf-8")
-            done.append({"run": run, "picture": str(picture), "account": said})
-            if form == "text":
-                click.echo(f"{picture}\n{said}")
+    for run in runs:
+        try:
+            with common.training():
+                picture, words = _strip(run, replay, data_dir)
+        except Wrong:  # it has been said; the others are drawn
+            continue
+        said = words.read_text(encoding="utf-8")
+        done.append({"run": run, "picture": str(picture), "account": said})
+        if form == "text":
+            click.echo(f"{picture}\n{said}")
     if form == "json":
         report.print_json(done)
+    if len(done) < len(runs):
+        raise Wrong
+
+
+def _strip(run: str, replay: bool, data_dir: str | None) -> list[Path]:
+    from qrlang.scar import write
+
+    if replay:
+        from qrlang.trace.again import trace_again
+        from qrlang.training.progress import Screen
+
+        trace_again(run, Screen(sys.stderr, width=common.width()), data_dir)
+    return write(run, data_dir=data_dir)

@@ -99,6 +99,12 @@ class Moments:
         weights = self._weights(step, record)
         given, truth = self._sample(sample)
         played = play(self.program, given, weights, self._externs(weights), moment)
+        if moment >= max(played.times.values(), default=0):
+            most = max(played.times.values(), default=0)
+            raise TraceError(
+                f"there is no moment {moment + 1}",
+                f"this sample has {most}" if most else "the model has no recurrence",
+            )
         slopes = self._slopes(record)
         lined = Lined(played, slopes)
         lines = lined.lines()

@@ -94,7 +94,7 @@ class Run:
     def open(cls, path: str | Path) -> Run:
         folder = Path(path)
         if not (folder / "settings.json").is_file():
-            what = "is not a run folder" if folder.is_dir() else "is not there"
+            what = "is not a run folder" if folder.exists() else "is not there"
             raise TrainingError(f"'{path}' {what}", "give the folder that `qrlc train` has made")
         return cls(folder)
 

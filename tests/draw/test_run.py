@@ -385,6 +385,7 @@ def test_a_run_without_a_trace_shows_its_checkpoints(tmp_path: Path) -> None:
     [
         (("--step", 99), 1, "no step 99"),
         (("--sample", 7), 1, "sample 7 is not there"),
+        (("--moment", 5), 1, "no moment 5"),
         (("--step", "x"), 2, "--step"),
         (("--animate", "--step", 1), 2, "--animate"),
         (("--fold",), 2, "--fold"),

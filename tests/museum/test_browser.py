@@ -206,7 +206,7 @@ def test_five_hundred_runs(driver: Any, tmp_path: Path) -> None:
         folder(tmp_path / "runs", f"run-{k}", seed=k % 5, value=(k * 37 % 500) / 500, n=2 + k % 7)
     build([str(tmp_path / "runs")], str(tmp_path / "site"))
     page = Page(driver, tmp_path / "site").open()
-    assert len(page.shown()) == 500
+    assert becomes(lambda: len(page.shown()) == 500, 60)
     page.set("order", "value")
     values = page.run(
         "[...document.querySelectorAll('.figure b')].slice(0, 20).map(x => parseFloat(x.textContent))"

@@ -250,6 +250,15 @@ def test_what_is_no_run(tmp_path: Path) -> None:
     done = qrlc("scar", tmp_path)
     assert done.code == 1 and "is not a run folder" in done.err
     assert qrlc("scar", tmp_path / "nothing").code == 1
+    (tmp_path / "file.qrl").write_text("")
+    assert "is not a run folder" in qrlc("scar", tmp_path / "file.qrl").err
+
+
+def test_one_that_is_none_keeps_no_other_from_its_strip(copy: Path, tmp_path: Path) -> None:
+    (copy / "scar.svg").unlink()
+    done = qrlc("scar", tmp_path / "nothing", copy)
+    assert done.code == 1 and "is not there" in done.err
+    assert (copy / "scar.svg").exists() and str(copy) in done.out
 
 
 def test_numbers_of_colours() -> None:

@@ -115,7 +115,7 @@ class Travel:
                     place(self._item(part))
 
         for k, lines in enumerate(self.sections):
-            place(_Item(None, 4 if k == 0 else 26, 0, rows - 1, section=k))
+            place(_Item(None, 4 if k == 0 else 34, 0, rows - 1, section=k))
             for part, left_out in folded(lines.parts):
                 if left_out:
                     place(_Item(None, 64, 0, rows - 1, fold=left_out))
@@ -226,7 +226,7 @@ class Travel:
         if k == 0:
             self.sheet.text((start - 4, top - 14), self.sections[0].caption, 10.5, "soft", "start")
             return
-        x += 8
+        x += 14
         self.sheet.line(((x, top - 8), (x, bottom - 8)), "soft", 0.8, dashed=True)
         self.sheet.text((x - 2, top - 14), self.sections[k].caption, 10.5, "soft", "start")
 

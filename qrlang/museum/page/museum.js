@@ -90,6 +90,9 @@
       return make("img", { loading: "lazy", decoding: "async", alt: `The strip of ${run.name}`,
         src: run.files.strip });
     const drawn = chart([run], "loss", `The loss of ${run.name}`);
+    // A run that did not start has the sky that kept it from it.
+    if (!drawn && run.files.sky)
+      return make("img", { loading: "lazy", alt: `The sky before ${run.name}`, src: run.files.sky });
     return drawn || make("span", { class: "facts" }, "nothing was recorded");
   }
 
