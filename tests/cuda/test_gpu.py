@@ -1,5 +1,6 @@
 """On a GPU: numbers, streams, graphs, training. `pytest -m gpu` runs these alone."""
 
+import threading
 import time
 
 import numpy as np
@@ -58,7 +59,7 @@ def truth(n, x, lengths=None, layers=2):
 @pytest.mark.parametrize(
     ("n", "batch"),
     [(2, 7), (4, 33), (5, 64), (6, 5), (8, 9), (9, 4), (10, 3), (10, 2200), (11, 3), (12, 3),
-     (13, 2), (14, 2), (15, 2), (16, 2), (18, 1)],
+     (13, 2), (14, 2), (15, 2), (16, 2), (18, 1), (20, 2)],
 )  # fmt: skip
 def test_numbers(n, batch):
     time_ = 12 if n < 14 else 4
@@ -118,6 +119,24 @@ def test_a_stream_of_ones_own():
         found = model(x).detach()
     torch.cuda.current_stream().wait_stream(side)
     assert torch.equal(expected, found)
+
+
+def test_a_thread_that_has_done_nothing_yet():
+    """The driver knows no context there."""
+    model, x = permuted(6), torch.rand(4, 10, 1, device="cuda")
+    expected, found = slopes(model, x), []
+    y = model(x)
+    ones = torch.ones_like(y)
+    torch.cuda.synchronize()
+
+    def work():
+        found.extend(torch.autograd.grad(y, list(model.parameters()), ones))
+        found.extend(slopes(model, x))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert all(torch.equal(a, b) for a, b in zip(expected, found[-len(expected) :], strict=True))
 
 
 def test_a_cuda_graph_of_a_whole_step():
