@@ -91,6 +91,8 @@ def test_texts_get_a_vocabulary_of_the_training_texts(tmp_path: Path) -> None:
     by_letter = open_data("csv", {"path": str(path), "tokens": "character"},
                           ports(token(50), label(2)))  # fmt: skip
     assert by_letter.decode("x", by_letter.vocabularies["x"].encode("Good")) == "Good"
+    in_pieces = open_data("csv", {"path": str(path), "tokens": "bpe"}, ports(token(50), label(2)))
+    assert in_pieces.decode("x", in_pieces.vocabularies["x"].encode("Good fog,")) == "Good fog,"
 
 
 def test_packed_and_tabbed(tmp_path: Path) -> None:
