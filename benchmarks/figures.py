@@ -25,10 +25,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from figures_tasks import TASKS, Row, Task
+from figures_small import SMALL
+from figures_tasks import TASKS as LARGE
+from figures_tasks import Row, Task
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "figures"
+TASKS = LARGE | SMALL
 
 
 def command(row: Row, rate: str) -> list[str]:

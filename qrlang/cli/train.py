@@ -302,12 +302,19 @@ def _page(trainer: Trainer, again: bool) -> str:
         f"  loss       {_call(s.loss)}; best by {s.metric}",
         f"  optimizer  {_call(s.optimizer)}{of_angles}",
         f"  schedule   {_call(s.schedule)}{warm}; gradients clipped at {s.clip:g}",
-        f"  updates    {trainer.steps} of {s.batch * s.accumulate}, {trainer.epochs} epochs",
+        f"  updates    {_updates(trainer)}",
         f"  runs on    {_where(trainer)}",
     ]
     if trainer.progress.step:
         lines.append(f"  so far     {trainer.progress.step} updates")
     return "\n".join(lines)
+
+
+def _updates(trainer: Trainer) -> str:
+    if trainer.optimizer.whole:
+        return f"{trainer.steps}, each over all training data"
+    s = trainer.settings
+    return f"{trainer.steps} of {s.batch * s.accumulate}, {trainer.epochs} epochs"
 
 
 def _call(choice: tuple[str, dict[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from qrlang.engine.nodes import Circuit, Kept, Loop, Node
 from qrlang.engine.quantum import Spaces
 from qrlang.engine.scope import Lowering
 from qrlang.ir import program as ir
+from qrlang.ir.said import said
 from qrlang.ir.walk import next_id, qubits_of, walk
 
 _WHOLE = (ir.Shift, ir.Reverse, ir.Last, ir.Pool, ir.SoftmaxOver, ir.WeightedSum, ir.Attend)
@@ -26,7 +27,7 @@ def why_not(program: ir.Program) -> str:
         return "it has no recurrence"
     for op in walk(program.body):
         if isinstance(op, _WHOLE):
-            return f"`{type(op).__name__.lower()}` needs the whole sequence"
+            return f"{said(op)} needs the whole sequence"
     if any(op.extra for op in loops):
         return "its steps go on after the end of the sequence"
     if not all(o.value.type.seq for o in program.outputs):

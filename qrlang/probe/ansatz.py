@@ -24,6 +24,7 @@ from qrlang.ir.program import (
     Value,
     Weight,
 )
+from qrlang.ir.said import said
 from qrlang.ir.types import real
 from qrlang.ir.walk import walk
 from qrlang.probe import batch
@@ -151,7 +152,7 @@ def alone(program: Program) -> tuple[Program, list[str]]:
             terms = tuple((free(a), tuple((where[q], p) for q, p in s)) for a, s in op.terms)
             kept.append(replace(op, terms=terms, time=free(op.time)))
         elif type(op).__name__ not in ("Alloc", "Free", "Expect", "Probabilities"):
-            left_out.append(type(op).__name__.lower())
+            left_out.append(said(op))
     if not kept or not number:
         raise ProbeError("the circuit of a step has no angle that can change")
     n = len(where)

@@ -32,6 +32,7 @@ from qrlang.ir.program import (
     Value,
     Weight,
 )
+from qrlang.ir.said import said
 from qrlang.ir.types import Type, real
 from qrlang.ir.walk import defs, next_id, qubits_of, uses, walk
 from qrlang.training.errors import TrainingError
@@ -269,8 +270,7 @@ class Build:
             case _:
                 if qubits_of(op) or type(op).__name__ == "If":
                     raise TrainingError(
-                        f"a classical core has no `{type(op).__name__.lower()}`, and "
-                        f"{self.old.name} has",
+                        f"a classical core has no {said(op)}, and {self.old.name} has",
                         "compare a model whose circuits only have gates and readouts",
                     )
                 self.make.ops.append(op)

@@ -71,7 +71,8 @@ def swapped(program: Program, core: str) -> Program:
         raise TrainingError(
             f"no {core} core comes within 2 % of {goal} parameters; the nearest has "
             f"{parameters(best)}",
-            "compare it at a larger size of the model",
+            "compare it at a larger size of the model (a circuit can have fewer angles than any "
+            "cell has weights), or write the classical model as a program of its own",
         )
     from qrlang.passes import PASSES, run_passes
 

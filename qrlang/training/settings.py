@@ -120,15 +120,25 @@ def settle(block: Mapping[str, object], target: Type | None, lr: float | None = 
         found = replace(found, schedule=("constant", {}))  # they have one of their own
     found = replace(
         found,
-        optimizer=_filled(found.optimizer, OPTIMIZERS, lr),
+        optimizer=_filled(_moves(found.optimizer, given), OPTIMIZERS, lr),
         loss=_filled(found.loss, LOSSES),
         schedule=_filled(found.schedule, SCHEDULES),
     )
     if found.quantum is not None:
-        found = replace(found, quantum=_filled(found.quantum, OPTIMIZERS))
+        found = replace(found, quantum=_filled(_moves(found.quantum, given), OPTIMIZERS))
     if "metric" not in given:
         found = replace(found, metric=default_metric(target, found.loss[0]))
     return found
+
+
+def _moves(choice: Choice, given: Mapping[str, object]) -> Choice:
+    """An epoch of Nelder and Mead is a move of the simplex, which sees all training data. So
+    `steps` or `epochs` say how many there are, unless `max_iterations` does."""
+    name, arguments = choice
+    asked = given.get("steps") or given.get("epochs")
+    if name != "nelder_mead" or "max_iterations" in arguments or not asked:
+        return choice
+    return (name, {**arguments, "max_iterations": asked})
 
 
 def _data(data: object) -> Choice:

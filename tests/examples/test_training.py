@@ -17,13 +17,31 @@ FOLDER = Path(__file__).parent.parent.parent / "examples"
 UNTRAINED = ("correction/code.qrl",)
 FILES = [str(p.relative_to(FOLDER)) for p in sorted(FOLDER.glob("*/*.qrl"))]
 FILES = [name for name in FILES if name not in UNTRAINED]
+STEPS, FALLS = 10, 0.97
+# What gets nowhere in so few updates, or begins with four records that it happens to be right about.
+MORE = ("--limit", "16", "--batch", "16", "--lr", "3e-2")
+STRIDE = {
+    "ancilla/weak.qrl": MORE,
+    "attention/value.qrl": (*MORE, "--steps", "60"),
+    "bausch/bausch.qrl": (*MORE, "--steps", "20"),
+    "noise/noisy.qrl": MORE,
+    "reuploading/qrenn.qrl": (*MORE, "--steps", "30"),
+    "sentiment/bag.qrl": ("--lr", "0.1"),
+    "sentiment/sentiment.qrl": MORE,
+    "staggered/staggered.qrl": ("--lr", "0.1"),
+    "translation/short.qrl": ("--lr", "0.1"),
+    "translation/short_without.qrl": ("--lr", "0.1"),
+}
+RIDGE = [name for name in FILES if "ridge(" in (FOLDER / name).read_text(encoding="utf-8")]
+FEW = ("--limit", "4", "--batch", "4", "--steps", str(STEPS), "--warmup", "0",
+       "--schedule", "constant")  # fmt: skip
 
 # What takes seconds at its own size.
 SMALL: dict[str, tuple[str, ...]] = {
-    "ancilla/projective.qrl": ("--set", "n=2", "--data", "damped_sine(length: 60)"),
-    "ancilla/weak.qrl": ("--data", "damped_sine(length: 60)"),
+    "ancilla/projective.qrl": ("--set", "n=2", "--data", "spirals(length: 3)"),
+    "ancilla/weak.qrl": ("--set", "n=3", "--data", "spirals(length: 4)"),
     "attention/score.qrl": ("--set", "n=2"),
-    "bausch/bausch.qrl": ("--set", "m=1", "--set", "stages=1", "--data", "elman_xor(length: 3)"),
+    "bausch/bausch.qrl": ("--set", "stages=1", "--data", "elman_xor(bits: 1, length: 3)"),
     "copying/copying.qrl": ("--set", "n=3", "--data", "copying(delay: 10)"),
     "deep/bidirectional.qrl": ("--set", "n=3"),
     "deep/stacked.qrl": ("--set", "n=3"),
@@ -57,15 +75,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_it_trains(name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_learns(name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few records by heart: the loss falls."""
     monkeypatch.delenv("QRLANG_DATA", raising=False)
     monkeypatch.setenv("QRLANG_OFFLINE", "1")
     run = tmp_path / "run"
-    ridge = name.startswith("reservoir/")
-    few = () if ridge else ("--limit", "4", "--batch", "2", "--steps", "2", "--warmup", "1")
+    ridge = name in RIDGE
+    few = () if ridge else FEW
     line = ["train", FOLDER / name, "--data-dir", data, "--out", run, "--threads", 1, "--log",
-            "1 steps", *few, *SMALL.get(name, ())]  # fmt: skip
+            "1 steps", *few, *STRIDE.get(name, ()), *SMALL.get(name, ())]  # fmt: skip
     assert qrlc([str(x) for x in line]) == 0
     result = json.loads((run / "result.json").read_text())
-    assert result["steps"] == (1 if ridge else 2) and result["skipped"] == 0
-    assert result["figures"]["loss"]["value"] is not None
+    assert result["steps"] >= (1 if ridge else STEPS) and result["skipped"] == 0
+    if ridge:  # better than always saying the mean
+        assert result["figures"]["nrmse"]["value"] < 1
+        return
+    lines = [json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [x["loss"] for x in lines if x["split"] == "train"]
+    assert sum(losses[-2:]) < FALLS * sum(losses[:2]), losses

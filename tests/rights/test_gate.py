@@ -183,6 +183,15 @@ def test_the_order_of_columns_is_that_of_what_is_left(tmp_path: Path) -> None:
     assert SECRET not in everything(opened(path))
 
 
+def test_a_row_of_another_length_is_not_cut_to_fit(tmp_path: Path) -> None:
+    for cells in ("P30,9,0.5,0.5,1,1\n", "P30,9,0.5,0.5\n"):
+        path = table(tmp_path)
+        manifest(path)
+        path.write_text(path.read_text() + cells)
+        with pytest.raises(DataError, match=r"mine.csv, line 32: it has [46] cells, the row"):
+            everything(opened(path))
+
+
 def test_a_manifest_that_does_not_fit_closes_the_file(tmp_path: Path) -> None:
     path = table(tmp_path)
     for text, said in (

@@ -107,6 +107,16 @@ def test_no_learning_rate_where_there_is_none() -> None:
         settle(made.checked.trains[0].settings, None, lr=0.1)
 
 
+def test_epochs_are_moves_of_the_simplex() -> None:
+    def moves(**given: str) -> int:
+        made, _ = checked(**given)
+        return int(settle(made.checked.trains[0].settings, None).optimizer[1]["max_iterations"])
+
+    assert moves(optimizer="nelder_mead", epochs="7") == 7
+    assert moves(optimizer="nelder_mead", epochs="7", steps="5") == 5
+    assert moves(optimizer="nelder_mead(max_iterations: 9)", epochs="7") == 9
+
+
 def test_metrics_that_fit() -> None:
     assert default_metric(Type("class", (), 3), "cross_entropy") == "accuracy"
     assert default_metric(seq(Type("token", (), 3)), "cross_entropy") == "perplexity"

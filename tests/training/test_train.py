@@ -262,6 +262,10 @@ def test_nelder_mead_sees_all_data(tmp_path: Path) -> None:
     assert len(found) == 15
     result = json.loads((run / "result.json").read_text())
     assert result["steps"] == 15
+    run = train(
+        tmp_path, "--optimizer", "nelder_mead", "--epochs", "4", "--freeze", "[steer]", out="few"
+    )
+    assert json.loads((run / "result.json").read_text())["steps"] == 4
 
 
 def test_pictures(tmp_path: Path) -> None:

@@ -82,16 +82,12 @@ class _Sheet:
             raise DataError("empty-split", f"{self.path} is empty")
         if self.table.headed:
             self.names = first[1]
-            self.width = len(first[1])
         else:
             rows = chain([first], rows)
-            self.width = 0
         self._assign(len(first[1]))
         whole = self.at_sequence is None
         last: str | None = None
         for line, row in rows:
-            if self.width and len(row) != self.width:
-                raise self._bad(line, f"it has {len(row)} cells, the row of names {self.width}")
             begins = whole or row[self.at_sequence or 0] != last
             if not whole:
                 last = row[self.at_sequence or 0]

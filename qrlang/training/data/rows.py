@@ -40,6 +40,8 @@ class Table:
         if first is None:
             return
         self.headed = is_head(first[1])
+        if self.headed:
+            found = self._even(found, len(first[1]))
         if self.own is None:
             yield from chain([first], found)
             return
@@ -52,6 +54,17 @@ class Table:
             if passed.names:
                 self.present[self.own.source] = passed.names[-1]
             yield row
+
+    def _even(self, rows: Iterator[Row], names: int) -> Iterator[Row]:
+        for line, row in rows:
+            if len(row) != names:
+                cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+                raise DataError(
+                    "bad-row",
+                    f"{self.path}, line {line}: it has {cells}, the row of names has {names}",
+                    "a comma too many or too few? a text with commas stands in quotes",
+                )
+            yield line, row
 
     def _read(self) -> Iterator[Row]:
         try:
@@ -95,12 +108,6 @@ class Joined(Table):
         self.let = self.one.let | self.other.let
         yield first[0], first[1] + head
         for line, row in rows:
-            if len(row) != len(first[1]):
-                raise DataError(
-                    "bad-row",
-                    f"{self.one.path}, line {line}: it has {len(row)} cells, the row of names "
-                    f"{len(first[1])}",
-                )
             more = found.get(row[at])
             if more is not None:
                 self.present = {**self.one.present, **more[1]}
@@ -115,12 +122,6 @@ class Joined(Table):
         at = self._column(self.other, first[1])
         found: dict[str, tuple[list[str], dict[str, str]]] = {}
         for line, row in rows:
-            if len(row) != len(first[1]):
-                raise DataError(
-                    "bad-row",
-                    f"{self.other.path}, line {line}: it has {len(row)} cells, the row of names "
-                    f"{len(first[1])}",
-                )
             if row[at] in found:
                 raise DataError(
                     "bad-row", f"{self.other.path}, line {line}: a second row of {row[at]!r}"
