@@ -51,12 +51,12 @@ def rows(names: Mapping[str, Sequence[str]]) -> list[Row]:
 def kept(page: Page, split: str, names: Mapping[str, Sequence[str]]) -> Any:
     """Of a file's records, where those are that a run has in this split, in its order: what was
     drawn by lot when it began stays as it was drawn. None: the run does not say."""
-    sources = sorted(names)
-    parts = [page.get(s, {}).get("splits", {}).get(split) for s in sources]
-    if not parts or any(part is None for part in parts):
+    sources = [s for s in sorted(names) if split in page.get(s, {}).get("splits", {})]
+    if not sources:
         return None
+    parts = [page[s]["splits"][split] for s in sources]
     nth = page[sources[0]].get("nth", {}).get(split) or [0] * len(parts[0])
-    place = {row: k for k, row in enumerate(rows(names))}
+    place = {row: k for k, row in enumerate(rows({s: names[s] for s in sources}))}
     wanted = zip(zip(*parts, strict=True), nth, strict=True)
     return np.array([place[row] for row in wanted if row in place], np.int64)
 

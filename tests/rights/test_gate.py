@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("torch")
 
 from qrlang.ir.types import Type
+from qrlang.rights.gate import digest
 from qrlang.rights.manifest import manifests
 from qrlang.training.data.errors import DataError
 from qrlang.training.data.opening import open_data
@@ -372,3 +373,18 @@ def test_records_of_one_name(tmp_path: Path) -> None:
         numbers = [set(d.records(split, range(d.count(split))).arrays[0][:, 0].tolist())
                    for d in (before, now)]  # fmt: skip
         assert numbers[1] == numbers[0] - gone
+
+
+def test_a_manifest_that_comes_later_draws_no_split_anew(tmp_path: Path) -> None:
+    path, other = table(tmp_path), lab(tmp_path)
+    joining = '[[joining]]\nwith = "{}"\nfor = ["diagnosis"]\n'
+    text = 'source = "clinic"\nkey = "patient"\n' + joining.format("lab")
+    manifest(path, text)
+    given = {"join": str(other), "on": "patient", "purpose": "diagnosis", "path": str(path)}
+    page = open_data("csv", given, JOINED).seen()
+    manifest(other, 'source = "lab"\nkey = "patient"\n' + joining.format("clinic"))
+    first = page["clinic"]["splits"]["train"][0]
+    names = {digest("clinic", f"P{k}"): f"P{k}" for k in range(30)}
+    manifest(path, text + f'[opacity]\nrecords = ["{names[first]}"]\n')
+    now = open_data("csv", given, JOINED, kept=page).seen()["clinic"]["splits"]
+    assert now == {s: [d for d in ds if d != first] for s, ds in page["clinic"]["splits"].items()}
