@@ -74,12 +74,14 @@ def inspect(
 
 def _gpu(program: Program, batch: int, arch: int) -> Data:
     """How its kernels would lie on a GPU."""
+    from qrlang.backends.torch import head
     from qrlang.backends.torch.fit import with_targets
     from qrlang.engine.cuda.report import report
     from qrlang.engine.nodes import Refusal
     from qrlang.engine.plan import plan
 
-    found = plan(with_targets(program))
+    rest, _ = head.split(with_targets(program))
+    found = plan(rest)
     if isinstance(found, Refusal):
         return {"arch": arch, "why_not": found.reason}
     return report(found, batch, arch)

@@ -10,10 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
 from qrlang.ir.program import Linear, Loop, LoopEmit, Output, Program, Value, Weight
 from qrlang.ir.types import seq
 from qrlang.ir.walk import next_id, uses, walk
@@ -27,16 +23,6 @@ class Head:
     shape: tuple[int, ...]  # of that output at a moment
     weights: tuple[Weight, ...]  # and the bias, if it has one
     gain: float
-
-    def of(self, x: Tensor, weight: Tensor, bias: Tensor | None, inside: Tensor | None) -> Tensor:
-        """`x` [batch, time, …], which is zero after each sequence's end, as the result has to be:
-        there the bias is taken zero times."""
-        if self.gain != 1:
-            x = self.gain * x
-        if bias is not None and inside is not None:
-            x = torch.cat([x, inside[..., None].to(x.dtype)], -1)
-            weight, bias = torch.cat([weight, bias[:, None]], 1), None
-        return functional.linear(x, weight, bias)
 
 
 def split(program: Program) -> tuple[Program, Head | None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrize import ParametrizationList
 
 from qrlang.backends.torch import cuda, sequence
@@ -33,11 +34,8 @@ _DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 class _Prepared:
     """A program's plan, and its kernels by dtype."""
 
-    def __init__(
-        self, text: str, training: bool, segment: str = "", head_apart: bool = False
-    ) -> None:
+    def __init__(self, text: str, training: bool, segment: str = "") -> None:
         self.key = text, training
-        self.part = segment
         program = parse_program(text)
         if not training:
             program = without_dropout(program)
@@ -47,9 +45,7 @@ class _Prepared:
         if segment:
             open_ = opened(self.program, needed(self.program), segment == "next")
             self.program, self.carries = open_.program, open_.carries
-        self.head: heads.Head | None = None
-        if head_apart:
-            self.program, self.head = heads.split(self.program)
+        self.program, self.head = heads.split(self.program)
         program = self.program
         self.reason = why_not(program, segment)
         self.kernels: dict[torch.dtype, Any] = {}
@@ -68,10 +64,6 @@ class _Prepared:
     def segment(self, going_on: bool) -> _Prepared:
         """The same for a segment: the first, or a later one."""
         return _prepared(*self.key, "next" if going_on else "first")
-
-    def head_apart(self) -> _Prepared:
-        """The same with a large last layer left to torch, if there is one."""
-        return _prepared(*self.key, self.part, True)
 
     def kernel(self, dtype: torch.dtype) -> Any:
         if dtype not in self.kernels:
@@ -238,10 +230,10 @@ def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
         inputs += segment.fitting(state.carried, len(inputs[0]))
         own += [None] * len(state.carried)
     left: list[Tensor] = []
-    run = _on_gpu
-    if machine(model) == "cpu":
-        run, prepared = _on_cpu, prepared.head_apart()
+    run = _on_cpu if machine(model) == "cpu" else _on_gpu
     outputs = run(model, prepared, inputs, own, states, left)
+    if prepared.head is not None:
+        outputs = _headed(model, prepared, own, outputs)
     if segment is not None:
         count = len(prepared.carries)
         carried = outputs[len(outputs) - count :]
@@ -277,12 +269,11 @@ def _on_cpu(
 
     begun = [x.resolve_conj().numpy() for x in states]
     try:
-        outputs = _Node.apply(
+        return _Node.apply(
             kernel, len(inputs), ends, _seed(model, kernel), begun, left, *inputs, *weights
         )
     except NotFinite as error:
         raise FloatingPointError(str(error)) from None
-    return outputs if prepared.head is None else _headed(model, prepared, lengths, outputs)
 
 
 def _headed(
@@ -292,11 +283,16 @@ def _headed(
     head, found = prepared.head, list(outputs)
     assert head is not None
     x, ends = found[head.output], lengths[prepared.plan.outputs[head.output].clock]
-    inside = None
-    if ends is not None:
-        inside = torch.arange(x.shape[1]) < ends[:, None]
-    weight, *bias = (_weight(model, w.name, w.shape, x.dtype) for w in head.weights)
-    found[head.output] = head.of(x, weight, bias[0] if bias else None, inside)
+    weight, *rest = (_weight(model, w.name, w.shape, x) for w in head.weights)
+    bias = rest[0] if rest else None
+    if head.gain != 1:
+        x = head.gain * x
+    if bias is not None and ends is not None:
+        # Behind a sequence's end x is zero, and so is the result: the bias is taken zero times.
+        inside = torch.arange(x.shape[1], device=x.device) < ends[:, None]
+        x = torch.cat([x, inside[..., None].to(x.dtype)], -1)
+        weight, bias = torch.cat([weight, bias[:, None]], 1), None
+    found[head.output] = functional.linear(x, weight, bias)
     return tuple(found)
 
 
@@ -312,21 +308,22 @@ def _on_gpu(
 
 
 def _weights(model: Model, prepared: _Prepared, dtype: torch.dtype) -> list[Tensor]:
+    like = torch.empty(0, dtype=dtype)
     return [
-        _weight(model, w.name, w.shape, dtype, path)
+        _weight(model, w.name, w.shape, like, path)
         for w, path in zip(prepared.plan.weights, prepared.paths, strict=True)
     ]
 
 
 def _weight(
-    model: Model, name: str, shape: tuple[int, ...], dtype: torch.dtype,
+    model: Model, name: str, shape: tuple[int, ...], like: Tensor,
     path: tuple[str, ...] | None = None,
 ) -> Tensor:  # fmt: skip
-    """Of the shape, the type and on the device that the kernel takes it to be."""
+    """Of the shape, and of the type and on the device that are needed."""
     x = _follow(model, path or weight_path(name))
     if x.shape != shape:
         raise ValueError(f"weight `{name}` has shape {tuple(x.shape)}, not {shape}")
-    return x if x.dtype is dtype and x.is_cpu else x.to("cpu", dtype)
+    return x if x.dtype is like.dtype and x.device == like.device else x.to(like)
 
 
 def _seed(model: Model, kernel: Any) -> int | None:

@@ -18,7 +18,7 @@ from cuda_emulator import available  # noqa: E402
 from emulated import Emulated  # noqa: E402
 from engine_programs import Build, angle  # noqa: E402
 
-from qrlang.backends.torch import cuda, load, native, segment  # noqa: E402
+from qrlang.backends.torch import cuda, head, load, native, segment  # noqa: E402
 from qrlang.backends.torch.roads import RoadError, RoadNotice  # noqa: E402
 from qrlang.engine.cuda.report import report  # noqa: E402
 from qrlang.engine.plan import plan  # noqa: E402
@@ -74,6 +74,19 @@ def test_a_module_runs_by_the_kernels(gpu):
     with torch.no_grad():
         assert torch.equal(model(words[:2]), model(words)[:2])  # any batch
     assert model(words[:, :1]).shape == (5, 1, 10)  # any length
+
+
+def test_a_large_last_layer_is_no_part_of_the_kernel(gpu, monkeypatch):
+    monkeypatch.setattr(head, "LARGE", 1)
+    model, words = copying(), given()
+    for lengths in (None, torch.tensor([4, 1, 3, 2, 4])):
+        model.road = None
+        mine = gradients(model, words, lengths=lengths)
+        assert model.chosen_road() == "native"
+        model.road = "plain"
+        for a, b in zip(mine, gradients(model, words, lengths=lengths), strict=True):
+            assert (a - b).abs().max() < 1e-10
+    assert "head.w" not in [w.name for w in native._of(model).plan.weights]
 
 
 def test_a_long_sequence_is_as_accurate_as_torch(gpu):
