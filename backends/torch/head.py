@@ -27,43 +27,51 @@ class Head:
 
 def split(program: Program) -> tuple[Program, Head | None]:
     """The program without such a layer, whose input is its output instead; and that layer."""
-    weights = {w.name: w for w in program.weights}
     for number, output in enumerate(program.outputs):
         for at, loop in enumerate(program.body):
             if not isinstance(loop, Loop) or loop.extra:
                 continue
             for emit in loop.emits:
                 layer = _layer(program, loop, emit, output)
-                if layer is None or math.prod(weights[layer.weight].shape) < LARGE:
-                    continue
-                before = Value(next_id(program), seq(layer.x.type), "")
-                emits = tuple(
-                    replace(e, value=layer.x, out=before) if e is emit else e for e in loop.emits
-                )
-                body = tuple(op for op in loop.body if op is not layer)
-                ops = list(program.body)
-                ops[at] = replace(loop, body=body, emits=emits)
-                outputs = list(program.outputs)
-                outputs[number] = replace(output, value=before)
-                mine = tuple(weights[n] for n in (layer.weight, layer.bias) if n is not None)
-                rest = replace(
-                    program,
-                    weights=tuple(w for w in program.weights if w not in mine),
-                    body=tuple(ops),
-                    outputs=tuple(outputs),
-                )
-                return rest, Head(number, output.value.type.shape, mine, layer.gain)
+                if layer is not None:
+                    weights = _of(program, layer)
+                    rest = _without(program, at, loop, emit, layer, number)
+                    return rest, Head(number, output.value.type.shape, weights, layer.gain)
     return program, None
 
 
+def _of(program: Program, layer: Linear) -> tuple[Weight, ...]:
+    found = {w.name: w for w in program.weights}
+    return tuple(found[n] for n in (layer.weight, layer.bias) if n is not None)
+
+
+def _without(
+    program: Program, at: int, loop: Loop, emit: LoopEmit, layer: Linear, number: int
+) -> Program:
+    before = Value(next_id(program), seq(layer.x.type), "")
+    emits = tuple(replace(e, value=layer.x, out=before) if e is emit else e for e in loop.emits)
+    body, outputs = list(program.body), list(program.outputs)
+    body[at] = replace(loop, body=tuple(op for op in loop.body if op is not layer), emits=emits)
+    outputs[number] = replace(outputs[number], value=before)
+    gone = _of(program, layer)
+    return replace(
+        program,
+        weights=tuple(w for w in program.weights if w not in gone),
+        body=tuple(body),
+        outputs=tuple(outputs),
+    )
+
+
 def _layer(program: Program, loop: Loop, emit: LoopEmit, output: Output) -> Linear | None:
-    """What makes an output, if nothing else needs it or its weights."""
+    """What makes an output, if it is large and nothing else needs it or its weights."""
     if emit.out.id != output.value.id:
         return None
     found = [op for op in loop.body if isinstance(op, Linear) and op.out.id == emit.value.id]
     if not found:
         return None
     layer = found[0]
+    if math.prod(_of(program, layer)[0].shape) < LARGE:
+        return None
     ops = list(walk(program.body))
     asked = [v.id for op in ops for v in uses(op)] + [o.value.id for o in program.outputs]
     if asked.count(emit.value.id) > 1 or asked.count(emit.out.id) > 1:

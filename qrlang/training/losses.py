@@ -31,6 +31,12 @@ def per_sequence(
     return torch.where(mask, terms, torch.zeros_like(terms)).sum(axes), inside.sum(1) * float(each)
 
 
+def measured(loss: Choice) -> Choice:
+    """As it is when nothing is trained: smoothing is no part of what a model is worth."""
+    name, options = loss
+    return name, {k: v for k, v in options.items() if k != "smoothing"}
+
+
 def _terms(output: Tensor, target: Tensor, kind: Type, loss: Choice) -> Tensor:
     """[batch, (time), …]: not yet summed."""
     name, options = loss

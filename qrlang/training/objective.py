@@ -103,7 +103,8 @@ class Objective:
                 inside = counted
         if series and self.kind.seq and len(target) == 1:
             output, target, inside, counted = _stretches(output, target, inside, counted)
-        each, terms = losses.per_sequence(output, target, self.kind, inside, self.loss)
+        loss = self.loss if self.model.training else losses.measured(self.loss)
+        each, terms = losses.per_sequence(output, target, self.kind, inside, loss)
         with torch.no_grad():
             tally.add(each, terms, output.detach(), target, counted)
         return each.sum()

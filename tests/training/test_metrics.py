@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ torch = pytest.importorskip("torch")
 
 from qrlang.ir.types import Type, real, seq  # noqa: E402
 from qrlang.training import losses, metrics  # noqa: E402
+from qrlang.training.feed import Arrays, Batch  # noqa: E402
 from qrlang.training.metrics import Tally  # noqa: E402
+from qrlang.training.objective import Objective  # noqa: E402
 from qrlang.training.progress import shown  # noqa: E402
+from qrlang.training.world import World  # noqa: E402
 
 LOT = np.random.default_rng(5)
 LENGTHS = np.array([3, 5, 1])
@@ -31,6 +35,25 @@ def test_cross_entropy_counts_what_lies_inside() -> None:
         expected = -sum(logp[k, t, target[k, t]] for t in range(n))
         assert float(sums[k]) == pytest.approx(expected)
         assert float(counts[k]) == n
+
+
+def test_smoothing_is_for_training_alone() -> None:
+    """What is evaluated is the loss that perplexities and other people's figures are of."""
+    model = torch.nn.Linear(3, 4)
+    program = SimpleNamespace(targets=[SimpleNamespace(name="y", type=Type("class", (), 4))])
+    values = {"x": LOT.normal(size=(6, 3)).astype(np.float32), "y": LOT.integers(0, 4, 6)}
+    feed = Arrays({"validation": Batch(values)})
+
+    def worth(smoothing: float) -> tuple[float, float]:
+        loss = ("cross_entropy", {"smoothing": smoothing})
+        objective = Objective(model, program, loss, World())  # type: ignore[arg-type]
+        trained = objective.sums(Batch(values), objective.tally()).detach()
+        found = objective.evaluate(feed, "validation", 4).figures()
+        return float(trained) / 6, found["loss"]
+
+    plain, smooth = worth(0.0), worth(0.5)
+    assert plain[0] == pytest.approx(plain[1]) == pytest.approx(smooth[1])
+    assert abs(smooth[0] - smooth[1]) > 1e-3
 
 
 @pytest.mark.parametrize(
