@@ -59,7 +59,7 @@ SMALL: dict[str, Task] = {
         _accuracy("bausch", "exclusive or, bit by bit",
                   Row("quantum neurons", "examples/bausch/bausch.qrl")),
         _accuracy(
-            "deep", "MNIST by rows, 3 epochs",
+            "deep", "MNIST by rows, 1 epoch",
             Row("stacked, n=6", _STACKED), Row("stacked, LSTM core", _STACKED, ("--core", "lstm")),
             Row("both ways, n=6", _BOTH), Row("both ways, LSTM core", _BOTH, ("--core", "lstm")),
         ),
