@@ -23,7 +23,7 @@ MORE = ("--limit", "16", "--batch", "16", "--lr", "3e-2")
 STRIDE = {
     "ancilla/weak.qrl": MORE,
     "attention/value.qrl": (*MORE, "--steps", "60"),
-    "bausch/bausch.qrl": (*MORE, "--steps", "20"),
+    "bausch/bausch.qrl": MORE,
     "noise/noisy.qrl": MORE,
     "reuploading/qrenn.qrl": (*MORE, "--steps", "30"),
     "sentiment/bag.qrl": ("--lr", "0.1"),
