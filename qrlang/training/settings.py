@@ -136,7 +136,7 @@ def _moves(choice: Choice, given: Mapping[str, object]) -> Choice:
     `steps` or `epochs` say how many there are, unless `max_iterations` does."""
     name, arguments = choice
     asked = given.get("steps") or given.get("epochs")
-    if name != "nelder_mead" or "max_iterations" in arguments or not asked:
+    if name != "nelder_mead" or "max_iterations" in arguments or not isinstance(asked, int):
         return choice
     return (name, {**arguments, "max_iterations": asked})
 
