@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.rights.gate import digest
-from qrlang.rights.manifest import FORGOTTEN, manifests
+from qrlang.rights.manifest import FORGOTTEN, called, manifests
 from qrlang.rights.seen import FILE, page_of
 from qrlang.training.data.errors import DataError
 from qrlang.training.files import append, read_json, write_atomically
@@ -48,9 +48,11 @@ def request(data: Path, records: Sequence[str]) -> None:
             f"{data} has no manifest, so nothing says what its records are called",
             f"write {data.name}.rights.toml beside it, with `key` or without: docs/rights.md",
         )
-    path = data.with_name(data.name + FORGOTTEN)
+    real = data.resolve()  # whatever leads to it
+    path = real.with_name(real.name + FORGOTTEN)
     known = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    new = [r for r in records if r not in known]
+    told = {called(r) for r in known}
+    new = [r for r in records if called(r) not in told]
     if new:
         write_atomically(path, "".join(f"{r}\n" for r in [*known, *new]))
 
@@ -82,7 +84,7 @@ def shut(data: Path, today: datetime.date, also: Iterable[str] = ()) -> dict[str
     had asked."""
     found: dict[str, Shut] = {}
     for m in manifests(data):
-        names = {*m.hidden(today), *also}
+        names = {*m.hidden(today), *map(called, also)}
         one = Shut(m.over(today), frozenset(digest(m.source, r) for r in names), m.columns)
         found[m.source] = found.get(m.source, Shut()) | one
     return found

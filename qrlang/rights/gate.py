@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from qrlang.rights.manifest import Manifest, manifests
+from qrlang.rights.manifest import Manifest, called, manifests
 from qrlang.training.data.errors import DataError
 
+SEQUENCE = "sequence"  # the column that makes rows parts of one record
 _SPLIT_OF = re.compile(r"^(train|valid|validation|val|test)_|_(train|valid|validation|val|test)$")
 
 
@@ -55,6 +56,32 @@ class Rights:
                 "so nothing of it is read; bring it as a CSV file, a record a row",
             )
 
+    def numbered(self, splits: Iterable[str] = ()) -> None:
+        """Records are called by numbers; `splits`: behind one of these, if the file has several. A
+        name that can be nobody's was meant for somebody."""
+        behind = "|".join(splits)
+        form = re.compile(rf"({behind}):[0-9]+" if behind else "[0-9]+")
+        wrong = sorted(r for m in self.manifests for r in m.named() if not form.fullmatch(r))
+        if wrong:
+            example = f"`{behind.partition('|')[0]}:4`" if behind else "`4`"
+            raise DataError(
+                "wrong-manifest",
+                f"{self.path} has no record `{wrong[0]}`, of which its manifest speaks",
+                f"its records are called by numbers, such as {example}; nothing was read; see "
+                f"{self.manifests[0].path}",
+            )
+
+    def columns_of(self, names: Iterable[str]) -> None:
+        """Of a file of arrays, that it has every column of which a manifest speaks."""
+        there = {word for name in names for word in (name, _SPLIT_OF.sub("", name))}
+        unknown = sorted(self.columns - there)
+        if unknown:
+            raise DataError(
+                "wrong-manifest",
+                f"{self.path} has no array `{unknown[0]}`, of which its manifest speaks",
+                f"nothing was read; see {self.manifests[0].path}",
+            )
+
     def open(self, split: str, count: int) -> dict[int, str]:
         """Of records that have numbers: those that may be read, and the name of each: its number,
         behind the split it is stored in, `train:3`, if the file has several."""
@@ -86,7 +113,7 @@ class Rights:
 
 
 def digest(source: str, record: str) -> str:
-    return hashlib.sha256(f"{source}\0{record}".encode()).hexdigest()
+    return hashlib.sha256(f"{source}\0{called(record)}".encode()).hexdigest()
 
 
 def rights(path: Path) -> Rights | None:
@@ -116,6 +143,18 @@ def rights(path: Path) -> Rights | None:
         frozenset().union(*(m.hidden(now) for m in found)),
         tuple(found),
     )
+
+
+def free(path: Path) -> None:
+    """For what nobody keeps an account of, such as sequences that only go through a device: a file
+    with a manifest would leave numbers that could not be forgotten."""
+    for found in manifests(path):
+        raise DataError(
+            "not-permitted",
+            f"{path} has a manifest, {found.path}, and what is read from it here could not be "
+            "forgotten",
+            "name it as `data` of a `train` block, which keeps account of what it reads",
+        )
 
 
 class Rows:
@@ -150,6 +189,12 @@ class Rows:
             if not (rights.key.isdigit() and int(rights.key) < len(heading)):
                 raise self._nameless(f"the key `{rights.key}`")
             key = int(rights.key)
+        if key is None:
+            rights.numbered()
+        # Without a key records have numbers, and rows of one sequence are one record.
+        one = heading.index(SEQUENCE) if key is None and SEQUENCE in heading else None
+        if one not in keep:
+            one = None
         self.let = [tuple(dict.fromkeys((heading[k], str(k)))) for k in keep]
         if is_heading:
             self.hidden = [n for k, n in enumerate(heading) if k not in keep]
@@ -157,11 +202,15 @@ class Rows:
             rows: Iterator[tuple[int, list[str]]] = self._rows
         else:
             rows = _with(first, self._rows)
-        for number, (line, row) in enumerate(rows):
+        number, last = -1, ""
+        for line, row in rows:
+            if one is None or number < 0 or row[one] != last:
+                number += 1
+            last = "" if one is None else row[one]
             if key is not None and key >= len(row):
                 raise DataError("bad-row", f"{rights.path}, line {line}: it has no `{rights.key}`")
             name = str(number) if key is None else row[key]
-            if name not in rights.records:
+            if called(name) not in rights.records:
                 self.names.append(name)
                 yield line, [row[k] for k in keep if k < len(row)]
 

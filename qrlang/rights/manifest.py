@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +48,68 @@ class Manifest:
         """Records that may not be read."""
         return self.records | self.faded(today)
 
+    def named(self) -> frozenset[str]:
+        """Records of which it speaks, those that may still be read too."""
+        return self.records | self.fading.keys()
+
     def allows(self, other: str, purpose: str) -> bool:
         """Whether it may be joined with that source for this purpose. Silence is no."""
         return any(w == other and purpose in why for w, why in self.joining)
+
+
+def called(record: str) -> str:
+    """One spelling for all that could mean the same record, so that a slip closes too much rather
+    than too little: `P7`, `p7 `; and `7`, `007`, `7.0` where records are numbers."""
+    name = unicodedata.normalize("NFKC", record).strip().casefold()
+    number = re.fullmatch(r"0*([0-9]+)(\.0*)?", name)
+    return number[1] if number else name
 
 
 def manifests(path: Path) -> list[Manifest]:
     """All that speak of a file: beside it, for its folder, and wherever a link leads to on the way.
     What has a manifest's name and is none, a broken link or a folder, closes the file too."""
     found: dict[Path, Manifest] = {}
-    for place in dict.fromkeys((*_places(path.absolute()), path.resolve())):
+    places = list(dict.fromkeys((*_places(path.absolute()), path.resolve())))
+    for place in places:
         for candidate in (place.with_name(place.name + SUFFIX), place.with_name(FOLDER)):
-            if os.path.lexists(candidate) and candidate.resolve() not in found:
-                found[candidate.resolve()] = read(candidate, place)
-    return list(found.values())
+            if os.path.lexists(candidate):
+                if candidate.resolve() not in found:
+                    found[candidate.resolve()] = read(candidate, path)
+            else:
+                _nearly(candidate, place)
+    if not found:
+        return []
+    asked = frozenset(name for place in places for name in _asked(place))
+    return [replace(m, fading={**m.fading, **dict.fromkeys(asked)}) for m in found.values()]
+
+
+def _nearly(exact: Path, data: Path) -> None:
+    """A file that is meant for a manifest and has not its name would open what it should close."""
+    wanted = {exact.name.casefold()}
+    if exact.name != FOLDER:
+        parts = data.name.casefold().split(".")
+        wanted |= {".".join(parts[:k]) + SUFFIX for k in range(1, len(parts))}
+    try:
+        names = os.listdir(exact.parent)
+    except OSError:
+        return  # nothing can be opened there either
+    for name in names:
+        if name.casefold().removesuffix(".txt") in wanted:
+            raise _wrong(
+                exact.with_name(name), f"a manifest of {data.name} has another name",
+                f"call it {exact.name}; nothing was read",
+            )  # fmt: skip
+
+
+def _asked(data: Path) -> list[str]:
+    """The records that somebody has asked for with `qrlc forget`."""
+    path = data.with_name(data.name + FORGOTTEN)
+    if not os.path.lexists(path):
+        return []
+    try:
+        return [called(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise _wrong(path, f"it can't be read: {error}") from None
 
 
 def _places(path: Path) -> Iterator[Path]:
@@ -72,6 +122,11 @@ def _places(path: Path) -> Iterator[Path]:
             path = path.parent.resolve() / path.readlink()
 
 
+def source_of(data: Path) -> str:
+    """What a file is called where no manifest says so: by its own name, not that of a link."""
+    return data.resolve().name.partition(".")[0]
+
+
 def read(path: Path, data: Path) -> Manifest:
     try:
         page = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -82,10 +137,8 @@ def read(path: Path, data: Path) -> Manifest:
     key = _text(path, "key", page.get("key", ""))
     fading: dict[str, datetime.date | None] = {}
     for record, day in _mapping(path, "decay.records", decay.get("records", {})).items():
-        fading[record] = None if day == ASKED else _date(path, f"decay.records.{record}", day)
-    beside = data.with_name(data.name + FORGOTTEN)
-    if beside.is_file():
-        fading |= dict.fromkeys(beside.read_text(encoding="utf-8").splitlines())
+        where = f"decay.records.{record}"
+        fading[called(record)] = None if day == ASKED else _date(path, where, day)
     joining = page.get("joining", [])
     if not isinstance(joining, list) or not all(isinstance(x, dict) for x in joining):
         raise _wrong(path, "`joining` is a list of tables: [[joining]]")
@@ -99,10 +152,10 @@ def read(path: Path, data: Path) -> Manifest:
     after = decay.get("after")
     return Manifest(
         path,
-        _text(path, "source", page.get("source", data.name.partition(".")[0])),
+        _text(path, "source", page.get("source", source_of(data))),
         key,
         frozenset(_texts(path, "opacity.columns", opacity.get("columns", []))),
-        frozenset(_texts(path, "opacity.records", opacity.get("records", []))),
+        frozenset(map(called, _texts(path, "opacity.records", opacity.get("records", [])))),
         None if after is None else _date(path, "decay.after", after),
         fading,
         tuple(allowed),

@@ -52,6 +52,7 @@ def read(path: Path) -> dict[str, Any]:
 
     if not path.is_file():
         raise TrainingError(f"--init {path}: there is no such file", "a run, .safetensors or .npz")
+    _free(path)
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
@@ -67,6 +68,16 @@ def read(path: Path) -> dict[str, Any]:
         raise TrainingError(f"--init {path}: it can't be read: {error}") from None
     ours = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     return ours or tensors
+
+
+def _free(path: Path) -> None:
+    from qrlang.rights.gate import free
+    from qrlang.training.data.errors import DataError
+
+    try:
+        free(path)
+    except DataError as error:
+        raise TrainingError(f"--init {error.message}", error.help) from None
 
 
 def _problem(name: str, tensor: Any, own: dict[str, Any]) -> str:

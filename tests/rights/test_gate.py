@@ -158,6 +158,93 @@ def test_what_only_looks_like_a_manifest_closes_the_file(tmp_path: Path, what: s
         opened(path)
 
 
+@pytest.mark.parametrize(
+    "name", ["mine.rights.toml", "mine.csv.Rights.toml", "mine.csv.rights.toml.txt", "Rights.toml"]
+)
+def test_a_manifest_whose_name_is_misspelt_closes_the_file(tmp_path: Path, name: str) -> None:
+    path = table(tmp_path)
+    (tmp_path / "case").touch()
+    if (tmp_path / "CASE").exists() and not name.islower():
+        pytest.skip("here it is the same name")
+    (tmp_path / name).write_text(MANIFEST)
+    with pytest.raises(DataError, match="has another name"):
+        opened(path)
+    (tmp_path / name).rename(tmp_path / "mine.csv.rights.toml")
+    assert count(opened(path)) == 28
+    (tmp_path / "mine.csv.rights.toml~").touch()  # an editor's copy is none
+    assert count(opened(path)) == 28
+
+
+def test_a_packed_copy_asks_for_a_manifest_of_its_own(tmp_path: Path) -> None:
+    import gzip
+
+    path = table(tmp_path)
+    manifest(path)
+    packed = tmp_path / "mine.csv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match=r"call it mine\.csv\.gz\.rights\.toml"):
+        opened(packed)
+
+
+def test_a_request_holds_wherever_it_was_made(tmp_path: Path) -> None:
+    from qrlang.rights.forget import request
+
+    path = table(tmp_path)
+    manifest(path)
+    link = tmp_path / "link.csv"
+    link.symlink_to(path)
+    request(link, ["P9"])
+    request(path, ["p9 "])  # the same once more
+    assert (tmp_path / "mine.csv.forgotten").read_text() == "P9\n"
+    assert count(opened(path)) == count(opened(link)) == 27
+    (tmp_path / "link.csv.forgotten").write_text("P10\n")
+    assert count(opened(path)) == 27 and count(opened(link)) == 26
+
+
+@pytest.mark.parametrize("what", ["broken link", "folder", "bytes"])
+def test_requests_that_cannot_be_read_close_the_file(tmp_path: Path, what: str) -> None:
+    path = table(tmp_path)
+    manifest(path)
+    beside = tmp_path / "mine.csv.forgotten"
+    if what == "folder":
+        beside.mkdir()
+    elif what == "bytes":
+        beside.write_bytes(b"\xff\xfe")
+    else:
+        beside.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="can't be read"):
+        opened(path)
+
+
+@pytest.mark.parametrize("name", ["p3 ", "P3", "\uff303"])
+def test_a_record_is_known_however_it_is_spelt(tmp_path: Path, name: str) -> None:
+    path = table(tmp_path)
+    text = f'key = "patient"\n[opacity]\nrecords = ["{name}", "p7"]\n'
+    manifest(path, text + 'columns = ["secret", "patient"]\n')
+    assert SECRET not in everything(opened(path))
+
+
+def test_numbers_that_name_records(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    rows = [f"{k:03},{SECRET if k == 7 else 0.1},0.5,{k % 2}" for k in range(30)]
+    path.write_text("\n".join(["id,x[0],x[1],label", *rows]) + "\n")
+    for name in ("7", '"007"', '"7.0"'):
+        manifest(path, f'key = "id"\n[opacity]\nrecords = [{name}]\n')
+        assert SECRET not in everything(opened(path))
+    for name in ("-1", '"four"', '"train:7"'):
+        manifest(path, f"[opacity]\nrecords = [{name}]\n")
+        with pytest.raises(DataError, match="has no record"):
+            opened(path)
+
+
+def test_the_default_source_is_the_name_of_the_file_and_of_no_link(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    (tmp_path / "rights.toml").write_text('[opacity]\ncolumns = ["secret"]\n')
+    link = tmp_path / "lab.csv"
+    link.symlink_to(path)
+    assert [r.source for r in opened(link).rights] == ["mine"]
+
+
 def test_a_manifest_of_the_folder_holds_too(tmp_path: Path) -> None:
     path = table(tmp_path)
     (tmp_path / "rights.toml").write_text('key = "patient"\n[opacity]\nrecords = ["P3"]\n')
@@ -226,6 +313,24 @@ def test_sequences_of_several_rows(tmp_path: Path) -> None:
     assert len(data.seen()["long"]["splits"]["train"]) == data.count("train")
 
 
+def test_a_sequence_belongs_to_one_record(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    lines = ["sequence,patient,x[0],x[1],label"]
+    lines += [f"{k},P{k}{'ab'[j]},{SECRET if k == 5 else 0.1},0.2,{k % 2}"
+              for k in range(20) for j in range(2)]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n")
+    ports = (Port("x", Type("real", (2,), seq=True)), PORTS[1])
+    # Nobody could say later which runs have seen the second row.
+    manifest(path, 'key = "patient"\n[opacity]\ncolumns = ["patient"]\n')
+    with pytest.raises(DataError, match="rows of several records"):
+        opened(path, ports)
+    # Without a key sequences are counted, not rows.
+    manifest(path, '[opacity]\nrecords = [5]\ncolumns = ["patient"]\n')
+    data = opened(path, ports)
+    assert count(data) == 19 and SECRET not in everything(data)
+    assert digest("long", "19") in {d for s in data.seen()["long"]["splits"].values() for d in s}
+
+
 def test_one_long_series_has_no_records(tmp_path: Path) -> None:
     path = tmp_path / "series.csv"
     path.write_text("".join(f"{k},{k}\n" for k in range(100)))
@@ -263,6 +368,38 @@ def test_numpy_files(tmp_path: Path, parts: bool) -> None:
     with pytest.raises(DataError) as error:
         opened(path, (Port("secret", Type("real", (2,))), PORTS[1]))
     assert error.value.code == "not-permitted"
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [(False, 'columns = ["Secret"]'), (False, "columns = [2]"), (False, 'records = ["train:4"]'),
+     (True, "records = [4]"), (True, 'records = ["validation:4"]'),
+     (True, 'records = ["train:-4"]')],
+)  # fmt: skip
+def test_a_manifest_that_does_not_fit_closes_a_numpy_file(
+    tmp_path: Path, parts: bool, text: str
+) -> None:
+    path = arrays(tmp_path, parts)
+    manifest(path, f"[opacity]\n{text}\n")
+    with pytest.raises(DataError, match="of which its manifest speaks"):
+        opened(path)
+
+
+def test_what_nobody_keeps_account_of_reads_no_data_with_a_manifest(
+    tmp_path: Path, capsys: Any
+) -> None:
+    from training_tools import project
+
+    from qrlang.cli.main import run as qrlc
+
+    program = project(tmp_path)
+    path = arrays(tmp_path, False)
+    manifest(path, "")
+    assert qrlc(["run", str(program), "--data", str(path)]) == 1
+    assert "could not be forgotten" in capsys.readouterr().err
+    out = str(tmp_path / "run")
+    assert qrlc(["train", str(program), "--init", str(path), "--out", out]) == 1
+    assert "could not be forgotten" in capsys.readouterr().err
 
 
 def test_named_sets_stay_closed_where_records_are_named(tmp_path: Path) -> None:

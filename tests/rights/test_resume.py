@@ -179,7 +179,7 @@ def test_ways_round(clinic: Path, capsys: Any) -> None:
     manifest.write_text(manifest.read_text().replace('"clinic"', '"other"'))  # under another name
     assert "under a manifest" in refused()
     # Nobody's records are told apart any more.
-    close(clinic, name)
+    close(clinic)
     manifest.write_text(manifest.read_text().replace('key = "patient"\n', ""))
     assert "42 of the 42 records" in refused()
     manifest.write_text(MANIFEST.replace('["patient"]', '["patient", "xs[1]"]'))

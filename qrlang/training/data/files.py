@@ -89,6 +89,7 @@ class Archive:
                     if i.filename.endswith(".npy")
                 }
             if rights is not None:
+                rights.columns_of(self.members)
                 for name in [n for n in self.members if rights.closed(n)]:
                     del self.members[name]
         except (zipfile.BadZipFile, OSError, EOFError) as e:

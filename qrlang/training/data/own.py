@@ -87,10 +87,20 @@ class _Sheet:
         self._assign(len(first[1]))
         whole = self.at_sequence is None
         last: str | None = None
+        of: dict[str, str] = {}  # whose the present sequence is
         for line, row in rows:
             begins = whole or row[self.at_sequence or 0] != last
             if not whole:
                 last = row[self.at_sequence or 0]
+            if begins:
+                of = dict(self.table.present)
+            elif of != self.table.present:
+                raise DataError(
+                    "not-permitted",
+                    f"{self.path}, line {line}: the sequence {last!r} has rows of several records, "
+                    "and its data has a manifest",
+                    "a sequence is read or forgotten whole: give each record a sequence of its own",
+                )
             if begins:
                 self.lines.append(line)
                 for source, name in self.table.present.items():
@@ -322,6 +332,9 @@ def load_npz(request: Request) -> Loaded:
         """The array of one split of a port."""
         names = (n for p in _PARTS[split] for n in (f"{stem}_{p}", f"{p}_{stem}"))
         return next((n for n in names if n in archive), None)
+
+    if rights is not None:
+        rights.numbered(s for s in _PARTS if stored(stems[0], s) is not None)
 
     def build(split: str | None) -> Records:
         arrays = [s if split is None else stored(s, split) for s in stems]

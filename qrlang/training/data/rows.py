@@ -156,4 +156,8 @@ def open_table(request: Request) -> Table:
 
 
 def _source(table: Table) -> str:
-    return table.path.name.partition(".")[0] if table.own is None else table.own.source
+    if table.own is not None:
+        return table.own.source
+    from qrlang.rights.manifest import source_of
+
+    return source_of(table.path)
