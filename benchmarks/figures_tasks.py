@@ -64,6 +64,7 @@ def _cores(
 _ROWS = "examples/qrnn/rows.qrl"
 _WIDE = "examples/qrnn/rows_xyz.qrl"
 _PERMUTED = "examples/qrnn/permuted.qrl"
+_PERMUTED_WIDE = "examples/qrnn/permuted_xyz.qrl"
 _COPYING = "examples/copying/copying.qrl"
 _CAPTIONS = "examples/translation/captions.qrl"
 _BEAM = ("--beam", "5")
@@ -117,7 +118,10 @@ def _characters() -> tuple[Row, ...]:
 
 def _words() -> tuple[Row, ...]:
     program = "examples/language_model/word.qrl"
-    return (Row("QRNN n=8", program), *_cores("", program, cores="lstm rnn", rates=("",)))
+    return (
+        Row("QRNN n=8", program),
+        *_cores("", program, cores="lstm rnn", rates=("3e-3", "6e-3")),
+    )
 
 
 def _mackey() -> tuple[Row, ...]:
@@ -149,6 +153,8 @@ TASKS: dict[str, Task] = {
             (
                 Row("QRNN n=6", _PERMUTED, ("--set", "n=6")),
                 Row("QRNN n=8", _PERMUTED),
+                Row("QRNN n=6, X, Y and Z read", _PERMUTED_WIDE, ("--set", "n=6")),
+                Row("QRNN n=8, X, Y and Z read", _PERMUTED_WIDE),
                 *_cores(", the size of n=8", _PERMUTED, cores="lstm", rates=("1e-2",)),
                 Row("logistic regression on all pixels at once, 10 epochs", _LOGISTIC),
             ),

@@ -28,6 +28,7 @@ SMALL: dict[str, dict[str, int | float]] = {
     "language_model/character.qrl": {"n": 3},
     "language_model/word.qrl": {"n": 2, "vocab": 20, "d": 4},
     "qrnn/permuted.qrl": {"n": 2},
+    "qrnn/permuted_xyz.qrl": {"n": 2},
     "qrnn/pixels.qrl": {"n": 2},
     "qrnn/rows.qrl": {"n": 3},
     "qrnn/rows_xyz.qrl": {"n": 3},

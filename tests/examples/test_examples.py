@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, int | float]] = {
     "language_model/shakespeare.qrl": {"n": 3, "hidden": 8},
     "language_model/word.qrl": {"n": 3, "vocab": 20, "d": 4},
     "qrnn/permuted.qrl": {"n": 3},
+    "qrnn/permuted_xyz.qrl": {"n": 3},
     "qrnn/pixels.qrl": {"n": 3},
     "qrnn/rows.qrl": {"n": 3},
     "qrnn/rows_xyz.qrl": {"n": 3},

@@ -50,6 +50,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "language_model/word.qrl": ("--set", "n=3", "--length", "16"),
     "mixed/dqc1.qrl": ("--set", "n=2", "--data", "spirals(length: 4)"),
     "qrnn/permuted.qrl": ("--set", "n=3"),
+    "qrnn/permuted_xyz.qrl": ("--set", "n=3"),
     "qrnn/pixels.qrl": ("--set", "n=3"),
     "qrnn/rows.qrl": ("--set", "n=3"),
     "qrnn/rows_xyz.qrl": ("--set", "n=3"),
