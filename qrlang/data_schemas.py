@@ -40,6 +40,7 @@ class Argument:
     type: str  # int real string bool
     default: Number | None = None
     least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

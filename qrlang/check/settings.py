@@ -32,25 +32,48 @@ def _arguments(*names: str, **defaults: Plain) -> tuple[Argument, ...]:
     return tuple(out)
 
 
+def _share(name: str, default: float) -> Argument:
+    return Argument(name, "real", default, 0.0, 1.0)
+
+
+def _count(name: str, default: int) -> Argument:
+    return Argument(name, "int", default, 1.0)
+
+
 _LR = Argument("lr", "real", 5e-3, 0.0)
-_BETAS = _arguments(beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0)
+_BETAS = (
+    _share("beta1", 0.9),
+    _share("beta2", 0.999),
+    *_arguments(eps=1e-8, weight_decay=0.0),
+)
+_STEP = Argument("perturbation", "real", 0.1, 1e-9)
 
 OPTIMIZERS: dict[str, tuple[Argument, ...]] = {
     "adam": (_LR, *_BETAS),
     "adamw": (_LR, *_BETAS),
-    "sgd": (_LR, *_arguments(momentum=0.0, weight_decay=0.0, nesterov=False)),
-    "rmsprop": (_LR, *_arguments(alpha=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0)),
-    "lbfgs": (_LR, *_arguments(history=10, max_iterations=20)),
-    "spsa": (_LR, *_arguments(perturbation=0.1, alpha=0.602, gamma=0.101, stability=0.0)),
-    "nelder_mead": _arguments(max_iterations=1000, tolerance=1e-6),
+    "sgd": (
+        _LR,
+        _share("momentum", 0.0),
+        *_arguments(weight_decay=0.0, nesterov=False),
+    ),
+    "rmsprop": (
+        _LR,
+        _share("alpha", 0.99),
+        *_arguments(eps=1e-8),
+        _share("momentum", 0.0),
+        *_arguments(weight_decay=0.0),
+    ),
+    "lbfgs": (_LR, _count("history", 10), _count("max_iterations", 20)),
+    "spsa": (_LR, _STEP, *_arguments(alpha=0.602, gamma=0.101, stability=0.0)),
+    "nelder_mead": (_count("max_iterations", 1000), *_arguments(tolerance=1e-6)),
     "ridge": _arguments(alpha=1e-6, washout=0),
 }
 LOSSES: dict[str, tuple[Argument, ...]] = {
-    "cross_entropy": _arguments(smoothing=0.0),
+    "cross_entropy": (_share("smoothing", 0.0),),
     "nll": (),
     "mse": (),
     "mae": (),
-    "huber": _arguments(delta=1.0),
+    "huber": (Argument("delta", "real", 1.0, 1e-9),),
     "bce": (),
     "fidelity": (),
 }
@@ -58,7 +81,7 @@ SCHEDULES: dict[str, tuple[Argument, ...]] = {
     "constant": (),
     "cosine": _arguments(floor=0.0),
     "linear": _arguments(floor=0.0),
-    "staircase": _arguments(every=10, factor=0.1),
+    "staircase": (_count("every", 10), *_arguments(factor=0.1)),
     "exponential": _arguments(factor=0.95),
 }
 STOPPING: dict[str, tuple[Argument, ...]] = {"patience": _arguments(epochs=5)}
@@ -116,7 +139,7 @@ SETTINGS: dict[str, Spec] = {
     "metric": _names(*METRICS),
     "device": _names(*DEVICES),
     "precision": _names(*PRECISIONS),
-    "shots": Spec("int", 1, 10**9),
+    "shots": Spec("int", 0, 10**9),  # 0: exact
     "freeze": Spec("names"),
     "checkpoint": Spec("string"),
     "log": Spec("string"),
@@ -273,7 +296,7 @@ class SettingsChecker:
             if name in given:
                 self.e.error("E0302", arg, f"`{name}` is given twice")
                 return None
-            value = self.plain(name, arg.value, spec.type, spec.least, None)
+            value = self.plain(name, arg.value, spec.type, spec.least, spec.most)
             if value is None:
                 return None
             given[name] = value

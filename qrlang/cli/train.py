@@ -295,13 +295,14 @@ def _page(trainer: Trainer, again: bool) -> str:
     warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
     at = ", ".join(f"{k}={v}" for k, v in model.program.settings)
     of_angles = f"; angles: {_call(s.quantum)}" if s.quantum else ""
+    clipped = f"gradients clipped at {s.clip:g}" if s.clip else "gradients not clipped"
     lines = [
         f"{verb} {model.program.name} ({at}): {count} parameters, core {s.core}, seed {s.seed}",
         f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
         f"  loss       {_call(s.loss)}; best by {s.metric}",
         f"  optimizer  {_call(s.optimizer)}{of_angles}",
-        f"  schedule   {_call(s.schedule)}{warm}; gradients clipped at {s.clip:g}",
+        f"  schedule   {_call(s.schedule)}{warm}; {clipped}",
         f"  updates    {_updates(trainer)}",
         f"  runs on    {_where(trainer)}",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
@@ -176,18 +177,20 @@ def default_metric(target: Type | None, loss: str) -> str:
 
 def interval(text: str, name: str) -> tuple[float, str]:
     """`30 s`, `100 steps`, `1 epochs`: a number and `s`, `steps` or `epochs`."""
-    number, _, unit = text.strip().partition(" ")
+    digits = text.strip().rstrip("abcdefghijklmnopqrstuvwxyz")  # so `30s` as well
+    number, unit = digits.strip(), text.strip()[len(digits) :]
     units = {"s": "s", "seconds": "s", "": "steps", "steps": "steps", "step": "steps",
              "epoch": "epochs", "epochs": "epochs"}  # fmt: skip
     try:
         value = float(number)
     except ValueError:
         value = -1.0
-    if unit.strip() not in units or value <= 0:
+    if unit not in units or not 0 < value < math.inf:
         raise TrainingError(
-            f"`{name}` is {text!r}", f'write a time or a number of steps: {name} = "100 steps"'
+            f"`{name}` is {text!r}",
+            f'write a time or a number of steps, "30 s" or "100 steps": {name} = "100 steps"',
         )
-    return value, units[unit.strip()]
+    return value, units[unit]
 
 
 def lower_is_better(metric: str) -> bool:

@@ -49,6 +49,10 @@ def test_the_line_wins_over_the_file() -> None:
         ({"data": "mnist_rows"}, "E0903"),  # rows of 28 pixels, and the model takes pairs
         ({"loss": "mse"}, "E0902"),
         ({"loss": "fidelity"}, "E0902"),  # scores of classes are no probability
+        ({"loss": "cross_entropy(smoothing: 2)"}, "E0905"),
+        ({"schedule": "staircase(every: 0)"}, "E0905"),
+        ({"optimizer": "spsa(perturbation: 0)"}, "E0905"),
+        ({"shots": "-1"}, "E0905"),
         ({"epochs": "3 }"}, "E0100"),
     ],
 )
@@ -127,6 +131,7 @@ def test_metrics_that_fit() -> None:
 def test_intervals() -> None:
     assert interval("30 s", "log") == (30.0, "s")
     assert interval("100 steps", "log") == (100.0, "steps")
+    assert interval("30s", "log") == interval(" 30  s ", "log") == (30.0, "s")
     assert interval("1 epoch", "log") == (1.0, "epochs")
     for wrong in ("often", "-3 s", "3 fortnights"):
         with pytest.raises(TrainingError):
