@@ -15,7 +15,7 @@ class Bounds:
     allow: float = 0.25  # bits by which the action space may outgrow the entropy burned
     entropy: float = 0.9  # sky: the share of its way that an update may move the outputs' entropy
     touch: float = 1000.0  # sky: how often a run may read each record
-    consent: float = 0.5  # sky: least sum of hesitation and consent
+    consent: float = 0.2  # sky: least sum of hesitation and consent
 
     def to_data(self) -> dict[str, float]:
         return asdict(self)

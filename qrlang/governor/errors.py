@@ -18,5 +18,6 @@ class NotCalm(Exception):
         )
         self.help = (
             f"change what it asks for, or the bounds of the `govern` block; see {folder}/sky.svg. "
-            'To start all the same, name a reason: --override "…"; the ledger keeps it'
+            'To start all the same, train anew and name a reason: --override "…"; the ledger keeps '
+            "it"
         )
