@@ -66,6 +66,10 @@ class Recorder(Observer):
         self.spent = self.setup = 0.0  # seconds, of this process
         self.records = 0
         self._cost = 0.0
+        # The same in CPU seconds, where the CPU trains: on a busy machine training waits more often
+        # than a short record does, and the clock on the wall would let too many through.
+        self._worked = self._effort = self._cpu = 0.0
+        self._local = False
         self._full = False
         self._update: Update | None = None  # the last one
 
@@ -85,18 +89,19 @@ class Recorder(Observer):
         if self._full:
             return
         self._look()  # the first takes longest
-        usual = math.inf  # what a record takes when nothing comes between
+        usual = effort = math.inf  # what a record takes when nothing comes between
         for _ in range(3):
-            before = time.perf_counter()
+            before, worked = time.perf_counter(), time.process_time()
             self._look()
             usual = min(usual, time.perf_counter() - before)
-        self._cost = usual
+            effort = min(effort, time.process_time() - worked)
         if trainer.progress.step == 0 and self.last < 0:
-            self._record(trainer, None)
-            self._cost = usual  # the first one also makes the files
+            self._record(trainer, None)  # the first one also makes the files
+        self._cost, self._effort = usual, effort
+        self._local = not trainer.settings.processor and trainer.objective.device.type == "cpu"
         self.setup = time.perf_counter() - began
-        self.spent = 0.0
-        self._clock = time.perf_counter()
+        self.spent = self._worked = 0.0
+        self._clock, self._cpu = time.perf_counter(), time.process_time()
 
     def updated(self, trainer: Trainer, update: Update) -> None:
         step = trainer.progress.step
@@ -137,8 +142,13 @@ class Recorder(Observer):
 
     def _affordable(self) -> bool:
         """Now, and so that there is enough left for the last step, whose record may take longer."""
-        allowed = SPARED * self.asked.budget / 100 * self._trained()
-        return not self.asked.budget or self.spent + 2 * self._cost <= allowed
+        share = SPARED * self.asked.budget / 100
+        if not self.asked.budget:
+            return True
+        if self.spent + 2 * self._cost > share * self._trained():
+            return False
+        trained = time.process_time() - self._cpu - self._worked
+        return not self._local or self._worked + 2 * self._effort <= share * trained
 
     # --- records --------------------------------------------------------------------------------
 
@@ -194,7 +204,7 @@ class Recorder(Observer):
         return np.asarray(tensor.detach().cpu().numpy(), np.float32)
 
     def _record(self, trainer: Trainer, update: Update | None) -> None:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         arrays = self._look()
         if arrays is None:
             return
@@ -219,6 +229,9 @@ class Recorder(Observer):
         cost = time.perf_counter() - began
         self.spent += cost
         self._cost = 0.7 * self._cost + 0.3 * cost
+        effort = time.process_time() - worked
+        self._worked += effort
+        self._effort = 0.7 * self._effort + 0.3 * effort
         if written > self.asked.limit * MEGABYTE:
             self._full = True
             trainer.watcher.note(f"trace: full at {self.asked.limit:g} MB, no more is recorded")
