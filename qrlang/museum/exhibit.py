@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -132,7 +132,8 @@ def _account(run: Run, found: Exhibit, lines: Sequence[Mapping[str, Any]]) -> st
     if own.is_file():
         return own.read_text(encoding="utf-8", errors="replace").strip()
     if found.state == "not started":
-        return "It did not start." + (" The sky before it was not calm." if _restless(run) else "")
+        why = ", ".join(_restless(run))
+        return "It did not start." + (f" The sky before it was not calm: {why}." if why else "")
     name = found.metric.replace("_", " ")
     if found.value is not None:
         said = [f"After {found.steps} updates it reached {number(found.metric, found.value)} "
@@ -146,8 +147,16 @@ def _account(run: Run, found: Exhibit, lines: Sequence[Mapping[str, Any]]) -> st
     return " ".join(said)
 
 
-def _restless(run: Run) -> bool:
-    return any(x.get("kind") == "sky" and not x.get("calm") for x in run.lines(run.ledger))
+def _restless(run: Run) -> Iterator[str]:
+    """The bands that kept a run from starting: `entropy 0.999, at most 0.9`."""
+    sky = next((x for x in run.lines(run.ledger) if x.get("kind") == "sky"), {})
+    if sky.get("calm", True):
+        return
+    for name, value in sky["bands"].items():
+        bound = sky["bounds"][name]
+        least = name == "consent"
+        if not (value >= bound if least else value <= bound):  # what is none is not calm
+            yield f"{name} {value:.3g}, at {'least' if least else 'most'} {bound:g}"
 
 
 def _curves(

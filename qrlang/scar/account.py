@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.scar.facts import Facts
+from qrlang.scar.facts import STILL, Facts
 from qrlang.training.core import parameters
 from qrlang.training.progress import number
 
@@ -105,9 +105,11 @@ def _unsure(facts: Facts) -> str:
         shot = z.shot[-1].mean(0)
         k = int(shot.argmax())
         parts.append(
-            f"Its least decided readout was {z.name}[{k}]: {z.mean[-1, k]:.2f} on average, and one "
-            f"shot of it deviates by {shot[k]:.2f}."
+            f"Its least decided readout was {z.name}[{k}]: {z.mean[-1, k]:z.2f} on average, and "
+            f"one shot of it deviates by {shot[k]:.2f}."
         )
+    if z is not None and float(np.ptp(z.every, axis=(0, 1)).max()) < STILL:
+        parts.append(f"No number of {z.name} differed, neither between samples nor between steps.")
     if facts.looks.origin:
         parts.append(f"This was not seen on the way, but afterwards: {facts.looks.origin}.")
     return f"{begin} " + " ".join(parts)

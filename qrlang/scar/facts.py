@@ -23,6 +23,8 @@ from qrlang.training.settings import Settings
 if TYPE_CHECKING:
     from qrlang.training.feed import Feed
 
+STILL = 1e-4  # a readout that moves by less does not move
+
 
 @dataclass(frozen=True)
 class Readouts:

@@ -12,7 +12,7 @@ import numpy as np
 from qrlang.draw.ink import Sheet, to_svg
 from qrlang.scar import raster
 from qrlang.scar.account import account
-from qrlang.scar.facts import Facts
+from qrlang.scar.facts import STILL, Facts
 from qrlang.trace.layout import Array
 from qrlang.training.files import write_atomically
 from qrlang.training.plot.shapes import Point
@@ -113,11 +113,14 @@ class _Strip:
         mean, band = z.mean, z.band
         shots = f" and {z.shots} shots" if z.shots and z.shot is not None else ""
         low, high = float((mean - band).min()), float((mean + band).max())
+        if high - low < STILL:  # what lies between is rounding
+            middle = round((low + high) / 2, 4)
+            low, high = middle - STILL / 2, middle + STILL / 2
         self._name(y, "readouts", f"{z.name}: mean and deviation", f"of {z.every.shape[1]} samples"
                    f"{shots}", f"lanes from {low:.2g} to {high:.2g}")  # fmt: skip
         if z.mean.shape[1] > count:
             self.sheet.text((16, y + 57), f"first {count} of {z.mean.shape[1]}", 8, "soft", "start")
-        span = max(high - low, 1e-12)
+        span = high - low
         for k in range(count):
             top = y + k * lane
 
@@ -133,11 +136,11 @@ class _Strip:
                 self.sheet.area((*above, *below), "pale_read")
             if low < 0 < high:
                 self.sheet.line((place(0, 0.0), place(self.last, 0.0)), "faint", 0.8)
-            middle = [place(s, float(m)) for s, m, _ in rows]
-            self.sheet.line(middle if len(middle) > 1 else middle * 2, "read", 1.3)
-            for p in middle if len(middle) <= 8 else ():
+            means = [place(s, float(m)) for s, m, _ in rows]
+            self.sheet.line(means if len(means) > 1 else means * 2, "read", 1.3)
+            for p in means if len(means) <= 8 else ():
                 self.sheet.dot(p, 2.0, "read")
-            self.sheet.text((LEFT + WIDE + 6, top + lane / 2 + 2), f"{k}: {mean[-1, k]:+.2f}", 8,
+            self.sheet.text((LEFT + WIDE + 6, top + lane / 2 + 2), f"{k}: {mean[-1, k]:+z.2f}", 8,
                             "soft", "start")  # fmt: skip
         return float(y + count * lane)
 

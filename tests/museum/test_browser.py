@@ -87,18 +87,18 @@ def page(driver: Any, site: Path) -> Iterator[Page]:
 def test_it_opens_from_disk(page: Page) -> None:
     assert page.shown() == ["rows-0", "rows-1", "lstm", "cut", "words", "bare"]
     assert page.run("document.getElementById('count').textContent") == "6 runs"
-    card = page.run("document.getElementById('run-rows-1').innerText")
+    card = page.run("document.getElementById('run-rows-1').textContent")
     assert "95.00 %" in card and "700 parameters" in card and "seed 1" in card
-    assert "stopped" in page.run("document.getElementById('run-cut').innerText")
+    assert "stopped" in page.run("document.getElementById('run-cut').textContent")
     assert page.run("document.querySelector('#run-bare svg path') !== null")
     pictures = "[...document.querySelectorAll('.run img')].slice(0, 3)"
-    page.driver.implicitly_wait(0)
-    assert page.run(f"{pictures}.every(x => x.complete && x.naturalWidth > 0)")
+    loaded = f"{pictures}.every(x => x.complete && x.naturalWidth > 0)"
+    assert becomes(lambda: bool(page.run(loaded)))
 
 
 def test_texts_of_runs_are_texts(page: Page) -> None:
     assert page.run("document.querySelector('main b b, main h2 b')") is None
-    assert "<b>Language</b>" in page.run("document.getElementById('run-words').innerText")
+    assert "<b>Language</b>" in page.run("document.getElementById('run-words').textContent")
 
 
 def test_search_filters_and_order(page: Page) -> None:
@@ -144,6 +144,9 @@ def test_side_by_side(page: Page) -> None:
     assert "3 runs side by side" in text and "rows-0" in text and "lstm" in text
     paths = "document.querySelectorAll('#side .chart')[0].querySelectorAll('path').length"
     assert page.run(paths) == 6  # training and held out, of three
+    cut = """[...document.querySelectorAll('#side .chart')].flatMap(chart =>
+        [...chart.querySelectorAll('text')].filter(x => x.getBBox().x < 0)).length"""
+    assert page.run(cut) == 0  # every figure beside an axis is whole
     differing = page.run(
         "[...document.querySelectorAll('#side tr.differs th')].map(x => x.textContent)"
     )

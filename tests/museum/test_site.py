@@ -37,6 +37,19 @@ def test_all_of_a_run(tmp_path: Path) -> None:
         assert (site / shown["files"][word]).stat().st_size, word
 
 
+def test_a_run_that_did_not_start_says_why(tmp_path: Path) -> None:
+    from training_tools import MODEL, project
+
+    program = project(tmp_path, MODEL + "\ngovern Tiny { touch = 1.5  consent = 2 }\n")
+    run = tmp_path / "run"
+    assert qrlc(["train", str(program), "--out", str(run), "--threads", "1"]) == 3
+    build([str(run)], str(tmp_path / "site"))
+    (shown,) = data(tmp_path / "site")
+    assert shown["state"] == "not started" and shown["files"]["sky"]
+    said = r"It did not start. The sky before it was not calm: touch \S+, at most 1.5, consent"
+    assert re.match(said + r" \S+, at least 2\.", shown["account"])
+
+
 def test_nothing_is_fetched(tmp_path: Path) -> None:
     site = tmp_path / "site"
     build([str(folder(tmp_path, "one"))], str(site))

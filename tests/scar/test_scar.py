@@ -147,6 +147,14 @@ def plain(untraced: Path, tmp_path: Path) -> Path:
     return tmp_path / "plain" / "run"
 
 
+def test_readouts_that_never_move_are_said_and_drawn_at_rest(made: Path, tmp_path: Path) -> None:
+    still = traced(tmp_path, "--epochs", "1", model=MODEL.replace("ry(theta[i])", "rz(theta[i])"))
+    said = "No number of each_z differed, neither between samples nor between steps."
+    assert said in words(still) and said not in words(made)
+    assert "-0.00" not in words(still) + (still / "scar.svg").read_text()
+    assert "lanes from -5e-05 to 5e-05" in (still / "scar.svg").read_text()
+
+
 def test_without_a_trace_the_weights_that_were_kept_are_looked_at(made: Path, plain: Path) -> None:
     svg = (plain / "scar.svg").read_text()
     said = words(plain)

@@ -41,6 +41,9 @@
     ].filter(Boolean).join(" · ");
   }
 
+  // What it was to learn stands above in short, and whole where one looks closely.
+  const outcome = (run) => run.account.split("\n").slice(1).join(" ") || run.account;
+
   // --- pictures ---
 
   function scale(curves, metric, log) {
@@ -67,7 +70,7 @@
     const log = metric === "loss" || ["perplexity", "mse", "nrmse", "rmse", "mae"].includes(metric);
     const s = scale(runs.map((r) => r.curves), metric, log);
     if (!s) return null;
-    const box = [52, 12, 628, 176];
+    const box = [76, 12, 628, 176];
     const svg = make("svg", { viewBox: "0 0 640 210", class: "chart", role: "img", "aria-label": label });
     svg.append(
       make("line", { class: "axis", x1: box[0], y1: box[3], x2: box[2], y2: box[3] }),
@@ -112,8 +115,7 @@
           make("span", {}, words(run.metric) + (run.interval
             ? `, ${number(run.metric, run.interval[0])} to ${number(run.metric, run.interval[1])}` : ""))),
         make("p", { class: "facts" }, facts(run)),
-        // What it was to learn stands above in short, and whole where one looks closely.
-        make("p", { class: "account" }, run.account.split("\n").slice(1).join(" ") || run.account),
+        make("p", { class: "account" }, outcome(run)),
         make("div", { class: "tags" },
           run.state !== "finished" && make("span", { class: "tag warn" }, run.state),
           run.listened > 0 && make("span", { class: "tag warn" }, `${run.listened} updates taken back`),
@@ -272,7 +274,7 @@
       close(dialog), make("h2", { id: "side-title" }, `${chosen.length} runs side by side`),
       make("div", { class: "columns", style: `--many: ${chosen.length}` }, chosen.map((run, k) =>
         make("section", {}, make("h3", {}, make("span", { class: "dot", style: `background: var(--c${k})` }), run.name),
-          run.files.strip ? make("div", { class: "strip" }, strip(run)) : "", make("p", { class: "account" }, run.account), links(run)))),
+          run.files.strip ? make("div", { class: "strip" }, strip(run)) : "", make("p", { class: "account" }, outcome(run)), links(run)))),
       ...metrics.map((m) => [make("h3", {}, words(m)), chart(chosen, m, `${words(m)} of the runs`) || "–"]).flat(),
       make("h3", {}, "Where they differ is bold"), rows(chosen));
     if (!dialog.open) dialog.showModal();
