@@ -119,7 +119,7 @@ def _characters() -> tuple[Row, ...]:
 def _words() -> tuple[Row, ...]:
     program = "examples/language_model/word.qrl"
     return (
-        Row("QRNN n=8", program, rates=("3e-3",)),
+        Row("QRNN n=8", program, rates=("3e-3", "6e-3")),
         *_cores("", program, cores="lstm rnn", rates=("3e-3", "6e-3")),
     )
 
