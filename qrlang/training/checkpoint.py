@@ -38,7 +38,8 @@ def load(path: Path) -> tuple[dict[str, Any], Any]:
             raise ValueError("it was not written by qrlang")
         tree = _together(json.loads(page), tensors)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise TrainingError(f"'{path}' is not a checkpoint: {error}") from None
+        again = "put a copy of it back, or train the run anew"
+        raise TrainingError(f"'{path}' is not a checkpoint: {error}", again) from None
     prefix = "model."
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, tree
 

@@ -159,7 +159,9 @@ class Run:
         try:
             return parse_program(path.read_text(encoding="utf-8"))
         except (OSError, IRSyntaxError) as error:
-            raise TrainingError(f"'{path}' cannot be read: {error}") from None
+            why = error.strerror if isinstance(error, OSError) else error
+            again = "put a copy of it back, or train the run anew"
+            raise TrainingError(f"'{path}' cannot be read: {why}", again) from None
 
     def lines(self, path: Path) -> list[dict[str, Any]]:
         """The lines of metrics or of timing; one that a crash has cut short is left out."""

@@ -225,6 +225,11 @@ def _trainer(
 ) -> Trainer:  # fmt: skip
     from qrlang.training.loop import Trainer
 
+    if settings.early_stopping and not feed.sizes.get("validation"):
+        raise TrainingError(
+            "`early_stopping` goes by the validation split, and nothing is held out",
+            "leave it out, or give a share: validation = 0.1",
+        )
     plain = replace(settings, road="plain") if settings.processor else settings
     objective = make_objective(program, plain, world, imports)
     cut = settings.truncate and not feed.streaming  # on the host

@@ -141,6 +141,7 @@ def test_a_finished_run_is_finished(tmp_path: Path) -> None:
         (("--freeze", "[head, steer]"), "nothing to train"),
         (("--optimizer", "ridge", "--core", "lstm"), "classical core"),
         (("--checkpoint", "sometimes"), "100 steps"),
+        (("--early-stopping", "3", "--validation", "0"), "nothing is held out"),
     ],
 )
 def test_what_cannot_be_done(tmp_path: Path, capsys: Any, args: Any, words: str) -> None:
