@@ -41,6 +41,7 @@ qrlc check {file}        # what is wrong with it
 qrlc inspect {file}      # what it is made of and what it costs
 qrlc draw {file}         # one step of it
 qrlc fmt {file}          # lay it out in the one style
+qrlc train {file} --data 'travelling_wave(sensors: 3)'   # or --data mine.csv, --help for the rest
 qrlc compile {file} --target qasm -o out
 ```
 

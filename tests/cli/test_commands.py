@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -318,7 +319,9 @@ def test_new_is_a_model_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert qrlc("fmt", "--check", file).code == 0
     readme = (tmp_path / "my-model" / "README.md").read_text()
     commands = [
-        line.split("#")[0].split()[1:] for line in readme.splitlines() if line.startswith("qrlc")
+        shlex.split(line, comments=True)[1:]
+        for line in readme.splitlines()
+        if line.startswith("qrlc")
     ]
     monkeypatch.chdir(tmp_path / "my-model")
     for args in commands:
