@@ -29,6 +29,7 @@ CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale o
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
 BROAD = 256
+FORM = 2  # of what a checkpoint keeps
 WILD = 1e4  # a gradient's norm; runs that learn stay below a few hundred
 BLINK = 0.1  # seconds: nobody reads faster
 TOGETHER = 16  # updates between questions that several processes ask each other
@@ -126,6 +127,7 @@ class Trainer:
             return
         self._tick()
         page = {
+            "form": FORM,
             "progress": asdict(self.progress),
             "logs": self.run.lengths(),
             "optimizer": self.optimizer.state(),
@@ -141,6 +143,12 @@ class Trainer:
 
     def restore(self) -> None:
         weights, page = checkpoint.load(self.run.last)
+        if page.get("form") != FORM:
+            raise TrainingError(
+                f"'{self.run.last}' is of another version of qrlc, which kept other things",
+                "go on with that version, or begin a new run with its weights: "
+                f"--init {self.run.folder}",
+            )
         self.objective.model.load_state_dict(weights)
         self.progress = Progress(**page["progress"])
         self.optimizer.load(page["optimizer"])

@@ -94,6 +94,24 @@ def test_kill_at_any_moment(tmp_path: Path, times: int) -> None:
     assert same(run, whole)
 
 
+def test_a_checkpoint_of_another_version_is_not_gone_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from qrlang.cli.main import run as qrlc
+    from qrlang.training import checkpoint
+
+    run = tmp_path / "run"
+    assert qrlc(["train", str(project(tmp_path)), "--steps", "2", "--out", str(run)]) == 0
+    last = run / "checkpoints" / "last.safetensors"
+    weights, page = checkpoint.load(last)
+    del page["form"]
+    checkpoint.save(last, weights, page)
+    assert qrlc(["train", "--resume", str(run)]) == 1
+    said = capsys.readouterr().err
+    assert "another version of qrlc" in said
+    assert f"--init {run}" in said
+
+
 def test_from_every_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also from those at the end of an epoch, before and after it is evaluated."""
     from qrlang.cli.main import run as qrlc
