@@ -47,8 +47,8 @@ model ED(n: int = 2) {
 """
 
 
-def drawn(source: str | bytes) -> tuple[CheckedModel, Picture]:
-    made = Compilation.of_bytes("x", source.encode() if isinstance(source, str) else source)
+def drawn(source: str | bytes, name: str = "x") -> tuple[CheckedModel, Picture]:
+    made = Compilation.of_bytes(name, source.encode() if isinstance(source, str) else source)
     [model] = made.models()
     return model, picture(model.program, moved=moved_registers(model.declaration))
 
@@ -137,7 +137,7 @@ def test_names_of_readouts_stay_in_the_frame() -> None:
 @pytest.mark.parametrize("path", EXAMPLES)
 def test_no_line_hides_behind_a_box(path: str) -> None:
     """Straight pieces of lines lie beside all boxes, and each piece between two columns."""
-    _, made = drawn((ROOT / path).read_bytes())
+    _, made = drawn((ROOT / path).read_bytes(), str(ROOT / path))
     root = ET.fromstring(svg.render(made))
     space = "{http://www.w3.org/2000/svg}"
     boxes = [

@@ -26,9 +26,13 @@ STRIDE = {
     "bausch/bausch.qrl": MORE,
     "noise/noisy.qrl": MORE,
     "reuploading/qrenn.qrl": (*MORE, "--steps", "30"),
+    "recursive/as_proposed.qrl": (*MORE, "--lr", "0.1", "--steps", "60"),
+    "recursive/repaired.qrl": (*MORE, "--lr", "0.1", "--steps", "60"),
     "sentiment/bag.qrl": ("--lr", "0.1"),
     "sentiment/sentiment.qrl": MORE,
     "staggered/staggered.qrl": ("--lr", "0.1"),
+    "translation/captions.qrl": ("--lr", "0.1"),
+    "translation/captions_without.qrl": ("--lr", "0.1"),
     "translation/short.qrl": ("--lr", "0.1"),
     "translation/short_without.qrl": ("--lr", "0.1"),
 }

@@ -26,7 +26,7 @@ def checked(name: str, text: str) -> Checked:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_data_of_the_examples_opens(path: Path, samples: Path) -> None:
-    found = checked(path.name, path.read_text(encoding="utf-8"))
+    found = checked(str(path), path.read_text(encoding="utf-8"))
     for train in found.trains:
         data = train.settings["data"]
         if isinstance(data, str):
