@@ -16,9 +16,9 @@ from hardware_tools import Killed, difference, example, items, weights
 
 from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError, Step, Template, Work
-from qrlang.hardware.lock import Lock
 from qrlang.hardware.loop import Plan, run
 from qrlang.hardware.simulator import Simulator
+from qrlang.lock import Lock
 
 PROGRAM = example("qrnn/rows.qrl")
 W = weights(PROGRAM)
@@ -174,8 +174,8 @@ def test_devices_that_know_no_tokens_have_none(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from qrlang.hardware.lock import Lock
-lock = Lock(Path(sys.argv[1]))
+from qrlang.lock import Lock
+lock = Lock(Path(sys.argv[1]), "there is one")
 print("held", flush=True)
 time.sleep(60)
 """
@@ -226,7 +226,7 @@ def test_two_processes_train_one_run(tmp_path: Path) -> None:
 
 def test_a_process_does_not_shut_itself_out(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    one, two = Lock(path), Lock(path)
+    one, two = Lock(path, "why"), Lock(path, "why")
     one.release()
     code = HOLD.replace("time.sleep(60)", "")
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

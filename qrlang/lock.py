@@ -1,4 +1,4 @@
-"""One process at a time in a run's folder.
+"""One process at a time in a run's folder, be it trained or run on a device.
 
 The lock is the system's own, on a file that also says who holds it. The system takes it from a
 process that is dead, however it died, so nothing has to be cleared away.
@@ -16,15 +16,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from qrlang.hardware.device import DeviceError
-
 _held: dict[Path, tuple[IO[str], int]] = {}  # by this process, and by how many of its locks
+
+
+class InUse(Exception):
+    """`str(error)` says by whom, `help` what to do."""
+
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(message)
+        self.help = help
 
 
 class Lock:
     """Held as long as this object lives, or until `release`."""
 
-    def __init__(self, path: Path, why: str = "two at once would send the same jobs twice") -> None:
+    def __init__(self, path: Path, why: str) -> None:
         """`why` there may be only one."""
         path = path.absolute()
         file, count = _held[path] if path in _held else (_taken(path, why), 0)
@@ -39,7 +45,7 @@ def _taken(path: Path, why: str) -> IO[str]:
         _lock(file)
     except OSError:
         with file:
-            raise DeviceError(
+            raise InUse(
                 f"'{path.parent}' is in use by {_holder(file)}",
                 f"wait for it, or stop it: {why}",
             ) from None
