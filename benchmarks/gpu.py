@@ -84,7 +84,7 @@ PARTS = (
 def command(part: Part, given: argparse.Namespace) -> list[str]:
     if part.what == "tests":
         return [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider",
-                "-n", "3", "tests/cuda/test_gpu.py"]  # fmt: skip
+                "-p", "no:benchmark", "-n", "3", "tests/cuda/test_gpu.py"]  # fmt: skip
     start = [sys.executable]
     if part.what == "nccl":
         start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
