@@ -75,6 +75,9 @@ WAYS = {
     "warps": (7, Mapping("float64", 90, 5, 2, warps=2)),
     "block": (8, Mapping("float64", 90, 6, 2)),
     "cluster": (8, Mapping("float64", 90, 6, 2, 1)),
+    "cluster of four": (9, Mapping("float64", 90, 7, 2, 2)),
+    # Fewer registers than bits of the rank: two phases of the half that ends a layer.
+    "cluster of eight": (10, Mapping("float64", 90, 8, 2, 3)),
     "global memory": (8, Mapping("float64", 80, 5, 1, shared=False)),
     # Two sweeps, the first of four phases in its tile.
     "global memory of a cluster": (9, Mapping("float64", 90, 6, 2, 1, shared=False)),
