@@ -166,9 +166,7 @@ class Geometry:
 
     def _evenly(self, todo: list[int], least: int) -> list[list[int]]:
         count = max(least, -(-len(todo) // self.registers))
-        return [
-            todo[len(todo) * i // count : len(todo) * (i + 1) // count] for i in range(count)
-        ]
+        return [todo[len(todo) * i // count : len(todo) * (i + 1) // count] for i in range(count)]
 
     # --- global memory: a tile at a time
 
