@@ -403,11 +403,11 @@ def learn(machine: Gpu, name: str, folder: str | None) -> dict[str, Any]:
         out = Path(scratch) / "run"
         begun = time.perf_counter()
         if name == "permuted":
-            common = permuted(machine, "10", 128, folder, Path(scratch))
-            long = ["--epochs", "1" if machine.dry else "10"]
+            common = permuted(machine, "10", 256, folder, Path(scratch))
+            long = ["--lr", "7e-3", "--epochs", "1" if machine.dry else "10"]
             done = train(machine, "examples/qrnn/permuted.qrl", out, *common, *long)
         else:
-            delay, more = ("400", ["--batch", "512"])
+            delay, more = "400", ["--epochs", "40"]
             if machine.dry:
                 delay, more = "4", ["--set", "n=2", "--epochs", "1", "--batch", "512"]
             done = train(machine, "examples/copying/copying.qrl", out,
