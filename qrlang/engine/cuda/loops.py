@@ -78,10 +78,10 @@ class Loops(Circuits):
         if view.reverse:
             moment = f"long{node.id} - 1 - ({moment})"
         if view.source >= 0:
-            return f"in{view.source}[(b * T{view.source} + ({moment})) * {rows} + {r}]"
+            return f"in{view.source}[moment(b, T{view.source}, {moment}) * {rows} + {r}]"
         q = -1 - view.source
         _, clock, grown = self.plan.sequences[q]
-        return f"seq{q}[(b * {self.whole(clock, grown)} + ({moment})) * {rows} + {r}]"
+        return f"seq{q}[moment(b, {self.whole(clock, grown)}, {moment}) * {rows} + {r}]"
 
     def _item_number(self, node: nodes.Loop, view: nodes.View, t: str, r: str, rows: int) -> str:
         inside = f"{t} < long{node.id} && {t} >= 0"
@@ -95,7 +95,7 @@ class Loops(Circuits):
 
     def _tape(self, node: nodes.Loop, t: str) -> str:
         whole = self.whole(node.clock, node.grown + node.extra)
-        return f"tape{node.id}[(b * {whole} + {t}) * {self._kept(node)}"
+        return f"tape{node.id}[moment(b, {whole}, {t}) * {self._kept(node)}"
 
     def _streams(self, node: nodes.Loop) -> list[tuple[str, int, str]]:
         """What comes from global memory in each step: (name, rows, expression of `{t}`, `{r}`)."""
@@ -209,12 +209,13 @@ class Loops(Circuits):
         self.clean = False
 
     def _keep(self, node: nodes.Loop, t: str) -> None:
-        at = 0
-        for slot, rows in loop_rows(node, self.plan):
-            self.reads("v", slot, True)
-            with self.rows(rows) as r, self.out.block(f"if ({self.only} && on)"):
-                self.out(f"{self._tape(node, t)} + {at} + {r}] = {self.value(slot, r)};")
-            at += rows
+        if not self._kept(node):
+            return
+        for slot, _ in loop_rows(node, self.plan):
+            self.reads("v", slot)
+        with self.rows(self._kept(node)) as r, self.out.block(f"if ({self.only} && on)"):
+            value = self._scatter_kept(node).format(r=r)
+            self.out(f"{self._tape(node, t)} + {r}] = {value};")
 
     def _emit(self, slot: int, q: int, t: str) -> None:
         rows, clock, grown = self.plan.sequences[q]
@@ -222,7 +223,7 @@ class Loops(Circuits):
         self.reads("v", slot, True)
         # Without an active sequence: zeros, as what is emitted may be an output.
         with self.rows(rows) as r, self.out.block(f"if ({self.only} && {t} < {whole})"):
-            at = f"(b * {whole} + {t}) * {rows} + {r}"
+            at = f"moment(b, {whole}, {t}) * {rows} + {r}"
             self.out(f"seq{q}[{at}] = on ? {self.value(slot, r)} : F(0);")
         self.writes("q", q)
 
@@ -276,8 +277,9 @@ class Loops(Circuits):
 
     def _step_back(self, node: nodes.Loop, streams: list[tuple[str, int, str]], t: str) -> None:
         out = self.out
-        slots = body_slots(node)
-        self._clear_rows(slots)
+        sole, bare = self.flow.set_whole(node), self.flow.bare(node)
+        self._clear_rows([s for s in body_slots(node) if s not in sole | bare])
+        self.unset |= sole
         for inner in node.body:
             for _, q in inner.emits if isinstance(inner, nodes.Loop) else ():
                 self.clear_adjoint_sequence(q)
@@ -293,7 +295,7 @@ class Loops(Circuits):
             self.adds(slot, True)
             self.reads("dq", q)
             with self.rows(rows) as r:
-                at = f"dseq{q}[(block * {whole} + {t}) * {rows} + {r}]"
+                at = f"dseq{q}[moment(block, {whole}, {t}) * {rows} + {r}]"
                 out(f"if (on) {self.adjoint(slot, r)} += {at};")
         # The step's classical part once more, from what was kept of it.
         if self._kept(node):
@@ -308,7 +310,10 @@ class Loops(Circuits):
         self.locals_run(node.body)
         for inner in reversed(node.body):
             self.backward_node(inner)
+        assert not sole & self.unset
         for c in node.carries:
+            if c.arg in bare:
+                continue
             self.reads("a", c.arg, True)
             self.adds(c.out, True)
             with self.rows(self.count(c.out)) as r:
@@ -357,13 +362,11 @@ class Loops(Circuits):
         place = self._source(node, view, t, "{r}", rows)
         late = f" && {t} >= {view.shift}" if view.shift else ""
         if view.source >= 0:
-            head = f"in{view.source}["
-            place = f"din{view.source}[{place.removeprefix(head)}"
+            place = f"d{place}"
             guard = f"if (din{view.source} && {self.only} && {self._within(node, t)}{late})"
         else:
             q = -1 - view.source
-            head = f"seq{q}[(b *"
-            place = f"dseq{q}[(block *{place.removeprefix(head)}"
+            place = f"d{place.replace('moment(b,', 'moment(block,')}"
             guard = f"if ({self._within(node, t)}{late})"
             self.reads("dq", q)
             self.writes("dq", q)
