@@ -46,9 +46,9 @@ class Factors:
     lanes: int
     wide: bool  # does a row begin where a piece of 16 bytes may be read, and lie in a row
 
-    def at(self, row: str, column: str) -> str:
-        past = f"{column} * {self.along}" if self.along != 1 else column
-        return f"{self.base}[{row} * {self.across}u + {past}]"
+    def at(self, row: str) -> str:
+        """The first weight of a row."""
+        return f"{self.base}[{row}{f' * {self.across}u' if self.across != 1 else ''}]"
 
 
 class Dense(Frame):
@@ -235,13 +235,14 @@ class Dense(Frame):
         with out.rolled(head) if rounds > beside else out.block(head):
             if lanes > 1:
                 out(f"const U j = ln % {lanes}u;")
-            rows, sums, guards = [], [], []
+            rows, bases, sums, guards = [], [], [], []
             for k in range(beside):
                 o = f"{first} + {k * group}u" if k else first
                 whole = not tail or (rounds == beside and k < beside - 1)
                 guards.append("" if whole else f"{o} < {many}u")
                 o = o if whole else f"({o} < {many}u ? {o} : {many - 1}u)"
                 rows.append(out.let("U", o, "o"))
+                bases.append(out.let("F* const", f"{w.base} + {rows[-1]} * {w.across}u", "w"))
                 begin = start.format(o=rows[-1]) if start else "F(0)"
                 if start and lanes > 1:
                     begin = f"j == 0 ? {begin} : F(0)"
@@ -254,14 +255,14 @@ class Dense(Frame):
                 steps = max(0, count - ahead) // size if size > 1 or count > 4 else 0
                 done_by = range(ahead, ahead + steps * size) if steps else range(0)
                 if steps:
-                    self._pieces(w, kind, column + ahead, at + ahead, steps, size, rows, sums)
+                    self._pieces(w, kind, column + ahead, at + ahead, steps, size, bases, sums)
                 for i in range(count):
                     if i in done_by:
                         continue
                     with out.block(f"if (j == {single % lanes}u)") if lanes > 1 else nullcontext():
-                        for o, s in zip(rows, sums, strict=True):
+                        for base, s in zip(bases, sums, strict=True):
                             part = f"{s}.{'xyzw'[single % piece]}" if w.wide else s
-                            out(f"{part} += {w.at(o, str(column + i))} * {kind}[{at + i}];")
+                            out(f"{part} += {base}[{(column + i) * w.along}] * {kind}[{at + i}];")
                     single += 1
             for o, s, guard in zip(rows, sums, guards, strict=True):
                 total = out.fresh("s")
@@ -274,7 +275,7 @@ class Dense(Frame):
 
     def _pieces(
         self, w: Factors, kind: str, column: int, at: int, steps: int, size: int,
-        rows: list[str], sums: list[str],
+        bases: list[str], sums: list[str],
     ) -> None:  # fmt: skip
         """Some columns of a product, pieces of them in turn to the lanes of a row."""
         out, lanes = self.out, w.lanes
@@ -287,23 +288,22 @@ class Dense(Frame):
                 i = "i"
             guard = f"if (q < {steps // lanes}u || i < {steps}u)" if steps % lanes else ""
             with out.block(guard) if guard else nullcontext():
-                past = f"{i} * {size}u" if size > 1 else i
-                one = f"{kind}[{at} + {past}]"
-                value = f"*(const V*)&{one}" if size > 1 else one
-                x = out.let("V" if size > 1 else "F", value, "x")
-                for o, s in zip(rows, sums, strict=True):
-                    one = w.at(o, f"({column} + {past})")
-                    if size > 1:
-                        out(f"along({s}, *(const V*)&{one}, {x});")
-                    else:
-                        out(f"{f'{s}.x' if w.wide else s} += {one} * {x};")
+                if size > 1:
+                    x = out.let("V", f"((const V*)({kind} + {at}))[{i}]", "x")
+                    for base, s in zip(bases, sums, strict=True):
+                        out(f"along({s}, ((const V*)({base} + {column}))[{i}], {x});")
+                    return
+                x = out.let("F", f"({kind} + {at})[{i}]", "x")
+                for base, s in zip(bases, sums, strict=True):
+                    one = f"({base} + {column * w.along})[{i} * {w.along}u]"
+                    out(f"{f'{s}.x' if w.wide else s} += {one} * {x};")
 
     def _linear_forward(self, node: nodes.Linear) -> None:
         out, flow = self.out, self.flow
         many, width = self.count(node.out), self.count(node.x)
         self.reads("v", node.x)
         w = self._factors(node.weight, many, width)
-        bias = self._factors(node.bias, many, 1).at("{o}", "0") if node.bias >= 0 else ""
+        bias = self._factors(node.bias, many, 1).at("{o}") if node.bias >= 0 else ""
         then = flow.after.get(node.out)
 
         def done(o: str, s: str) -> None:

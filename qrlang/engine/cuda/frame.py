@@ -120,6 +120,8 @@ class Frame:
         at = self.addresses(slot)
         if isinstance(row, int):
             return f"{kind}[{at[row]}]"
+        if at == list(range(at[0], at[0] + len(at))):
+            return f"({kind} + {at[0]})[{row}]"  # what is known goes into the address
         return f"{kind}[{self.numbers(at, row)}]"
 
     def numbers(self, values: Sequence[int], r: str) -> str:
@@ -152,7 +154,7 @@ class Frame:
         group = self.mapping.group
         r = out.fresh("r")
         if count <= group:
-            with out.block(f"if ({first} < {count}u)"):
+            with out.block(f"if ({first} < {count}u)" if count < group else ""):
                 out(f"const U {r} = {first};")
                 yield r
             return

@@ -78,10 +78,10 @@ class Loops(Circuits):
         if view.reverse:
             moment = f"long{node.id} - 1 - ({moment})"
         if view.source >= 0:
-            return f"in{view.source}[moment(b, T{view.source}, {moment}) * {rows} + {r}]"
+            return f"(in{view.source} + moment(b, T{view.source}, {moment}) * {rows})[{r}]"
         q = -1 - view.source
         _, clock, grown = self.plan.sequences[q]
-        return f"seq{q}[moment(b, {self.whole(clock, grown)}, {moment}) * {rows} + {r}]"
+        return f"(seq{q} + moment(b, {self.whole(clock, grown)}, {moment}) * {rows})[{r}]"
 
     def _item_number(self, node: nodes.Loop, view: nodes.View, t: str, r: str, rows: int) -> str:
         inside = f"{t} < long{node.id} && {t} >= 0"
@@ -95,7 +95,7 @@ class Loops(Circuits):
 
     def _tape(self, node: nodes.Loop, t: str) -> str:
         whole = self.whole(node.clock, node.grown + node.extra)
-        return f"tape{node.id}[moment(b, {whole}, {t}) * {self._kept(node)}"
+        return f"(tape{node.id} + moment(b, {whole}, {t}) * {self._kept(node)})"
 
     def _streams(self, node: nodes.Loop) -> list[tuple[str, int, str]]:
         """What comes from global memory in each step: (name, rows, expression of `{t}`, `{r}`)."""
@@ -107,7 +107,7 @@ class Loops(Circuits):
         if self.backward:
             kept = self._kept(node)
             inside = f"{{t}} >= 0 && {{t}} < long{node.id} + {node.extra}"
-            value = f"({inside} ? {self._tape(node, '{t}')} + {{r}}] : F(1))"
+            value = f"({inside} ? {self._tape(node, '{t}')}[{{r}}] : F(1))"
             if kept:
                 found.append((f"k{node.id}_", kept, value))
         return found
@@ -215,7 +215,7 @@ class Loops(Circuits):
             self.reads("v", slot)
         with self.rows(self._kept(node)) as r, self.out.block(f"if ({self.only} && on)"):
             value = self._scatter_kept(node).format(r=r)
-            self.out(f"{self._tape(node, t)} + {r}] = {value};")
+            self.out(f"{self._tape(node, t)}[{r}] = {value};")
 
     def _emit(self, slot: int, q: int, t: str) -> None:
         rows, clock, grown = self.plan.sequences[q]
@@ -362,11 +362,11 @@ class Loops(Circuits):
         place = self._source(node, view, t, "{r}", rows)
         late = f" && {t} >= {view.shift}" if view.shift else ""
         if view.source >= 0:
-            place = f"d{place}"
+            place = f"(d{place[1:]}"
             guard = f"if (din{view.source} && {self.only} && {self._within(node, t)}{late})"
         else:
             q = -1 - view.source
-            place = f"d{place.replace('moment(b,', 'moment(block,')}"
+            place = f"(d{place[1:].replace('moment(b,', 'moment(block,')}"
             guard = f"if ({self._within(node, t)}{late})"
             self.reads("dq", q)
             self.writes("dq", q)
