@@ -69,6 +69,11 @@ typedef long long Z;
 COMMON = """
 typedef unsigned int U;
 typedef long long L;
+// The address is made in any case: only the load has a condition.
+template <class T> __device__ __forceinline__ F fetched(bool inside, const T* p, F other) {
+  if (inside) other = (F)*p;
+  return other;
+}
 __device__ __forceinline__ L moment(L b, L steps, L t) {  // of all: neither has more than 32 bits
   return (L)((unsigned long long)(U)b * (U)steps + (U)t);
 }
