@@ -303,10 +303,10 @@ def test_what_blocks_share_fits(arch, dtype):
 def test_long_kernels_do_not_unroll_their_loops():
     """They are compiled in half the time; short ones are what the hot loops are in."""
     short, long = (printer.emit(plan(x), 64) for x in (qrnn(4), attention(4)))
-    assert "#pragma unroll 4" in short.parts[1][1]
+    assert "#pragma unroll\n" in short.parts[1][1]
     kernel = long.parts[1][1].partition("__global__")[2]
     assert kernel.count("\n") > printer.LONG
-    assert "#pragma unroll 4" not in kernel and "#pragma unroll 1" in kernel
+    assert "#pragma unroll\n" not in kernel and "#pragma unroll 1" in kernel
 
 
 def test_texts_do_not_change_from_run_to_run():

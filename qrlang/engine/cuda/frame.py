@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from qrlang.engine import nodes
 from qrlang.engine.bodies import walk_nodes
+from qrlang.engine.cuda.flow import Flow
 from qrlang.engine.cuda.layers import Layers
 from qrlang.engine.cuda.mapping import Mapping
 from qrlang.engine.cuda.memory import Memory, geometries
@@ -37,6 +38,8 @@ class Frame:
             [Shape.of(x, self.geometries[c.space]) for x in c.layers] for c in self.circuits
         ]
         self.renamed = renamed(plan)
+        self.flow = Flow(plan, self.renamed)
+        self.unset: set[int] = set()  # slots whose adjoint the next to add to it sets
         self.gradients: list[Argument] = []
         self.reductions: list[Reduction] = []
         self.pending: dict[tuple[str, int], bool] = {}
@@ -61,12 +64,11 @@ class Frame:
         value), from what the hardware knows."""
         m = self.mapping
         mine = f"threadIdx.x % {m.group}u" if m.sequences > 1 else "threadIdx.x"
-        group = f"(L)(blockIdx.x / {1 << m.cluster}u)" if m.cluster else "(L)blockIdx.x"
-        at, block = group, "(L)blockIdx.x"
+        at, block = f"blockIdx.x / {1 << m.cluster}u" if m.cluster else "blockIdx.x", "blockIdx.x"
         if m.sequences > 1:
             el = f"threadIdx.x / {m.group}u"
-            block = f"(L)blockIdx.x * {m.sequences} + {el}"
-            at = f"({block} < B ? {block} : B - 1)"
+            block = f"blockIdx.x * {m.sequences}u + {el}"
+            at = f"({block} < (U)B ? {block} : (U)B - 1u)"
         tid = f"ln | rank << {m.threads - m.cluster}" if m.cluster else "ln"
         return [("U", "ln", mine), ("U", "tid", tid), ("L", "b", at), ("L", "block", block)]
 
@@ -92,6 +94,13 @@ class Frame:
         self.reads("a", slot, own)
         self.writes("a", slot, own)
 
+    def how(self, slot: int) -> str:
+        """Adds to all adjoint rows of a slot, or sets them."""
+        if slot not in self.unset:
+            return "+="
+        self.unset.remove(slot)
+        return "="
+
     # --- rows
 
     def addresses(self, slot: int) -> list[int]:
@@ -111,6 +120,8 @@ class Frame:
         at = self.addresses(slot)
         if isinstance(row, int):
             return f"{kind}[{at[row]}]"
+        if at == list(range(at[0], at[0] + len(at))):
+            return f"({kind} + {at[0]})[{row}]"  # what is known goes into the address
         return f"{kind}[{self.numbers(at, row)}]"
 
     def numbers(self, values: Sequence[int], r: str) -> str:
@@ -122,6 +133,14 @@ class Frame:
                 return str(first)
             head = f"{first} + " if first else ""
             return f"({head}{r} * {step})" if step != 1 else f"({head}{r})"
+        for step in (1, 0):
+            pasts = [v - step * i for i, v in enumerate(values)]
+            begins = [i for i, past in enumerate(pasts) if not i or past != pasts[i - 1]]
+            if len(begins) <= 3:
+                past = str(pasts[-1])
+                for i, end in zip(reversed(begins[:-1]), reversed(begins[1:]), strict=True):
+                    past = f"{r} < {end}u ? {pasts[i]} : {past}"
+                return f"({r} + ({past}))" if step else f"({past})"
         kind = "short" if max(values) < 1 << 15 else "int"
         return f"{self.layers.table(kind, values)}[{r}]"
 
@@ -135,18 +154,28 @@ class Frame:
         group = self.mapping.group
         r = out.fresh("r")
         if count <= group:
-            with out.block(f"if ({first} < {count}u)"):
+            with out.block(f"if ({first} < {count}u)" if count < group else ""):
                 out(f"const U {r} = {first};")
                 yield r
             return
-        each = f"for (U {r} = {first}; {r} < {count}u; {r} += {group}u)"
-        with out.block(each) if count <= 4 * group else out.rolled(each):
-            yield r
+        if count > 4 * group:
+            with out.rolled(f"for (U {r} = {first}; {r} < {count}u; {r} += {group}u)"):
+                yield r
+            return
+        k = out.fresh("round")
+        out("#pragma unroll")
+        with out.block(f"for (U {k} = 0; {k} < {-(-count // group)}u; ++{k})"):
+            out(f"const U {r} = {first} + {k} * {group}u;")
+            with out.block(f"if ({k} < {count // group}u || {r} < {count}u)" if count % group else ""):
+                yield r
 
     @property
     def only(self) -> str:
         """Does this thread's block write what all blocks of a cluster know."""
-        return "real && rank == 0" if self.mapping.cluster else "real"
+        if self.mapping.cluster:
+            return "rank == 0"
+        # A warp of a sequence that is not there does not walk along it.
+        return "true" if self.around and self.mapping.group >= 32 else "real"
 
     # --- the moment
 
@@ -163,7 +192,7 @@ class Frame:
             loop, t = self.around[0]
             extra = loop.grown + loop.extra
             shape.append(Dim(extra, "time", loop.clock))
-            at = f"(b * (T{loop.clock} + {extra}) + {t})"
+            at = f"moment(b, T{loop.clock} + {extra}, {t})"
         shape.append(Dim(width))
         self.gradients.append(Argument("gradient", f"g{number}", number, kind, tuple(shape)))
         return number, f"(g{number} + {at} * {width})"
