@@ -174,11 +174,9 @@ class Parameters(Rows):
         return self.numbers([known[0][1] if v is None else v for v in values], r)
 
     def _votes(self, x: str) -> str:
-        """A bit of each lane of the group (or of its warp)."""
-        width, all_of = self._width, f"__ballot_sync(0xffffffffu, {x})"
-        if width == 32:
-            return all_of
-        return f"{all_of} >> (threadIdx.x & {32 - width}u) & {(1 << width) - 1:#x}u"
+        """A bit of each lane of the group (or of its warp), the first one's lowest."""
+        all_of = f"__ballot_sync(0xffffffffu, {x})"
+        return all_of if self._width == 32 else f"{all_of} >> (threadIdx.x & {32 - self._width}u)"
 
     # --- the text
 
@@ -208,34 +206,39 @@ class Parameters(Rows):
                 self.barrier()
             busy = self._lanes(count)
             with out.block(f"if (ln < {busy}u)" if 0 < busy < group else ""):
+                if report:
+                    out("int bad = -1;")
                 if rotated:
-                    self._rotations(node, k, part, turns, lane, report)
+                    self._rotations(k, part, turns)
                 elif scaled in part:
                     out("const U f = 0;", "F c = F(1);")
                 else:
                     out("const U f = 0;", "const F c = F(1);")
                 if scaled in part:
                     self._scaled(node, k, part, scaled, turns, lane)
-                scaling, said = rotated or scaled in part, k if report else -1
+                scaling = rotated or scaled in part
                 for n in range(passes if passes <= UNROLLED else 0):
                     rest = count - n * group
                     mine = entries.part(n * group, group)
                     busy = self._lanes(rest)
                     with out.block(f"if (ln < {busy}u)" if n and busy < group else ""):
-                        self._entry(mine, f"entry{n}", "ln", rest, turns, scaling, said)
+                        self._entry(mine, f"entry{n}", "ln", rest, turns, scaling, report)
                 if passes > UNROLLED:
                     each = f"for (U r = ln; r < {self._lanes(count)}u; r += {group}u)"
                     with out.rolled(each):
                         out(f"const L entry = {table}[r];")
-                        self._entry(entries, "entry", "r", count, turns, scaling, said)
+                        self._entry(entries, "entry", "r", count, turns, scaling, report)
+                if report:
+                    if rotated:
+                        out(f"if (!good(y)) bad = {self._formula(turns.layers, lane)};")
+                    where = f"{ANGLE}, {k} << 8 | (bad & 255)"
+                    out(f"if (bad >= 0) report(error, {where}, {self.time}, b);")
             self.barrier()
         if scaled in part:
             # The layers that follow end with a barrier: nobody reads this before.
             out(f"if (ln == 0) {self._norm(node.space)} = F(1);")
 
-    def _rotations(
-        self, node: nodes.Circuit, k: int, part: list[int], turns: Turns, lane: str, report: bool
-    ) -> None:
+    def _rotations(self, k: int, part: list[int], turns: Turns) -> None:
         """Tangents; `c`, in whose blocks' last lanes are the cosines' products; `f`: flips."""
         out, block, places = self.out, turns.block, self._places(k, part)
         out("const int row = (int)(turn >> 32);")
@@ -257,17 +260,13 @@ class Parameters(Rows):
             out(f"own[{self._formula(turns.tangents, 'ln')}] = tangent;")
             if self.backward:
                 out(f"own[{self._formula(turns.cosines, 'ln')}] = c * c;")
-        if report:
-            where = f"{ANGLE}, {k} << 8 | ({self._formula(turns.layers, lane)} & 255)"
-            out(f"if (!good(y)) report(error, {where}, {self.time}, b);")
         # Each layer's flips: as a slot, and by the rotations' numbers.
         words = [places[i] + self.shapes[k][i].at_words for i in part]
         with out.block(f"if (ln < {len(part)}u)"):
-            out(f"const int word = {self._formula(words, 'ln')};")
-            whole = (1 << block) - 1
-            for n, bits in enumerate(("slots", "f")):
-                mine = f"{bits} >> ln * {block} & {whole:#x}u" if len(part) > 1 else bits
-                out(f"((W*)own)[word + {n}] = {mine};")
+            out(f"W* const word = (W*)own + {self._formula(words, 'ln')};")
+            for n, bits in enumerate(("slots", "f")[: 1 + self.backward]):
+                mine = bits if len(part) == 1 else f"({bits} >> ln * {block})"
+                out(f"word[{n}] = {mine} & {(1 << block) - 1:#x}u;")
 
     def _scaled(
         self, node: nodes.Circuit, k: int, part: list[int], scaled: int, turns: Turns, lane: str
@@ -285,7 +284,7 @@ class Parameters(Rows):
 
     def _entry(
         self, mine: Entries, packed: str, r: str, count: int, turns: Turns, scaling: bool,
-        circuit: int,
+        report: bool,
     ) -> None:  # fmt: skip
         """The entry number r: its turn, then all turns of its table."""
         out = self.out
@@ -312,6 +311,5 @@ class Parameters(Rows):
         whole = count >= len(mine.goals) and all(g is not None for g in used.goals)
         guard = "" if whole else f"if (h & {7 << 7}) "
         out(f"{guard}*(C*)(own + {self._formula(mine.goals, r)}) = phase(u, {scale});")
-        if circuit >= 0:
-            where = f"{ANGLE}, {circuit} << 8 | ({self._formula(mine.layers, r)} & 255)"
-            out(f"if (!good(x)) report(error, {where}, {self.time}, b);")
+        if report:
+            out(f"if (!good(x)) bad = {self._formula(mine.layers, r)};")

@@ -153,7 +153,8 @@ HALVED = """__device__ __forceinline__ U halved(F a, F& r) { return quarters(tur
 HALVED32 = """__device__ __forceinline__ U halved(F a, F& r) {
   const F n = fmaf(a, 0.318309886f, 12582912.f), k = n - 12582912.f;
   r = fmaf(k, 4.37113900e-8f, fmaf(k, -1.57079637f, a * 0.5f));
-  return fabsf(a) < 1e5f ? __float_as_uint(n) : quarters(turns(a), r);
+  if (__builtin_expect(!(fabsf(a) < 1e5f), 0)) return quarters(turns(a), r);
+  return __float_as_uint(n);
 }"""
 
 
