@@ -252,7 +252,7 @@ class Layers:
             with self.walk(out, g):
                 moved = i == 0 and (shape.moves or not g.shared or first.place.inner)
                 if moved:
-                    source = Access(out, g, first.place, back, self._flip_word(shape, 1))
+                    source = Access(out, g, first.place, back, self._flip_word(shape))
                 else:
                     source = Access(out, g, first.place, second=i > 0, inner=inner)
                 self._amplitudes(out, g, "x")
@@ -315,12 +315,8 @@ class Layers:
         with out.block("if (on)"):
             yield
 
-    def _flips(self, shape: Shape, word: int) -> str:
-        return f"((const W*)p)[{shape.at_words + word}]" if shape.bits else ""
-
-    def _flip_word(self, shape: Shape, word: int) -> str:
-        flips = self._flips(shape, word)
-        return f"(U){flips}" if flips else ""
+    def _flip_word(self, shape: Shape) -> str:
+        return f"(U)((const W*)p)[{shape.at_words}]" if shape.bits else ""
 
     def _diagonal(
         self, out: Text, shape: Shape, g: Geometry, place: Place, scaled: bool,
@@ -330,16 +326,15 @@ class Layers:
         many = range(1 << g.registers)
         if not shape.tables:
             if scaled:
-                s = out.let("F", f"p[{shape.at_table(0)}]", "s")
+                s = out.let("F", f"p[{shape.at_tables}]", "s")
                 for x in states:
                     for j in many:
                         out(f"{x}{j}.x *= {s}; {x}{j}.y *= {s};")
             return
         bases = []
-        for q, t in enumerate(shape.tables):
+        for t in shape.tables:
             cols = [t.entry(1 << b) for b in place.threads]
-            at = xor(linear(cols, self._me(g)), self._flip_word(shape, 2 + q))
-            bases.append(out.let("U", at, "e"))
+            bases.append(out.let("U", xor(linear(cols, self._me(g))), "e"))
         # Entries are loaded where they are first needed, and products shared.
         loaded: dict[tuple[int, int], str] = {}
         known: dict[tuple[int, ...], str] = {}
@@ -445,7 +440,7 @@ class Layers:
                         if g.shared:
                             self.sync(out, near=not g.cluster)
                         goal = Access(
-                            out, g, first.place, back, self._flip_word(shape, 1), second=True
+                            out, g, first.place, back, self._flip_word(shape), second=True
                         )
                 elif first is not final or source.remote:
                     goal = Access(out, g, first.place, inner=inner)

@@ -154,7 +154,7 @@ class Memory:
         most, sums = 0, 1
         limit = max(1, PARAMETERS // self.mapping.sequences)
         for shapes in self.shapes:
-            for part in batches(shapes, limit):
+            for part in batches(shapes, limit, min(32, self.mapping.group)):
                 most = max(most, sum(even(s.parameters) for s in part))
             sums = max([sums, *(s.sums for s in shapes)])
         every = walk_nodes(self.plan.body)
@@ -212,15 +212,16 @@ def even(x: int) -> int:
     return x + x % 2
 
 
-def batches(shapes: list[Shape], limit: int) -> list[list[Shape]]:
-    """Layers in order, in parts whose parameters fit."""
+def batches(shapes: list[Shape], limit: int, lanes: int) -> list[list[Shape]]:
+    """Layers in order, in parts whose parameters fit, and whose rotations fit into the lanes."""
     out: list[list[Shape]] = []
-    used = 0
+    used = block = 0
     for s in shapes:
         size = even(s.parameters)
-        if not out or used + size > limit:
+        block = max(block, s.block)
+        if not out or used + size > limit or (len(out[-1]) + 1) * block > lanes:
             out.append([])
-            used = 0
+            used, block = 0, s.block
         out[-1].append(s)
         used += size
     return out

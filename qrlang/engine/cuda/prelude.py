@@ -20,12 +20,10 @@ __device__ __forceinline__ void along(V& s, V a, V b) {
 }
 __device__ __forceinline__ F total(V s) { return (s.x + s.y) + (s.z + s.w); }
 __device__ __forceinline__ W turns(F a) {  // of a / 4 pi
-  const F p = a * 0.0795774715459477f;
-  F e = fmaf(a, 0.0795774715459477f, -p);
-  e = fmaf(a, 3.2103191e-9f, e);
-  const F f = (p - rintf(p)) * 1073741824.f;
-  const F g = rintf(f);
-  return ((W)(int)g << 2) + (W)(int)rintf((f - g) * 4.f + e * 4294967296.f);
+  const F p = a * 341782624.f;
+  const F e = fmaf(a, 13.7882158f, fmaf(a, 341782624.f, -p));
+  const F f = fmaf(rintf(p * 2.3283064365386963e-10f), -4294967296.f, p);
+  return (W)__float2int_rn(f) + (W)__float2int_rn(e);
 }
 NEAR_SINCOS
 __device__ __forceinline__ F quotient(F a, F b) {  // for an ordinary b: no division's slow path
@@ -34,7 +32,7 @@ __device__ __forceinline__ F quotient(F a, F b) {  // for an ordinary b: no divi
 }
 __device__ __forceinline__ F unit(F norm) { return rsqrtf(norm); }
 #define QUARTER 30
-#define PART 1.4629180792671596e-9f
+#define PART 3.657295198167899e-10f  // of a whole turn, in four times as many
 typedef int Z;
 """
 
@@ -62,7 +60,7 @@ NEAR_SINCOS
 __device__ __forceinline__ F quotient(F a, F b) { return a / b; }
 __device__ __forceinline__ F unit(F norm) { return 1.0 / sqrt(norm); }
 #define QUARTER 62
-#define PART 3.4061215800865546e-19
+#define PART 8.515303950216386e-20
 typedef long long Z;
 """
 
@@ -79,10 +77,10 @@ __device__ __forceinline__ L moment(L b, L steps, L t) {  // of all: neither has
 }
 // The angle of u as k quarter turns and |r| <= pi/4.
 __device__ __forceinline__ U quarters(W u, F& r) {
-  const W k = (u + ((W)1 << (QUARTER - 1))) >> QUARTER;
-  r = (F)(Z)(u - (k << QUARTER)) * F(PART);
-  return (U)k;
+  r = (F)(Z)(u << 2) * F(PART);
+  return (U)((u + ((W)1 << (QUARTER - 1))) >> QUARTER);
 }
+HALVED
 __device__ __forceinline__ C phase(W u, F scale) {  // scale exp(-i 2 pi u)
   F r, s, c;
   const U k = quarters(u, r);
@@ -108,7 +106,9 @@ __device__ __forceinline__ C mulc(C a, C b) {  // a times the conjugate of b
 __device__ __forceinline__ F signed_by(U odd, F x) { return odd & 1u ? -x : x; }
 __device__ __forceinline__ W turned(U odd, W t) { return odd & 1u ? (W)0 - t : t; }
 __device__ __forceinline__ U parity(U x) { return __popc(x) & 1u; }
-__device__ __forceinline__ F over(F x, int by) { return __shfl_xor_sync(0xffffffffu, x, by); }
+template <class T> __device__ __forceinline__ T over(T x, int by) {
+  return __shfl_xor_sync(0xffffffffu, x, by);
+}
 __device__ __forceinline__ bool good(F x) { return FN(fabs)(x) <= F(3.0e38); }
 __device__ __forceinline__ U mixed(U x) {
   x = (x ^ (x >> 16)) * 0x7feb352du;
@@ -173,6 +173,16 @@ __device__ __forceinline__ void meet_cluster() {
 """
 
 
+# Half of an angle as quarter turns, of which the lowest bit counts, and |r| <= pi/4.
+HALVED = """__device__ __forceinline__ U halved(F a, F& r) { return quarters(turns(a), r); }"""
+HALVED32 = """__device__ __forceinline__ U halved(F a, F& r) {
+  const F n = fmaf(a, 0.318309886f, 12582912.f), k = n - 12582912.f;
+  r = fmaf(k, 4.37113900e-8f, fmaf(k, -1.57079637f, a * 0.5f));
+  if (__builtin_expect(!(fabsf(a) < 1e5f), 0)) return quarters(turns(a), r);
+  return __float_as_uint(n);
+}"""
+
+
 def _polynomial(coefficients: tuple[float, ...]) -> str:
     total = f"F({coefficients[0]!r})"
     for c in coefficients[1:]:
@@ -192,5 +202,6 @@ def prelude(dtype: str) -> str:
     small = dtype == "float32"
     near = _near_sincos(SIN32, COS32) if small else _near_sincos(SIN64, COS64)
     code = COMMON.replace("FAR_CODE", 'FAR_WORD("f32", "f")' if small else 'FAR_WORD("f64", "d")')
+    code = code.replace("HALVED", HALVED32 if small else HALVED)
     steep = functions.SMALL if small else functions.LARGE
     return (SMALL if small else LARGE).replace("NEAR_SINCOS", near) + steep + code

@@ -27,16 +27,16 @@ class Table:
 
 def tables(masks: Sequence[int], place: Place, threads: int) -> tuple[Table, ...]:
     """Tables that are cheap to make and to use: those of masks without register bits are looked up
-    once by a thread, the others for every amplitude."""
+    once by a thread, the others for every amplitude. A warp makes one in its lanes."""
     inner = sum(1 << b for b in place.registers)
     best: tuple[float, tuple[Table, ...]] | None = None
-    for most in range(3, 11):
+    for most in range(2, min(5, threads) + 1):
         near = _grouped(masks, [m for m in masks if m & inner], most)
         far = _grouped(masks, [m for m in masks if not m & inner], most)
-        entries = sum((5 * len(t.members) + 40) << t.bits for t in near + far)
+        entries = sum((50 + 3 * t.bits) << t.bits for t in near + far)
         used = sum(10 + 5 * min(1 << len(place.registers), 1 << t.bits) for t in near)
         used += 15 * len(far) + (4 * len(near) << len(place.registers))
-        cost = max(entries / (1 << threads), 60) + used
+        cost = entries / (1 << threads) + used
         if best is None or cost < best[0]:
             # Those of which a thread needs fewest entries come first: their products are shared.
             steps = [place.index(1 << k) for k in range(len(place.registers))]
@@ -88,6 +88,7 @@ class Shape:
     bits: tuple[int, ...]  # rotated
     masks: tuple[int, ...]  # of the terms, and of every rotated qubit: its sign when it is flipped
     tables: tuple[Table, ...]
+    flips: tuple[int, ...]  # of each rotation: how the slot changes where it is flipped
 
     @staticmethod
     def of(layer: Layer, geometry: Geometry) -> Shape:
@@ -98,7 +99,10 @@ class Shape:
         masks = tuple(dict.fromkeys((*terms, *(1 << b for b in bits))))
         place = geometry.sweeps(bits)[0].phases[0].place
         found = tables(masks, place, geometry.threads - geometry.cluster)
-        return Shape(layer.map.padded(geometry.bits), terms, bits, masks, found)
+        index_map = layer.map.padded(geometry.bits)
+        back = index_map.inverse()
+        flips = tuple(geometry.slot(back.linear(1 << b)) for b in bits)
+        return Shape(index_map, terms, bits, masks, found, flips)
 
     @property
     def smallest(self) -> int:
@@ -110,30 +114,36 @@ class Shape:
         """Can an amplitude come from another place than where it goes."""
         return not self.map.trivial or bool(self.bits)
 
-    # Where things lie among a layer's parameters, in numbers.
+    @property
+    def block(self) -> int:
+        """Lanes for its rotations, and for the bits of a slot."""
+        most = max([len(self.bits), *(x.bit_length() for x in self.flips)])
+        return 1 << (most - 1).bit_length() if most else 1
+
+    # Where things lie among a layer's parameters, in numbers: tangents first.
     @property
     def at_cos(self) -> int:
+        """For each rotation: the squared product of its cosine and those before."""
         return len(self.bits)
 
     @property
-    def at_flip(self) -> int:
+    def at_words(self) -> int:
+        """Flips as a slot, and by the rotations' numbers."""
         return 2 * len(self.bits)
 
     @property
-    def at_turns(self) -> int:
-        return 3 * len(self.bits)
-
-    @property
-    def at_words(self) -> int:  # flips as an index mask, as a slot, as an entry of each table
-        return self.at_turns + len(self.masks)
+    def at_tables(self) -> int:
+        return self.at_words + 2
 
     def at_table(self, number: int) -> int:
-        start = self.at_words + 2 + len(self.tables)
-        return start + start % 2 + sum(2 << t.bits for t in self.tables[:number])
+        """Large ones lie first: each at a multiple of its size."""
+        key = [(-t.bits, q) for q, t in enumerate(self.tables)]
+        before = [q for q in range(len(key)) if key[q] < key[number]]
+        return self.at_tables + sum(2 << self.tables[q].bits for q in before)
 
     @property
     def parameters(self) -> int:
-        return self.at_table(len(self.tables)) + (0 if self.tables else 2)
+        return self.at_tables + (sum(2 << t.bits for t in self.tables) or 2)
 
     @property
     def sums(self) -> int:
