@@ -30,13 +30,9 @@ class Frame:
 
     def __init__(self, plan: Plan, mapping: Mapping) -> None:
         self.plan, self.mapping = plan, mapping
-        self.geometries = geometries(plan, mapping)
         every = walk_nodes(plan.body)
         self.circuits = [n for n in every if isinstance(n, nodes.Circuit)]
         self.loops = [n for n in every if isinstance(n, nodes.Loop)]
-        self.shapes = [
-            [Shape.of(x, self.geometries[c.space]) for x in c.layers] for c in self.circuits
-        ]
         self.renamed = renamed(plan)
         self.flow = Flow(plan, self.renamed)
         self.unset: set[int] = set()  # slots whose adjoint the next to add to it sets
@@ -46,6 +42,16 @@ class Frame:
         self.clean = True
         self.around: list[tuple[nodes.Loop, str]] = []  # loops, with the name of the moment
         self.turn = 0  # which half of `red` comes next
+
+    def begin(self, backward: bool) -> None:
+        """One of the two kernels."""
+        self.out, self.backward = Text(), backward
+        self.layers = Layers(self.mapping, "_b" if backward else "")
+        self.geometries = geometries(self.plan, self.mapping, backward)
+        self.shapes = [
+            [Shape.of(x, self.geometries[c.space]) for x in c.layers] for c in self.circuits
+        ]
+        self.memory = Memory(self.plan, self.mapping, backward, self.geometries, self.shapes)
 
     # --- barriers
 
@@ -166,7 +172,9 @@ class Frame:
         out("#pragma unroll")
         with out.block(f"for (U {k} = 0; {k} < {-(-count // group)}u; ++{k})"):
             out(f"const U {r} = {first} + {k} * {group}u;")
-            with out.block(f"if ({k} < {count // group}u || {r} < {count}u)" if count % group else ""):
+            with out.block(
+                f"if ({k} < {count // group}u || {r} < {count}u)" if count % group else ""
+            ):
                 yield r
 
     @property

@@ -69,6 +69,7 @@ class Geometry:
     size: int  # bytes of a real number
     slots: tuple[int, ...] = field(default=())  # of a linear map: index -> slot
     home: int = 0  # of the block's first sequence, in bytes of shared memory
+    backward: bool = False  # of which kernel
 
     def __post_init__(self) -> None:
         if not self.slots:
@@ -161,10 +162,12 @@ class Geometry:
         room = max(self.registers, -(-len(last) // self.registers) * self.registers) - len(last)
         at = max(0, len(free) - room)
         first, last = sorted(first + free[:at]), sorted(last + free[at:])
-        # The highest first: what comes from another block as a layer begins is fetched by lanes that
-        # count along the lowest bits, whole lines at a time. Scattered, it takes six times as long.
-        found = [(g, True) for g in reversed(self._evenly(first, 0))]
-        return found + [(g, False) for g in self._evenly(last, 1)]
+        groups = self._evenly(first, 0)
+        # Forward the lowest bits last: what comes from another block as a layer begins is fetched
+        # by lanes that count along them, whole lines at a time; scattered, it takes six times as
+        # long. Backward the same goes for what comes between the halves.
+        groups = groups if self.backward else groups[::-1]
+        return [*((g, True) for g in groups), *((g, False) for g in self._evenly(last, 1))]
 
     def _evenly(self, todo: list[int], least: int) -> list[list[int]]:
         count = max(least, -(-len(todo) // self.registers))

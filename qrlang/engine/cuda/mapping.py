@@ -83,7 +83,8 @@ def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Ma
         registers = 5 if (batch << n) >> 10 >= 2 * SCHEDULERS and not double else 4
         threads = max(5, n - registers)
         # Few sequences: more threads for each, until there are warps enough.
-        while threads < min(n - 1, 7) and 2 * (batch << threads) < 3 * 32 * SCHEDULERS:
+        enough = SCHEDULERS * 3 // 4 if n <= 8 else SCHEDULERS * 3 // 2
+        while threads < min(n - 1, 7) and (batch << threads) >> 5 < enough:
             threads += 1
         warps = 4 if n <= 9 else 2
         return Mapping(dtype, arch, threads, n - threads, shuffled=threads == 5 and n <= 8,
@@ -94,7 +95,8 @@ def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Ma
     if arch >= 90 and n <= 16:
         for cluster in (1, 2, 3):
             if states(n) >> cluster <= room:
-                return Mapping(dtype, arch, n - 4, 4, cluster)
+                registers = 4 if double or cluster == 3 else 5
+                return Mapping(dtype, arch, n - registers, registers, cluster)
     cluster = 3 if arch >= 90 and n >= 15 else 0
     registers = 4 if double else 5
     while 4 * size << (registers + 8) > room + (16 << 10):  # tiles of state and costate

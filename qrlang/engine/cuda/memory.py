@@ -19,8 +19,9 @@ WEIGHTS = 64 << 10  # the same for weights
 PARAMETERS = 1 << 12  # numbers of a block for layers that are made together
 
 
-def geometries(plan: Plan, mapping: Mapping) -> list[Geometry]:
-    """One for each space; a space with fewer qubits than there are threads gets idle ones."""
+def geometries(plan: Plan, mapping: Mapping, backward: bool = False) -> list[Geometry]:
+    """One for each space; a space with fewer qubits than there are threads gets idle ones. States
+    lie in the same slots in both kernels."""
     every = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
     out = []
     for s, n in enumerate(plan.spaces):
@@ -32,6 +33,7 @@ def geometries(plan: Plan, mapping: Mapping) -> list[Geometry]:
             mapping.size,
         )  # fmt: skip
         g.swizzle([layer for c in every if c.space == s for layer in c.layers])
+        g.backward = backward
         out.append(g)
     return out
 

@@ -55,9 +55,7 @@ class Printer(Ends):
 
     def _kernel(self, backward: bool) -> tuple[str, KernelSpec]:
         m = self.mapping
-        self.out, self.backward = Text(), backward
-        self.layers = Layers(m, "_b" if backward else "")
-        self.memory = Memory(self.plan, m, backward, self.geometries, self.shapes)
+        self.begin(backward)
         self.pending.clear()
         self.sums = {}
         self.clean = True
