@@ -162,11 +162,12 @@ class Geometry:
         room = max(self.registers, -(-len(last) // self.registers) * self.registers) - len(last)
         at = max(0, len(free) - room)
         first, last = sorted(first + free[:at]), sorted(last + free[at:])
-        groups = self._evenly(first, 0)
-        # Forward the lowest bits last: what comes from another block as a layer begins is fetched
-        # by lanes that count along them, whole lines at a time; scattered, it takes six times as
-        # long. Backward the same goes for what comes between the halves.
-        groups = groups if self.backward else groups[::-1]
+        # From the highest: so the lowest bits fall together. Forward they come last: what comes
+        # from another block as a layer begins is fetched by lanes that count along them, whole
+        # lines at a time; scattered, it takes six times as long. Backward the same goes for what
+        # comes between the halves, which are walked through the other way.
+        groups = [sorted(g) for g in self._evenly(first[::-1], 0)]
+        groups = groups[::-1] if self.backward else groups
         return [*((g, True) for g in groups), *((g, False) for g in self._evenly(last, 1))]
 
     def _evenly(self, todo: list[int], least: int) -> list[list[int]]:
