@@ -1,6 +1,6 @@
 """What `gpu.py` measures, each in a process of its own:
 
-    python benchmarks/gpu_parts.py [--dry] [--data DIR] errors|times|epoch|idle|learn|nccl NAME
+    python benchmarks/gpu_parts.py [--dry] [--data DIR] errors|times|roads|epoch|idle|learn|nccl NAME
 
 prints one line of JSON. `--dry`: on this machine's CPU, small, the kernels in the emulator of the
 tests, and no figure means anything.
@@ -306,6 +306,42 @@ def times(machine: Gpu, name: str, seconds: float = 2.0) -> dict[str, Any]:
     return found
 
 
+def roads(machine: Gpu, name: str) -> dict[str, Any]:
+    """Forward and backward, by every road: road 2 also as one CUDA graph."""
+    import torch
+
+    of = Case(int(name), 2, 64, 256)
+    of = small(of) if machine.dry else of
+    x = torch.as_tensor(data(of)[0], dtype=torch.float32, device=machine.device)
+    found = {}
+    for road, most in (("native", 20), ("stepwise", 5), ("plain", 3)):
+        made = model(of, torch.float32, machine.device, road)
+        made.checks = "later"
+        slopes(made, x)
+        found[f"{road}_ms"] = _median(machine, lambda made=made: slopes(made, x), most)
+        if road == "stepwise" and not machine.dry:
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                slopes(made, x)
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                slopes(made, x)
+            found["graph_ms"] = _median(machine, graph.replay, 10)
+    return found
+
+
+def _median(machine: Gpu, run: Callable[[], Any], most: int) -> float:
+    taken: list[Any] = []
+    for _ in range(2 if machine.dry else most):
+        machine.busy()
+        with machine.timed(taken):
+            run()
+        machine.sync()
+    return statistics.median(machine.milliseconds(taken))
+
+
 # --- epochs, and what is learnt ------------------------------------------------------------------
 
 
@@ -450,9 +486,9 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true")
     given = parser.parse_args()
     machine = Dry() if given.dry else Gpu()
-    if given.what in ("errors", "times"):
+    if given.what in ("errors", "times", "roads"):
         machine.emulate()
-        found = (errors if given.what == "errors" else times)(machine, given.name)
+        found = {"errors": errors, "times": times, "roads": roads}[given.what](machine, given.name)
     else:
         run = {"epoch": epoch, "idle": idle, "learn": learn, "nccl": nccl}[given.what]
         found = run(machine, given.name, given.data)
