@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qrlang.engine import nodes
 from qrlang.engine.cuda import functions
@@ -19,6 +19,7 @@ from qrlang.engine.cuda.text import real
 ACCUMULATORS = 64  # registers for sums of gradients
 BESIDE = 4  # rows of a product that a thread has at once
 STRAIGHT = 16  # pieces of a row up to which there is no loop
+HELD = 8  # pieces of weights that a thread reads ahead
 FEW = 0  # register bits of a state up to which there is room for them
 
 
@@ -49,6 +50,33 @@ class Factors:
     def at(self, row: str) -> str:
         """The first weight of a row."""
         return f"{self.base}[{row}{f' * {self.across}u' if self.across != 1 else ''}]"
+
+
+@dataclass(slots=True)
+class Part:
+    """Columns of a product that lie in a row, by pieces of so many numbers."""
+
+    column: int
+    at: int
+    steps: int
+    size: int
+    held: list[list[str]] = field(default_factory=list)  # the first ones, of every row
+
+
+@dataclass(slots=True)
+class Product:
+    w: Factors
+    many: int
+    kind: str
+    start: str
+    rounds: int
+    parts: list[Part] = field(default_factory=list)
+    singles: list[tuple[int, int]] = field(default_factory=list)  # other columns, with their rows
+    # Of each row that a thread has at once:
+    rows: list[str] = field(default_factory=list)
+    bases: list[str] = field(default_factory=list)
+    sums: list[str] = field(default_factory=list)
+    guards: list[str] = field(default_factory=list)
 
 
 class Dense(Frame):
@@ -213,95 +241,120 @@ class Dense(Frame):
                 found.append([i, 1, at])
         return [(a, b, c) for a, b, c in found]
 
-    def _dot(
-        self, many: int, slot: int, kind: str, w: Factors, done: Callable[[str, str], None],
-        start: str = "",
-    ) -> None:  # fmt: skip
-        """For each of `many` rows: s = start + Σ_i weight of i times row i of a slot, then
-        `done(row, s)` by one thread. A thread with several rows reads the slot once for them."""
-        out, group, piece = self.out, self.mapping.group, self.memory.piece
-        lanes = w.lanes
-        rounds = -(-many * lanes // group)
-        beside = min(rounds, BESIDE)
-        first, head, tail = "ln", "", many * lanes % group
-        if lanes > 1:
-            first = f"ln / {lanes}u"
-        elif rounds > beside:
-            first = out.fresh("r")
-            head = f"for (U {first} = ln; {first} < {many}u; {first} += {beside * group}u)"
-            tail = 1
-        elif many < group:
-            head, tail = f"if (ln < {many}u)", 0
-        with out.rolled(head) if rounds > beside else out.block(head):
-            if lanes > 1:
-                out(f"const U j = ln % {lanes}u;")
-            rows, bases, sums, guards = [], [], [], []
-            for k in range(beside):
-                o = f"{first} + {k * group}u" if k else first
-                whole = not tail or (rounds == beside and k < beside - 1)
-                guards.append("" if whole else f"{o} < {many}u")
-                o = o if whole else f"({o} < {many}u ? {o} : {many - 1}u)"
-                rows.append(out.let("U", o, "o"))
-                bases.append(out.let("F* const", f"{w.base} + {rows[-1]} * {w.across}u", "w"))
-                begin = start.format(o=rows[-1]) if start else "F(0)"
-                if start and lanes > 1:
-                    begin = f"j == 0 ? {begin} : F(0)"
-                sums.append(out.fresh("s"))
-                out(f"V {sums[-1]} = begun({begin});" if w.wide else f"F {sums[-1]} = {begin};")
-            single = 0
-            for column, count, at in self._runs(slot):
-                ahead = -at % piece if w.wide and (at - column) % piece == 0 else 0
-                size = piece if w.wide and (at - column) % piece == 0 else 1
-                steps = max(0, count - ahead) // size if size > 1 or count > 4 else 0
-                done_by = range(ahead, ahead + steps * size) if steps else range(0)
-                if steps:
-                    self._pieces(w, kind, column + ahead, at + ahead, steps, size, bases, sums)
-                for i in range(count):
-                    if i in done_by:
-                        continue
-                    with out.block(f"if (j == {single % lanes}u)") if lanes > 1 else nullcontext():
-                        for base, s in zip(bases, sums, strict=True):
-                            part = f"{s}.{'xyzw'[single % piece]}" if w.wide else s
-                            out(f"{part} += {base}[{(column + i) * w.along}] * {kind}[{at + i}];")
-                    single += 1
-            for o, s, guard in zip(rows, sums, guards, strict=True):
-                total = out.fresh("s")
-                out(f"F {total} = {f'total({s})' if w.wide else s};")
-                self._lane_sum(total, lanes)
-                if lanes > 1:
-                    guard = f"{guard} && j == 0" if guard else "j == 0"
-                with out.block(f"if ({guard})") if guard else nullcontext():
-                    done(o, total)
+    def _product(
+        self, w: Factors, many: int, slot: int, kind: str, start: str = ""
+    ) -> Product:  # fmt: skip
+        """For each of `many` rows: start + Σ_i weight of i times row i of a slot. Writes what does
+        not need the slot: weights are the same in every step, and come before the barrier."""
+        piece, group = self.memory.piece, self.mapping.group
+        p = Product(w, many, kind, start, -(-many * w.lanes // group))
+        for column, count, at in self._runs(slot):
+            wide = w.wide and (at - column) % piece == 0
+            size, ahead = (piece, min(count, -at % piece)) if wide else (1, 0)
+            steps = (count - ahead) // size if wide or count > piece else 0
+            if steps:
+                p.parts.append(Part(column + ahead, at + ahead, steps, size))
+            done = range(ahead, ahead + steps * size)
+            p.singles += [(column + i, at + i) for i in range(count) if i not in done]
+        if group <= 32 and p.rounds <= BESIDE:
+            self._rows_of(p, "ln")
+        return p
 
-    def _pieces(
-        self, w: Factors, kind: str, column: int, at: int, steps: int, size: int,
-        bases: list[str], sums: list[str],
-    ) -> None:  # fmt: skip
-        """Some columns of a product, pieces of them in turn to the lanes of a row."""
-        out, lanes = self.out, w.lanes
-        turns = -(-steps // lanes)
-        out("#pragma unroll" if turns <= STRAIGHT else "#pragma unroll 4")
-        with out.block(f"for (U q = 0; q < {turns}u; ++q)"):
-            i = "q"
+    def _rows_of(self, p: Product, first: str) -> None:
+        """Which rows of a product a thread has; one beyond the last does the last once more."""
+        out, w, group = self.out, p.w, self.mapping.group
+        if w.lanes > 1:
+            out(f"const U j = {first} % {w.lanes}u;")
+            first = f"{first} / {w.lanes}u"
+        for k in range(min(p.rounds, BESIDE)):
+            o = f"{first} + {k * group}u" if k else first
+            whole = (k + 1) * group <= p.many * w.lanes and p.rounds <= BESIDE
+            p.guards.append("" if whole else f"{o} < {p.many}u")
+            p.rows.append(out.let("U", o if whole else f"{o} < {p.many}u ? {o} : {p.many - 1}u", "o"))
+            p.bases.append(out.let("F* const", f"{w.base} + {p.rows[-1]} * {w.across}u", "w"))
+            begin = p.start.format(o=p.rows[-1]) if p.start else "F(0)"
+            if p.start and w.lanes > 1:
+                begin = f"j == 0 ? {begin} : F(0)"
+            p.sums.append(out.fresh("s"))
+            out(f"V {p.sums[-1]} = begun({begin});" if w.wide else f"F {p.sums[-1]} = {begin};")
+        if self.mapping.group > 32:
+            return
+        room = HELD // len(p.rows)
+        for part in p.parts:
+            while part.size > 1 and len(part.held) < min(room, part.steps // w.lanes):
+                i = self._turn(w, str(len(part.held)))
+                held = [f"((const V*)({x} + {part.column}))[{i}]" for x in p.bases]
+                part.held.append([out.let("V", x, "w") for x in held])
+            room -= len(part.held)
+
+    @staticmethod
+    def _turn(w: Factors, q: str) -> str:
+        return f"{q} * {w.lanes}u + j" if w.lanes > 1 else q
+
+    def _multiply(self, p: Product, done: Callable[[str, str], None]) -> None:
+        """Then `done(row, sum)` by one thread. A thread with several rows reads the slot once for
+        them."""
+        out, group = self.out, self.mapping.group
+        if p.rows:
+            self._sum_up(p, done)
+        elif p.rounds <= BESIDE:
+            with out.block(f"if (ln < {p.many}u)" if p.w.lanes == 1 and p.many < group else ""):
+                self._rows_of(p, "ln")
+                self._sum_up(p, done)
+        else:
+            r = out.fresh("r")
+            with out.rolled(f"for (U {r} = ln; {r} < {p.many}u; {r} += {BESIDE * group}u)"):
+                self._rows_of(p, r)
+                self._sum_up(p, done)
+
+    def _sum_up(self, p: Product, done: Callable[[str, str], None]) -> None:
+        out, lanes, piece = self.out, p.w.lanes, self.memory.piece
+        for part in p.parts:
+            self._pieces(p, part)
+        for k, (column, at) in enumerate(p.singles):
+            with out.block(f"if (j == {k % lanes}u)") if lanes > 1 else nullcontext():
+                for base, s in zip(p.bases, p.sums, strict=True):
+                    to = f"{s}.{'xyzw'[k % piece]}" if p.w.wide else s
+                    out(f"{to} += {base}[{column * p.w.along}] * {p.kind}[{at}];")
+        for o, s, guard in zip(p.rows, p.sums, p.guards, strict=True):
+            total = out.fresh("s")
+            out(f"F {total} = {f'total({s})' if p.w.wide else s};")
+            self._lane_sum(total, lanes)
             if lanes > 1:
-                out(f"const U i = q * {lanes}u + j;")
-                i = "i"
-            guard = f"if (q < {steps // lanes}u || i < {steps}u)" if steps % lanes else ""
+                guard = f"{guard} && j == 0" if guard else "j == 0"
+            with out.block(f"if ({guard})") if guard else nullcontext():
+                done(o, total)
+
+    def _pieces(self, p: Product, part: Part) -> None:
+        """Some columns of a product, pieces of them in turn to the lanes of a row."""
+        out, w, held = self.out, p.w, len(part.held)
+        turns = -(-part.steps // w.lanes)
+        rows = list(zip(p.bases, p.sums, strict=True))
+        for q, weights in enumerate(part.held):
+            x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{self._turn(w, str(q))}]", "x")
+            for (_, s), weight in zip(rows, weights, strict=True):
+                out(f"along({s}, {weight}, {x});")
+        if held == turns:
+            return
+        out("#pragma unroll" if turns <= STRAIGHT else "#pragma unroll 4")
+        with out.block(f"for (U q = {held}; q < {turns}u; ++q)"):
+            i = out.let("U", self._turn(w, "q"), "i")
+            whole = part.steps // w.lanes
+            guard = f"if (q < {whole}u || {i} < {part.steps}u)" if part.steps % w.lanes else ""
             with out.block(guard) if guard else nullcontext():
-                if size > 1:
-                    x = out.let("V", f"((const V*)({kind} + {at}))[{i}]", "x")
-                    for base, s in zip(bases, sums, strict=True):
-                        out(f"along({s}, ((const V*)({base} + {column}))[{i}], {x});")
+                if part.size > 1:
+                    x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{i}]", "x")
+                    for base, s in rows:
+                        out(f"along({s}, ((const V*)({base} + {part.column}))[{i}], {x});")
                     return
-                x = out.let("F", f"({kind} + {at})[{i}]", "x")
-                for base, s in zip(bases, sums, strict=True):
-                    one = f"({base} + {column * w.along})[{i} * {w.along}u]"
+                x = out.let("F", f"({p.kind} + {part.at})[{i}]", "x")
+                for base, s in rows:
+                    one = f"({base} + {part.column * w.along})[{i} * {w.along}u]"
                     out(f"{f'{s}.x' if w.wide else s} += {one} * {x};")
 
     def _linear_forward(self, node: nodes.Linear) -> None:
         out, flow = self.out, self.flow
         many, width = self.count(node.out), self.count(node.x)
-        self.reads("v", node.x)
         w = self._factors(node.weight, many, width)
         bias = self._factors(node.bias, many, 1).at("{o}") if node.bias >= 0 else ""
         then = flow.after.get(node.out)
@@ -315,7 +368,10 @@ class Dense(Frame):
             if then:
                 out(f"{self.value(then.out, o)} = {functions.forward(then.fn, [s])};")
 
-        self._dot(many, node.x, "v", w, done, bias if node.gain == 1 else "")
+        with out.block(""):
+            p = self._product(w, many, node.x, "v", bias if node.gain == 1 else "")
+            self.reads("v", node.x)
+            self._multiply(p, done)
         self.writes("v", node.out, w.lanes == 1)
         if then:
             self.writes("v", then.out, w.lanes == 1)
@@ -323,33 +379,11 @@ class Dense(Frame):
     def _linear_backward(self, node: nodes.Linear) -> None:
         out = self.out
         many, width = self.count(node.out), self.count(node.x)
-        self.reads("a", node.out)
-        self.reads("v", node.x)
-        kept = self.sums.get(id(node))
-        if kept is not None:
-            self._add_sums(node, kept)
-        elif len(self.around) > 1:
-            self._outer_sum(node, many, width)
-        else:
-            left, here = self.gradient(many)
-            with self.rows(many) as r, out.block(f"if ({self.only})"):
-                out(f"{here}[{r}] = {self.adjoint(node.out, r)};")
-            right, here = self.gradient(width)
-            with self.rows(width) as r, out.block(f"if ({self.only})"):
-                out(f"{here}[{r}] = {self.value(node.x, r)};")
-            self.reductions.append(Reduction(node.weight, "outer", left, right, node.gain))
-            if node.bias >= 0:
-                self.reductions.append(Reduction(node.bias, "sum", left))
         w = self._factors(node.weight, many, width, True)
         own = w.lanes == 1
         gain = "" if node.gain == 1 else f"{real(node.gain)} * "
         before = self.flow.before.get(node.x)
         to = before.args[0] if before else node.x
-        if before:
-            for slot in (node.x, to):
-                self.reads("v", slot, own)
-        self.adds(to, own)
-        how = self.how(to)
 
         def done(o: str, s: str) -> None:
             if gain:
@@ -359,7 +393,36 @@ class Dense(Frame):
                 s = str(functions.adjoint(before.fn, [x], y, s)[0])
             out(f"{self.adjoint(to, o)} {how} {s};")
 
-        self._dot(width, node.out, "a", w, done)
+        with out.block(""):
+            p = self._product(w, width, node.out, "a")
+            self.reads("a", node.out)
+            self.reads("v", node.x)
+            self._weight_back(node, many, width)
+            if before:
+                self.reads("v", to, own)
+            self.adds(to, own)
+            how = self.how(to)
+            self._multiply(p, done)
+
+    def _weight_back(self, node: nodes.Linear, many: int, width: int) -> None:
+        """What the gradient of a weight is added up from."""
+        out = self.out
+        kept = self.sums.get(id(node))
+        if kept is not None:
+            self._add_sums(node, kept)
+            return
+        if len(self.around) > 1:
+            self._outer_sum(node, many, width)
+            return
+        left, here = self.gradient(many)
+        with self.rows(many) as r, out.block(f"if ({self.only})"):
+            out(f"{here}[{r}] = {self.adjoint(node.out, r)};")
+        right, here = self.gradient(width)
+        with self.rows(width) as r, out.block(f"if ({self.only})"):
+            out(f"{here}[{r}] = {self.value(node.x, r)};")
+        self.reductions.append(Reduction(node.weight, "outer", left, right, node.gain))
+        if node.bias >= 0:
+            self.reductions.append(Reduction(node.bias, "sum", left))
 
     def _outer_sum(self, node: nodes.Linear, many: int, width: int) -> None:
         """Inside a loop within a loop: every sequence keeps its own sum of products."""
