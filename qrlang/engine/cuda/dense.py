@@ -6,20 +6,16 @@ sequences and moments. Else every moment's factors are written out, to be multip
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from qrlang.engine import nodes
 from qrlang.engine.cuda import functions
-from qrlang.engine.cuda.frame import Frame
+from qrlang.engine.cuda.products import Products
 from qrlang.engine.cuda.source import BLOCKS, Argument, Dim, Reduction
 from qrlang.engine.cuda.text import real
 
 ACCUMULATORS = 64  # registers for sums of gradients
-BESIDE = 4  # rows of a product that a thread has at once
-STRAIGHT = 16  # pieces of a row up to which there is no loop
-HELD = 8  # pieces of weights that a thread reads ahead
 FEW = 0  # register bits of a state up to which there is room for them
 
 
@@ -37,49 +33,7 @@ class Kept:
         return f"{self.name}_{k}_{i}"
 
 
-@dataclass(frozen=True, slots=True)
-class Factors:
-    """Where the weight of a row and a column of a product lies, and how many lanes share a row."""
-
-    base: str
-    across: int
-    along: int
-    lanes: int
-    wide: bool  # does a row begin where a piece of 16 bytes may be read, and lie in a row
-
-    def at(self, row: str) -> str:
-        """The first weight of a row."""
-        return f"{self.base}[{row}{f' * {self.across}u' if self.across != 1 else ''}]"
-
-
-@dataclass(slots=True)
-class Part:
-    """Columns of a product that lie in a row, by pieces of so many numbers."""
-
-    column: int
-    at: int
-    steps: int
-    size: int
-    held: list[list[str]] = field(default_factory=list)  # the first ones, of every row
-
-
-@dataclass(slots=True)
-class Product:
-    w: Factors
-    many: int
-    kind: str
-    start: str
-    rounds: int
-    parts: list[Part] = field(default_factory=list)
-    singles: list[tuple[int, int]] = field(default_factory=list)  # other columns, with their rows
-    # Of each row that a thread has at once:
-    rows: list[str] = field(default_factory=list)
-    bases: list[str] = field(default_factory=list)
-    sums: list[str] = field(default_factory=list)
-    guards: list[str] = field(default_factory=list)
-
-
-class Dense(Frame):
+class Dense(Products):
     sums: dict[int, Kept]
 
     # --- gradients that warps add up
@@ -194,12 +148,6 @@ class Dense(Frame):
 
     # --- products
 
-    def _lane_sum(self, name: str, lanes: int) -> None:
-        by = 1
-        while by < lanes:
-            self.out(f"{name} += over({name}, {by});")
-            by *= 2
-
     @property
     def _into(self) -> str:
         """Inside a loop within a loop sums gather; else every moment has its own row."""
@@ -211,146 +159,6 @@ class Dense(Frame):
             a = self.gradients[g]
             self.gradients[g] = Argument(a.kind, a.name, a.index, a.type, a.shape, True)
         return g, here
-
-    def _factors(self, w: int, many: int, width: int, turned: bool = False) -> Factors:
-        """A weight of so many rows; turned round, a product goes over its columns."""
-        held = self.memory.weights
-        if (w, turned) in held:
-            at, stride = held[w, turned]
-            lanes = self.memory.lanes(width, many) if turned else self.memory.lanes(many, width)
-            return Factors(f"((const F*)(smem + {at}))", stride, 1, lanes, True)
-        # Where rows do not lie in a row, lanes next to each other read one after the other.
-        count, inner = (width, many) if turned else (many, width)
-        lanes, group = 1, self.mapping.group
-        while lanes < 32 and count * lanes * 2 <= group and lanes * 4 <= inner:
-            lanes *= 2
-        base, stride = f"w{w}", width
-        if (w, False) in held:
-            at, stride = held[w, False]
-            base = f"((const F*)(smem + {at}))"
-        across, along = (1, stride) if turned else (stride, 1)
-        return Factors(base, across, along, lanes, False)
-
-    def _runs(self, slot: int) -> list[tuple[int, int, int]]:
-        """A slot as pieces that lie in a row: (first row, how many, where the first is)."""
-        found: list[list[int]] = []
-        for i, at in enumerate(self.addresses(slot)):
-            if found and found[-1][2] + found[-1][1] == at:
-                found[-1][1] += 1
-            else:
-                found.append([i, 1, at])
-        return [(a, b, c) for a, b, c in found]
-
-    def _product(
-        self, w: Factors, many: int, slot: int, kind: str, start: str = ""
-    ) -> Product:  # fmt: skip
-        """For each of `many` rows: start + Σ_i weight of i times row i of a slot. Writes what does
-        not need the slot: weights are the same in every step, and come before the barrier."""
-        piece, group = self.memory.piece, self.mapping.group
-        p = Product(w, many, kind, start, -(-many * w.lanes // group))
-        for column, count, at in self._runs(slot):
-            wide = w.wide and (at - column) % piece == 0
-            size, ahead = (piece, min(count, -at % piece)) if wide else (1, 0)
-            steps = (count - ahead) // size if wide or count > piece else 0
-            if steps:
-                p.parts.append(Part(column + ahead, at + ahead, steps, size))
-            done = range(ahead, ahead + steps * size)
-            p.singles += [(column + i, at + i) for i in range(count) if i not in done]
-        if group <= 32 and p.rounds <= BESIDE:
-            self._rows_of(p, "ln")
-        return p
-
-    def _rows_of(self, p: Product, first: str) -> None:
-        """Which rows of a product a thread has; one beyond the last does the last once more."""
-        out, w, group = self.out, p.w, self.mapping.group
-        if w.lanes > 1:
-            out(f"const U j = {first} % {w.lanes}u;")
-            first = f"{first} / {w.lanes}u"
-        for k in range(min(p.rounds, BESIDE)):
-            o = f"{first} + {k * group}u" if k else first
-            whole = (k + 1) * group <= p.many * w.lanes and p.rounds <= BESIDE
-            p.guards.append("" if whole else f"{o} < {p.many}u")
-            p.rows.append(out.let("U", o if whole else f"{o} < {p.many}u ? {o} : {p.many - 1}u", "o"))
-            p.bases.append(out.let("F* const", f"{w.base} + {p.rows[-1]} * {w.across}u", "w"))
-            begin = p.start.format(o=p.rows[-1]) if p.start else "F(0)"
-            if p.start and w.lanes > 1:
-                begin = f"j == 0 ? {begin} : F(0)"
-            p.sums.append(out.fresh("s"))
-            out(f"V {p.sums[-1]} = begun({begin});" if w.wide else f"F {p.sums[-1]} = {begin};")
-        if self.mapping.group > 32:
-            return
-        room = HELD // len(p.rows)
-        for part in p.parts:
-            while part.size > 1 and len(part.held) < min(room, part.steps // w.lanes):
-                i = self._turn(w, str(len(part.held)))
-                held = [f"((const V*)({x} + {part.column}))[{i}]" for x in p.bases]
-                part.held.append([out.let("V", x, "w") for x in held])
-            room -= len(part.held)
-
-    @staticmethod
-    def _turn(w: Factors, q: str) -> str:
-        return f"{q} * {w.lanes}u + j" if w.lanes > 1 else q
-
-    def _multiply(self, p: Product, done: Callable[[str, str], None]) -> None:
-        """Then `done(row, sum)` by one thread. A thread with several rows reads the slot once for
-        them."""
-        out, group = self.out, self.mapping.group
-        if p.rows:
-            self._sum_up(p, done)
-        elif p.rounds <= BESIDE:
-            with out.block(f"if (ln < {p.many}u)" if p.w.lanes == 1 and p.many < group else ""):
-                self._rows_of(p, "ln")
-                self._sum_up(p, done)
-        else:
-            r = out.fresh("r")
-            with out.rolled(f"for (U {r} = ln; {r} < {p.many}u; {r} += {BESIDE * group}u)"):
-                self._rows_of(p, r)
-                self._sum_up(p, done)
-
-    def _sum_up(self, p: Product, done: Callable[[str, str], None]) -> None:
-        out, lanes, piece = self.out, p.w.lanes, self.memory.piece
-        for part in p.parts:
-            self._pieces(p, part)
-        for k, (column, at) in enumerate(p.singles):
-            with out.block(f"if (j == {k % lanes}u)") if lanes > 1 else nullcontext():
-                for base, s in zip(p.bases, p.sums, strict=True):
-                    to = f"{s}.{'xyzw'[k % piece]}" if p.w.wide else s
-                    out(f"{to} += {base}[{column * p.w.along}] * {p.kind}[{at}];")
-        for o, s, guard in zip(p.rows, p.sums, p.guards, strict=True):
-            total = out.fresh("s")
-            out(f"F {total} = {f'total({s})' if p.w.wide else s};")
-            self._lane_sum(total, lanes)
-            if lanes > 1:
-                guard = f"{guard} && j == 0" if guard else "j == 0"
-            with out.block(f"if ({guard})") if guard else nullcontext():
-                done(o, total)
-
-    def _pieces(self, p: Product, part: Part) -> None:
-        """Some columns of a product, pieces of them in turn to the lanes of a row."""
-        out, w, held = self.out, p.w, len(part.held)
-        turns = -(-part.steps // w.lanes)
-        rows = list(zip(p.bases, p.sums, strict=True))
-        for q, weights in enumerate(part.held):
-            x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{self._turn(w, str(q))}]", "x")
-            for (_, s), weight in zip(rows, weights, strict=True):
-                out(f"along({s}, {weight}, {x});")
-        if held == turns:
-            return
-        out("#pragma unroll" if turns <= STRAIGHT else "#pragma unroll 4")
-        with out.block(f"for (U q = {held}; q < {turns}u; ++q)"):
-            i = out.let("U", self._turn(w, "q"), "i")
-            whole = part.steps // w.lanes
-            guard = f"if (q < {whole}u || {i} < {part.steps}u)" if part.steps % w.lanes else ""
-            with out.block(guard) if guard else nullcontext():
-                if part.size > 1:
-                    x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{i}]", "x")
-                    for base, s in rows:
-                        out(f"along({s}, ((const V*)({base} + {part.column}))[{i}], {x});")
-                    return
-                x = out.let("F", f"({p.kind} + {part.at})[{i}]", "x")
-                for base, s in rows:
-                    one = f"({base} + {part.column * w.along})[{i} * {w.along}u]"
-                    out(f"{f'{s}.x' if w.wide else s} += {one} * {x};")
 
     def _linear_forward(self, node: nodes.Linear) -> None:
         out, flow = self.out, self.flow

@@ -166,7 +166,9 @@ class Frame:
         out("#pragma unroll")
         with out.block(f"for (U {k} = 0; {k} < {-(-count // group)}u; ++{k})"):
             out(f"const U {r} = {first} + {k} * {group}u;")
-            with out.block(f"if ({k} < {count // group}u || {r} < {count}u)" if count % group else ""):
+            with out.block(
+                f"if ({k} < {count // group}u || {r} < {count}u)" if count % group else ""
+            ):
                 yield r
 
     @property
