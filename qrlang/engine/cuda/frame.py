@@ -57,7 +57,9 @@ class Frame:
     def forget(self) -> None:
         """What has been computed from the thread's number is computed again from here on: a layer
         needs all registers for amplitudes."""
-        self.out(*(f"{name} = anew({value});" for _, name, value in self.places()))
+        for _, name, value in self.places():
+            if name != "block" or self.plan.sequences:
+                self.out(f"{name} = anew({value});")
 
     def places(self) -> list[tuple[str, str, str]]:
         """Which thread of its group this is, which of its sequence, which sequence: (type, name,
@@ -71,6 +73,11 @@ class Frame:
             at = f"({block} < (U)B ? {block} : (U)B - 1u)"
         tid = f"ln | rank << {m.threads - m.cluster}" if m.cluster else "ln"
         return [("U", "ln", mine), ("U", "tid", tid), ("L", "b", at), ("L", "block", block)]
+
+    @property
+    def alone(self) -> str:
+        """Does this thread's block write, of a sequence of which it is known that it is there."""
+        return "rank == 0" if self.mapping.cluster else "true"
 
     def reads(self, kind: str, slot: int, own: bool = False) -> None:
         if slot in self.renamed:
@@ -174,10 +181,9 @@ class Frame:
     @property
     def only(self) -> str:
         """Does this thread's block write what all blocks of a cluster know."""
-        if self.mapping.cluster:
-            return "rank == 0"
         # A warp of a sequence that is not there does not walk along it.
-        return "true" if self.around and self.mapping.group >= 32 else "real"
+        walks = self.mapping.cluster or (self.around and self.mapping.group >= 32)
+        return self.alone if walks else "real"
 
     # --- the moment
 

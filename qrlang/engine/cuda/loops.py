@@ -227,7 +227,7 @@ class Loops(Circuits):
             return
         for slot, _ in loop_rows(node, self.plan):
             self.reads("v", slot)
-        with self.rows(self._kept(node)) as r, self.out.block(f"if ({self.only} && on)"):
+        with self.rows(self._kept(node)) as r, self.out.block(f"if ({self.alone} && on)"):
             value = self._scatter_kept(node).format(r=r)
             self.out(f"{self._tape(node, t)}[{r}] = {value};")
 
@@ -297,6 +297,16 @@ class Loops(Circuits):
         for inner in node.body:
             for _, q in inner.emits if isinstance(inner, nodes.Loop) else ():
                 self.clear_adjoint_sequence(q)
+        # The step's classical part once more, from what was kept of it.
+        if self._kept(node):
+            self._put(streams[-1], t, self._scatter_kept(node))
+            for slot, _ in loop_rows(node, self.plan):
+                self.writes("v", slot)
+        self._items(node, streams, t)
+        self._fetch(streams, f"{t} - 1", False)
+        for inner in node.body:
+            if not isinstance(inner, nodes.Circuit):
+                self.forward_node(inner)
         for c in node.carries:
             self.adds(c.next, True)
             self.adds(c.out, True)
@@ -311,16 +321,6 @@ class Loops(Circuits):
             with self.rows(rows) as r:
                 at = f"dseq{q}[moment(block, {whole}, {t}) * {rows} + {r}]"
                 out(f"if (on) {self.adjoint(slot, r)} += {at};")
-        # The step's classical part once more, from what was kept of it.
-        if self._kept(node):
-            self._put(streams[-1], t, self._scatter_kept(node))
-            for slot, _ in loop_rows(node, self.plan):
-                self.writes("v", slot)
-        self._items(node, streams, t)
-        self._fetch(streams, f"{t} - 1", False)
-        for inner in node.body:
-            if not isinstance(inner, nodes.Circuit):
-                self.forward_node(inner)
         self.locals_run(node.body)
         for inner in reversed(node.body):
             self.backward_node(inner)
@@ -377,7 +377,7 @@ class Loops(Circuits):
         late = f" && {t} >= {view.shift}" if view.shift else ""
         if view.source >= 0:
             place = f"(d{place[1:]}"
-            guard = f"if (din{view.source} && {self.only} && {self._within(node, t)}{late})"
+            guard = f"if (din{view.source} && {self.alone} && {self._within(node, t)}{late})"
         else:
             q = -1 - view.source
             place = f"(d{place[1:].replace('moment(b,', 'moment(block,')}"

@@ -170,11 +170,11 @@ class Memory:
 
     def lanes(self, many: int, inner: int) -> int:
         """How many lanes share the sum of one row, so that it is there soonest: a piece takes some
-        8 cycles, a sum over a shuffle 29."""
+        6 cycles, a sum over a shuffle 29."""
         pieces = -(-inner // self.piece)
         room = min(pieces, self.mapping.group // many)
         fit = [x for x in range(6) if not x or 1 << x <= room]
-        return 1 << min(fit, key=lambda x: 8 * -(-pieces // (1 << x)) + 29 * x)
+        return 1 << min(fit, key=lambda x: 6 * -(-pieces // (1 << x)) + 29 * x)
 
     def _stride(self, many: int, width: int) -> int:
         """Of a weight's rows: eight lanes that read a piece each meet different banks."""

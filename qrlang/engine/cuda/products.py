@@ -12,6 +12,7 @@ from qrlang.engine.cuda.frame import Frame
 BESIDE = 4  # rows of a product that a thread has at once
 STRAIGHT = 16  # pieces of a row up to which there is no loop
 HELD = 8  # pieces of weights that a thread reads ahead
+FEW_LANES = 64  # threads of a sequence up to which those without a row do another's once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Products(Frame):
                 p.parts.append(Part(column + ahead, at + ahead, steps, size))
             done = range(ahead, ahead + steps * size)
             p.singles += [(column + i, at + i) for i in range(count) if i not in done]
-        if group <= 32 and p.rounds <= BESIDE:
+        if group <= FEW_LANES and p.rounds <= BESIDE:
             self._rows_of(p, "ln")
         return p
 
@@ -130,7 +131,7 @@ class Products(Frame):
                 begin = f"j == 0 ? {begin} : F(0)"
             p.sums.append(out.fresh("s"))
             out(f"V {p.sums[-1]} = begun({begin});" if w.wide else f"F {p.sums[-1]} = {begin};")
-        if self.mapping.group > 32:
+        if group > FEW_LANES:
             return
         room = HELD // len(p.rows)
         for part in p.parts:
