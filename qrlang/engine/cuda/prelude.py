@@ -7,7 +7,7 @@ from qrlang.engine.series import COS32, COS64, SIN32, SIN64
 
 SMALL = """
 typedef float F;
-typedef unsigned int W;  // of a whole turn 2^32 parts
+typedef unsigned int U, W;  // of a whole turn 2^32 parts
 #define FN(name) name##f
 struct __align__(8) C { F x, y; };
 struct __align__(16) V { F x, y, z, w; };
@@ -19,6 +19,7 @@ __device__ __forceinline__ void along(V& s, V a, V b) {
   s.w = fmaf(a.w, b.w, s.w);
 }
 __device__ __forceinline__ F total(V s) { return (s.x + s.y) + (s.z + s.w); }
+__device__ __forceinline__ V apart(const F* p, U by) { return {p[0], p[by], p[2 * by], p[3 * by]}; }
 __device__ __forceinline__ W turns(F a) {  // of a / 4 pi
   const F p = a * 0.0795774715459477f;
   F e = fmaf(a, 0.0795774715459477f, -p);
@@ -40,6 +41,7 @@ typedef int Z;
 
 LARGE = """
 typedef double F;
+typedef unsigned int U;
 typedef unsigned long long W;  // of a whole turn 2^64 parts
 #define FN(name) name
 struct __align__(16) C { F x, y; };
@@ -50,6 +52,7 @@ __device__ __forceinline__ void along(V& s, V a, V b) {
   s.y = fma(a.y, b.y, s.y);
 }
 __device__ __forceinline__ F total(V s) { return s.x + s.y; }
+__device__ __forceinline__ V apart(const F* p, U by) { return {p[0], p[by]}; }
 __device__ __forceinline__ W turns(F a) {
   const F p = a * 0.07957747154594767;
   F e = fma(a, 0.07957747154594767, -p);
@@ -67,7 +70,6 @@ typedef long long Z;
 """
 
 COMMON = """
-typedef unsigned int U;
 typedef long long L;
 // The address is made in any case: only the load has a condition.
 template <class T> __device__ __forceinline__ F fetched(bool inside, const T* p, F other) {

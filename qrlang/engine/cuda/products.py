@@ -1,5 +1,5 @@
-"""Products of weights with rows, 16 bytes of both at once: a row of the weight to a thread, or to
-some lanes together."""
+"""Products of weights with rows, 16 bytes of both at once where they lie like that: a row of the
+weight to a thread, or to some lanes together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Factors:
     across: int
     along: int
     lanes: int
-    wide: bool  # does a row begin where a piece of 16 bytes may be read, and lie in a row
+    wide: bool  # does a row lie in a row, from where a piece of 16 bytes may be read
 
     def at(self, row: str) -> str:
         """The first weight of a row."""
@@ -32,12 +32,12 @@ class Factors:
 
 @dataclass(slots=True)
 class Part:
-    """Columns of a product that lie in a row, by pieces of so many numbers."""
+    """Columns of a product of which the slot's rows lie in a row, by pieces of 16 bytes."""
 
     column: int
     at: int
     steps: int
-    size: int
+    wide: bool  # may the weight be read like that too
     held: list[list[str]] = field(default_factory=list)  # the first ones, of every row
 
 
@@ -71,15 +71,12 @@ class Products(Frame):
             at, stride = held[w, turned]
             lanes = self.memory.lanes(width, many) if turned else self.memory.lanes(many, width)
             return Factors(f"((const F*)(smem + {at}))", stride, 1, lanes, True)
-        # Where rows do not lie in a row, lanes next to each other read one after the other.
-        count, inner = (width, many) if turned else (many, width)
-        lanes, group = 1, self.mapping.group
-        while lanes < 32 and count * lanes * 2 <= group and lanes * 4 <= inner:
-            lanes *= 2
         base, stride = f"w{w}", width
         if (w, False) in held:
             at, stride = held[w, False]
             base = f"((const F*)(smem + {at}))"
+        count, inner = (width, many) if turned else (many, width)
+        lanes = self.memory.lanes(count, inner, cycles=12 if (w, False) in held else 60)
         across, along = (1, stride) if turned else (stride, 1)
         return Factors(base, across, along, lanes, False)
 
@@ -101,12 +98,12 @@ class Products(Frame):
         piece, group = self.memory.piece, self.mapping.group
         p = Product(w, many, kind, start, -(-many * w.lanes // group))
         for column, count, at in self._runs(slot):
-            wide = w.wide and (at - column) % piece == 0
-            size, ahead = (piece, min(count, -at % piece)) if wide else (1, 0)
-            steps = (count - ahead) // size if wide or count > piece else 0
+            ahead = min(count, -at % piece)
+            steps = (count - ahead) // piece
             if steps:
-                p.parts.append(Part(column + ahead, at + ahead, steps, size))
-            done = range(ahead, ahead + steps * size)
+                wide = w.wide and (at - column) % piece == 0
+                p.parts.append(Part(column + ahead, at + ahead, steps, wide))
+            done = range(ahead, ahead + steps * piece)
             p.singles += [(column + i, at + i) for i in range(count) if i not in done]
         if group <= FEW_LANES and p.rounds <= BESIDE:
             self._rows_of(p, "ln")
@@ -130,16 +127,23 @@ class Products(Frame):
             if p.start and w.lanes > 1:
                 begin = f"j == 0 ? {begin} : F(0)"
             p.sums.append(out.fresh("s"))
-            out(f"V {p.sums[-1]} = begun({begin});" if w.wide else f"F {p.sums[-1]} = {begin};")
+            out(f"V {p.sums[-1]} = begun({begin});")
         if group > FEW_LANES:
             return
         room = HELD // len(p.rows)
         for part in p.parts:
-            while part.size > 1 and len(part.held) < min(room, part.steps // w.lanes):
+            while len(part.held) < min(room, part.steps // w.lanes):
                 i = self._turn(w, str(len(part.held)))
-                held = [f"((const V*)({x} + {part.column}))[{i}]" for x in p.bases]
-                part.held.append([out.let("V", x, "held") for x in held])
+                part.held.append(
+                    [out.let("V", self._piece(w, part, x, i), "held") for x in p.bases]
+                )
             room -= len(part.held)
+
+    def _piece(self, w: Factors, part: Part, base: str, i: str) -> str:
+        if part.wide:
+            return f"((const V*)({base} + {part.column}))[{i}]"
+        past = f"{part.column * w.along} + ({i}) * {self.memory.piece * w.along}u"
+        return f"apart({base} + {past}, {w.along}u)"
 
     @staticmethod
     def _turn(w: Factors, q: str) -> str:
@@ -168,11 +172,12 @@ class Products(Frame):
         for k, (column, at) in enumerate(p.singles):
             with out.block(f"if (j == {k % lanes}u)") if lanes > 1 else nullcontext():
                 for base, s in zip(p.bases, p.sums, strict=True):
-                    to = f"{s}.{'xyzw'[k % piece]}" if p.w.wide else s
-                    out(f"{to} += {base}[{column * p.w.along}] * {p.kind}[{at}];")
+                    out(
+                        f"{s}.{'xyzw'[k % piece]} += {base}[{column * p.w.along}] * {p.kind}[{at}];"
+                    )
         for o, s, guard in zip(p.rows, p.sums, p.guards, strict=True):
             total = out.fresh("s")
-            out(f"F {total} = {f'total({s})' if p.w.wide else s};")
+            out(f"F {total} = total({s});")
             self._lane_sum(total, lanes)
             if lanes > 1:
                 guard = f"{guard} && j == 0" if guard else "j == 0"
@@ -196,12 +201,6 @@ class Products(Frame):
             whole = part.steps // w.lanes
             guard = f"if (q < {whole}u || {i} < {part.steps}u)" if part.steps % w.lanes else ""
             with out.block(guard) if guard else nullcontext():
-                if part.size > 1:
-                    x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{i}]", "x")
-                    for base, s in rows:
-                        out(f"along({s}, ((const V*)({base} + {part.column}))[{i}], {x});")
-                    return
-                x = out.let("F", f"({p.kind} + {part.at})[{i}]", "x")
+                x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{i}]", "x")
                 for base, s in rows:
-                    one = f"({base} + {part.column * w.along})[{i} * {w.along}u]"
-                    out(f"{f'{s}.x' if w.wide else s} += {one} * {x};")
+                    out(f"along({s}, {self._piece(w, part, base, i)}, {x});")
