@@ -125,10 +125,13 @@ class Frame:
 
     def _row(self, kind: str, slot: int, row: int | str) -> str:
         at = self.addresses(slot)
-        if isinstance(row, int):
-            return f"{kind}[{at[row]}]"
-        if at == list(range(at[0], at[0] + len(at))):
-            return f"({kind} + {at[0]})[{row}]"  # what is known goes into the address
+        return f"{kind}[{at[row]}]" if isinstance(row, int) else self.at(kind, at, row)
+
+    def at(self, kind: str, at: Sequence[int], row: str) -> str:
+        """kind[at[row]]: what is known goes into the address."""
+        step = at[1] - at[0] if len(at) > 1 else 1
+        if step > 0 and list(at) == list(range(at[0], at[0] + step * len(at), step)):
+            return f"({kind} + {at[0]})[{row}{f' * {step}' if step > 1 else ''}]"
         return f"{kind}[{self.numbers(at, row)}]"
 
     def numbers(self, values: Sequence[int], r: str) -> str:
@@ -195,12 +198,12 @@ class Frame:
         """A buffer with a row for every sequence and moment: its number, and where the row is."""
         number = len(self.gradients)
         shape = [Dim(0, "batch")]
-        at = "b"
+        goal = f"(g{number} + b * {width})"
         if self.around:
             loop, t = self.around[0]
             extra = loop.grown + loop.extra
             shape.append(Dim(extra, "time", loop.clock))
-            at = f"moment(b, T{loop.clock} + {extra}, {t})"
+            goal = f"at_moment(g{number}, b, T{loop.clock} + {extra}, {t}, {width})"
         shape.append(Dim(width))
         self.gradients.append(Argument("gradient", f"g{number}", number, kind, tuple(shape)))
-        return number, f"(g{number} + {at} * {width})"
+        return number, goal

@@ -94,17 +94,17 @@ class Loops(Circuits):
         if view.reverse:
             moment = f"long{node.id} - 1 - ({moment})"
         if view.source >= 0:
-            return f"(in{view.source} + moment(b, T{view.source}, {moment}) * {rows})[{r}]"
+            return f"at_moment(in{view.source}, b, T{view.source}, {moment}, {rows})[{r}]"
         q = -1 - view.source
         _, clock, grown = self.plan.sequences[q]
-        return f"(seq{q} + moment(b, {self.whole(clock, grown)}, {moment}) * {rows})[{r}]"
+        return f"at_moment(seq{q}, b, {self.whole(clock, grown)}, {moment}, {rows})[{r}]"
 
     def _kept(self, node: nodes.Loop) -> int:
         return sum(rows for _, rows in loop_rows(node, self.plan))
 
     def _tape(self, node: nodes.Loop, t: str) -> str:
         whole = self.whole(node.clock, node.grown + node.extra)
-        return f"(tape{node.id} + moment(b, {whole}, {t}) * {self._kept(node)})"
+        return f"at_moment(tape{node.id}, b, {whole}, {t}, {self._kept(node)})"
 
     def _streams(self, node: nodes.Loop, back: bool) -> list[Stream]:
         """What comes from global memory in each step, of a walk forward or back. A walk does not
@@ -237,8 +237,8 @@ class Loops(Circuits):
         self.reads("v", slot, True)
         # Without an active sequence: zeros, as what is emitted may be an output.
         with self.rows(rows) as r, self.out.block(f"if ({self.only} && {t} < {whole})"):
-            at = f"moment(b, {whole}, {t}) * {rows} + {r}"
-            self.out(f"seq{q}[{at}] = on ? {self.value(slot, r)} : F(0);")
+            at = f"at_moment(seq{q}, b, {whole}, {t}, {rows})"
+            self.out(f"{at}[{r}] = on ? {self.value(slot, r)} : F(0);")
         self.writes("q", q)
 
     def _clear_rest(self, q: int, steps: str) -> None:
@@ -319,7 +319,7 @@ class Loops(Circuits):
             self.adds(slot, True)
             self.reads("dq", q)
             with self.rows(rows) as r:
-                at = f"dseq{q}[moment(block, {whole}, {t}) * {rows} + {r}]"
+                at = f"at_moment(dseq{q}, block, {whole}, {t}, {rows})[{r}]"
                 out(f"if (on) {self.adjoint(slot, r)} += {at};")
         self.locals_run(node.body)
         for inner in reversed(node.body):
@@ -342,8 +342,7 @@ class Loops(Circuits):
             for slot, rows in loop_rows(node, self.plan)
             for i in range(rows)
         ]
-        at = self.numbers(place, "{r}")
-        return f"v[{at}]"
+        return self.at("v", place, "{r}")
 
     def _clear_rows(self, slots: list[int]) -> None:
         """Adjoint rows of slots, in runs."""
@@ -357,7 +356,7 @@ class Loops(Circuits):
                 runs.append([at, at + count])
         for first, last in runs:
             with self.rows(last - first) as r:
-                self.out(f"a[{first} + {r}] = F(0);")
+                self.out(f"(a + {first})[{r}] = F(0);")
         for slot in slots:
             self.writes("a", slot)
 
@@ -376,11 +375,11 @@ class Loops(Circuits):
         place = self._source(node, view, t, "{r}", rows)
         late = f" && {t} >= {view.shift}" if view.shift else ""
         if view.source >= 0:
-            place = f"(d{place[1:]}"
+            place = place.replace("(in", "(din")
             guard = f"if (din{view.source} && {self.alone} && {self._within(node, t)}{late})"
         else:
             q = -1 - view.source
-            place = f"(d{place[1:].replace('moment(b,', 'moment(block,')}"
+            place = place.replace(f"seq{q}, b,", f"dseq{q}, block,")
             guard = f"if ({self._within(node, t)}{late})"
             self.reads("dq", q)
             self.writes("dq", q)

@@ -76,8 +76,11 @@ template <class T> __device__ __forceinline__ F fetched(bool inside, const T* p,
   if (inside) other = (F)*p;
   return other;
 }
-__device__ __forceinline__ L moment(L b, L steps, L t) {  // of all: neither has more than 32 bits
-  return (L)((unsigned long long)(U)b * (U)steps + (U)t);
+// Rows of a sequence at a moment; neither is more than 32 bits, but all together are.
+template <class T>
+__device__ __forceinline__ T* at_moment(T* p, L b, L steps, L t, U width) {
+  const unsigned long long moment = (unsigned long long)(U)b * (U)steps + (U)t;
+  return (T*)((char*)p + moment * (width * (U)sizeof(T)));
 }
 // The angle of u as k quarter turns and |r| <= pi/4.
 __device__ __forceinline__ U quarters(W u, F& r) {
