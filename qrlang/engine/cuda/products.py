@@ -166,14 +166,14 @@ class Products(Frame):
                 self._sum_up(p, done)
 
     def _sum_up(self, p: Product, done: Callable[[str, str], None]) -> None:
-        out, lanes, piece = self.out, p.w.lanes, self.memory.piece
+        out, lanes = self.out, p.w.lanes
         for part in p.parts:
             self._pieces(p, part)
         for k, (column, at) in enumerate(p.singles):
             with out.block(f"if (j == {k % lanes}u)") if lanes > 1 else nullcontext():
                 for base, s in zip(p.bases, p.sums, strict=True):
                     out(
-                        f"{s}.{'xyzw'[k % piece]} += {base}[{column * p.w.along}] * {p.kind}[{at}];"
+                        f"{s}.{'xy'[k % 2]} += {base}[{column * p.w.along}] * {p.kind}[{at}];"
                     )
         for o, s, guard in zip(p.rows, p.sums, p.guards, strict=True):
             total = out.fresh("s")
