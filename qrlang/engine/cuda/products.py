@@ -130,7 +130,8 @@ class Products(Frame):
             out(f"V {p.sums[-1]} = begun({begin});")
         if group > FEW_LANES:
             return
-        room = HELD // len(p.rows)
+        # Several sequences in a warp: enough of them hide each other's waits.
+        room = (HELD if group >= 32 else HELD // 2) // len(p.rows)
         for part in p.parts:
             while len(part.held) < min(room, part.steps // w.lanes):
                 i = self._turn(w, str(len(part.held)))
