@@ -173,9 +173,7 @@ class Products(Frame):
         for k, (column, at) in enumerate(p.singles):
             with out.block(f"if (j == {k % lanes}u)") if lanes > 1 else nullcontext():
                 for base, s in zip(p.bases, p.sums, strict=True):
-                    out(
-                        f"{s}.{'xy'[k % 2]} += {base}[{column * p.w.along}] * {p.kind}[{at}];"
-                    )
+                    out(f"{s}.{'xy'[k % 2]} += {base}[{column * p.w.along}] * {p.kind}[{at}];")
         for o, s, guard in zip(p.rows, p.sums, p.guards, strict=True):
             total = out.fresh("s")
             out(f"F {total} = total({s});")
