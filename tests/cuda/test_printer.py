@@ -114,6 +114,36 @@ def test_products(name, monkeypatch):
     check(qrnn(n, layers=1, **form), mapping, 3, 2, [1, 2, 2], limit=limit, races=True)
 
 
+def long_carry(n=3, width=40):
+    """More rows go from step to step than a thread keeps in registers."""
+    b = Build()
+    x, item = b.seq(2), b.real(2)
+    start, arg, out = b.real(width), b.real(width), b.real(width)
+    read, both = b.real(n), b.real(width + 2)
+    body = [ir.Expect(read, tuple(((1.0, ((q, "Z"),)),) for q in range(n)))]
+    body.append(ir.Concat(both, (item, arg)))
+    theta = b.linear(body, both, n, "steer")
+    body.append(ir.Unitary(tuple(ir.Gate("ry", (q,), (angle(theta, q),)) for q in range(n))))
+    kept = b.point(body, "tanh", b.linear(body, both, width, "keep"))
+    ops = [ir.Alloc(tuple(range(n))), ir.Const(start, (0.1,) * width)]
+    ops.append(
+        ir.Loop("e", (ir.LoopItem(x, item),), (ir.LoopCarry(start, arg, kept, out),), tuple(body))
+    )
+    end = b.real(n)
+    ops.append(ir.Expect(end, tuple(((1.0, ((q, "Z"),)),) for q in range(n))))
+    return ir.Program(
+        "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n, 0),),
+        tuple(ops), (ir.Output("", out), ir.Output("", end)),
+    )  # fmt: skip
+
+
+@emulated
+@pytest.mark.parametrize("threads", [3, 4])  # a row itself, or three registers
+def test_carries(threads):
+    mapping = Mapping("float64", 90, threads, 0, shuffled=True)
+    check(long_carry(), mapping, 3, 3, [3, 1, 2], races=True)
+
+
 STEEP = r"""
 extern "C" __global__ void steep(const F* x, F* y, F* z) {
   const U i = blockIdx.x * 32u + threadIdx.x;
