@@ -52,6 +52,7 @@ class Dense(Products):
         ):
             return found
         used = first = 0
+        piece = self.memory.piece
         for node in body:
             if not isinstance(node, nodes.Linear):
                 continue
@@ -61,9 +62,10 @@ class Dense(Products):
             kept = Kept(f"w{len(found)}", rows, -(-(many if rows else width) // 32), first)
             used += min(by_rows, by_columns)
             first += many * width
+            first += -first % piece
             if node.bias >= 0:
                 kept.bias = first
-                first += many
+                first += many + -many % piece
                 used += -(-many // 32)
             found.append((node, kept))
         if used > ACCUMULATORS:
@@ -115,8 +117,11 @@ class Dense(Products):
         if not found:
             return
         out = self.out
-        sizes = [self.count(n.out) * (self.count(n.x) + (n.bias >= 0)) for n, _ in found]
-        total, warps = sum(sizes), self.mapping.block // 32
+        last, kept = found[-1]
+        total = kept.first + self.count(last.out) * self.count(last.x)
+        total = total if kept.bias < 0 else kept.bias + self.count(last.out)
+        piece, warps = self.memory.piece, self.mapping.block // 32
+        total += -total % piece
         g = len(self.gradients)
         shape = (BLOCKS, Dim(warps), Dim(total))
         self.gradients.append(Argument("gradient", f"g{g}", g, "real", shape))
@@ -129,7 +134,15 @@ class Dense(Products):
                 count = many if kept.rows else width
                 for k in range(kept.rounds):
                     with out.block(f"if (lane + {32 * k}u < {count}u)"):
-                        for i in range(self._beside(node, kept)):
+                        beside = self._beside(node, kept)
+                        if kept.rows and not beside % piece:
+                            # A lane's row, 16 bytes at once: they lie far apart.
+                            for i in range(0, beside, piece):
+                                where = f"goal + {kept.first + i} + (lane + {32 * k}u) * {width}"
+                                four = ", ".join(kept.sum(k, i + j) for j in range(piece))
+                                out(f"*(V*)({where}) = {{{four}}};")
+                            continue
+                        for i in range(beside):
                             row, column = (f"(lane + {32 * k}u)", str(i))
                             if not kept.rows:
                                 row, column = column, row
