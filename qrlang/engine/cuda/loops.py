@@ -278,12 +278,15 @@ class Loops(Streams):
         late = f" && {t} >= {view.shift}" if view.shift else ""
         if view.source >= 0:
             place = place.replace("(in", "(din")
+            # Who alone writes to an input's gradient need not read it: it waits for nothing.
+            views = [v for x in self.loops for v, _ in x.items if v.source == view.source]
+            how = "=" if len(views) == 1 and len(self.around) == 1 else "+="
             guard = f"if (din{view.source} && {self.alone} && {self._within(node, t)}{late})"
         else:
             q = -1 - view.source
-            place = place.replace(f"seq{q}, b,", f"dseq{q}, block,")
+            place, how = place.replace(f"seq{q}, b,", f"dseq{q}, block,"), "+="
             guard = f"if ({self._within(node, t)}{late})"
             self.reads("dq", q)
             self.writes("dq", q)
         with out.block(guard), self.rows(rows) as r:
-            out(f"{place.format(r=r)} += {self.adjoint(slot, r)};")
+            out(f"{place.format(r=r)} {how} {self.adjoint(slot, r)};")
