@@ -11,7 +11,7 @@ from qrlang.engine.cuda.frame import Frame
 
 BESIDE = 4  # rows of a product that a thread has at once
 STRAIGHT = 16  # pieces of a row up to which there is no loop
-HELD = 8  # pieces of weights that a thread reads ahead
+HELD = 4  # pieces of weights that a thread reads ahead; the others come while it adds
 FEW_LANES = 64  # threads of a sequence up to which those without a row do another's once more
 
 
@@ -109,7 +109,7 @@ class Products(Frame):
             self._rows_of(p, "ln")
         return p
 
-    def _rows_of(self, p: Product, first: str) -> None:
+    def _rows_of(self, p: Product, first: str, within: bool = False) -> None:
         """Which rows of a product a thread has; one beyond the last does the last once more."""
         out, w, group = self.out, p.w, self.mapping.group
         if w.lanes > 1:
@@ -117,7 +117,7 @@ class Products(Frame):
             first = f"{first} / {w.lanes}u"
         for k in range(min(p.rounds, BESIDE)):
             o = f"{first} + {k * group}u" if k else first
-            whole = (k + 1) * group <= p.many * w.lanes and p.rounds <= BESIDE
+            whole = within or ((k + 1) * group <= p.many * w.lanes and p.rounds <= BESIDE)
             p.guards.append("" if whole else f"{o} < {p.many}u")
             p.rows.append(
                 out.let("U", o if whole else f"{o} < {p.many}u ? {o} : {p.many - 1}u", "o")
@@ -130,8 +130,7 @@ class Products(Frame):
             out(f"V {p.sums[-1]} = begun({begin});")
         if group > FEW_LANES:
             return
-        # Several sequences in a warp: enough of them hide each other's waits.
-        room = (HELD if group >= 32 else HELD // 2) // len(p.rows)
+        room = HELD // len(p.rows)
         for part in p.parts:
             while len(part.held) < min(room, part.steps // w.lanes):
                 i = self._turn(w, str(len(part.held)))
@@ -157,8 +156,9 @@ class Products(Frame):
         if p.rows:
             self._sum_up(p, done)
         elif p.rounds <= BESIDE:
-            with out.block(f"if (ln < {p.many}u)" if p.w.lanes == 1 and p.many < group else ""):
-                self._rows_of(p, "ln")
+            few = p.w.lanes == 1 and p.many < group  # whole warps have nothing to do
+            with out.block(f"if (ln < {p.many}u)" if few else ""):
+                self._rows_of(p, "ln", few)
                 self._sum_up(p, done)
         else:
             r = out.fresh("r")
