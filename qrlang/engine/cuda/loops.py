@@ -205,8 +205,10 @@ class Loops(Streams):
 
     def _step_back(self, node: nodes.Loop, streams: list[Stream], t: str) -> None:
         out = self.out
-        sole, bare = self.flow.set_whole(node), self.flow.bare(node)
-        self._clear_rows([s for s in body_slots(node) if s not in sole | bare])
+        (sole, done), bare = self.flow.set_whole(node), self.flow.bare(node)
+        slots = [s for s in body_slots(node) if s not in bare]
+        rows = [(s, k) for s in slots for k in range(self.count(s))]
+        self._clear_rows([x for x in rows if x not in done])
         self.unset |= sole
         for inner in node.body:
             for _, q in inner.emits if isinstance(inner, nodes.Loop) else ():
@@ -246,20 +248,18 @@ class Loops(Streams):
         for view, slot in node.items:
             self._item_back(node, view, slot, t)
 
-    def _clear_rows(self, slots: list[int]) -> None:
-        """Adjoint rows of slots, in runs."""
-        row_of = self.memory.row_of
+    def _clear_rows(self, places: list[tuple[int, int]]) -> None:
+        """Adjoint rows, in runs."""
         runs: list[list[int]] = []
-        for slot in sorted(slots, key=lambda s: row_of[s]):
-            at, count = row_of[slot], self.count(slot)
+        for at in sorted(self.memory.row_of[s] + k for s, k in places):
             if runs and runs[-1][1] == at:
-                runs[-1][1] = at + count
-            elif count:
-                runs.append([at, at + count])
+                runs[-1][1] += 1
+            else:
+                runs.append([at, at + 1])
         for first, last in runs:
             with self.rows(last - first) as r:
                 self.out(f"(a + {first})[{r}] = F(0);")
-        for slot in slots:
+        for slot in {s for s, _ in places}:
             self.writes("a", slot)
 
     def clear_adjoint_sequence(self, q: int) -> None:
