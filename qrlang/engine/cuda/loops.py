@@ -207,8 +207,8 @@ class Loops(Streams):
         out = self.out
         (sole, done), bare = self.flow.set_whole(node), self.flow.bare(node)
         slots = [s for s in body_slots(node) if s not in bare]
-        rows = [(s, k) for s in slots for k in range(self.count(s))]
-        self._clear_rows([x for x in rows if x not in done])
+        places = [(s, k) for s in slots for k in range(self.count(s))]
+        self._clear_rows([x for x in places if x not in done])
         self.unset |= sole
         for inner in node.body:
             for _, q in inner.emits if isinstance(inner, nodes.Loop) else ():
