@@ -1,6 +1,7 @@
 """The printed kernels, run by the emulator, against the plan's interpreter in float64: every way of
 laying a state over threads, blocks, clusters and memory."""
 
+import ctypes
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent.parent / "engine"))
 
 import torch
-from cuda_emulator import available
+from cuda_emulator import Module, available
 from emulated import Emulated
 from engine_programs import Build, angle, mixed_observables, qrnn
 from engine_tools import draw
@@ -21,6 +22,7 @@ from engine_tools import draw
 from qrlang.engine.cuda import printer, runtime, segment
 from qrlang.engine.cuda.mapping import Mapping, choose, shared_limit
 from qrlang.engine.cuda.memory import geometries
+from qrlang.engine.cuda.prelude import prelude
 from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.nodes import Refusal
 from qrlang.engine.plan import Plan, plan
@@ -89,6 +91,90 @@ WAYS = {
 def test_gradients(way):
     n, mapping = WAYS[way]
     check(qrnn(n, width=4, layers=1), mapping, 5, 3, [2, 3, 1, 3, 2], order=1)
+
+
+PRODUCTS = {
+    # Five rows of the controller to a lane, columns that do not begin where 16 bytes do.
+    "many rows": (3, Mapping("float32", 90, 3, 0, shuffled=True), {"hidden": 40, "features": 5}),
+    "two rows": (2, Mapping("float32", 90, 4, 0, shuffled=True), {"hidden": 17, "features": 6}),
+    "a warp": (6, Mapping("float32", 90, 5, 1, shuffled=True), {"hidden": 32, "features": 2}),
+    # Two lanes share a row of 40 columns, four one of 65.
+    "shared rows": (8, Mapping("float32", 90, 6, 2), {"hidden": 40, "features": 9}),
+    "more shared": (8, Mapping("float32", 90, 7, 1), {"hidden": 65, "features": 1}),
+    "sigmoid": (3, Mapping("float32", 90, 3, 0, shuffled=True), {"activation": "sigmoid"}),
+    "sine": (3, Mapping("float64", 90, 3, 0, shuffled=True), {"activation": "sin"}),
+    "not held": (3, Mapping("float64", 90, 5, 0, shuffled=True), {"hidden": 40, "features": 5}),
+}
+
+
+@emulated
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products(name, monkeypatch):
+    n, mapping, form = PRODUCTS[name]
+    if name == "not held":
+        monkeypatch.setattr("qrlang.engine.cuda.memory.WEIGHTS", 1 << 9)
+    limit = 1e-12 if mapping.dtype == "float64" else 1e-4
+    check(qrnn(n, layers=1, **form), mapping, 3, 2, [1, 2, 2], limit=limit, races=True)
+
+
+def long_carry(n=3, width=40):
+    """More rows go from step to step than a thread keeps in registers."""
+    b = Build()
+    x, item = b.seq(2), b.real(2)
+    start, arg, out = b.real(width), b.real(width), b.real(width)
+    read, both = b.real(n), b.real(width + 2)
+    body = [ir.Expect(read, tuple(((1.0, ((q, "Z"),)),) for q in range(n)))]
+    body.append(ir.Concat(both, (item, arg)))
+    theta = b.linear(body, both, n, "steer")
+    body.append(ir.Unitary(tuple(ir.Gate("ry", (q,), (angle(theta, q),)) for q in range(n))))
+    kept = b.point(body, "tanh", b.linear(body, both, width, "keep"))
+    ops = [ir.Alloc(tuple(range(n))), ir.Const(start, (0.1,) * width)]
+    ops.append(
+        ir.Loop("e", (ir.LoopItem(x, item),), (ir.LoopCarry(start, arg, kept, out),), tuple(body))
+    )
+    end = b.real(n)
+    ops.append(ir.Expect(end, tuple(((1.0, ((q, "Z"),)),) for q in range(n))))
+    return ir.Program(
+        "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n, 0),),
+        tuple(ops), (ir.Output("", out), ir.Output("", end)),
+    )  # fmt: skip
+
+
+@emulated
+@pytest.mark.parametrize("threads", [3, 4])  # a row itself, or three registers
+def test_carries(threads):
+    mapping = Mapping("float64", 90, threads, 0, shuffled=True)
+    check(long_carry(), mapping, 3, 3, [3, 1, 2], races=True)
+
+
+STEEP = r"""
+extern "C" __global__ void steep(const F* x, F* y, F* z) {
+  const U i = blockIdx.x * 32u + threadIdx.x;
+  y[i] = tangent(x[i]);
+  z[i] = sigmoid(x[i]);
+}
+"""
+
+
+@emulated
+def test_steep_functions():
+    """To some units of the last place of one, the hyperbolic tangent of what is small as well."""
+    few = [0.0, -0.0, np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-38, 0.6, -0.6]
+    x = np.concatenate([few, np.linspace(-12, 12, 1501), np.geomspace(1e-30, 100, 501),
+                        -np.geomspace(1e-30, 100, 500), np.linspace(-110, 0, 80)])  # fmt: skip
+    x = x.astype(np.float32)
+    x = np.resize(x, -(-len(x) // 32) * 32)
+    y, z = np.empty_like(x), np.empty_like(x)
+    given = [ctypes.c_void_p(a.ctypes.data) for a in (x, y, z)]
+    Module(prelude("float32") + STEEP).launch("steep", (len(x) // 32,), (32,), given)
+    with np.errstate(over="ignore"):
+        tangent, sigmoid = np.tanh(x.astype(float)), 1 / (1 + np.exp(-x.astype(float)))
+    assert np.array_equal(np.isnan(y), np.isnan(x)) and np.array_equal(np.isnan(z), np.isnan(x))
+    there = ~np.isnan(x)
+    assert np.all(np.abs(y - tangent)[there] <= 4e-7 * np.abs(tangent)[there])
+    assert np.array_equal(np.sign(y)[there], np.sign(x)[there])
+    assert np.nanmax(np.abs(z - sigmoid)) < 2e-7
+    assert np.all(np.abs(z - sigmoid)[x > -80] <= 2e-5 * sigmoid[x > -80])
 
 
 @emulated

@@ -59,17 +59,27 @@ class Ends(States):
         out("__syncthreads();")
 
     def _load_weights(self) -> None:
-        out = self.out
-        for (w, turned), (place, stride) in self.memory.weights.items():
+        """All at once as far as registers go: each load takes long."""
+        out, block = self.out, self.mapping.block
+        for w in dict.fromkeys(w for w, _ in self.memory.weights):
             shape = self.plan.weights[w].shape
             width = prod(shape[1:])
             total = shape[0] * width
-            with out.rolled(f"for (U i = threadIdx.x; i < {total}u; i += {self.mapping.block}u)"):
-                row, column = f"i / {width}u", f"i % {width}u"
-                if turned:
-                    row, column = column, row
-                where = f"{row} * {stride}u + {column}"
-                out(f"((F*)(smem + {place}))[{where}] = w{w}[i];")
+            rounds = -(-total // block)
+            out("#pragma unroll" if rounds <= 8 else "#pragma unroll 4")
+            with out.block(f"for (U k = 0; k < {rounds}u; ++k)"):
+                out(f"const U i = threadIdx.x + k * {block}u;")
+                with out.block(f"if (k < {total // block}u || i < {total}u)"):
+                    out(f"const F x = w{w}[i];")
+                    for turned in (False, True):
+                        if (w, turned) not in self.memory.weights:
+                            continue
+                        place, stride = self.memory.weights[w, turned]
+                        row, column = f"i / {width}u", f"i % {width}u"
+                        if turned:
+                            row, column = column, row
+                        where = f"{row} * {stride}u + {column}"
+                        out(f"((F*)(smem + {place}))[{where}] = x;")
 
     def _forward(self) -> None:
         out, plan = self.out, self.plan

@@ -104,26 +104,35 @@ class Flow:
     def unmade(self, node: nodes.Node) -> bool:
         return isinstance(node, nodes.Map) and self.before.get(node.out) is node
 
-    def set_whole(self, loop: nodes.Loop) -> set[int]:
-        """Slots of a body whose adjoint is first set by one node, all rows of it at once."""
-        taken = {s for c in loop.carries for s in self._real(c.next)}
-        taken |= {s for slot, _ in loop.emits for s in self._real(slot)}
-        first: dict[int, bool] = {}  # from the end: does who comes first set all of it
+    def _places(self, slot: int) -> list[Place]:
+        return list(self.renamed.get(slot) or ((slot, k) for k in range(self.plan.slots[slot])))
+
+    def set_whole(self, loop: nodes.Loop) -> tuple[set[int], set[Place]]:
+        """Slots of a body whose adjoint is first set by one node, all rows of it at once; and these
+        rows."""
+        sole: set[int] = set()
+        found: set[Place] = set()
+        ends = [c.next for c in loop.carries] + [slot for slot, _ in loop.emits]
+        seen = {x for slot in ends for x in self._places(slot)}
+        own = set(body_slots(loop))
         for node in reversed(loop.body):
             if getattr(node, "out", -1) in self.renamed or self.unmade(node):
                 continue
             direct = _direct(node)
             if isinstance(node, nodes.Linear) and node.x in self.before:
                 direct = list(self.before[node.x].args)
-            for slot in direct:
-                whole = slot not in self.renamed and self._whole(node, slot, direct)
-                for s in self._real(slot):
-                    first.setdefault(s, whole)
-        return {s for s in body_slots(loop) if first.get(s) and s not in taken}
+            places = [x for slot in direct for x in self._places(slot)]
+            if len(set(places)) == len(places) and not isinstance(node, nodes.Loop):
+                for slot in direct:
+                    rows = self._places(slot)
+                    inside = all(s in own for s, _ in rows) and not seen.intersection(rows)
+                    if inside and self._whole(node, slot, direct):
+                        sole.add(slot)
+                        found.update(rows)
+            seen.update(places)
+        return sole, found
 
     def _whole(self, node: nodes.Node, slot: int, direct: list[int]) -> bool:
-        if direct.count(slot) > 1:
-            return False
         if isinstance(node, nodes.Map):
             if self.plan.slots[slot] != self.plan.slots[node.out]:
                 return False

@@ -63,7 +63,9 @@ class Frame:
     def forget(self) -> None:
         """What has been computed from the thread's number is computed again from here on: a layer
         needs all registers for amplitudes."""
-        self.out(*(f"{name} = anew({value});" for _, name, value in self.places()))
+        for _, name, value in self.places():
+            if name != "block" or self.plan.sequences:
+                self.out(f"{name} = anew({value});")
 
     def places(self) -> list[tuple[str, str, str]]:
         """Which thread of its group this is, which of its sequence, which sequence: (type, name,
@@ -77,6 +79,11 @@ class Frame:
             at = f"({block} < (U)B ? {block} : (U)B - 1u)"
         tid = f"ln | rank << {m.threads - m.cluster}" if m.cluster else "ln"
         return [("U", "ln", mine), ("U", "tid", tid), ("L", "b", at), ("L", "block", block)]
+
+    @property
+    def alone(self) -> str:
+        """Does this thread's block write, of a sequence of which it is known that it is there."""
+        return "rank == 0" if self.mapping.cluster else "true"
 
     def reads(self, kind: str, slot: int, own: bool = False) -> None:
         if slot in self.renamed:
@@ -124,10 +131,13 @@ class Frame:
 
     def _row(self, kind: str, slot: int, row: int | str) -> str:
         at = self.addresses(slot)
-        if isinstance(row, int):
-            return f"{kind}[{at[row]}]"
-        if at == list(range(at[0], at[0] + len(at))):
-            return f"({kind} + {at[0]})[{row}]"  # what is known goes into the address
+        return f"{kind}[{at[row]}]" if isinstance(row, int) else self.at(kind, at, row)
+
+    def at(self, kind: str, at: Sequence[int], row: str) -> str:
+        """kind[at[row]]: what is known goes into the address."""
+        step = at[1] - at[0] if len(at) > 1 else 1
+        if step > 0 and list(at) == list(range(at[0], at[0] + step * len(at), step)):
+            return f"({kind} + {at[0]})[{row}{f' * {step}' if step > 1 else ''}]"
         return f"{kind}[{self.numbers(at, row)}]"
 
     def numbers(self, values: Sequence[int], r: str) -> str:
@@ -180,10 +190,9 @@ class Frame:
     @property
     def only(self) -> str:
         """Does this thread's block write what all blocks of a cluster know."""
-        if self.mapping.cluster:
-            return "rank == 0"
         # A warp of a sequence that is not there does not walk along it.
-        return "true" if self.around and self.mapping.group >= 32 else "real"
+        walks = self.mapping.cluster or (self.around and self.mapping.group >= 32)
+        return self.alone if walks else "real"
 
     # --- the moment
 
@@ -195,12 +204,12 @@ class Frame:
         """A buffer with a row for every sequence and moment: its number, and where the row is."""
         number = len(self.gradients)
         shape = [Dim(0, "batch")]
-        at = "b"
+        goal = f"(g{number} + b * {width})"
         if self.around:
             loop, t = self.around[0]
             extra = loop.grown + loop.extra
             shape.append(Dim(extra, "time", loop.clock))
-            at = f"moment(b, T{loop.clock} + {extra}, {t})"
+            goal = f"at_moment(g{number}, b, T{loop.clock} + {extra}, {t}, {width})"
         shape.append(Dim(width))
         self.gradients.append(Argument("gradient", f"g{number}", number, kind, tuple(shape)))
-        return number, f"(g{number} + {at} * {width})"
+        return number, goal

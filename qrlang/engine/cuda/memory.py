@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from qrlang.engine import nodes
 from qrlang.engine.bodies import loop_rows, walk_nodes
 from qrlang.engine.cuda.geometry import Geometry
-from qrlang.engine.cuda.mapping import Mapping, shared_limit
+from qrlang.engine.cuda.mapping import REGISTERS, Mapping, shared_limit
 from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.nodes import Plan
 from qrlang.engine.renamed import renamed
@@ -170,13 +170,13 @@ class Memory:
         """Parameters of layers that are made together."""
         return max(self.parameter_room, 1)
 
-    def lanes(self, many: int, inner: int) -> int:
+    def lanes(self, many: int, inner: int, cycles: int = 6) -> int:
         """How many lanes share the sum of one row, so that it is there soonest: a piece takes some
-        8 cycles, a sum over a shuffle 29."""
+        cycles, a sum over a shuffle 29."""
         pieces = -(-inner // self.piece)
         room = min(pieces, self.mapping.group // many)
         fit = [x for x in range(6) if not x or 1 << x <= room]
-        return 1 << min(fit, key=lambda x: 8 * -(-pieces // (1 << x)) + 29 * x)
+        return 1 << min(fit, key=lambda x: cycles * -(-pieces // (1 << x)) + 29 * x)
 
     def _stride(self, many: int, width: int) -> int:
         """Of a weight's rows: eight lanes that read a piece each meet different banks."""
@@ -186,7 +186,8 @@ class Memory:
         return pieces * self.piece
 
     def _weights(self, at: int, room: int) -> None:
-        """Weights that fit, the small ones first; backward, also turned round."""
+        """Weights that fit, the small ones first; backward, also turned round, where that leaves
+        room for as many blocks."""
         m = self.mapping
         sizes: dict[tuple[int, bool], tuple[int, int]] = {}
         inner = [n for x in self.plan.body if isinstance(x, nodes.Loop) for n in walk_nodes(x.body)]
@@ -201,9 +202,13 @@ class Memory:
                 if n.bias >= 0:
                     sizes[n.bias, False] = (many, 1)
         room = min(room, WEIGHTS)
+        wanted, limit = max(1, REGISTERS // (128 * m.block)), shared_limit(m.arch)
+        held = 0  # blocks without what is turned round
         for w, (many, stride) in sorted(sizes.items(), key=lambda x: (x[0][1], x[1][0] * x[1][1])):
             size = (many * stride * m.size + 15) & ~15
-            if size <= room:
+            if w[1]:
+                held = held or min(wanted, limit // (at + 1024))
+            if size <= room and limit // (at + size + 1024) >= held:
                 self.weights[w] = (at, stride)
                 at += size
                 room -= size

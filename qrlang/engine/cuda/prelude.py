@@ -7,18 +7,20 @@ from qrlang.engine.series import COS32, COS64, SIN32, SIN64
 
 SMALL = """
 typedef float F;
-typedef unsigned int W;  // of a whole turn 2^32 parts
+typedef unsigned int U, W;  // of a whole turn 2^32 parts
 #define FN(name) name##f
 struct __align__(8) C { F x, y; };
 struct __align__(16) V { F x, y, z, w; };
+// Sums of products: two of them, which is as fast as four and has less to add up.
 __device__ __forceinline__ V begun(F x) { return {x, 0.f, 0.f, 0.f}; }
 __device__ __forceinline__ void along(V& s, V a, V b) {
   s.x = fmaf(a.x, b.x, s.x);
   s.y = fmaf(a.y, b.y, s.y);
-  s.z = fmaf(a.z, b.z, s.z);
-  s.w = fmaf(a.w, b.w, s.w);
+  s.x = fmaf(a.z, b.z, s.x);
+  s.y = fmaf(a.w, b.w, s.y);
 }
-__device__ __forceinline__ F total(V s) { return (s.x + s.y) + (s.z + s.w); }
+__device__ __forceinline__ F total(V s) { return s.x + s.y; }
+__device__ __forceinline__ V apart(const F* p, U by) { return {p[0], p[by], p[2 * by], p[3 * by]}; }
 __device__ __forceinline__ W turns(F a) {  // of a / 4 pi
   const F p = a * 341782624.f;
   const F e = fmaf(a, 13.7882158f, fmaf(a, 341782624.f, -p));
@@ -38,6 +40,7 @@ typedef int Z;
 
 LARGE = """
 typedef double F;
+typedef unsigned int U;
 typedef unsigned long long W;  // of a whole turn 2^64 parts
 #define FN(name) name
 struct __align__(16) C { F x, y; };
@@ -48,6 +51,7 @@ __device__ __forceinline__ void along(V& s, V a, V b) {
   s.y = fma(a.y, b.y, s.y);
 }
 __device__ __forceinline__ F total(V s) { return s.x + s.y; }
+__device__ __forceinline__ V apart(const F* p, U by) { return {p[0], p[by]}; }
 __device__ __forceinline__ W turns(F a) {
   const F p = a * 0.07957747154594767;
   F e = fma(a, 0.07957747154594767, -p);
@@ -65,15 +69,17 @@ typedef long long Z;
 """
 
 COMMON = """
-typedef unsigned int U;
 typedef long long L;
 // The address is made in any case: only the load has a condition.
 template <class T> __device__ __forceinline__ F fetched(bool inside, const T* p, F other) {
   if (inside) other = (F)*p;
   return other;
 }
-__device__ __forceinline__ L moment(L b, L steps, L t) {  // of all: neither has more than 32 bits
-  return (L)((unsigned long long)(U)b * (U)steps + (U)t);
+// Rows of a sequence at a moment; neither is more than 32 bits, but all together are.
+template <class T>
+__device__ __forceinline__ T* at_moment(T* p, L b, L steps, L t, U width) {
+  const unsigned long long moment = (unsigned long long)(U)b * (U)steps + (U)t;
+  return (T*)((char*)p + moment * (width * (U)sizeof(T)));
 }
 // The angle of u as k quarter turns and |r| <= pi/4.
 __device__ __forceinline__ U quarters(W u, F& r) {

@@ -176,8 +176,9 @@ class Kernel:
         }
         shapes = {a.index: self._shape(a, spec, saved) for a in spec.arguments}
         totals: list[Tensor | None] = [None] * len(plan.weights)
+        sums: dict[int, Tensor] = {}
         for r in saved.made.source.reductions:
-            part = reduced(r, plan.weights[r.weight].shape, buffers, shapes)
+            part = reduced(r, plan.weights[r.weight].shape, buffers, shapes, sums)
             old = totals[r.weight]
             totals[r.weight] = part if old is None else old + part
         zero = [
@@ -276,9 +277,10 @@ def check_times(plan: Plan, times: dict[int, int]) -> None:
 
 
 def reduced(
-    r: Reduction, shape: tuple[int, ...], buffers: dict[int, Tensor], shapes: dict[int, Any]
-) -> Tensor:
-    """What a reduction adds to the gradient of its weight."""
+    r: Reduction, shape: tuple[int, ...], buffers: dict[int, Tensor], shapes: dict[int, Any],
+    sums: dict[int, Tensor],
+) -> Tensor:  # fmt: skip
+    """What a reduction adds to the gradient of its weight; `sums` are those of whole buffers."""
     left = buffers[r.left].view(-1, shapes[r.left][-1])
     count = 1
     for d in shape:
@@ -292,7 +294,9 @@ def reduced(
         case "rows":
             found = rows_added(buffers[r.right].view(-1), left, shape[0])
         case "blocks":
-            found = left[:, r.first : r.first + count].sum(0)
+            if r.left not in sums:
+                sums[r.left] = left.sum(0)
+            found = sums[r.left][r.first : r.first + count]
         case _:
             raise AssertionError(r.how)
     return (found if r.factor == 1 else found * r.factor).reshape(shape)

@@ -1,0 +1,205 @@
+"""Products of weights with rows, 16 bytes of both at once where they lie like that: a row of the
+weight to a thread, or to some lanes together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from qrlang.engine.cuda.frame import Frame
+
+BESIDE = 4  # rows of a product that a thread has at once
+STRAIGHT = 16  # pieces of a row up to which there is no loop
+HELD = 4  # pieces of weights that a thread reads ahead; the others come while it adds
+FEW_LANES = 64  # threads of a sequence up to which those without a row do another's once more
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Where the weight of a row and a column of a product lies, and how many lanes share a row."""
+
+    base: str
+    across: int
+    along: int
+    lanes: int
+    wide: bool  # does a row lie in a row, from where a piece of 16 bytes may be read
+
+    def at(self, row: str) -> str:
+        """The first weight of a row."""
+        return f"{self.base}[{row}{f' * {self.across}u' if self.across != 1 else ''}]"
+
+
+@dataclass(slots=True)
+class Part:
+    """Columns of a product of which the slot's rows lie in a row, by pieces of 16 bytes."""
+
+    column: int
+    at: int
+    steps: int
+    wide: bool  # may the weight be read like that too
+    held: list[list[str]] = field(default_factory=list)  # the first ones, of every row
+
+
+@dataclass(slots=True)
+class Product:
+    w: Factors
+    many: int
+    kind: str
+    start: str
+    rounds: int
+    parts: list[Part] = field(default_factory=list)
+    singles: list[tuple[int, int]] = field(default_factory=list)  # other columns, with their rows
+    # Of each row that a thread has at once:
+    rows: list[str] = field(default_factory=list)
+    bases: list[str] = field(default_factory=list)
+    sums: list[str] = field(default_factory=list)
+    guards: list[str] = field(default_factory=list)
+
+
+class Products(Frame):
+    def _lane_sum(self, name: str, lanes: int) -> None:
+        by = 1
+        while by < lanes:
+            self.out(f"{name} += over({name}, {by});")
+            by *= 2
+
+    def _factors(self, w: int, many: int, width: int, turned: bool = False) -> Factors:
+        """A weight of so many rows; turned round, a product goes over its columns."""
+        held = self.memory.weights
+        if (w, turned) in held:
+            at, stride = held[w, turned]
+            lanes = self.memory.lanes(width, many) if turned else self.memory.lanes(many, width)
+            return Factors(f"((const F*)(smem + {at}))", stride, 1, lanes, True)
+        base, stride = f"w{w}", width
+        if (w, False) in held:
+            at, stride = held[w, False]
+            base = f"((const F*)(smem + {at}))"
+        count, inner = (width, many) if turned else (many, width)
+        lanes = self.memory.lanes(count, inner, cycles=12 if (w, False) in held else 60)
+        across, along = (1, stride) if turned else (stride, 1)
+        return Factors(base, across, along, lanes, False)
+
+    def _runs(self, slot: int) -> list[tuple[int, int, int]]:
+        """A slot as pieces that lie in a row: (first row, how many, where the first is)."""
+        found: list[list[int]] = []
+        for i, at in enumerate(self.addresses(slot)):
+            if found and found[-1][2] + found[-1][1] == at:
+                found[-1][1] += 1
+            else:
+                found.append([i, 1, at])
+        return [(a, b, c) for a, b, c in found]
+
+    def _product(
+        self, w: Factors, many: int, slot: int, kind: str, start: str = ""
+    ) -> Product:  # fmt: skip
+        """For each of `many` rows: start + Σ_i weight of i times row i of a slot. Writes what does
+        not need the slot: weights are the same in every step, and come before the barrier."""
+        piece, group = self.memory.piece, self.mapping.group
+        p = Product(w, many, kind, start, -(-many * w.lanes // group))
+        for column, count, at in self._runs(slot):
+            ahead = min(count, -at % piece)
+            steps = (count - ahead) // piece
+            if steps:
+                wide = w.wide and (at - column) % piece == 0
+                p.parts.append(Part(column + ahead, at + ahead, steps, wide))
+            done = range(ahead, ahead + steps * piece)
+            p.singles += [(column + i, at + i) for i in range(count) if i not in done]
+        if group <= FEW_LANES and p.rounds <= BESIDE:
+            self._rows_of(p, "ln")
+        return p
+
+    def _rows_of(self, p: Product, first: str, within: bool = False) -> None:
+        """Which rows of a product a thread has; one beyond the last does the last once more."""
+        out, w, group = self.out, p.w, self.mapping.group
+        if w.lanes > 1:
+            out(f"const U j = {first} % {w.lanes}u;")
+            first = f"{first} / {w.lanes}u"
+        for k in range(min(p.rounds, BESIDE)):
+            o = f"{first} + {k * group}u" if k else first
+            whole = within or ((k + 1) * group <= p.many * w.lanes and p.rounds <= BESIDE)
+            p.guards.append("" if whole else f"{o} < {p.many}u")
+            p.rows.append(
+                out.let("U", o if whole else f"{o} < {p.many}u ? {o} : {p.many - 1}u", "o")
+            )
+            p.bases.append(out.let("F* const", f"{w.base} + {p.rows[-1]} * {w.across}u", "row"))
+            begin = p.start.format(o=p.rows[-1]) if p.start else "F(0)"
+            if p.start and w.lanes > 1:
+                begin = f"j == 0 ? {begin} : F(0)"
+            p.sums.append(out.fresh("s"))
+            out(f"V {p.sums[-1]} = begun({begin});")
+        if group > FEW_LANES:
+            return
+        room = HELD // len(p.rows)
+        for part in p.parts:
+            while len(part.held) < min(room, part.steps // w.lanes):
+                i = self._turn(w, str(len(part.held)))
+                part.held.append(
+                    [out.let("V", self._piece(w, part, x, i), "held") for x in p.bases]
+                )
+            room -= len(part.held)
+
+    def _piece(self, w: Factors, part: Part, base: str, i: str) -> str:
+        if part.wide:
+            return f"((const V*)({base} + {part.column}))[{i}]"
+        past = f"{part.column * w.along} + ({i}) * {self.memory.piece * w.along}u"
+        return f"apart({base} + {past}, {w.along}u)"
+
+    @staticmethod
+    def _turn(w: Factors, q: str) -> str:
+        return f"{q} * {w.lanes}u + j" if w.lanes > 1 else q
+
+    def _multiply(self, p: Product, done: Callable[[str, str], None]) -> None:
+        """Then `done(row, sum)` by one thread. A thread with several rows reads the slot once for
+        them."""
+        out, group = self.out, self.mapping.group
+        if p.rows:
+            self._sum_up(p, done)
+        elif p.rounds <= BESIDE:
+            few = p.w.lanes == 1 and p.many < group  # whole warps have nothing to do
+            with out.block(f"if (ln < {p.many}u)" if few else ""):
+                self._rows_of(p, "ln", few)
+                self._sum_up(p, done)
+        else:
+            r = out.fresh("r")
+            with out.rolled(f"for (U {r} = ln; {r} < {p.many}u; {r} += {BESIDE * group}u)"):
+                self._rows_of(p, r)
+                self._sum_up(p, done)
+
+    def _sum_up(self, p: Product, done: Callable[[str, str], None]) -> None:
+        out, lanes = self.out, p.w.lanes
+        for part in p.parts:
+            self._pieces(p, part)
+        for k, (column, at) in enumerate(p.singles):
+            with out.block(f"if (j == {k % lanes}u)") if lanes > 1 else nullcontext():
+                for base, s in zip(p.bases, p.sums, strict=True):
+                    out(f"{s}.{'xy'[k % 2]} += {base}[{column * p.w.along}] * {p.kind}[{at}];")
+        for o, s, guard in zip(p.rows, p.sums, p.guards, strict=True):
+            total = out.fresh("s")
+            out(f"F {total} = total({s});")
+            self._lane_sum(total, lanes)
+            if lanes > 1:
+                guard = f"{guard} && j == 0" if guard else "j == 0"
+            with out.block(f"if ({guard})") if guard else nullcontext():
+                done(o, total)
+
+    def _pieces(self, p: Product, part: Part) -> None:
+        """Some columns of a product, pieces of them in turn to the lanes of a row."""
+        out, w, held = self.out, p.w, len(part.held)
+        turns = -(-part.steps // w.lanes)
+        rows = list(zip(p.bases, p.sums, strict=True))
+        for q, weights in enumerate(part.held):
+            x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{self._turn(w, str(q))}]", "x")
+            for (_, s), weight in zip(rows, weights, strict=True):
+                out(f"along({s}, {weight}, {x});")
+        if held == turns:
+            return
+        out("#pragma unroll" if turns <= STRAIGHT else "#pragma unroll 4")
+        with out.block(f"for (U q = {held}; q < {turns}u; ++q)"):
+            i = out.let("U", self._turn(w, "q"), "i")
+            whole = part.steps // w.lanes
+            guard = f"if (q < {whole}u || {i} < {part.steps}u)" if part.steps % w.lanes else ""
+            with out.block(guard) if guard else nullcontext():
+                x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{i}]", "x")
+                for base, s in rows:
+                    out(f"along({s}, {self._piece(w, part, base, i)}, {x});")
