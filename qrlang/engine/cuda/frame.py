@@ -115,15 +115,7 @@ class Frame:
 
     def numbers(self, values: Sequence[int], r: str) -> str:
         """values[r]: a formula where there is one."""
-        first = values[0]
-        step = values[1] - first if len(values) > 1 else 0
-        if all(v == first + step * i for i, v in enumerate(values)):
-            if not step:
-                return str(first)
-            head = f"{first} + " if first else ""
-            return f"({head}{r} * {step})" if step != 1 else f"({head}{r})"
-        kind = "short" if max(values) < 1 << 15 else "int"
-        return f"{self.layers.table(kind, values)}[{r}]"
+        return self.layers.chosen(values, r)
 
     def count(self, slot: int) -> int:
         return self.plan.slots[slot]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from qrlang.engine.cuda.access import Access
 from qrlang.engine.cuda.geometry import Geometry, Phase, Place, Sweep
@@ -18,8 +19,22 @@ from qrlang.engine.cuda.parities import fold, unfold
 from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.cuda.text import Text, linear, xor
 
+MANY = 3  # sums of one value from which on a transform is cheaper than each by itself
 APART = 2  # register bits from which on a layer is a function of its own
 MOST_COPIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Parity masks with the same part for registers, and for threads but for lanes."""
+
+    inner: int
+    outer: int  # of the thread number
+    lanes: dict[int, int]  # by the mask of lanes: which of the masks it is
+
+    @property
+    def many(self) -> bool:
+        return len(self.lanes) > 1
 
 
 class Layers:
@@ -40,6 +55,18 @@ class Layers:
             text = ", ".join(repr(v) for v in values)
             self.constants(f"static __device__ const {kind} {name}[] = {{{text}}};")
         return self.tables[key]
+
+    def chosen(self, values: Sequence[int], r: str) -> str:
+        """values[r]: a formula where there is one."""
+        first = values[0]
+        step = values[1] - first if len(values) > 1 else 0
+        if all(v == first + step * i for i, v in enumerate(values)):
+            if not step:
+                return str(first)
+            head = f"{first} + " if first else ""
+            return f"({head}{r} * {step})" if step != 1 else f"({head}{r})"
+        kind = "short" if max(values) < 1 << 15 else "int"
+        return f"{self.table(kind, values)}[{r}]"
 
     @property
     def warps(self) -> int:
@@ -144,40 +171,89 @@ class Layers:
             known[mask] = self._odd(out, geometry, mask)
         return f"signed_by({known[mask]}, {x})"
 
+    # --- sums over parities
+
+    def parts(self, place: Place, masks: Sequence[int]) -> list[Part]:
+        """Masks that differ in nothing but lanes are one part where they are many: a Walsh
+        transform over the lanes has all their sums."""
+        width = min(32, self.mapping.group)
+        found: dict[tuple[int, int], dict[int, int]] = {}
+        out: list[Part] = []
+        for number, mask in enumerate(masks):
+            inner, outer = place.split(mask)
+            low = outer & (width - 1)
+            lanes = found.setdefault((inner, outer ^ low), {})
+            if low in lanes:  # twice the same
+                out.append(Part(inner, outer, {0: number}))
+            else:
+                lanes[low] = number
+        for (inner, above), lanes in found.items():
+            if len(lanes) >= MANY:
+                out.append(Part(inner, above, lanes))
+            else:
+                out += [Part(inner, above | low, {0: n}) for low, n in lanes.items()]
+        return out
+
+    def transformed(self, out: Text, value: str) -> str:
+        """Lane m has what the sum over all lanes is with the signs of the mask m."""
+        by = 1
+        while by < min(32, self.mapping.group):
+            sign = f"ln & {by}u ? F(-1) : F(1)"
+            value = out.let("F", f"FN(fma)({value}, {sign}, over({value}, {by}))")
+            by *= 2
+        return value
+
     def walsh(
-        self,
-        out: Text,
-        geometry: Geometry,
-        place: Place,
-        values: Sequence[str],
-        masks: Sequence[int],
-    ) -> list[str]:
-        """Σ ± values for each parity mask, over what this thread holds."""
-        split = [place.split(m) for m in masks]
-        folded = fold(out, values, [inner for inner, _ in split])
+        self, out: Text, geometry: Geometry, place: Place, values: Sequence[str],
+        parts: Sequence[Part],
+    ) -> list[str]:  # fmt: skip
+        """Of each part: Σ ± values over what this thread holds."""
+        folded = fold(out, values, [p.inner for p in parts])
         known: dict[int, str] = {}
-        return [self._signed(out, geometry, known, outer, folded[inner]) for inner, outer in split]
+        return [self._signed(out, geometry, known, p.outer, folded[p.inner]) for p in parts]
 
     def weights(
-        self,
-        out: Text,
-        geometry: Geometry,
-        place: Place,
-        masks: Sequence[int],
-        values: Sequence[str],
+        self, out: Text, geometry: Geometry, place: Place, masks: Sequence[int], given: str
     ) -> list[str]:
-        """Σ_m ± values[m] for each register: the other way round."""
+        """Σ_m ± given[m] for each register: the other way round."""
         known: dict[int, str] = {}
         terms: dict[int, list[str]] = {}
-        for mask, value in zip(masks, values, strict=True):
-            inner, outer = place.split(mask)
-            x = self._signed(out, geometry, known, outer, value)
-            terms.setdefault(inner, []).append(x)
+        width = min(32, self.mapping.group)
+        for part in self.parts(place, masks):
+            value = f"{given}[{part.lanes[0]}]" if 0 in part.lanes else ""
+            if part.many:
+                at = [part.lanes.get(m, -1) for m in range(width)]
+                number = out.let("int", self.chosen(at, f"(ln & {width - 1}u)"))
+                value = out.let("F", f"{number} >= 0 ? {given}[{number}] : F(0)", "g")
+                value = self.transformed(out, value)
+            value = out.let("F", value, "g")
+            x = self._signed(out, geometry, known, part.outer, value)
+            terms.setdefault(part.inner, []).append(x)
         sums = {k: out.let("F", " + ".join(v)) for k, v in terms.items()}
         return unfold(out, sums, geometry.registers)
 
-    def gather(self, out: Text, values: Sequence[str | None], first: int, count: int) -> None:
-        """Adds values over the lanes of each warp; `count` numbers to a warp in `red`."""
+    def collect(
+        self, out: Text, values: Sequence[str], parts: Sequence[Part], first: int, count: int
+    ) -> None:
+        """The sums of all parts over the lanes of each warp; `count` numbers to a warp in `red`,
+        these from the number `first` on."""
+        width = min(32, self.mapping.group)
+        alone = [(p.lanes[0], v) for p, v in zip(parts, values, strict=True) if not p.many]
+        for part, value in zip(parts, values, strict=True):
+            if part.many:
+                at = [first + part.lanes[m] if m in part.lanes else -1 for m in range(width)]
+                number = out.let("int", self.chosen(at, f"(ln & {width - 1}u)"))
+                total = self.transformed(out, value)
+                out(f"if ({number} >= 0) red[{self._mine(count)}{number}] = {total};")
+        self.gather(out, [v for _, v in alone], [first + n for n, _ in alone], count)
+
+    def _mine(self, count: int) -> str:
+        return f"(ln >> 5) * {count}u + " if self.warps > 1 else ""
+
+    def gather(
+        self, out: Text, values: Sequence[str | None], numbers: Sequence[int], count: int
+    ) -> None:
+        """Adds values over the lanes of each warp."""
         width = min(32, self.mapping.group)
         for start in range(0, len(values), width):
             part = list(values[start : start + width])
@@ -203,8 +279,8 @@ class Layers:
                 by *= 2
             lane = f"(ln & {width - 1}u)"
             with out.block(f"if ({lane} < {size}u)"):
-                where = f"(ln >> 5) * {count}u + " if self.warps > 1 else ""
-                out(f"red[{where}{first + start}u + {lane}] = {total};")
+                at = self.chosen(numbers[start : start + size], lane)
+                out(f"red[{self._mine(count)}{at}] = {total};")
 
     def total(self, out: Text, number: str, count: int) -> str:
         """One of the sums, over all warps and blocks, always in the same order."""
@@ -242,7 +318,8 @@ class Layers:
         sweeps = g.sweeps(shape.bits)
         back = shape.map.inverse()
         many = range(1 << g.registers)
-        sums = [out.fresh("m") for _ in reads]
+        parts = self.parts(sweeps[-1].phases[-1].place, reads)
+        sums = [out.fresh("m") for _ in parts]
         for name in sums:
             out(f"F {name} = F(0);")
         for i, sweep in enumerate(sweeps):
@@ -273,11 +350,11 @@ class Layers:
                 if reads and after is None:
                     w = [out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w") for j in many]
                     for name, value in zip(
-                        sums, self.walsh(out, g, final.place, w, reads), strict=True
+                        sums, self.walsh(out, g, final.place, w, parts), strict=True
                     ):
                         out(f"{name} += {value};")
             if reads and after is None:
-                self.gather(out, sums, 0, len(reads))
+                self.collect(out, sums, parts, 0, len(reads))
             self.sync(out, near=after is not None and g.near(final.place) and g.near(after.place))
 
     def _exchange(
@@ -379,8 +456,7 @@ class Layers:
 
     def seeded(self, out: Text, g: Geometry, place: Place, seeds: tuple[int, ...]) -> None:
         """λ += Σ weight Z ψ for the readouts whose weights are `given`."""
-        values = [out.let("F", f"given[{i}]", "g") for i in range(len(seeds))]
-        for j, w in enumerate(self.weights(out, g, place, seeds, values)):
+        for j, w in enumerate(self.weights(out, g, place, seeds, "given")):
             out(f"y{j}.x += {w} * x{j}.x; y{j}.y += {w} * x{j}.y;")
 
     def _backward(
@@ -400,7 +476,9 @@ class Layers:
                 out(f"F {name} = F(0);")
             terms: list[str] = []
             if i == 0:
-                terms = [out.fresh("m") for _ in range(len(shape.terms) + 1)]
+                # Of the last: the norm.
+                parts = [*self.parts(first.place, shape.terms), Part(0, 0, {0: len(shape.terms)})]
+                terms = [out.fresh("m") for _ in parts]
                 for name in terms:
                     out(f"F {name} = F(0);")
             with self.walk(out, g):
@@ -420,7 +498,7 @@ class Layers:
                 if i == 0:
                     if shape.terms:
                         w = [out.let("F", f"y{j}.x * x{j}.y - y{j}.y * x{j}.x", "w") for j in many]
-                        sums = self.walsh(out, g, first.place, w, shape.terms)
+                        sums = self.walsh(out, g, first.place, w, parts[:-1])
                         for name, value in zip(terms, sums, strict=False):
                             out(f"{name} += {value};")
                     self._diagonal(out, shape, g, first.place, scaled, ["x", "y"], True)
@@ -441,9 +519,9 @@ class Layers:
                     for j in many:
                         out(goal.store(j, 1, f"y{j}"))
             if numbers:
-                self.gather(out, [names[r] for r in sorted(numbers)], min(numbers), count)
+                self.gather(out, [names[r] for r in sorted(numbers)], sorted(numbers), count)
             if terms:
-                self.gather(out, terms, len(shape.bits), count)
+                self.collect(out, terms, parts, len(shape.bits), count)
             near = before is not None and g.near(first.place) and g.near(before.place)
             self.sync(out, near=near)
 
@@ -485,7 +563,8 @@ class Layers:
             place = g.place()
             if g.shuffled:
                 place = g.phases([])[0].place
-            sums = [out.fresh("m") for _ in masks]
+            parts = self.parts(place, masks)
+            sums = [out.fresh("m") for _ in parts]
             for name in sums:
                 out(f"F {name} = F(0);")
             with self.walk(out, g):
@@ -494,9 +573,9 @@ class Layers:
                 for j in range(1 << g.registers):
                     out(f"const C x{j} = {source.load(j, 0)};")
                     values.append(out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w"))
-                for name, value in zip(sums, self.walsh(out, g, place, values, masks), strict=True):
+                for name, value in zip(sums, self.walsh(out, g, place, values, parts), strict=True):
                     out(f"{name} += {value};")
-            self.gather(out, sums, 0, len(masks))
+            self.collect(out, sums, parts, 0, len(masks))
 
         return self._function("read", geometry, (masks,), write)
 
