@@ -233,19 +233,23 @@ class Layers:
         return unfold(out, sums, geometry.registers)
 
     def collect(
-        self, out: Text, values: Sequence[str], parts: Sequence[Part], first: int, count: int
-    ) -> None:
+        self, out: Text, values: Sequence[str], parts: Sequence[Part], first: int, count: int,
+        others: dict[int, str] | None = None,
+    ) -> None:  # fmt: skip
         """The sums of all parts over the lanes of each warp; `count` numbers to a warp in `red`,
-        these from the number `first` on."""
+        these from the number `first` on. `others`: what is only added, by its number."""
         width = min(32, self.mapping.group)
-        alone = [(p.lanes[0], v) for p, v in zip(parts, values, strict=True) if not p.many]
+        alone = dict(others or {})
+        for part, value in zip(parts, values, strict=True):
+            if not part.many:
+                alone[first + part.lanes[0]] = value
         for part, value in zip(parts, values, strict=True):
             if part.many:
                 at = [first + part.lanes[m] if m in part.lanes else -1 for m in range(width)]
                 number = out.let("int", self.chosen(at, f"(ln & {width - 1}u)"))
                 total = self.transformed(out, value)
                 out(f"if ({number} >= 0) red[{self._mine(count)}{number}] = {total};")
-        self.gather(out, [v for _, v in alone], [first + n for n, _ in alone], count)
+        self.gather(out, list(alone.values()), list(alone), count)
 
     def _mine(self, count: int) -> str:
         return f"(ln >> 5) * {count}u + " if self.warps > 1 else ""
@@ -518,10 +522,8 @@ class Layers:
                         out(goal.store(j, 0, f"x{j}"))
                     for j in many:
                         out(goal.store(j, 1, f"y{j}"))
-            if numbers:
-                self.gather(out, [names[r] for r in sorted(numbers)], sorted(numbers), count)
-            if terms:
-                self.collect(out, terms, parts, len(shape.bits), count)
+            added = {r: names[r] for r in sorted(numbers)}
+            self.collect(out, terms, parts if terms else [], len(shape.bits), count, added)
             near = before is not None and g.near(first.place) and g.near(before.place)
             self.sync(out, near=near)
 
