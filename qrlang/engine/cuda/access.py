@@ -24,7 +24,9 @@ class Access:
     ) -> None:
         self.geometry, self.place, self.through = geometry, place, through
         self.names = ("P2", "Q2") if second else ("P", "Q")
-        me = out.let("U", f"anew({mine or ('tc' if geometry.chunks else 'tid')})", "me")
+        me = mine or ("tc" if geometry.chunks else "tid")
+        if geometry.registers:  # else registers are free to keep it from step to step
+            me = out.let("U", f"anew({me})", "me")
         cols = [self._slot(1 << b, False) for b in place.threads]
         self.remote = (
             geometry.cluster > 0

@@ -21,6 +21,9 @@ from qrlang.engine.nodes import Plan
 from qrlang.engine.renamed import renamed
 
 
+HELD = 32  # bytes of a thread's real parts up to which there are registers for more
+
+
 class Frame:
     out: Text
     layers: Layers
@@ -52,9 +55,10 @@ class Frame:
         self.clean = True
 
     def forget(self) -> None:
-        """What has been computed from the thread's number is computed again from here on: a layer
-        needs all registers for amplitudes."""
-        self.out(*(f"{name} = anew({value});" for _, name, value in self.places()))
+        """What has been computed from the thread's number is computed again from here on, where a
+        layer needs all registers for amplitudes. With few of them it stays for all steps."""
+        if self.mapping.size << self.mapping.registers > HELD:
+            self.out(*(f"{name} = anew({value});" for _, name, value in self.places()))
 
     def places(self) -> list[tuple[str, str, str]]:
         """Which thread of its group this is, which of its sequence, which sequence: (type, name,
