@@ -20,7 +20,6 @@ from qrlang.engine.cuda.text import Text
 from qrlang.engine.nodes import Plan
 from qrlang.engine.renamed import renamed
 
-
 HELD = 32  # bytes of a thread's real parts up to which there are registers for more
 
 
