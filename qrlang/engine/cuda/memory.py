@@ -46,6 +46,7 @@ class Memory:
     homes: list[int] = field(default_factory=list)  # bytes; each followed by its costate
     weights: dict[int, tuple[int, int]] = field(default_factory=dict)  # offset in bytes, stride
     row_of: list[int] = field(default_factory=list)
+    zero: int = 0  # a row that is always zero
     rows_shared: bool = True
     own: int = 0  # where sequences' own begin
     adjoint: int = 0
@@ -74,6 +75,8 @@ class Memory:
         for size in plan.slots:
             self.row_of.append(rows)
             rows += size
+        self.zero = rows
+        rows += 1
         kinds = 2 if self.backward else 1
         fixed = self._fixed()
         room = shared_limit(m.arch) - (1 << 10) - at
