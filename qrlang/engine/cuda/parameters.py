@@ -309,7 +309,8 @@ class Parameters(Rows):
     def _angles_of(self, walks: Sequence[Walk], report: bool) -> None:
         for w in walks:
             n = w.name
-            self.out(f"const int h{n} = (int)(entry{n} >> 32);", f"const F x{n} = v[h{n} >> 10];")
+            self.out(f"const int head{n} = (int)(entry{n} >> 32);")
+            self.out(f"const F x{n} = v[head{n} >> 10];")
             if report:
                 self.out(f"if (!good(x{n})) bad = {self._formula(w.entries.layers, w.r)};")
 
@@ -321,7 +322,7 @@ class Parameters(Rows):
             out(f"W u{n} = turns(x{n});")
             if any(w.entries.masks):
                 sign = f"parity(f & (U)entry{n})"
-                out(f"u{n} = {sign} ? (W)0 - u{n} - ((W)(h{n} & 1) << QUARTER) : u{n};")
+                out(f"u{n} = {sign} ? (W)0 - u{n} - ((W)(head{n} & 1) << QUARTER) : u{n};")
         most = [max(w.entries.bits) for w in walks]
         for b in range(max([len(beside), *most])):
             if b < len(beside):
@@ -332,7 +333,7 @@ class Parameters(Rows):
                 u = f"u{w.name}"
                 out(f"{{ const W o = over({u}, {1 << b}), t = ln & {1 << b}u ? o - {u} : o + {u};")
                 some = any(0 < x <= b for x in w.entries.bits)
-                out(f"  {u} = {f'(h{w.name} >> 7 & 7) > {b} ? t : {u}' if some else 't'}; }}")
+                out(f"  {u} = {f'(head{w.name} >> 7 & 7) > {b} ? t : {u}' if some else 't'}; }}")
 
     def _phases(self, walks: Sequence[Walk], turns: Turns, scaling: bool) -> None:
         out, end = self.out, turns.block - 1
@@ -342,16 +343,16 @@ class Parameters(Rows):
             scale = "F(1)"
             if scaling:
                 orders = {o for o, bits in zip(e.orders, e.bits, strict=True) if bits}
-                source = f"((h{n} >> 2 & 31) * {turns.block} + {end})"
+                source = f"((head{n} >> 2 & 31) * {turns.block} + {end})"
                 if len(orders) == 1:
                     source = str(orders.pop() * turns.block + end)
                 width = "" if turns.width == 32 else f", {turns.width}"
                 out(f"const F all{n} = __shfl_sync(0xffffffffu, c, {source}{width});")
-                scale = f"all{n}" if all(e.takes) else f"h{n} & 2 ? all{n} : F(1)"
+                scale = f"all{n}" if all(e.takes) else f"head{n} & 2 ? all{n} : F(1)"
             scales.append(scale)
         for w, scale in zip(walks, scales, strict=True):
             out(f"const C e{w.name} = phase(u{w.name}, {scale});")
         for w in walks:
-            guard = "" if all(w.entries.bits) else f"if (h{w.name} >> 7 & 7) "
+            guard = "" if all(w.entries.bits) else f"if (head{w.name} >> 7 & 7) "
             at = self._formula(w.entries.goals, w.r)
             out(f"{guard}*(C*)(own + {at}) = e{w.name};")
