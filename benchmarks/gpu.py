@@ -73,6 +73,7 @@ PARTS = (
     Part("epoch", "14", 120),
     Part("learn", "permuted", 120),
     Part("learn", "copying", 120),
+    Part("roads", "10", 60),
     Part("idle", "10", 60),
     Part("nccl", "1", 60),
 )  # fmt: skip
@@ -84,7 +85,7 @@ PARTS = (
 def command(part: Part, given: argparse.Namespace) -> list[str]:
     if part.what == "tests":
         return [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider",
-                "-n", "3", "tests/cuda/test_gpu.py"]  # fmt: skip
+                "-p", "no:benchmark", "-n", "3", "tests/cuda/test_gpu.py"]  # fmt: skip
     start = [sys.executable]
     if part.what == "nccl":
         start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
@@ -224,7 +225,9 @@ def _epochs(found: Mapping[str, Found]) -> list[str]:
 
 
 def _rest(found: Mapping[str, Found]) -> list[str]:
-    tests, idle, one = (found.get(k, {}) for k in ("tests-gpu", "idle-10", "nccl-1"))
+    tests, idle, one, roads = (
+        found.get(k, {}) for k in ("tests-gpu", "idle-10", "nccl-1", "roads-10")
+    )
     share = f"{idle['idle']:.0%}" if "idle" in idle else "not known"
     return [
         f"- tests on the GPU: {tests.get('passed') or tests.get('failed', 'not run')}",
@@ -232,6 +235,10 @@ def _rest(found: Mapping[str, Found]) -> list[str]:
         "- one process of torchrun: "
         + ("sums and training run" + (", by NCCL" if one.get("nccl") else ", without NCCL")
            if one.get("sums") else one.get("failed", "not run")),
+        "- forward and backward at n, L, T, B = 10, 2, 64, 256, in ms: "
+        f"road 1 {number(roads.get('native_ms'))}, road 2 {number(roads.get('stepwise_ms'))}, "
+        f"as a CUDA graph {number(roads.get('graph_ms'))}, "
+        f"plain torch {number(roads.get('plain_ms'))}",
         f"- all parts took {sum(v.get('took_s', 0) for v in found.values()):.0f} s of processes",
     ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 """What `gpu.py` measures, each in a process of its own:
 
-    python benchmarks/gpu_parts.py [--dry] [--data DIR] errors|times|epoch|idle|learn|nccl NAME
+    python benchmarks/gpu_parts.py [--dry] [--data DIR] errors|times|roads|epoch|idle|learn|nccl NAME
 
 prints one line of JSON. `--dry`: on this machine's CPU, small, the kernels in the emulator of the
 tests, and no figure means anything.
@@ -56,6 +56,7 @@ LEARN = {"permuted": (0.933, 0.6), "copying": (0.995, 1.0)}  # accuracy at least
 class Gpu:
     dry = False
     device = "cuda"
+    filler: Any = None
 
     def emulate(self) -> None:
         """Nothing to be done."""
@@ -64,6 +65,16 @@ class Gpu:
         import torch
 
         torch.cuda.synchronize()
+
+    def busy(self) -> None:
+        """Some milliseconds of work: what is launched meanwhile waits in the queue, so that events
+        around it hold its own time, and not that of Python's way to the next launch."""
+        import torch
+
+        if self.filler is None:
+            self.filler = torch.rand(4096, 4096, device=self.device)
+        for _ in range(2):
+            torch.mm(self.filler, self.filler)
 
     @contextlib.contextmanager
     def timed(self, times: list[Any]) -> Iterator[None]:
@@ -124,6 +135,9 @@ class Dry(Gpu):
         cuda.unavailable = lambda device: ""
 
     def sync(self) -> None:
+        pass
+
+    def busy(self) -> None:
         pass
 
     @contextlib.contextmanager
@@ -276,6 +290,7 @@ def times(machine: Gpu, name: str, seconds: float = 2.0) -> dict[str, Any]:
     taken: list[Any] = []
     end = time.perf_counter() + seconds
     while len(taken) < min(10, most) or (time.perf_counter() < end and len(taken) < most):
+        machine.busy()
         with machine.timed(taken):
             slopes(made, x)
         machine.sync()
@@ -283,11 +298,48 @@ def times(machine: Gpu, name: str, seconds: float = 2.0) -> dict[str, Any]:
     clocked = one.loaded = Clocked(machine, one.loaded)
     alone = []
     for _ in range(min(20, most)):
+        machine.busy()
         slopes(made, x)
         alone.append(clocked.total())
     found["ms"] = statistics.median(alone)
     made.settle()
     return found
+
+
+def roads(machine: Gpu, name: str) -> dict[str, Any]:
+    """Forward and backward, by every road: road 2 also as one CUDA graph."""
+    import torch
+
+    of = Case(int(name), 2, 64, 256)
+    of = small(of) if machine.dry else of
+    x = torch.as_tensor(data(of)[0], dtype=torch.float32, device=machine.device)
+    found = {}
+    for road, most in (("native", 20), ("stepwise", 5), ("plain", 3)):
+        made = model(of, torch.float32, machine.device, road)
+        made.checks = "later"
+        slopes(made, x)
+        found[f"{road}_ms"] = _median(machine, lambda made=made: slopes(made, x), most)
+        if road == "stepwise" and not machine.dry:
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                slopes(made, x)
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                slopes(made, x)
+            found["graph_ms"] = _median(machine, graph.replay, 10)
+    return found
+
+
+def _median(machine: Gpu, run: Callable[[], Any], most: int) -> float:
+    taken: list[Any] = []
+    for _ in range(2 if machine.dry else most):
+        machine.busy()
+        with machine.timed(taken):
+            run()
+        machine.sync()
+    return statistics.median(machine.milliseconds(taken))
 
 
 # --- epochs, and what is learnt ------------------------------------------------------------------
@@ -387,11 +439,11 @@ def learn(machine: Gpu, name: str, folder: str | None) -> dict[str, Any]:
         out = Path(scratch) / "run"
         begun = time.perf_counter()
         if name == "permuted":
-            common = permuted(machine, "10", 128, folder, Path(scratch))
-            long = ["--epochs", "1" if machine.dry else "10"]
+            common = permuted(machine, "10", 256, folder, Path(scratch))
+            long = ["--lr", "7e-3", "--epochs", "1" if machine.dry else "10"]
             done = train(machine, "examples/qrnn/permuted.qrl", out, *common, *long)
         else:
-            delay, more = ("400", ["--batch", "512"])
+            delay, more = "400", ["--epochs", "40"]
             if machine.dry:
                 delay, more = "4", ["--set", "n=2", "--epochs", "1", "--batch", "512"]
             done = train(machine, "examples/copying/copying.qrl", out,
@@ -434,9 +486,9 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true")
     given = parser.parse_args()
     machine = Dry() if given.dry else Gpu()
-    if given.what in ("errors", "times"):
+    if given.what in ("errors", "times", "roads"):
         machine.emulate()
-        found = (errors if given.what == "errors" else times)(machine, given.name)
+        found = {"errors": errors, "times": times, "roads": roads}[given.what](machine, given.name)
     else:
         run = {"epoch": epoch, "idle": idle, "learn": learn, "nccl": nccl}[given.what]
         found = run(machine, given.name, given.data)

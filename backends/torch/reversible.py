@@ -142,11 +142,13 @@ class ReversibleQubits(Qubits):
 
     def __init__(self, run: Run, n: int, name: str) -> None:
         super().__init__(run, n, name)
-        batch, size = run.batch, 2**n
+        shape = run.batch, 2**n
+        kind, device = self.tensor.dtype, self.tensor.device
         self.shared = Shared(self.tensor)
 
+        # Without the run: a graph holds this, and the run holds the token, which holds the graph.
         def start() -> Tensor:
-            psi = run.zeros(batch, size)
+            psi = torch.zeros(shape, dtype=kind, device=device)
             psi[:, 0] = 1
             return psi
 

@@ -8,6 +8,7 @@ the rest, so a model's text never mentions them.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ class Run:
         self.readout_error: float = model.readout_error
         self.gate_error: float = model.gate_error
         self.generator: torch.Generator | None = model.generator
-        self.states: list[Any] = []
+        self._states: list[weakref.ref[Any]] = []
         self.mask: Tensor | None = None  # which lanes the present operation changes
         self.axes = 0  # axes of shots in front of the batch
         self.weight: Tensor | None = None  # of each shot; they add up to 1
@@ -52,6 +53,15 @@ class Run:
             self.axes = 1
             share = torch.full_like(self.like, 1 / self.trajectories, device=self.like.device)
             self.weight = share.new_full((self.trajectories, batch), 1 / self.trajectories)
+
+    @property
+    def states(self) -> list[Any]:
+        """Weakly held: a state has its run, and a circle of the two would keep both, and all of
+        their graph, until Python next looks for circles."""
+        return [s for s in (ref() for ref in self._states) if s is not None]
+
+    def add(self, state: Any) -> None:
+        self._states.append(weakref.ref(state))
 
     # --- tensors --------------------------------------------------------------------------------
 

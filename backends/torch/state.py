@@ -43,7 +43,7 @@ class Qubits:
         size = 2**n
         self.tensor: Tensor = run.zeros(run.batch, *([size, size] if self.density else [size]))
         self.tensor[(..., *([0] * (2 if self.density else 1)))] = 1
-        run.states.append(self)
+        run.add(self)
 
     # --- segments of a longer time ---------------------------------------------------------------
 

@@ -100,11 +100,11 @@ def test_what_is_not_finite():
     x = torch.rand(4, 30, 1, device="cuda")
     wrong = x.clone()
     wrong[2, 17] = float("nan")
-    with pytest.raises(FloatingPointError, match=r"input `pixels` is NaN or infinite at step 17"):
+    with pytest.raises(FloatingPointError, match=r"input `pixels` is NaN or infinite at step 18"):
         model(wrong)
     model.checks = "later"
     model(wrong)
-    with pytest.raises(FloatingPointError, match="step 17"):
+    with pytest.raises(FloatingPointError, match="step 18"):
         model.settle()
     model(x)
     model.settle()
@@ -209,7 +209,7 @@ def test_road_2_on_a_gpu():
     model = permuted(6)
     model.road = "stepwise"
     assert relative(slopes(model, x), truth(6, x)) < 1e-4
-    assert np.isfinite(float(model(x).sum()))
+    assert np.isfinite(float(model(x).detach().sum()))
 
 
 def test_road_2_in_a_cuda_graph():
@@ -237,6 +237,7 @@ def test_road_2_in_a_cuda_graph():
     assert relative([x.double().cpu() for x in made], expected) < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_an_update_waits_for_nothing(tmp_path, monkeypatch):
     """torch itself watches: no update of a run may read from the device."""
     from qrlang.cli.main import run as qrlc

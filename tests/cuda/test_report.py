@@ -23,10 +23,12 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
     [
         (4, 4096, 90, "lanes of a warp: 16 threads for each sequence, 1 amplitude in each",
          "512 blocks of 128 threads, 8 sequences in each"),
-        (8, 64, 90, "a warp: 32 threads for each sequence, 8 amplitudes in each",
-         "16 blocks of 128 threads, 4 sequences in each"),
-        (10, 1, 80, "two warps: 64 threads for each sequence, 16 amplitudes in each",
-         "1 block of 64 threads"),
+        (8, 512, 90, "a warp: 32 threads for each sequence, 8 amplitudes in each",
+         "128 blocks of 128 threads, 4 sequences in each"),
+        (10, 512, 80, "two warps: 64 threads for each sequence, 16 amplitudes in each",
+         "512 blocks of 64 threads"),
+        (10, 1, 80, "four warps: 128 threads for each sequence, 8 amplitudes in each",
+         "1 block of 128 threads"),
         (12, 3, 90, "block: 256 threads for each sequence, 16 amplitudes in each",
          "3 blocks of 256 threads"),
         (14, 64, 90, "cluster: 512 threads for each sequence, 32 amplitudes in each",
@@ -81,7 +83,7 @@ def test_the_command(monkeypatch):
     done = qrlc("inspect", str(file), "--device", "cuda", "--capability", "8.0",
                 "--format", "json")  # fmt: skip
     (model,) = done.data()["models"]
-    assert model["gpu"]["arch"] == 80 and model["gpu"]["mapping"] == "a warp"
+    assert model["gpu"]["arch"] == 80 and model["gpu"]["mapping"] == "four warps"
     assert "On a GPU" not in qrlc("inspect", str(file)).out
     noisy = qrlc("inspect", str(EXAMPLES / "noise" / "noisy.qrl"), "--device", "cuda").out
     assert "no kernel, but another road, for a noise channel" in noisy

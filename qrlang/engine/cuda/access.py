@@ -10,7 +10,7 @@ from qrlang.engine.gf2 import Affine
 class Access:
     """Writes what is common to all amplitudes of a thread when made; `state` is 0 for the state
     and 1 for the costate, `through` a map that the index goes through first, `flips` a slot to
-    add that only a run knows."""
+    add that only a run knows; `inner` says how the state lies among the blocks of a cluster."""
 
     def __init__(
         self,
@@ -21,18 +21,16 @@ class Access:
         flips: str = "",
         second: bool = False,
         mine: str = "",
+        inner: bool = False,
     ) -> None:
-        self.geometry, self.place, self.through = geometry, place, through
+        self.out, self.geometry, self.place, self.through = out, geometry, place, through
+        self.inner = inner
         self.names = ("P2", "Q2") if second else ("P", "Q")
         me = mine or ("tc" if geometry.chunks else "tid")
         if geometry.registers:  # else registers are free to keep it from step to step
             me = out.let("U", f"anew({me})", "me")
         cols = [self._slot(1 << b, False) for b in place.threads]
-        self.remote = (
-            geometry.cluster > 0
-            and geometry.shared
-            and (through is not None or not geometry.near(place))
-        )
+        self.remote = geometry.split and (through is not None or inner != place.inner)
         if not geometry.shared:
             self.a = out.let("U", xor(linear(cols, me), flips), "a")
             return
@@ -45,46 +43,68 @@ class Access:
             else (f"({flips}) * {scale}u" if flips else "")
         )
         self.a = out.let("U", xor("h", local, here), "a")
-        self.ranks: dict[int, str] = {}
         if self.remote:
+            # How far the block is from this one: 0 is this one.
+            mask = (1 << geometry.cluster) - 1
             top = linear([c >> geometry.local for c in cols], me)
-            r = out.let("U", xor(top, f"({flips} >> {geometry.local})" if flips else ""), "r")
-            for j in range(1 << len(place.registers)):
-                k = self._slot(place.index(j), True) >> geometry.local
-                if k not in self.ranks:
-                    name = self.ranks[k] = out.fresh("q")
-                    out(f"const Far {name} = far_of(smem, {r} ^ {k}u);")
+            away = xor(
+                top, f"({flips} >> {geometry.local})" if flips else "",
+                f"(tid >> {geometry.threads - geometry.cluster})",
+            )  # fmt: skip
+            self.away = out.let("U", f"({away}) & {mask}u", "r")
 
     def _slot(self, index: int, whole: bool) -> int:
         """`whole`: with what the map adds to every index."""
         if self.through is not None:
             index = self.through(index) if whole else self.through.linear(index)
-        return self.geometry.slot(index)
+        return self.geometry.slot(index, self.inner)
 
-    def _where(self, j: int) -> tuple[str, str]:
-        g = self.geometry
+    def _constant(self, j: int) -> tuple[int, int]:
+        """What the register number adds: to the rank, to the slot in a block."""
         constant = self._slot(self.place.index(j), True)
+        local = self.geometry.local
+        return constant >> local, constant & (1 << local) - 1
+
+    def one(self, j: int, state: int) -> str:
+        """The amplitude of register j, where no other block has any. The costate lies right behind
+        the state."""
+        assert not self.remote
+        g = self.geometry
         if not g.shared:
-            return "", f"{self.a} ^ {constant:#x}u"
-        offset = (constant & (1 << g.local) - 1) * 2 * g.size
-        base = self.ranks[constant >> g.local] if self.remote else "smem"
-        return base, f"({self.a} ^ {offset:#x}u)"
+            constant = self._slot(self.place.index(j), True)
+            return f"{self.names[state]}[{self.a} ^ {constant:#x}u]"
+        return self._near(self._constant(j)[1], state)
 
-    def load(self, j: int, state: int) -> str:
-        """The amplitude of register j. The costate lies right behind the state."""
-        base, at = self._where(j)
-        if not self.geometry.shared:
-            return f"{self.names[state]}[{at}]"
-        past = state * self.geometry.bytes
-        if self.remote:
-            return f"far_load<{past}>({base} + {at})"
-        return f"*(const C*)({base} + {at}{f' + {past}' if past else ''})"
+    def _near(self, slot: int, state: int) -> str:
+        g = self.geometry
+        past = f" + {state * g.bytes}" if state else ""
+        return f"*(C*)(smem + ({self.a} ^ {slot * 2 * g.size:#x}u){past})"
 
-    def store(self, j: int, state: int, value: str) -> str:
-        base, at = self._where(j)
-        if not self.geometry.shared:
-            return f"{self.names[state]}[{at}] = {value};"
-        past = state * self.geometry.bytes
-        if self.remote:
-            return f"far_store<{past}>({base} + {at}, {value});"
-        return f"*(C*)({base} + {at}{f' + {past}' if past else ''}) = {value};"
+    def load(self, *states: str) -> None:
+        """All amplitudes of the thread, into variables that there are: x0, x1, …"""
+        self._all(states, "{x} = {here};", "{x} = far_load<{past}>({there});")
+
+    def store(self, *states: str) -> None:
+        self._all(states, "{here} = {x};", "far_store<{past}>({there}, {x});")
+
+    def _all(self, states: tuple[str, ...], near: str, far: str) -> None:
+        out, g = self.out, self.geometry
+        many = range(1 << len(self.place.registers))
+        if not self.remote:
+            for s, x in enumerate(states):
+                for j in many:
+                    out(near.format(x=f"{x}{j}", here=self.one(j, s)))
+            return
+        for rank in sorted({self._constant(j)[0] for j in many}):
+            mine = [(j, slot) for j in many for r, slot in [self._constant(j)] if r == rank]
+            with out.block(f"if ({self.away} == {rank}u)"):
+                for s, x in enumerate(states):
+                    for j, slot in mine:
+                        out(near.format(x=f"{x}{j}", here=self._near(slot, s)))
+            with out.block("else"):
+                own = f"(tid >> {g.threads - g.cluster})"
+                out(f"const Far q = far_of(smem, {own} ^ {self.away} ^ {rank}u);")
+                for s, x in enumerate(states):
+                    for j, slot in mine:
+                        there = f"q + ({self.a} ^ {slot * 2 * g.size:#x}u)"
+                        out(far.format(x=f"{x}{j}", there=there, past=s * g.bytes))

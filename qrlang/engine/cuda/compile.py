@@ -8,6 +8,7 @@ import importlib.metadata
 import io
 import re
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -101,8 +102,18 @@ def resources(text: str, arch: int) -> tuple[int, int]:
     return max(map(int, registers)), max(map(int, stack), default=0)
 
 
+_importing = threading.Lock()
+
+
+def _core() -> Any:
+    """While one thread imports it, another would find it half made: it takes its own place in
+    `sys.modules` on the way."""
+    with _importing:
+        return importlib.import_module("cuda.core")
+
+
 def _compile(text: str, arch: int, **more: Any) -> tuple[bytes, str]:
-    core: Any = importlib.import_module("cuda.core")
+    core = _core()
     try:
         options = core.ProgramOptions(arch=f"sm_{arch}", **OPTIONS, **more)
         said = io.StringIO()

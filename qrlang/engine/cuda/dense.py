@@ -6,15 +6,19 @@ sequences and moments. Else every moment's factors are written out, to be multip
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from qrlang.engine import nodes
+from qrlang.engine.cuda import functions
 from qrlang.engine.cuda.frame import Frame
 from qrlang.engine.cuda.source import BLOCKS, Argument, Dim, Reduction
 from qrlang.engine.cuda.text import real
 
 ACCUMULATORS = 64  # registers for sums of gradients
+BESIDE = 4  # rows of a product that a thread has at once
+STRAIGHT = 16  # pieces of a row up to which there is no loop
 FEW = 0  # register bits of a state up to which there is room for them
 
 
@@ -30,6 +34,21 @@ class Kept:
 
     def sum(self, k: int, i: int | str) -> str:
         return f"{self.name}_{k}_{i}"
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Where the weight of a row and a column of a product lies, and how many lanes share a row."""
+
+    base: str
+    across: int
+    along: int
+    lanes: int
+    wide: bool  # does a row begin where a piece of 16 bytes may be read, and lie in a row
+
+    def at(self, row: str) -> str:
+        """The first weight of a row."""
+        return f"{self.base}[{row}{f' * {self.across}u' if self.across != 1 else ''}]"
 
 
 class Dense(Frame):
@@ -165,19 +184,24 @@ class Dense(Frame):
             self.gradients[g] = Argument(a.kind, a.name, a.index, a.type, a.shape, True)
         return g, here
 
-    def _weight(self, w: int, row: str, column: str, width: int) -> str:
-        if w in self.memory.weights:
-            at, stride = self.memory.weights[w]
-            return f"((const F*)(smem + {at}))[{row} * {stride} + {column}]"
-        return f"w{w}[(L)({row}) * {width} + {column}]"
-
-    def _share(self, many: int, inner: int) -> int:
-        """How many lanes share the sum of one row."""
-        lanes = 1
-        group = min(self.mapping.group, 1 << 10)
-        while lanes < 32 and many * lanes * 2 <= group and lanes * 4 <= inner and lanes < group:
+    def _factors(self, w: int, many: int, width: int, turned: bool = False) -> Factors:
+        """A weight of so many rows; turned round, a product goes over its columns."""
+        held = self.memory.weights
+        if (w, turned) in held:
+            at, stride = held[w, turned]
+            lanes = self.memory.lanes(width, many) if turned else self.memory.lanes(many, width)
+            return Factors(f"((const F*)(smem + {at}))", stride, 1, lanes, True)
+        # Where rows do not lie in a row, lanes next to each other read one after the other.
+        count, inner = (width, many) if turned else (many, width)
+        lanes, group = 1, self.mapping.group
+        while lanes < 32 and count * lanes * 2 <= group and lanes * 4 <= inner:
             lanes *= 2
-        return lanes
+        base, stride = f"w{w}", width
+        if (w, False) in held:
+            at, stride = held[w, False]
+            base = f"((const F*)(smem + {at}))"
+        across, along = (1, stride) if turned else (stride, 1)
+        return Factors(base, across, along, lanes, False)
 
     def _runs(self, slot: int) -> list[tuple[int, int, int]]:
         """A slot as pieces that lie in a row: (first row, how many, where the first is)."""
@@ -189,61 +213,112 @@ class Dense(Frame):
                 found.append([i, 1, at])
         return [(a, b, c) for a, b, c in found]
 
-    def _dot(self, many: int, slot: int, kind: str, weight: str, done: str) -> None:
-        """For each of `many` rows `o`: s = Σ_i weight(o, i) times row i of a slot, then `done` by
-        one thread. `weight` has `{i}`."""
-        out, group = self.out, self.mapping.group
-        inner = self.count(slot)
-        lanes = self._share(many, inner)
-        runs = self._runs(slot)
-        if lanes == 1:
-            with self.rows(many) as o:
-                parts = [f"s{k}" for k in range(min(4, inner))]
-                out(f"const U o = {o};")
-                out("F " + ", ".join(f"{x} = F(0)" for x in parts) + ";")
-                for first, count, at in runs:
-                    whole = count - count % 4
+    def _dot(
+        self, many: int, slot: int, kind: str, w: Factors, done: Callable[[str, str], None],
+        start: str = "",
+    ) -> None:  # fmt: skip
+        """For each of `many` rows: s = start + Σ_i weight of i times row i of a slot, then
+        `done(row, s)` by one thread. A thread with several rows reads the slot once for them."""
+        out, group, piece = self.out, self.mapping.group, self.memory.piece
+        lanes = w.lanes
+        rounds = -(-many * lanes // group)
+        beside = min(rounds, BESIDE)
+        first, head, tail = "ln", "", many * lanes % group
+        if lanes > 1:
+            first = f"ln / {lanes}u"
+        elif rounds > beside:
+            first = out.fresh("r")
+            head = f"for (U {first} = ln; {first} < {many}u; {first} += {beside * group}u)"
+            tail = 1
+        elif many < group:
+            head, tail = f"if (ln < {many}u)", 0
+        with out.rolled(head) if rounds > beside else out.block(head):
+            if lanes > 1:
+                out(f"const U j = ln % {lanes}u;")
+            rows, bases, sums, guards = [], [], [], []
+            for k in range(beside):
+                o = f"{first} + {k * group}u" if k else first
+                whole = not tail or (rounds == beside and k < beside - 1)
+                guards.append("" if whole else f"{o} < {many}u")
+                o = o if whole else f"({o} < {many}u ? {o} : {many - 1}u)"
+                rows.append(out.let("U", o, "o"))
+                bases.append(out.let("F* const", f"{w.base} + {rows[-1]} * {w.across}u", "w"))
+                begin = start.format(o=rows[-1]) if start else "F(0)"
+                if start and lanes > 1:
+                    begin = f"j == 0 ? {begin} : F(0)"
+                sums.append(out.fresh("s"))
+                out(f"V {sums[-1]} = begun({begin});" if w.wide else f"F {sums[-1]} = {begin};")
+            single = 0
+            for column, count, at in self._runs(slot):
+                ahead = -at % piece if w.wide and (at - column) % piece == 0 else 0
+                size = piece if w.wide and (at - column) % piece == 0 else 1
+                steps = max(0, count - ahead) // size if size > 1 or count > 4 else 0
+                done_by = range(ahead, ahead + steps * size) if steps else range(0)
+                if steps:
+                    self._pieces(w, kind, column + ahead, at + ahead, steps, size, bases, sums)
+                for i in range(count):
+                    if i in done_by:
+                        continue
+                    with out.block(f"if (j == {single % lanes}u)") if lanes > 1 else nullcontext():
+                        for base, s in zip(bases, sums, strict=True):
+                            part = f"{s}.{'xyzw'[single % piece]}" if w.wide else s
+                            out(f"{part} += {base}[{(column + i) * w.along}] * {kind}[{at + i}];")
+                    single += 1
+            for o, s, guard in zip(rows, sums, guards, strict=True):
+                total = out.fresh("s")
+                out(f"F {total} = {f'total({s})' if w.wide else s};")
+                self._lane_sum(total, lanes)
+                if lanes > 1:
+                    guard = f"{guard} && j == 0" if guard else "j == 0"
+                with out.block(f"if ({guard})") if guard else nullcontext():
+                    done(o, total)
 
-                    def add(k: int, past: str, first: int = first, at: int = at) -> None:
-                        i = f"({first + k}u{past})" if past else str(first + k)
-                        row = f"{kind}[{at + k}{past}]"
-                        out(f"{parts[k % len(parts)]} += {weight.format(i=i)} * {row};")
-
-                    if whole > 4:
-                        out("#pragma unroll 4")
-                        with out.block(f"for (U i = 0; i < {whole}u; i += 4u)"):
-                            for k in range(4):
-                                add(k, " + i")
-                    else:
-                        whole = 0
-                    for k in range(whole, count):
-                        add(k, "")
-                out(f"const F s = {' + '.join(parts)};")
-                out(done)
-            return
-        with out.block(""):
-            out(f"const U o = ln / {lanes}u;")
-            out("F s = F(0);")
-            with out.block(f"if (o < {many}u)" if many * lanes < group else ""):
-                for first, count, at in runs:
-                    out("#pragma unroll 4")
-                    with out.block(f"for (U i = ln % {lanes}u; i < {count}u; i += {lanes}u)"):
-                        i = f"({first}u + i)" if first else "i"
-                        out(f"s += {weight.format(i=i)} * {kind}[{at} + i];")
-            self._lane_sum("s", lanes)
-            with out.block(f"if (o < {many}u && ln % {lanes}u == 0)"):
-                out(done)
+    def _pieces(
+        self, w: Factors, kind: str, column: int, at: int, steps: int, size: int,
+        bases: list[str], sums: list[str],
+    ) -> None:  # fmt: skip
+        """Some columns of a product, pieces of them in turn to the lanes of a row."""
+        out, lanes = self.out, w.lanes
+        turns = -(-steps // lanes)
+        out("#pragma unroll" if turns <= STRAIGHT else "#pragma unroll 4")
+        with out.block(f"for (U q = 0; q < {turns}u; ++q)"):
+            i = "q"
+            if lanes > 1:
+                out(f"const U i = q * {lanes}u + j;")
+                i = "i"
+            guard = f"if (q < {steps // lanes}u || i < {steps}u)" if steps % lanes else ""
+            with out.block(guard) if guard else nullcontext():
+                if size > 1:
+                    x = out.let("V", f"((const V*)({kind} + {at}))[{i}]", "x")
+                    for base, s in zip(bases, sums, strict=True):
+                        out(f"along({s}, ((const V*)({base} + {column}))[{i}], {x});")
+                    return
+                x = out.let("F", f"({kind} + {at})[{i}]", "x")
+                for base, s in zip(bases, sums, strict=True):
+                    one = f"({base} + {column * w.along})[{i} * {w.along}u]"
+                    out(f"{f'{s}.x' if w.wide else s} += {one} * {x};")
 
     def _linear_forward(self, node: nodes.Linear) -> None:
+        out, flow = self.out, self.flow
         many, width = self.count(node.out), self.count(node.x)
         self.reads("v", node.x)
-        weight = self._weight(node.weight, "o", "{i}", width)
-        gain = "" if node.gain == 1 else f"{real(node.gain)} * "
-        bias = f" + {self._weight(node.bias, 'o', '0', 1)}" if node.bias >= 0 else ""
-        self._dot(
-            many, node.x, "v", weight, f"{self.value(node.out, 'o')} = {gain}s{bias};"
-        )  # fmt: skip
-        self.writes("v", node.out, self._share(many, width) == 1)
+        w = self._factors(node.weight, many, width)
+        bias = self._factors(node.bias, many, 1).at("{o}") if node.bias >= 0 else ""
+        then = flow.after.get(node.out)
+
+        def done(o: str, s: str) -> None:
+            if node.gain != 1:
+                more = f" + {bias.format(o=o)}" if bias else ""
+                s = out.let("F", f"{real(node.gain)} * {s}{more}", "s")
+            if node.out not in flow.unread:
+                out(f"{self.value(node.out, o)} = {s};")
+            if then:
+                out(f"{self.value(then.out, o)} = {functions.forward(then.fn, [s])};")
+
+        self._dot(many, node.x, "v", w, done, bias if node.gain == 1 else "")
+        self.writes("v", node.out, w.lanes == 1)
+        if then:
+            self.writes("v", then.out, w.lanes == 1)
 
     def _linear_backward(self, node: nodes.Linear) -> None:
         out = self.out
@@ -265,13 +340,26 @@ class Dense(Frame):
             self.reductions.append(Reduction(node.weight, "outer", left, right, node.gain))
             if node.bias >= 0:
                 self.reductions.append(Reduction(node.bias, "sum", left))
-        own = self._share(width, many) == 1
-        self.adds(node.x, own)
+        w = self._factors(node.weight, many, width, True)
+        own = w.lanes == 1
         gain = "" if node.gain == 1 else f"{real(node.gain)} * "
-        weight = self._weight(node.weight, "{i}", "o", width)
-        self._dot(
-            width, node.out, "a", weight, f"{self.adjoint(node.x, 'o')} += {gain}s;"
-        )  # fmt: skip
+        before = self.flow.before.get(node.x)
+        to = before.args[0] if before else node.x
+        if before:
+            for slot in (node.x, to):
+                self.reads("v", slot, own)
+        self.adds(to, own)
+        how = self.how(to)
+
+        def done(o: str, s: str) -> None:
+            if gain:
+                s = out.let("F", f"{gain}{s}", "s")
+            if before:
+                x, y = self.value(to, o), self.value(node.x, o)
+                s = str(functions.adjoint(before.fn, [x], y, s)[0])
+            out(f"{self.adjoint(to, o)} {how} {s};")
+
+        self._dot(width, node.out, "a", w, done)
 
     def _outer_sum(self, node: nodes.Linear, many: int, width: int) -> None:
         """Inside a loop within a loop: every sequence keeps its own sum of products."""
@@ -328,16 +416,18 @@ class Dense(Frame):
         self.reads("v", node.b)
         self.reads("a", node.out)
         self.adds(node.a, True)
+        how = self.how(node.a)
         with self.rows(node.m * k) as r:
             out("F s = F(0);")
             with out.block(f"for (U j = 0; j < {n}u; ++j)"):
                 d = self.adjoint(node.out, f"{r} / {k}u * {n}u + j")
                 out(f"s += {d} * {self.value(node.b, f'{r} % {k}u * {n}u + j')};")
-            out(f"{self.adjoint(node.a, r)} += s;")
+            out(f"{self.adjoint(node.a, r)} {how} s;")
         self.adds(node.b, True)
+        how = self.how(node.b)
         with self.rows(k * n) as r:
             out("F s = F(0);")
             with out.block(f"for (U i = 0; i < {node.m}u; ++i)"):
                 d = self.adjoint(node.out, f"i * {n}u + {r} % {n}u")
                 out(f"s += {d} * {self.value(node.a, f'i * {k}u + {r} / {n}u')};")
-            out(f"{self.adjoint(node.b, r)} += s;")
+            out(f"{self.adjoint(node.b, r)} {how} s;")

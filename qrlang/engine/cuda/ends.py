@@ -10,7 +10,7 @@ from qrlang.engine.cuda.states import States
 
 class Ends(States):
     def _outer(self) -> int:
-        return sum(self.plan.slots[: self.plan.outer])
+        return self.memory.outer
 
     def _buffers(self, s: int) -> list[str]:
         """States in global memory beside what is saved."""
@@ -61,12 +61,15 @@ class Ends(States):
 
     def _load_weights(self) -> None:
         out = self.out
-        for w, (place, stride) in self.memory.weights.items():
+        for (w, turned), (place, stride) in self.memory.weights.items():
             shape = self.plan.weights[w].shape
             width = prod(shape[1:])
             total = shape[0] * width
             with out.rolled(f"for (U i = threadIdx.x; i < {total}u; i += {self.mapping.block}u)"):
-                where = f"i / {width}u * {stride}u + i % {width}u"
+                row, column = f"i / {width}u", f"i % {width}u"
+                if turned:
+                    row, column = column, row
+                where = f"{row} * {stride}u + {column}"
                 out(f"((F*)(smem + {place}))[{where}] = w{w}[i];")
 
     def _forward(self) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from qrlang.engine import nodes
 from qrlang.engine.bodies import walk_nodes
+from qrlang.engine.cuda.flow import Flow
 from qrlang.engine.cuda.layers import Layers
 from qrlang.engine.cuda.mapping import Mapping
 from qrlang.engine.cuda.memory import Memory, geometries
@@ -31,20 +32,28 @@ class Frame:
 
     def __init__(self, plan: Plan, mapping: Mapping) -> None:
         self.plan, self.mapping = plan, mapping
-        self.geometries = geometries(plan, mapping)
         every = walk_nodes(plan.body)
         self.circuits = [n for n in every if isinstance(n, nodes.Circuit)]
         self.loops = [n for n in every if isinstance(n, nodes.Loop)]
-        self.shapes = [
-            [Shape.of(x, self.geometries[c.space]) for x in c.layers] for c in self.circuits
-        ]
         self.renamed = renamed(plan)
+        self.flow = Flow(plan, self.renamed)
+        self.unset: set[int] = set()  # slots whose adjoint the next to add to it sets
         self.gradients: list[Argument] = []
         self.reductions: list[Reduction] = []
         self.pending: dict[tuple[str, int], bool] = {}
         self.clean = True
         self.around: list[tuple[nodes.Loop, str]] = []  # loops, with the name of the moment
         self.turn = 0  # which half of `red` comes next
+
+    def begin(self, backward: bool) -> None:
+        """One of the two kernels."""
+        self.out, self.backward = Text(), backward
+        self.layers = Layers(self.mapping, "_b" if backward else "")
+        self.geometries = geometries(self.plan, self.mapping, backward)
+        self.shapes = [
+            [Shape.of(x, self.geometries[c.space]) for x in c.layers] for c in self.circuits
+        ]
+        self.memory = Memory(self.plan, self.mapping, backward, self.geometries, self.shapes)
 
     # --- barriers
 
@@ -64,12 +73,11 @@ class Frame:
         value), from what the hardware knows."""
         m = self.mapping
         mine = f"threadIdx.x % {m.group}u" if m.sequences > 1 else "threadIdx.x"
-        group = f"(L)(blockIdx.x / {1 << m.cluster}u)" if m.cluster else "(L)blockIdx.x"
-        at, block = group, "(L)blockIdx.x"
+        at, block = f"blockIdx.x / {1 << m.cluster}u" if m.cluster else "blockIdx.x", "blockIdx.x"
         if m.sequences > 1:
             el = f"threadIdx.x / {m.group}u"
-            block = f"(L)blockIdx.x * {m.sequences} + {el}"
-            at = f"({block} < B ? {block} : B - 1)"
+            block = f"blockIdx.x * {m.sequences}u + {el}"
+            at = f"({block} < (U)B ? {block} : (U)B - 1u)"
         tid = f"ln | rank << {m.threads - m.cluster}" if m.cluster else "ln"
         return [("U", "ln", mine), ("U", "tid", tid), ("L", "b", at), ("L", "block", block)]
 
@@ -95,6 +103,13 @@ class Frame:
         self.reads("a", slot, own)
         self.writes("a", slot, own)
 
+    def how(self, slot: int) -> str:
+        """Adds to all adjoint rows of a slot, or sets them."""
+        if slot not in self.unset:
+            return "+="
+        self.unset.remove(slot)
+        return "="
+
     # --- rows
 
     def addresses(self, slot: int) -> list[int]:
@@ -114,6 +129,8 @@ class Frame:
         at = self.addresses(slot)
         if isinstance(row, int):
             return f"{kind}[{at[row]}]"
+        if at == list(range(at[0], at[0] + len(at))):
+            return f"({kind} + {at[0]})[{row}]"  # what is known goes into the address
         return f"{kind}[{self.numbers(at, row)}]"
 
     def numbers(self, values: Sequence[int], r: str) -> str:
@@ -130,18 +147,30 @@ class Frame:
         group = self.mapping.group
         r = out.fresh("r")
         if count <= group:
-            with out.block(f"if ({first} < {count}u)"):
+            with out.block(f"if ({first} < {count}u)" if count < group else ""):
                 out(f"const U {r} = {first};")
                 yield r
             return
-        each = f"for (U {r} = {first}; {r} < {count}u; {r} += {group}u)"
-        with out.block(each) if count <= 4 * group else out.rolled(each):
-            yield r
+        if count > 4 * group:
+            with out.rolled(f"for (U {r} = {first}; {r} < {count}u; {r} += {group}u)"):
+                yield r
+            return
+        k = out.fresh("round")
+        out("#pragma unroll")
+        with out.block(f"for (U {k} = 0; {k} < {-(-count // group)}u; ++{k})"):
+            out(f"const U {r} = {first} + {k} * {group}u;")
+            with out.block(
+                f"if ({k} < {count // group}u || {r} < {count}u)" if count % group else ""
+            ):
+                yield r
 
     @property
     def only(self) -> str:
         """Does this thread's block write what all blocks of a cluster know."""
-        return "real && rank == 0" if self.mapping.cluster else "real"
+        if self.mapping.cluster:
+            return "rank == 0"
+        # A warp of a sequence that is not there does not walk along it.
+        return "true" if self.around and self.mapping.group >= 32 else "real"
 
     # --- the moment
 
@@ -158,7 +187,7 @@ class Frame:
             loop, t = self.around[0]
             extra = loop.grown + loop.extra
             shape.append(Dim(extra, "time", loop.clock))
-            at = f"(b * (T{loop.clock} + {extra}) + {t})"
+            at = f"moment(b, T{loop.clock} + {extra}, {t})"
         shape.append(Dim(width))
         self.gradients.append(Argument("gradient", f"g{number}", number, kind, tuple(shape)))
         return number, f"(g{number} + {at} * {width})"

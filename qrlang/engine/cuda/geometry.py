@@ -6,6 +6,11 @@ between phases the state goes through its home, where every access is `home[a ^ 
 being linear in the thread number: index maps cost nothing there. In shared memory the slot of an
 amplitude is its index with the low bits swizzled, so that the accesses of this circuit meet as few
 bank conflicts as can be had.
+
+Blocks of a cluster share the state by some bits of the index, and those qubits can't be rotated
+where they tell blocks apart. So a layer has two halves: at first the highest bits are the block's
+rank ("inner"), at last, and between layers, the next lower ones. Amplitudes are fetched from other
+blocks as a layer begins, through its map, and between its halves; they are stored at home.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ class Place:
 
     registers: tuple[int, ...]
     threads: tuple[int, ...]
+    inner: bool = False  # which of its bits are the rank of a block
 
     def index(self, j: int) -> int:
         """What the register number adds to the index."""
@@ -63,6 +69,7 @@ class Geometry:
     size: int  # bytes of a real number
     slots: tuple[int, ...] = field(default=())  # of a linear map: index -> slot
     home: int = 0  # of the block's first sequence, in bytes of shared memory
+    backward: bool = False  # of which kernel
 
     def __post_init__(self) -> None:
         if not self.slots:
@@ -83,29 +90,50 @@ class Geometry:
         """Of a state, in each block."""
         return 2 * self.size << self.local
 
-    def slot(self, index: int) -> int:
+    # --- the rank of a block
+
+    @property
+    def split(self) -> bool:
+        """Do blocks share the state in their shared memory."""
+        return self.shared and self.cluster > 0
+
+    @property
+    def inner_ranks(self) -> tuple[int, ...]:
+        return tuple(range(self.bits - self.cluster, self.bits)) if self.split else ()
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Between layers."""
+        return tuple(b - self.cluster for b in self.inner_ranks)
+
+    def swapped(self, index: int) -> int:
+        """The bits of both ranks exchanged."""
+        for a, b in zip(self.ranks, self.inner_ranks, strict=True):
+            if (index >> a ^ index >> b) & 1:
+                index ^= 1 << a | 1 << b
+        return index
+
+    def slot(self, index: int, inner: bool = False) -> int:
+        """With the rank above the slot of the block."""
+        index = index if inner else self.swapped(index)
         out = 0
         for b, col in enumerate(self.slots):
             if index >> b & 1:
                 out ^= col
         return out
 
-    def place(self, wanted: Sequence[int] = ()) -> Place:
-        """These bits in registers, and others until those are full: bits of a block rather than
-        bits of a rank."""
-        inner = list(wanted)
-        for b in reversed(range(self.bits - self.cluster)):
-            if len(inner) < self.registers and b not in inner:
-                inner.append(b)
-        inner.sort()
-        return Place(tuple(inner), tuple(b for b in range(self.bits) if b not in inner))
-
-    def near(self, place: Place) -> bool:
-        """Does every thread find all its amplitudes in its own block."""
-        if not self.cluster:
-            return True
-        top = tuple(range(self.bits - self.cluster, self.bits))
-        return self.shared and place.threads[-self.cluster :] == top
+    def place(self, wanted: Sequence[int] = (), inner: bool = False) -> Place:
+        """These bits in registers, and others until those are full; a thread finds all of them in
+        its own block."""
+        ranks = self.inner_ranks if inner else self.ranks
+        regs = list(wanted)
+        top = self.bits - (0 if self.split else self.cluster)
+        for b in reversed(range(top)):
+            if len(regs) < self.registers and b not in regs and b not in ranks:
+                regs.append(b)
+        regs.sort()
+        threads = [b for b in range(self.bits) if b not in regs and b not in ranks]
+        return Place(tuple(regs), (*threads, *ranks), inner)
 
     def phases(self, rotated: Sequence[int]) -> list[Phase]:
         """At least one; rotations are numbered as in `rotated`."""
@@ -116,15 +144,35 @@ class Geometry:
             inner = [(k, number[b]) for k, b in enumerate(place.registers) if b in number]
             lanes = [(k, number[b]) for k, b in enumerate(place.threads) if b in number]
             return [Phase(place, tuple(inner), tuple(lanes))]
-        todo = sorted(rotated)
-        count = max(1, -(-len(todo) // self.registers))
         out = []
-        for i in range(count):
-            mine = todo[len(todo) * i // count : len(todo) * (i + 1) // count]
-            place = self.place(mine)
-            inner = [(k, number[b]) for k, b in enumerate(place.registers) if b in number]
-            out.append(Phase(place, tuple(x for x in inner if place.registers[x[0]] in mine), ()))
+        for mine, within in self._groups(sorted(rotated)):
+            place = self.place(mine, within)
+            turned = [(k, number[b]) for k, b in enumerate(place.registers) if b in mine]
+            out.append(Phase(place, tuple(turned), ()))
         return out
+
+    def _groups(self, todo: list[int]) -> list[tuple[list[int], bool]]:
+        """Rotated bits by phase, and whether the phase is one of the inner half."""
+        if not self.split:
+            return [(g, False) for g in self._evenly(todo, 1)]
+        last = [b for b in todo if b in self.inner_ranks]
+        first = [b for b in todo if b in self.ranks]
+        free = [b for b in todo if b not in last and b not in first]
+        # The half that ends the layer takes what it has room for.
+        room = max(self.registers, -(-len(last) // self.registers) * self.registers) - len(last)
+        at = max(0, len(free) - room)
+        first, last = sorted(first + free[:at]), sorted(last + free[at:])
+        # From the highest: so the lowest bits fall together. Forward they come last: what comes
+        # from another block as a layer begins is fetched by lanes that count along them, whole
+        # lines at a time; scattered, it takes six times as long. Backward the same goes for what
+        # comes between the halves, which are walked through the other way.
+        groups = [sorted(g) for g in self._evenly(first[::-1], 0)]
+        groups = groups[::-1] if self.backward else groups
+        return [*((g, True) for g in groups), *((g, False) for g in self._evenly(last, 1))]
+
+    def _evenly(self, todo: list[int], least: int) -> list[list[int]]:
+        count = max(least, -(-len(todo) // self.registers))
+        return [todo[len(todo) * i // count : len(todo) * (i + 1) // count] for i in range(count)]
 
     # --- global memory: a tile at a time
 
@@ -211,7 +259,7 @@ class Geometry:
             for phase in phases:
                 wanted.append([1 << b for b in phase.place.threads[:words]])
             first = phases[0].place.threads[:words]
-            wanted.append([back.linear(1 << b) for b in first])
+            wanted.append([self.swapped(back.linear(1 << b)) for b in first])
         self.slots = self.swizzled(wanted, words)
 
     def swizzled(self, wanted: Sequence[Sequence[int]], words: int) -> tuple[int, ...]:

@@ -149,19 +149,20 @@ class Layers(Sums):
         sums = [out.fresh("m") for _ in parts]
         for name in sums:
             out(f"F {name} = F(0);")
+        inner = False  # how the state lies among the blocks
         for i, sweep in enumerate(sweeps):
             first, final = sweep.phases[0], sweep.phases[-1]
             after = sweeps[i + 1].phases[0] if i + 1 < len(sweeps) else None
             with self.walk(out, g):
-                moved = i == 0 and (shape.moves or not g.shared)
+                moved = i == 0 and (shape.moves or not g.shared or first.place.inner)
                 if moved:
                     source = Access(out, g, first.place, back, self._flip_word(shape))
                 else:
-                    source = Access(out, g, first.place, second=i > 0)
-                for j in many:
-                    out(f"C x{j} = {source.load(j, 0)};")
+                    source = Access(out, g, first.place, second=i > 0, inner=inner)
+                self._amplitudes(out, g, "x")
+                source.load("x")
                 factors = Factors(out, shape, first.place, self._me(g)) if i == 0 else None
-                if i == 0 and moved and g.shared:
+                if g.shared and (moved or source.remote):
                     self.sync(out, near=not g.cluster)
                 if factors:
                     self._diagonal(out, shape, g, scaled, ["x"], False, factors)
@@ -169,12 +170,11 @@ class Layers(Sums):
                 for k in range(1, len(sweep.phases)):
                     self._exchange(out, g, sweep, k - 1, k, ["x"], k == 1)
                     self._rotate(out, sweep.phases[k], g)
-                goal = source
-                if moved or final is not first:
-                    goal = Access(out, g, final.place, second=moved or i > 0)
+                goal, inner = source, final.place.inner
+                if moved or source.remote or final is not first:
+                    goal = Access(out, g, final.place, second=moved or i > 0, inner=inner)
                 with self._if_on(out):
-                    for j in many:
-                        out(goal.store(j, 0, f"x{j}"))
+                    goal.store("x")
                 if reads and after is None:
                     w = [out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w") for j in many]
                     for name, value in zip(
@@ -183,7 +183,15 @@ class Layers(Sums):
                         out(f"{name} += {value};")
             if reads and after is None:
                 self.collect(out, sums, parts, 0, len(reads))
-            self.sync(out, near=after is not None and g.near(final.place) and g.near(after.place))
+            self.sync(out, near=after is not None and self._near(g, final, after))
+
+    def _amplitudes(self, out: Text, g: Geometry, *states: str) -> None:
+        for x in states:
+            out("C " + ", ".join(f"{x}{j}" for j in range(1 << g.registers)) + ";")
+
+    def _near(self, g: Geometry, one: Phase, other: Phase) -> bool:
+        """Does no amplitude come from another block between two phases."""
+        return not g.cluster or (g.split and one.place.inner == other.place.inner)
 
     def _exchange(
         self, out: Text, g: Geometry, sweep: Sweep, here: int, there: int, states: Sequence[str],
@@ -197,12 +205,12 @@ class Layers(Sums):
         put = Access(out, sweep.tile, sweep.within[here], mine="ln")
         for s, x in enumerate(states):
             for j in range(1 << g.registers):
-                out(put.store(j, s, f"{x}{j}"))
+                out(f"{put.one(j, s)} = {x}{j};")
         self.sync(out)
         get = Access(out, sweep.tile, sweep.within[there], mine="ln")
         for s, x in enumerate(states):
             for j in range(1 << g.registers):
-                out(f"{x}{j} = {get.load(j, s)};")
+                out(f"{x}{j} = {get.one(j, s)};")
 
     @contextmanager
     def _if_on(self, out: Text) -> Iterator[None]:
@@ -272,6 +280,7 @@ class Layers(Sums):
         back = shape.map.inverse()
         many = range(1 << g.registers)
         count = shape.sums
+        inner = False
         for i in reversed(range(len(sweeps))):
             sweep = sweeps[i]
             first, final = sweep.phases[0], sweep.phases[-1]
@@ -288,11 +297,11 @@ class Layers(Sums):
                 for name in terms:
                     out(f"F {name} = F(0);")
             with self.walk(out, g):
-                source = Access(out, g, final.place)
-                for j in many:
-                    out(f"C x{j} = {source.load(j, 0)};")
-                for j in many:
-                    out(f"C y{j} = {source.load(j, 1)};")
+                source = Access(out, g, final.place, inner=inner)
+                self._amplitudes(out, g, "x", "y")
+                source.load("x", "y")
+                if source.remote:
+                    self.sync(out, near=False)
                 if i == len(sweeps) - 1 and seeds:
                     self.seeded(out, g, final.place, seeds)
                 self._unrotate(out, final, g, names)
@@ -300,7 +309,7 @@ class Layers(Sums):
                     start = k == len(sweep.phases) - 2
                     self._exchange(out, g, sweep, k + 1, k, ["x", "y"], start)
                     self._unrotate(out, sweep.phases[k], g, names)
-                goal = source
+                goal, inner = source, first.place.inner
                 if i == 0:
                     if shape.terms:
                         w = [out.let("F", f"y{j}.x * x{j}.y - y{j}.y * x{j}.x", "w") for j in many]
@@ -312,23 +321,19 @@ class Layers(Sums):
                     with out.block("if (norm)"):
                         for j in many:
                             out(f"{terms[-1]} += x{j}.x * x{j}.x + x{j}.y * x{j}.y;")
-                    if shape.moves or not g.shared:
+                    if shape.moves or not g.shared or inner:
                         if g.shared:
                             self.sync(out, near=not g.cluster)
                         goal = Access(
                             out, g, first.place, back, self._flip_word(shape), second=True
                         )
-                elif first is not final:
-                    goal = Access(out, g, first.place)
+                elif first is not final or source.remote:
+                    goal = Access(out, g, first.place, inner=inner)
                 with self._if_on(out):
-                    for j in many:
-                        out(goal.store(j, 0, f"x{j}"))
-                    for j in many:
-                        out(goal.store(j, 1, f"y{j}"))
+                    goal.store("x", "y")
             added = {r: names[r] for r in sorted(numbers)}
             self.collect(out, terms, parts if terms else [], len(shape.bits), count, added)
-            near = before is not None and g.near(first.place) and g.near(before.place)
-            self.sync(out, near=near)
+            self.sync(out, near=before is not None and self._near(g, first, before))
 
     def _unrotate(self, out: Text, phase: Phase, g: Geometry, names: dict[int, str]) -> None:
         for k, i in phase.inner:
@@ -365,18 +370,17 @@ class Layers(Sums):
     def read(self, masks: tuple[int, ...], geometry: Geometry) -> str:
         def write(out: Text) -> None:
             g = geometry
-            place = g.place()
-            if g.shuffled:
-                place = g.phases([])[0].place
+            place = g.phases([])[0].place
             parts = self.parts(place, masks)
             sums = [out.fresh("m") for _ in parts]
             for name in sums:
                 out(f"F {name} = F(0);")
             with self.walk(out, g):
                 source = Access(out, g, place)
+                self._amplitudes(out, g, "x")
+                source.load("x")
                 values = []
                 for j in range(1 << g.registers):
-                    out(f"const C x{j} = {source.load(j, 0)};")
                     values.append(out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w"))
                 for name, value in zip(sums, self.walsh(out, g, place, values, parts), strict=True):
                     out(f"{name} += {value};")
@@ -390,13 +394,12 @@ class Layers(Sums):
             place = g.phases([])[0].place
             with self.walk(out, g):
                 source = Access(out, g, place)
-                for j in range(1 << g.registers):
-                    out(f"const C x{j} = {source.load(j, 0)};")
-                    out(f"C y{j} = {source.load(j, 1)};")
+                self._amplitudes(out, g, "x", "y")
+                source.load("x", "y")
                 self.seeded(out, g, place, seeds)
                 with self._if_on(out):
                     for j in range(1 << g.registers):
-                        out(source.store(j, 1, f"y{j}"))
+                        out(f"{source.one(j, 1)} = y{j};")
 
         return self._function(
             "settle", geometry, (seeds,), write,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from qrlang.engine import nodes
 from qrlang.engine.bodies import body_slots, loop_rows
@@ -12,6 +13,21 @@ from qrlang.engine.cuda.source import INPUT
 from qrlang.engine.cuda.text import real
 
 AHEAD = 4  # numbers that a thread fetches a step ahead
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Numbers from global memory: `place` where `inside`, else `other`; of `{t}` and `{r}`."""
+
+    name: str
+    rows: int
+    inside: str
+    place: str
+    other: str
+
+    def at(self, t: str, r: str, guard: str = "") -> str:
+        inside = f"{guard} && {self.inside}" if guard else self.inside
+        return f"fetched({inside}, &{self.place}, {self.other})".format(t=t, r=r)
 
 
 class Loops(Circuits):
@@ -78,60 +94,60 @@ class Loops(Circuits):
         if view.reverse:
             moment = f"long{node.id} - 1 - ({moment})"
         if view.source >= 0:
-            return f"in{view.source}[(b * T{view.source} + ({moment})) * {rows} + {r}]"
+            return f"(in{view.source} + moment(b, T{view.source}, {moment}) * {rows})[{r}]"
         q = -1 - view.source
         _, clock, grown = self.plan.sequences[q]
-        return f"seq{q}[(b * {self.whole(clock, grown)} + ({moment})) * {rows} + {r}]"
-
-    def _item_number(self, node: nodes.Loop, view: nodes.View, t: str, r: str, rows: int) -> str:
-        inside = f"{t} < long{node.id} && {t} >= 0"
-        value = f"(F){self._source(node, view, t, r, rows)}"
-        if view.shift:
-            value = f"({t} < {view.shift} ? {real(view.start)} : {value})"
-        return f"({inside} ? {value} : F(0))"
+        return f"(seq{q} + moment(b, {self.whole(clock, grown)}, {moment}) * {rows})[{r}]"
 
     def _kept(self, node: nodes.Loop) -> int:
         return sum(rows for _, rows in loop_rows(node, self.plan))
 
     def _tape(self, node: nodes.Loop, t: str) -> str:
         whole = self.whole(node.clock, node.grown + node.extra)
-        return f"tape{node.id}[(b * {whole} + {t}) * {self._kept(node)}"
+        return f"(tape{node.id} + moment(b, {whole}, {t}) * {self._kept(node)})"
 
-    def _streams(self, node: nodes.Loop) -> list[tuple[str, int, str]]:
-        """What comes from global memory in each step: (name, rows, expression of `{t}`, `{r}`)."""
+    def _streams(self, node: nodes.Loop, back: bool) -> list[Stream]:
+        """What comes from global memory in each step, of a walk forward or back. A walk does not
+        ask whether it is past the end that it does not come from, nor a whole warp where it
+        began."""
         found = []
+        checked = not back or self.mapping.group < 32
+        begun = ["{t} >= 0"] if back else []
         for k, (view, slot) in enumerate(node.items):
             rows = self.count(slot)
-            number = self._item_number(node, view, "{t}", "{r}", rows)
-            found.append((f"i{node.id}_{k}_", rows, number))
-        if self.backward:
-            kept = self._kept(node)
-            inside = f"{{t}} >= 0 && {{t}} < long{node.id} + {node.extra}"
-            value = f"({inside} ? {self._tape(node, '{t}')} + {{r}}] : F(1))"
-            if kept:
-                found.append((f"k{node.id}_", kept, value))
+            inside = [*begun, *([f"{{t}} < long{node.id}"] if checked or node.extra else [])]
+            other = "F(0)"
+            if view.shift:
+                other = f"({' && '.join(inside)} ? {real(view.start)} : F(0))"
+                inside.append(f"{{t}} >= {view.shift}")
+            place = self._source(node, view, "{t}", "{r}", rows)
+            found.append(Stream(f"i{node.id}_{k}_", rows, " && ".join(inside), place, other))
+        if back and self._kept(node):
+            inside = [*begun, *([f"{{t}} < long{node.id} + {node.extra}"] if checked else [])]
+            place = f"{self._tape(node, '{t}')}[{{r}}]"
+            found.append(
+                Stream(f"k{node.id}_", self._kept(node), " && ".join(inside), place, "F(1)")
+            )
         return found
 
-    def _fetch(self, streams: list[tuple[str, int, str]], t: str, new: bool) -> None:
+    def _fetch(self, streams: list[Stream], t: str, new: bool) -> None:
         """Starts loading what the step at moment t needs."""
         out, group = self.out, self.mapping.group
-        for name, rows, expression in streams:
-            if rows > AHEAD * group:
+        for x in streams:
+            if x.rows > AHEAD * group:
                 continue
-            for k in range(-(-rows // group)):
+            for k in range(-(-x.rows // group)):
                 r = f"(ln + {k * group}u)" if k else "ln"
-                value = expression.format(t=f"({t})", r=r)
-                guard = "" if (k + 1) * group <= rows else f"{r} < {rows}u ? "
-                value = f"{guard}{value}{' : F(0)' if guard else ''}"
-                out(f"{'F ' if new else ''}{name}{k} = {value};")
+                guard = "" if (k + 1) * group <= x.rows else f"{r} < {x.rows}u"
+                out(f"{'F ' if new else ''}{x.name}{k} = {x.at(f'({t})', r, guard)};")
 
-    def _put(self, stream: tuple[str, int, str], t: str, where: str, check: str = "") -> None:
+    def _put(self, stream: Stream, t: str, where: str, check: str = "") -> None:
         """What was fetched, into rows. `where` has `{r}`; `check` tells of numbers not finite."""
         out, group = self.out, self.mapping.group
-        name, rows, expression = stream
+        name, rows = stream.name, stream.rows
         if rows > AHEAD * group:
             with self.rows(rows) as r:
-                out(f"const F x = {expression.format(t=t, r=r)};")
+                out(f"const F x = {stream.at(t, r)};")
                 if check:
                     out(f"if (!good(x)) {check}")
                 out(f"{where.format(r=r)} = x;")
@@ -146,7 +162,7 @@ class Loops(Circuits):
     def _within(self, node: nodes.Loop, t: str) -> str:
         return "within" if self.mapping.group < 32 else f"{t} < long{node.id}"
 
-    def _items(self, node: nodes.Loop, streams: list[tuple[str, int, str]], t: str) -> None:
+    def _items(self, node: nodes.Loop, streams: list[Stream], t: str) -> None:
         for (view, slot), stream in zip(node.items, streams, strict=False):
             check = ""
             if not self.backward and view.source >= 0 and not self.plan.inputs[view.source].token:
@@ -172,9 +188,7 @@ class Loops(Circuits):
                 with self.rows(self.count(c.out)) as r:
                     out(f"{self.value(c.out, r)} = {self.value(c.initial, r)};")
                 self.writes("v", c.out, True)
-            streams = self._streams(node)
-            if self.backward:
-                streams = streams[: len(node.items)]
+            streams = self._streams(node, False)
             self._fetch(streams, "0", True)
             self.barrier()
             out("#pragma unroll 1")
@@ -209,12 +223,13 @@ class Loops(Circuits):
         self.clean = False
 
     def _keep(self, node: nodes.Loop, t: str) -> None:
-        at = 0
-        for slot, rows in loop_rows(node, self.plan):
-            self.reads("v", slot, True)
-            with self.rows(rows) as r, self.out.block(f"if ({self.only} && on)"):
-                self.out(f"{self._tape(node, t)} + {at} + {r}] = {self.value(slot, r)};")
-            at += rows
+        if not self._kept(node):
+            return
+        for slot, _ in loop_rows(node, self.plan):
+            self.reads("v", slot)
+        with self.rows(self._kept(node)) as r, self.out.block(f"if ({self.only} && on)"):
+            value = self._scatter_kept(node).format(r=r)
+            self.out(f"{self._tape(node, t)}[{r}] = {value};")
 
     def _emit(self, slot: int, q: int, t: str) -> None:
         rows, clock, grown = self.plan.sequences[q]
@@ -222,7 +237,7 @@ class Loops(Circuits):
         self.reads("v", slot, True)
         # Without an active sequence: zeros, as what is emitted may be an output.
         with self.rows(rows) as r, self.out.block(f"if ({self.only} && {t} < {whole})"):
-            at = f"(b * {whole} + {t}) * {rows} + {r}"
+            at = f"moment(b, {whole}, {t}) * {rows} + {r}"
             self.out(f"seq{q}[{at}] = on ? {self.value(slot, r)} : F(0);")
         self.writes("q", q)
 
@@ -247,7 +262,7 @@ class Loops(Circuits):
         with out.block(""):
             self._lengths(node)
             sums = self.begin_sums(node.body)
-            streams = self._streams(node)
+            streams = self._streams(node, True)
             self._fetch(streams, f"steps{i} - 1", True)
             self.barrier()
             out("#pragma unroll 1")
@@ -274,10 +289,11 @@ class Loops(Circuits):
                 base = f"{g.name} + b * {total} * {width}"
                 self._zero(base, f"(L)steps{node.id} * {width}", f"{total} * {width}", kind)
 
-    def _step_back(self, node: nodes.Loop, streams: list[tuple[str, int, str]], t: str) -> None:
+    def _step_back(self, node: nodes.Loop, streams: list[Stream], t: str) -> None:
         out = self.out
-        slots = body_slots(node)
-        self._clear_rows(slots)
+        sole, bare = self.flow.set_whole(node), self.flow.bare(node)
+        self._clear_rows([s for s in body_slots(node) if s not in sole | bare])
+        self.unset |= sole
         for inner in node.body:
             for _, q in inner.emits if isinstance(inner, nodes.Loop) else ():
                 self.clear_adjoint_sequence(q)
@@ -293,7 +309,7 @@ class Loops(Circuits):
             self.adds(slot, True)
             self.reads("dq", q)
             with self.rows(rows) as r:
-                at = f"dseq{q}[(block * {whole} + {t}) * {rows} + {r}]"
+                at = f"dseq{q}[moment(block, {whole}, {t}) * {rows} + {r}]"
                 out(f"if (on) {self.adjoint(slot, r)} += {at};")
         # The step's classical part once more, from what was kept of it.
         if self._kept(node):
@@ -308,7 +324,10 @@ class Loops(Circuits):
         self.locals_run(node.body)
         for inner in reversed(node.body):
             self.backward_node(inner)
+        assert not sole & self.unset
         for c in node.carries:
+            if c.arg in bare:
+                continue
             self.reads("a", c.arg, True)
             self.adds(c.out, True)
             with self.rows(self.count(c.out)) as r:
@@ -357,13 +376,11 @@ class Loops(Circuits):
         place = self._source(node, view, t, "{r}", rows)
         late = f" && {t} >= {view.shift}" if view.shift else ""
         if view.source >= 0:
-            head = f"in{view.source}["
-            place = f"din{view.source}[{place.removeprefix(head)}"
+            place = f"(d{place[1:]}"
             guard = f"if (din{view.source} && {self.only} && {self._within(node, t)}{late})"
         else:
             q = -1 - view.source
-            head = f"seq{q}[(b *"
-            place = f"dseq{q}[(block *{place.removeprefix(head)}"
+            place = f"(d{place[1:].replace('moment(b,', 'moment(block,')}"
             guard = f"if ({self._within(node, t)}{late})"
             self.reads("dq", q)
             self.writes("dq", q)

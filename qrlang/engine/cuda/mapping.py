@@ -79,19 +79,23 @@ def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Ma
         while threads < 5 and (batch << threads) < 32 * SCHEDULERS:
             threads += 1
         return Mapping(dtype, arch, threads, 0, shuffled=True)
-    if n <= 8:
-        return Mapping(dtype, arch, 5, n - 5, shuffled=True)
     if n <= 11:
         registers = 5 if (batch << n) >> 10 >= 2 * SCHEDULERS and not double else 4
         threads = max(5, n - registers)
-        return Mapping(dtype, arch, threads, n - threads, warps=4 if n == 9 else 2)
+        # Few sequences: more threads for each, until there are warps enough.
+        enough = SCHEDULERS * 3 // 4 if n <= 8 else SCHEDULERS * 3 // 2
+        while threads < min(n - 1, 7) and (batch << threads) >> 5 < enough:
+            threads += 1
+        warps = 4 if n <= 9 else 2
+        return Mapping(dtype, arch, threads, n - threads, shuffled=threads == 5 and n <= 8,
+                       warps=warps)  # fmt: skip
     registers = 3 if double else 4
     if n <= 13 and states(n) <= room:
         return Mapping(dtype, arch, n - registers, registers)
     if arch >= 90 and n <= 16:
         for cluster in (1, 2, 3):
             if states(n) >> cluster <= room:
-                registers = 4 if double else 5
+                registers = 4 if double or cluster == 3 else 5
                 return Mapping(dtype, arch, n - registers, registers, cluster)
     cluster = 3 if arch >= 90 and n >= 15 else 0
     registers = 4 if double else 5

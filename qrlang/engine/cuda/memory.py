@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qrlang.engine import nodes
-from qrlang.engine.bodies import walk_nodes
+from qrlang.engine.bodies import loop_rows, walk_nodes
 from qrlang.engine.cuda.geometry import Geometry
 from qrlang.engine.cuda.mapping import Mapping, shared_limit
 from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.nodes import Plan
+from qrlang.engine.renamed import renamed
 
 SMALLEST = 2  # register bits of a small space beside a large one
 ROWS = 96 << 10  # bytes of a block's rows up to which they lie in shared memory
@@ -17,8 +19,9 @@ WEIGHTS = 64 << 10  # the same for weights
 PARAMETERS = 1 << 12  # numbers of a block for layers that are made together
 
 
-def geometries(plan: Plan, mapping: Mapping) -> list[Geometry]:
-    """One for each space; a space with fewer qubits than there are threads gets idle ones."""
+def geometries(plan: Plan, mapping: Mapping, backward: bool = False) -> list[Geometry]:
+    """One for each space; a space with fewer qubits than there are threads gets idle ones. States
+    lie in the same slots in both kernels."""
     every = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
     out = []
     for s, n in enumerate(plan.spaces):
@@ -30,6 +33,7 @@ def geometries(plan: Plan, mapping: Mapping) -> list[Geometry]:
             mapping.size,
         )  # fmt: skip
         g.swizzle([layer for c in every if c.space == s for layer in c.layers])
+        g.backward = backward
         out.append(g)
     return out
 
@@ -44,9 +48,11 @@ class Memory:
     geometries: list[Geometry]
     shapes: list[list[Shape]]  # of each circuit
     homes: list[int] = field(default_factory=list)  # bytes; each followed by its costate
-    weights: dict[int, tuple[int, int]] = field(default_factory=dict)  # offset in bytes, stride
+    # Weights, and whether turned round: offset in bytes, stride.
+    weights: dict[tuple[int, bool], tuple[int, int]] = field(default_factory=dict)
     row_of: list[int] = field(default_factory=list)
     zero: int = 0  # a row that is always zero
+    outer: int = 0  # rows of the outermost body
     rows_shared: bool = True
     own: int = 0  # where sequences' own begin
     adjoint: int = 0
@@ -71,12 +77,7 @@ class Memory:
                 at += self.geometries[s].bytes * (2 if self.backward else 1) * count
         elif self.geometries:
             at += max(g.tile_bytes for g in self.geometries) * (2 if self.backward else 1)
-        rows = 0
-        for size in plan.slots:
-            self.row_of.append(rows)
-            rows += size
-        self.zero = rows
-        rows += 1
+        rows = self._rows()
         kinds = 2 if self.backward else 1
         fixed = self._fixed()
         room = shared_limit(m.arch) - (1 << 10) - at
@@ -99,6 +100,59 @@ class Memory:
         at += count * own * m.size
         self._weights(at, room - count * own * m.size)
 
+    @property
+    def piece(self) -> int:
+        """Numbers that are read at once: 16 bytes."""
+        return 16 // self.mapping.size
+
+    def _rows(self) -> int:
+        """Lays out the rows of slots: what a product walks along begins where pieces of it and of
+        the weight begin, what is kept of a step lies in a row, what only renames has no place."""
+        plan, piece = self.plan, self.piece
+        others = renamed(plan)
+        wish: dict[int, int] = {}
+        for n in walk_nodes(plan.body):
+            if not isinstance(n, nodes.Linear):
+                continue
+            places = others.get(n.x) or [(n.x, k) for k in range(plan.slots[n.x])]
+            before = (-1, -1)
+            for column, (s, k) in enumerate(places):
+                if before != (s, k - 1):
+                    wish.setdefault(s, (column - k) % piece)
+                before = s, k
+            wish.setdefault(n.out, 0)
+        self.row_of = [0] * len(plan.slots)
+        rows = 0
+
+        def place(slots: Sequence[int]) -> None:
+            nonlocal rows
+            past = 0
+            for s in slots:
+                if s in wish:
+                    rows += (wish[s] - rows - past) % piece
+                    break
+                past += plan.slots[s]
+            for s in slots:
+                self.row_of[s] = rows
+                rows += plan.slots[s]
+
+        for s in range(plan.outer):
+            if s not in others:
+                place([s])
+        self.outer = rows
+        kept = [
+            [s for s, _ in loop_rows(n, plan)]
+            for n in walk_nodes(plan.body)
+            if isinstance(n, nodes.Loop)
+        ]
+        inside = {s for slots in kept for s in slots}
+        rest = [[s] for s in range(plan.outer, len(plan.slots)) if s not in inside]
+        for slots in (*kept, *rest):
+            if not any(s in others for s in slots):
+                place(slots)
+        self.zero = rows
+        return rows + piece - rows % piece
+
     def _fixed(self) -> int:
         """Numbers that a sequence has beside its rows."""
         most, sums = 0, 1
@@ -118,18 +172,38 @@ class Memory:
         """Parameters of layers that are made together."""
         return max(self.parameter_room, 1)
 
+    def lanes(self, many: int, inner: int) -> int:
+        """How many lanes share the sum of one row, so that it is there soonest: a piece takes some
+        8 cycles, a sum over a shuffle 29."""
+        pieces = -(-inner // self.piece)
+        room = min(pieces, self.mapping.group // many)
+        fit = [x for x in range(6) if not x or 1 << x <= room]
+        return 1 << min(fit, key=lambda x: 8 * -(-pieces // (1 << x)) + 29 * x)
+
+    def _stride(self, many: int, width: int) -> int:
+        """Of a weight's rows: eight lanes that read a piece each meet different banks."""
+        lanes, pieces = self.lanes(many, width), -(-width // self.piece)
+        while lanes < 8 and pieces % (2 * lanes) != lanes:
+            pieces += 1
+        return pieces * self.piece
+
     def _weights(self, at: int, room: int) -> None:
-        """Weights that fit, the small ones first; rows of odd length, against bank conflicts."""
+        """Weights that fit, the small ones first; backward, also turned round."""
         m = self.mapping
-        used = [n for n in walk_nodes(self.plan.body) if isinstance(n, nodes.Linear)]
-        sizes: dict[int, tuple[int, int]] = {}
-        for n in used:
+        sizes: dict[tuple[int, bool], tuple[int, int]] = {}
+        inner = [n for x in self.plan.body if isinstance(x, nodes.Loop) for n in walk_nodes(x.body)]
+        for n in walk_nodes(self.plan.body):
+            if not isinstance(n, nodes.Linear):
+                continue
             many, width = self.plan.slots[n.out], self.plan.slots[n.x]
-            sizes[n.weight] = (many, width | 1)
-            if n.bias >= 0:
-                sizes[n.bias] = (many, 1)
+            if self.backward:
+                sizes[n.weight, True] = (width, self._stride(width, many))
+            if not self.backward or any(x is n for x in inner):
+                sizes[n.weight, False] = (many, self._stride(many, width))
+                if n.bias >= 0:
+                    sizes[n.bias, False] = (many, 1)
         room = min(room, WEIGHTS)
-        for w, (many, stride) in sorted(sizes.items(), key=lambda x: x[1][0] * x[1][1]):
+        for w, (many, stride) in sorted(sizes.items(), key=lambda x: (x[0][1], x[1][0] * x[1][1])):
             size = (many * stride * m.size + 15) & ~15
             if size <= room:
                 self.weights[w] = (at, stride)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qrlang.engine.cuda import functions
 from qrlang.engine.series import COS32, COS64, SIN32, SIN64
 
 SMALL = """
@@ -9,6 +10,15 @@ typedef float F;
 typedef unsigned int W;  // of a whole turn 2^32 parts
 #define FN(name) name##f
 struct __align__(8) C { F x, y; };
+struct __align__(16) V { F x, y, z, w; };
+__device__ __forceinline__ V begun(F x) { return {x, 0.f, 0.f, 0.f}; }
+__device__ __forceinline__ void along(V& s, V a, V b) {
+  s.x = fmaf(a.x, b.x, s.x);
+  s.y = fmaf(a.y, b.y, s.y);
+  s.z = fmaf(a.z, b.z, s.z);
+  s.w = fmaf(a.w, b.w, s.w);
+}
+__device__ __forceinline__ F total(V s) { return (s.x + s.y) + (s.z + s.w); }
 __device__ __forceinline__ W turns(F a) {  // of a / 4 pi
   const F p = a * 341782624.f;
   const F e = fmaf(a, 13.7882158f, fmaf(a, 341782624.f, -p));
@@ -31,6 +41,13 @@ typedef double F;
 typedef unsigned long long W;  // of a whole turn 2^64 parts
 #define FN(name) name
 struct __align__(16) C { F x, y; };
+struct __align__(16) V { F x, y; };
+__device__ __forceinline__ V begun(F x) { return {x, 0.0}; }
+__device__ __forceinline__ void along(V& s, V a, V b) {
+  s.x = fma(a.x, b.x, s.x);
+  s.y = fma(a.y, b.y, s.y);
+}
+__device__ __forceinline__ F total(V s) { return s.x + s.y; }
 __device__ __forceinline__ W turns(F a) {
   const F p = a * 0.07957747154594767;
   F e = fma(a, 0.07957747154594767, -p);
@@ -50,6 +67,14 @@ typedef long long Z;
 COMMON = """
 typedef unsigned int U;
 typedef long long L;
+// The address is made in any case: only the load has a condition.
+template <class T> __device__ __forceinline__ F fetched(bool inside, const T* p, F other) {
+  if (inside) other = (F)*p;
+  return other;
+}
+__device__ __forceinline__ L moment(L b, L steps, L t) {  // of all: neither has more than 32 bits
+  return (L)((unsigned long long)(U)b * (U)steps + (U)t);
+}
 // The angle of u as k quarter turns and |r| <= pi/4.
 __device__ __forceinline__ U quarters(W u, F& r) {
   r = (F)(Z)(u << 2) * F(PART);
@@ -178,4 +203,5 @@ def prelude(dtype: str) -> str:
     near = _near_sincos(SIN32, COS32) if small else _near_sincos(SIN64, COS64)
     code = COMMON.replace("FAR_CODE", 'FAR_WORD("f32", "f")' if small else 'FAR_WORD("f64", "d")')
     code = code.replace("HALVED", HALVED32 if small else HALVED)
-    return (SMALL if small else LARGE).replace("NEAR_SINCOS", near) + code
+    steep = functions.SMALL if small else functions.LARGE
+    return (SMALL if small else LARGE).replace("NEAR_SINCOS", near) + steep + code

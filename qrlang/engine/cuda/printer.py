@@ -5,9 +5,7 @@ from __future__ import annotations
 from qrlang.engine import nodes
 from qrlang.engine.bodies import walk_nodes
 from qrlang.engine.cuda.ends import Ends
-from qrlang.engine.cuda.layers import Layers
 from qrlang.engine.cuda.mapping import Mapping, choose
-from qrlang.engine.cuda.memory import Memory
 from qrlang.engine.cuda.prelude import prelude
 from qrlang.engine.cuda.source import (
     BATCH,
@@ -19,7 +17,6 @@ from qrlang.engine.cuda.source import (
     fixed,
     time,
 )
-from qrlang.engine.cuda.text import Text
 from qrlang.engine.nodes import Plan, Refusal
 
 __all__ = ["emit", "write"]
@@ -55,9 +52,7 @@ class Printer(Ends):
 
     def _kernel(self, backward: bool) -> tuple[str, KernelSpec]:
         m = self.mapping
-        self.out, self.backward = Text(), backward
-        self.layers = Layers(m, "_b" if backward else "")
-        self.memory = Memory(self.plan, m, backward, self.geometries, self.shapes)
+        self.begin(backward)
         self.pending.clear()
         self.sums = {}
         self.clean = True

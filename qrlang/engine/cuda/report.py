@@ -80,9 +80,9 @@ def _name(m: Mapping) -> str:
         return "global memory"
     if m.cluster:
         return "cluster"
-    if m.group > 64:
-        return "block"
-    return "lanes of a warp" if m.group < 32 else "a warp" if m.group == 32 else "two warps"
+    if m.group < 32:
+        return "lanes of a warp"
+    return {32: "a warp", 64: "two warps", 128: "four warps"}.get(m.group, "block")
 
 
 def _walks(g: Geometry) -> int:

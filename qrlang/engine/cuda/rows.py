@@ -28,7 +28,8 @@ class Rows(Dense):
                         out(f"{self.value(node.out, b)} = {self.value(source, a)};")
                     self.writes("v", node.out, own)
             case nodes.Map():
-                self._map_forward(node)
+                if not self.flow.made(node):
+                    self._map_forward(node)
             case nodes.Linear():
                 self._linear_forward(node)
             case nodes.Matmul():
@@ -64,7 +65,8 @@ class Rows(Dense):
                         a, b = self._past(first, r), self._past(to, r)
                         out(f"{self.adjoint(source, a)} += {self.adjoint(node.out, b)};")
             case nodes.Map():
-                self._map_backward(node)
+                if not self.flow.unmade(node):
+                    self._map_backward(node)
             case nodes.Linear():
                 self._linear_backward(node)
             case nodes.Matmul():
@@ -80,9 +82,10 @@ class Rows(Dense):
             case nodes.Dropout():
                 self.reads("a", node.out, True)
                 self.adds(node.x, True)
+                how = self.how(node.x)
                 with self.rows(self.count(node.x)) as r:
                     d = f"{self.adjoint(node.out, r)} * {self._lot(node, r)}"
-                    out(f"{self.adjoint(node.x, r)} += {d};")
+                    out(f"{self.adjoint(node.x, r)} {how} {d};")
 
     @staticmethod
     def _past(first: int, r: str) -> int | str:
@@ -128,7 +131,7 @@ class Rows(Dense):
         for t in terms:
             starts.append(starts[-1] + len(t))
         flat = [x for t in terms for x in t]
-        s, i = out.fresh("s"), out.fresh("k")
+        s, i = out.fresh("s"), out.fresh("at")
         out(f"F {s} = {base or 'F(0)'};")
         first, last = self.numbers(starts[:-1], r), self.numbers(starts[1:], r)
         with out.block(f"for (int {i} = {first}; {i} < {last}; ++{i})"):
@@ -200,10 +203,10 @@ class Rows(Dense):
         if any(parts("0")[i] for i in wide):
             for i in wide:
                 self.adds(node.args[i], True)
+            hows = {i: self.how(node.args[i]) for i in wide if parts("0")[i] is not None}
             with self.rows(many) as r:
-                for i in wide:
-                    if (d := parts(r)[i]) is not None:
-                        out(f"{self.adjoint(node.args[i], r)} += {d};")
+                for i, how in hows.items():
+                    out(f"{self.adjoint(node.args[i], r)} {how} {parts(r)[i]};")
         lanes = min(32, self.mapping.group)
         for i, one in enumerate(single):
             if not one or parts("0")[i] is None:

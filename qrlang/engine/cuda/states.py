@@ -31,12 +31,15 @@ class States(Loops):
         """For each amplitude, by its index: (index, where it is, where its costate is)."""
         out, g = self.out, self.geometries[s]
         with self.slots(s) as (number, here):
-            x = out.let("U", number, "x")
             if not g.shared:
+                x = out.let("U", number, "x")
                 yield x, here, f"Q{s}[{x}]"
                 return
+            # Numbered so that the rank is above.
+            number = out.let("U", number, "i")
+            x = out.let("U", linear([g.swapped(1 << b) for b in range(g.bits)], number), "x")
             low = (1 << g.local) - 1
-            slot = xor(linear([c & low for c in g.slots], x))
+            slot = xor(linear([c & low for c in g.slots], number))
             at = f"smem + h{s} + ({slot}) * {2 * g.size}u"
             yield x, f"*(C*)({at})", f"*(C*)({at} + {g.bytes})"
 

@@ -50,6 +50,14 @@ class Sums:
                 return str(first)
             head = f"{first} + " if first else ""
             return f"({head}{r} * {step})" if step != 1 else f"({head}{r})"
+        for step in (1, 0):
+            pasts = [v - step * i for i, v in enumerate(values)]
+            begins = [i for i, past in enumerate(pasts) if not i or past != pasts[i - 1]]
+            if len(begins) <= 3:
+                past = str(pasts[-1])
+                for i, end in zip(reversed(begins[:-1]), reversed(begins[1:]), strict=True):
+                    past = f"{r} < {end}u ? {pasts[i]} : {past}"
+                return f"({r} + ({past}))" if step else f"({past})"
         kind = "short" if max(values) < 1 << 15 else "int"
         return f"{self.table(kind, values)}[{r}]"
 

@@ -353,6 +353,13 @@ def load_npz(request: Request) -> Loaded:
                 names[split or ""], pick = list(opened.values()), list(opened)
             lengths = _lengths(archive, array, stem)
             found.append(_npz_column(archive, columns, array, lengths, port, pick))
+        if len({len(c) for c in found}) > 1:
+            pairs = zip(arrays, found, strict=True)
+            raise DataError(
+                "malformed-file",
+                f"{archive.path}: arrays have different numbers of records: "
+                + ", ".join(f"{name} {len(c)}" for name, c in pairs),
+            )
         return Records(found)
 
     if stored(stems[0], "train") is None:

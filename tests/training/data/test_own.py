@@ -217,7 +217,7 @@ def test_a_sequence_of_classes(tmp_path: Path) -> None:
     [
         ({"x": np.ones((9, 3)), "z": np.zeros(9, int)}, "no array for `target y: class[2]`"),
         ({"x": np.ones((9, 4)), "y": np.zeros(9, int)}, "is [9, 4]; `input x: real[3]` takes [records, 3]"),
-        ({"x": np.ones((9, 3)), "y": np.zeros(8, int)}, "different numbers of records: 9, 8"),
+        ({"x": np.ones((9, 3)), "y": np.zeros(8, int)}, "different numbers of records: x 9, y 8"),
         ({"x": np.full((9, 3), np.nan), "y": np.zeros(9, int)}, "record 0: nan is not a finite number"),
         ({"x": np.ones((9, 3)), "y": np.full(9, 2)}, "record 0: 2 is outside 0 … 1"),
         ({"x": np.ones((9, 3)), "y": np.zeros(9)}, "takes whole numbers"),
@@ -228,7 +228,7 @@ def test_bad_arrays(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError) as error:
         own(save(tmp_path / "a.npz", **arrays), real(3), label(2))
     assert said in error.value.message
-    assert "a.npz" in error.value.message or "different numbers" in said
+    assert "a.npz" in error.value.message
 
 
 def test_a_bad_value_is_found_wherever_it_is(tmp_path: Path) -> None:
