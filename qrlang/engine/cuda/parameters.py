@@ -270,8 +270,8 @@ class Parameters(Rows):
         out("F rest, s, c;", "const U odd = halved(y, rest) & 1u;")
         out(f"const U f = {self._votes('odd')};")
         out(f"const U slots = {self._votes('parity(f & (U)turn)')};")
-        out("near_sincos(rest, s, c);", "const F tangent = quotient(s, c);")
-        out(f"if ({self._rotates(turns)}) own[{self._formula(turns.tangents, 'ln')}] = tangent;")
+        out("near_sincos(rest, s, c);", "const F ratio = quotient(s, c);")
+        out(f"if ({self._rotates(turns)}) own[{self._formula(turns.tangents, 'ln')}] = ratio;")
         # Each layer's flips: as a slot, and by the rotations' numbers.
         words = [places[i] + self.shapes[k][i].at_words for i in part]
         with out.block(f"if (ln < {len(part)}u)"):
