@@ -64,7 +64,7 @@ class Entries:
     def packed(self) -> list[int]:
         """One number of 64 bits for each."""
         return [
-            (t << 10 | b << 7 | o << 2 | k << 1 | s) << 32 | m
+            (t << 11 | k << 10 | b << 7 | o << 2 | s) << 32 | m  # bit 33 stays clear
             for t, b, o, k, s, m in zip(
                 self.terms, self.bits, self.orders, self.takes, self.single, self.masks,
                 strict=True,
@@ -310,7 +310,7 @@ class Parameters(Rows):
         for w in walks:
             n = w.name
             self.out(f"const int head{n} = (int)(entry{n} >> 32);")
-            self.out(f"const F x{n} = v[head{n} >> 10];")
+            self.out(f"const F x{n} = v[head{n} >> 11];")
             if report:
                 self.out(f"if (!good(x{n})) bad = {self._formula(w.entries.layers, w.r)};")
 
@@ -322,7 +322,7 @@ class Parameters(Rows):
             out(f"W u{n} = turns(x{n});")
             if any(w.entries.masks):
                 sign = f"parity(f & (U)entry{n})"
-                out(f"u{n} = {sign} ? (W)0 - u{n} - ((W)(head{n} & 1) << QUARTER) : u{n};")
+                out(f"u{n} = {sign} ? (W)0 - u{n} - ((W)head{n} << QUARTER) : u{n};")
         most = [max(w.entries.bits) for w in walks]
         for b in range(max([len(beside), *most])):
             if b < len(beside):
@@ -348,7 +348,7 @@ class Parameters(Rows):
                     source = str(orders.pop() * turns.block + end)
                 width = "" if turns.width == 32 else f", {turns.width}"
                 out(f"const F all{n} = __shfl_sync(0xffffffffu, c, {source}{width});")
-                scale = f"all{n}" if all(e.takes) else f"head{n} & 2 ? all{n} : F(1)"
+                scale = f"all{n}" if all(e.takes) else f"head{n} & 1024 ? all{n} : F(1)"
             scales.append(scale)
         for w, scale in zip(walks, scales, strict=True):
             out(f"const C e{w.name} = phase(u{w.name}, {scale});")
