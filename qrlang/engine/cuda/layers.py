@@ -110,20 +110,29 @@ class Layers(Sums):
             yield
 
     def total(self, out: Text, number: str, count: int) -> str:
-        """One of the sums, over all warps and blocks, always in the same order."""
-        name = out.fresh("sum")
-        out(f"F {name} = F(0);")
-        if self.mapping.cluster:
-            with out.rolled(f"for (U k = 0; k < {1 << self.mapping.cluster}u; ++k)"):
-                out("const F* const far = (const F*)__cluster_map_shared_rank(red, k);")
-                with out.block(f"for (U w = 0; w < {self.warps}u; ++w)"):
-                    out(f"{name} += far[w * {count}u + {number}];")
-        elif self.warps == 1:
-            out(f"{name} = red[{number}];")
-        else:
+        """One of the sums, over all warps and blocks: to the same bits in every block, as blocks
+        are added in pairs, pairs in pairs."""
+        if self.warps == 1 and not self.mapping.cluster:
+            return self._own(out, f"red[{number}]")
+        parts = []
+        for k in range(1 << self.mapping.cluster):
+            far = "red"
+            if k:
+                far = out.fresh("far")
+                mapped = f"__cluster_map_shared_rank(red, rank ^ {k}u)"
+                out(f"const F* const {far} = (const F*){mapped};")
+            parts.append(self._own(out, "F(0)"))
             out("#pragma unroll")
             with out.block(f"for (U w = 0; w < {self.warps}u; ++w)"):
-                out(f"{name} += red[w * {count}u + {number}];")
+                out(f"{parts[-1]} += {far}[w * {count}u + {number}];")
+        while len(parts) > 1:
+            pairs = zip(parts[0::2], parts[1::2], strict=True)
+            parts = [self._own(out, f"{x} + {y}") for x, y in pairs]
+        return parts[0]
+
+    def _own(self, out: Text, value: str) -> str:
+        name = out.fresh("sum")
+        out(f"F {name} = {value};")
         return name
 
     # --- forward
