@@ -191,7 +191,7 @@ class Layers(Sums):
                     ):
                         out(f"{name} += {value};")
             if reads and after is None:
-                self.collect(out, sums, parts, 0, len(reads))
+                self.collect(out, sums, parts, range(len(reads)), len(reads))
             self.sync(out, near=after is not None and self._near(g, final, after))
 
     def _amplitudes(self, out: Text, g: Geometry, *states: str) -> None:
@@ -341,7 +341,9 @@ class Layers(Sums):
                 with self._if_on(out):
                     goal.store("x", "y")
             added = {r: names[r] for r in sorted(numbers)}
-            self.collect(out, terms, parts if terms else [], len(shape.bits), count, added)
+            self.collect(
+                out, terms, parts if terms else [], range(len(shape.bits), count), count, added
+            )
             self.sync(out, near=before is not None and self._near(g, first, before))
 
     def _unrotate(self, out: Text, phase: Phase, g: Geometry, names: dict[int, str]) -> None:
@@ -376,7 +378,12 @@ class Layers(Sums):
 
     # --- readouts, and weights of readouts by themselves
 
-    def read(self, masks: tuple[int, ...], geometry: Geometry) -> str:
+    def read(
+        self, masks: tuple[int, ...], geometry: Geometry, places: tuple[int, ...] = (),
+        norm: int = -1,
+    ) -> str:  # fmt: skip
+        """Sums of each warp; or, as values, where a warp is all there is: at these places, the
+        first also where norms are."""
         def write(out: Text) -> None:
             g = geometry
             place = g.phases([])[0].place
@@ -393,9 +400,9 @@ class Layers(Sums):
                     values.append(out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w"))
                 for name, value in zip(sums, self.walsh(out, g, place, values, parts), strict=True):
                     out(f"{name} += {value};")
-            self.collect(out, sums, parts, 0, len(masks))
+            self.collect(out, sums, parts, places or range(len(masks)), len(masks), norm=norm)
 
-        return self._function("read", geometry, (masks,), write)
+        return self._function("read", geometry, (masks, places, norm), write)
 
     def settle(self, seeds: tuple[int, ...], geometry: Geometry) -> str:
         def write(out: Text) -> None:

@@ -144,30 +144,41 @@ class Sums:
         return unfold(out, sums, geometry.registers)
 
     def collect(
-        self, out: Text, values: Sequence[str], parts: Sequence[Part], first: int, count: int,
-        others: dict[int, str] | None = None,
+        self, out: Text, values: Sequence[str], parts: Sequence[Part], places: Sequence[int],
+        count: int, others: dict[int, str] | None = None, norm: int = -1,
     ) -> None:  # fmt: skip
         """The sums of all parts over the lanes of each warp; `count` numbers to a warp in `red`,
-        these from the number `first` on. `others`: what is only added, by its number."""
+        where each mask's place is one of `places`. `others`: what is only added, by its place.
+        `norm`: the sums are values, and the first is also the norm, which lies there."""
         width = min(32, self.mapping.group)
         alone = dict(others or {})
         for part, value in zip(parts, values, strict=True):
             if not part.many:
-                alone[first + part.lanes[0]] = value
+                alone[places[part.lanes[0]]] = value
         for part, value in zip(parts, values, strict=True):
             if part.many:
-                at = [first + part.lanes[m] if m in part.lanes else -1 for m in range(width)]
-                number = out.let("int", self.chosen(at, f"(ln & {width - 1}u)"))
+                at = [places[part.lanes[m]] if m in part.lanes else -1 for m in range(width)]
+                place = out.let("int", self.chosen(at, f"(ln & {width - 1}u)"))
                 total = self.transformed(out, value)
-                out(f"if ({number} >= 0) red[{self._mine(count)}{number}] = {total};")
-        self.gather(out, list(alone.values()), list(alone), count)
+                with out.block(f"if ({place} >= 0)"):
+                    self._keep(out, place, total, places[0], count, norm)
+        self.gather(out, list(alone.values()), list(alone), count, places[0], norm)
+
+    def _keep(self, out: Text, place: str, total: str, first: int, count: int, norm: int) -> None:
+        if norm >= 0 and self.mapping.group < 32:
+            # Sequences that rest keep numbers that are ordinary.
+            total = out.let("F", f"on ? {total} : F(1)")
+        out(f"red[{self._mine(count)}{place}] = {total};")
+        if norm >= 0:
+            out(f"if ({place} == {first}) red[{norm}] = {total};")
 
     def _mine(self, count: int) -> str:
         return f"(ln >> 5) * {count}u + " if self.warps > 1 else ""
 
     def gather(
-        self, out: Text, values: Sequence[str | None], numbers: Sequence[int], count: int
-    ) -> None:
+        self, out: Text, values: Sequence[str | None], places: Sequence[int], count: int,
+        first: int, norm: int,
+    ) -> None:  # fmt: skip
         """Adds values over the lanes of each warp."""
         width = min(32, self.mapping.group)
         for start in range(0, len(values), width):
@@ -194,5 +205,5 @@ class Sums:
                 by *= 2
             lane = f"(ln & {width - 1}u)"
             with out.block(f"if ({lane} < {size}u)"):
-                at = self.chosen(numbers[start : start + size], lane)
-                out(f"red[{self._mine(count)}{at}] = {total};")
+                at = self.chosen(places[start : start + size], lane)
+                self._keep(out, at, total, first, count, norm)
