@@ -63,6 +63,7 @@ class Entries:
 
     def packed(self) -> list[int]:
         """One number of 64 bits for each."""
+        assert max(self.terms) < 1 << 20
         return [
             (t << 11 | k << 10 | b << 7 | o << 2 | s) << 32 | m  # bit 33 stays clear
             for t, b, o, k, s, m in zip(
