@@ -384,6 +384,7 @@ class Layers(Sums):
     ) -> str:  # fmt: skip
         """Sums of each warp; or, as values, where a warp is all there is: at these places, the
         first also where norms are."""
+
         def write(out: Text) -> None:
             g = geometry
             place = g.phases([])[0].place

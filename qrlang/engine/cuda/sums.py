@@ -200,6 +200,7 @@ class Sums:
                 part = merged
                 by *= 2
             (total,) = part
+            assert total
             while by < width:
                 total = out.let("F", f"{total} + over({total}, {by})")
                 by *= 2
