@@ -186,6 +186,39 @@ def test_chosen_and_in_single_precision():
     check(program, mapping, 6, 2, [1, 2, 2, 1, 2, 2], limit=3e-5)
 
 
+def all_pairs(n, layers):
+    """Layers with a term for each pair of qubits, whose rotations are flips now and then."""
+
+    def ansatz(linear, qubits):
+        theta = linear(layers * (n * n + n))
+        elements = []
+        for depth in range(layers):
+            first = depth * (n * n + n)
+            elements += [ir.Gate("rzz", (i, j), (angle(theta, first + i * n + j),))
+                         for i in qubits for j in range(i)]  # fmt: skip
+            elements += [ir.Gate("ry", (q,), (angle(theta, first + n * n + q, 4.0),))
+                         for q in qubits]  # fmt: skip
+            elements += [ir.Gate("x", ((q + 1) % n,), (), (q,)) for q in qubits]
+        return elements
+
+    return qrnn(n, width=4, ansatz=ansatz)
+
+
+@emulated
+@pytest.mark.parametrize(
+    ("n", "layers", "mapping"),
+    [
+        (3, 3, Mapping("float64", 90, 3, 0, shuffled=True)),  # in two parts: eight lanes vote
+        (6, 4, Mapping("float64", 90, 5, 1, shared=False)),  # more entries than stand side by side
+    ],
+)
+def test_many_terms_and_flips(n, layers, mapping):
+    found = printer.write(plan(all_pairs(n, layers)), mapping).parts[0][1]
+    assert found.count("const L turn = ") == 1 + (n == 3)
+    assert ("const L entry = " in found) == (n == 6)
+    check(all_pairs(n, layers), mapping, 3, 2, order=1, races=True)
+
+
 def attention(n=3):
     """Carries, emits, tokens, attention over what was emitted, a loop in a loop, two states."""
     b = Build()

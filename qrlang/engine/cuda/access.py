@@ -26,7 +26,9 @@ class Access:
         self.out, self.geometry, self.place, self.through = out, geometry, place, through
         self.inner = inner
         self.names = ("P2", "Q2") if second else ("P", "Q")
-        me = out.let("U", f"anew({mine or ('tc' if geometry.chunks else 'tid')})", "me")
+        me = mine or ("tc" if geometry.chunks else "tid")
+        if geometry.registers:  # else registers are free to keep it from step to step
+            me = out.let("U", f"anew({me})", "me")
         cols = [self._slot(1 << b, False) for b in place.threads]
         self.remote = geometry.split and (through is not None or inner != place.inner)
         if not geometry.shared:

@@ -49,6 +49,14 @@ class Circuits(Parameters):
                 out(self.layers.call(name, s, self._at(at), sums))
                 self._swap(s, False)
                 self.forget()
+        # One warp has all the sums, and where rows lie near them, these are the values.
+        alone = read and not along and self.layers.warps == 1 and not self.mapping.cluster
+        if alone and self.memory.rows_shared:
+            places = tuple(self.addresses(node.out))
+            name = self.layers.read(node.masks, g, places, self.memory.norms + s)
+            out(self.layers.call(name, s, "mine", "mine"))
+            self.writes("v", node.out)
+            return
         if read and not along:
             name = self.layers.read(node.masks, g)
             out(self.layers.call(name, s, "mine", self._at(red)))

@@ -56,6 +56,7 @@ class Ends(States):
         if self.geometries:
             spaces = len(self.geometries)
             out(f"if (ln < {spaces}u) own[{memory.norms} + ln] = F(1);")
+            out(f"if (ln == 0) v[{memory.zero}] = F(0);")
         out("__syncthreads();")
 
     def _load_weights(self) -> None:

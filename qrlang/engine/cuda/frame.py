@@ -21,6 +21,8 @@ from qrlang.engine.cuda.text import Text
 from qrlang.engine.nodes import Plan
 from qrlang.engine.renamed import renamed
 
+HELD = 32  # bytes of a thread's real parts up to which there are registers for more
+
 
 class Frame:
     out: Text
@@ -61,8 +63,10 @@ class Frame:
         self.clean = True
 
     def forget(self) -> None:
-        """What has been computed from the thread's number is computed again from here on: a layer
-        needs all registers for amplitudes."""
+        """What has been computed from the thread's number is computed again from here on, where a
+        layer needs all registers for amplitudes. With few of them it stays for all steps."""
+        if self.mapping.size << self.mapping.registers <= HELD:
+            return
         for _, name, value in self.places():
             if name != "block" or self.plan.sequences:
                 self.out(f"{name} = anew({value});")
@@ -142,23 +146,7 @@ class Frame:
 
     def numbers(self, values: Sequence[int], r: str) -> str:
         """values[r]: a formula where there is one."""
-        first = values[0]
-        step = values[1] - first if len(values) > 1 else 0
-        if all(v == first + step * i for i, v in enumerate(values)):
-            if not step:
-                return str(first)
-            head = f"{first} + " if first else ""
-            return f"({head}{r} * {step})" if step != 1 else f"({head}{r})"
-        for step in (1, 0):
-            pasts = [v - step * i for i, v in enumerate(values)]
-            begins = [i for i, past in enumerate(pasts) if not i or past != pasts[i - 1]]
-            if len(begins) <= 3:
-                past = str(pasts[-1])
-                for i, end in zip(reversed(begins[:-1]), reversed(begins[1:]), strict=True):
-                    past = f"{r} < {end}u ? {pasts[i]} : {past}"
-                return f"({r} + ({past}))" if step else f"({past})"
-        kind = "short" if max(values) < 1 << 15 else "int"
-        return f"{self.layers.table(kind, values)}[{r}]"
+        return self.layers.chosen(values, r)
 
     def count(self, slot: int) -> int:
         return self.plan.slots[slot]

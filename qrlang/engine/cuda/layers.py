@@ -12,38 +12,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from qrlang.engine.cuda.access import Access
+from qrlang.engine.cuda.factors import Factors
 from qrlang.engine.cuda.geometry import Geometry, Phase, Place, Sweep
 from qrlang.engine.cuda.mapping import Mapping
-from qrlang.engine.cuda.parities import fold, unfold
 from qrlang.engine.cuda.shape import Shape
-from qrlang.engine.cuda.text import Text, linear, xor
+from qrlang.engine.cuda.sums import Part, Sums
+from qrlang.engine.cuda.text import Text
 
 APART = 2  # register bits from which on a layer is a function of its own
 MOST_COPIES = 6
 
 
-class Layers:
+class Layers(Sums):
     def __init__(self, mapping: Mapping, mark: str = "") -> None:
-        self.mapping, self.mark = mapping, mark  # what names of this kernel have in them
+        super().__init__(mapping, mark)
         self.functions: dict[tuple[object, ...], tuple[str, Text]] = {}
         self.calls: dict[str, int] = {}
-        self.constants = Text()
-        self.tables: dict[tuple[str, tuple[int | float, ...]], str] = {}
-
-    # --- common
-
-    def table(self, kind: str, values: Sequence[int | float]) -> str:
-        """A constant array: its name."""
-        key = (kind, tuple(values))
-        if key not in self.tables:
-            name = self.tables[key] = f"k{self.mark}{len(self.tables)}"
-            text = ", ".join(repr(v) for v in values)
-            self.constants(f"static __device__ const {kind} {name}[] = {{{text}}};")
-        return self.tables[key]
-
-    @property
-    def warps(self) -> int:
-        return max(1, self.mapping.group // 32)
 
     def sync(self, out: Text, near: bool = True) -> None:
         m = self.mapping
@@ -125,102 +109,30 @@ class Layers:
             out(f"const U tc = tid | ch << {geometry.threads};")
             yield
 
-    def _me(self, geometry: Geometry) -> str:
-        return "tc" if geometry.chunks else "tid"
-
-    def _odd(self, out: Text, geometry: Geometry, mask: int) -> str:
-        """The parity of the thread's part of a mask, in the lowest bit."""
-        me = self._me(geometry)
-        if mask & (mask - 1):
-            return out.let("U", f"parity({me} & {mask:#x}u)", "s")
-        return out.let("U", f"{me} >> {mask.bit_length() - 1} & 1u", "s")
-
-    def _signed(
-        self, out: Text, geometry: Geometry, known: dict[int, str], mask: int, x: str
-    ) -> str:
-        if not mask:
-            return x
-        if mask not in known:
-            known[mask] = self._odd(out, geometry, mask)
-        return f"signed_by({known[mask]}, {x})"
-
-    def walsh(
-        self,
-        out: Text,
-        geometry: Geometry,
-        place: Place,
-        values: Sequence[str],
-        masks: Sequence[int],
-    ) -> list[str]:
-        """Σ ± values for each parity mask, over what this thread holds."""
-        split = [place.split(m) for m in masks]
-        folded = fold(out, values, [inner for inner, _ in split])
-        known: dict[int, str] = {}
-        return [self._signed(out, geometry, known, outer, folded[inner]) for inner, outer in split]
-
-    def weights(
-        self,
-        out: Text,
-        geometry: Geometry,
-        place: Place,
-        masks: Sequence[int],
-        values: Sequence[str],
-    ) -> list[str]:
-        """Σ_m ± values[m] for each register: the other way round."""
-        known: dict[int, str] = {}
-        terms: dict[int, list[str]] = {}
-        for mask, value in zip(masks, values, strict=True):
-            inner, outer = place.split(mask)
-            x = self._signed(out, geometry, known, outer, value)
-            terms.setdefault(inner, []).append(x)
-        sums = {k: out.let("F", " + ".join(v)) for k, v in terms.items()}
-        return unfold(out, sums, geometry.registers)
-
-    def gather(self, out: Text, values: Sequence[str | None], first: int, count: int) -> None:
-        """Adds values over the lanes of each warp; `count` numbers to a warp in `red`."""
-        width = min(32, self.mapping.group)
-        for start in range(0, len(values), width):
-            part = list(values[start : start + width])
-            size = len(part)
-            while len(part) & (len(part) - 1):
-                part.append(None)
-            by = 1
-            while len(part) > 1:
-                up = f"(ln & {by}u)"
-                merged: list[str | None] = []
-                for a, b in zip(part[0::2], part[1::2], strict=True):
-                    if a is None:
-                        merged.append(None)
-                        continue
-                    keep = f"({up} ? {b or 'F(0)'} : {a})"
-                    send = f"({up} ? {a} : {b or 'F(0)'})"
-                    merged.append(out.let("F", f"{keep} + over({send}, {by})"))
-                part = merged
-                by *= 2
-            (total,) = part
-            while by < width:
-                total = out.let("F", f"{total} + over({total}, {by})")
-                by *= 2
-            lane = f"(ln & {width - 1}u)"
-            with out.block(f"if ({lane} < {size}u)"):
-                where = f"(ln >> 5) * {count}u + " if self.warps > 1 else ""
-                out(f"red[{where}{first + start}u + {lane}] = {total};")
-
     def total(self, out: Text, number: str, count: int) -> str:
-        """One of the sums, over all warps and blocks, always in the same order."""
-        name = out.fresh("sum")
-        out(f"F {name} = F(0);")
-        if self.mapping.cluster:
-            with out.rolled(f"for (U k = 0; k < {1 << self.mapping.cluster}u; ++k)"):
-                out("const F* const far = (const F*)__cluster_map_shared_rank(red, k);")
-                with out.block(f"for (U w = 0; w < {self.warps}u; ++w)"):
-                    out(f"{name} += far[w * {count}u + {number}];")
-        elif self.warps == 1:
-            out(f"{name} = red[{number}];")
-        else:
+        """One of the sums, over all warps and blocks: to the same bits in every block, as blocks
+        are added in pairs, pairs in pairs."""
+        if self.warps == 1 and not self.mapping.cluster:
+            return self._own(out, f"red[{number}]")
+        parts = []
+        for k in range(1 << self.mapping.cluster):
+            far = "red"
+            if k:
+                far = out.fresh("far")
+                mapped = f"__cluster_map_shared_rank(red, rank ^ {k}u)"
+                out(f"const F* const {far} = (const F*){mapped};")
+            parts.append(self._own(out, "F(0)"))
             out("#pragma unroll")
             with out.block(f"for (U w = 0; w < {self.warps}u; ++w)"):
-                out(f"{name} += red[w * {count}u + {number}];")
+                out(f"{parts[-1]} += {far}[w * {count}u + {number}];")
+        while len(parts) > 1:
+            pairs = zip(parts[0::2], parts[1::2], strict=True)
+            parts = [self._own(out, f"{x} + {y}") for x, y in pairs]
+        return parts[0]
+
+    def _own(self, out: Text, value: str) -> str:
+        name = out.fresh("sum")
+        out(f"F {name} = {value};")
         return name
 
     # --- forward
@@ -242,7 +154,8 @@ class Layers:
         sweeps = g.sweeps(shape.bits)
         back = shape.map.inverse()
         many = range(1 << g.registers)
-        sums = [out.fresh("m") for _ in reads]
+        parts = self.parts(sweeps[-1].phases[-1].place, reads)
+        sums = [out.fresh("m") for _ in parts]
         for name in sums:
             out(f"F {name} = F(0);")
         inner = False  # how the state lies among the blocks
@@ -257,10 +170,11 @@ class Layers:
                     source = Access(out, g, first.place, second=i > 0, inner=inner)
                 self._amplitudes(out, g, "x")
                 source.load("x")
+                factors = Factors(out, shape, first.place, self._me(g)) if i == 0 else None
                 if g.shared and (moved or source.remote):
                     self.sync(out, near=not g.cluster)
-                if i == 0:
-                    self._diagonal(out, shape, g, first.place, scaled, ["x"], False)
+                if factors:
+                    self._diagonal(out, shape, g, scaled, ["x"], False, factors)
                 self._rotate(out, first, g)
                 for k in range(1, len(sweep.phases)):
                     self._exchange(out, g, sweep, k - 1, k, ["x"], k == 1)
@@ -273,11 +187,11 @@ class Layers:
                 if reads and after is None:
                     w = [out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w") for j in many]
                     for name, value in zip(
-                        sums, self.walsh(out, g, final.place, w, reads), strict=True
+                        sums, self.walsh(out, g, final.place, w, parts), strict=True
                     ):
                         out(f"{name} += {value};")
             if reads and after is None:
-                self.gather(out, sums, 0, len(reads))
+                self.collect(out, sums, parts, range(len(reads)), len(reads))
             self.sync(out, near=after is not None and self._near(g, final, after))
 
     def _amplitudes(self, out: Text, g: Geometry, *states: str) -> None:
@@ -319,41 +233,19 @@ class Layers:
         return f"(U)((const W*)p)[{shape.at_words}]" if shape.bits else ""
 
     def _diagonal(
-        self, out: Text, shape: Shape, g: Geometry, place: Place, scaled: bool,
-        states: Sequence[str], conjugate: bool,
+        self, out: Text, shape: Shape, g: Geometry, scaled: bool, states: Sequence[str],
+        conjugate: bool, factors: Factors,
     ) -> None:  # fmt: skip
         """The factor of each register's amplitude, applied."""
-        many = range(1 << g.registers)
-        if not shape.tables:
-            if scaled:
-                s = out.let("F", f"p[{shape.at_tables}]", "s")
-                for x in states:
-                    for j in many:
-                        out(f"{x}{j}.x *= {s}; {x}{j}.y *= {s};")
-            return
-        bases = []
-        for t in shape.tables:
-            cols = [t.entry(1 << b) for b in place.threads]
-            bases.append(out.let("U", xor(linear(cols, self._me(g))), "e"))
-        # Entries are loaded where they are first needed, and products shared.
-        loaded: dict[tuple[int, int], str] = {}
-        known: dict[tuple[int, ...], str] = {}
-        for j in many:
-            entries = tuple(t.entry(place.index(j)) for t in shape.tables)
-            for k in range(1, len(entries) + 1):
-                if entries[:k] in known:
-                    continue
-                q, e = k - 1, entries[k - 1]
-                if (q, e) not in loaded:
-                    base = f"((const C*)(p + {shape.at_table(q)}))"
-                    loaded[q, e] = out.let("C", f"{base}[{bases[q]} ^ {e}u]", "d")
-                d = loaded[q, e]
-                known[entries[:k]] = (
-                    d if k == 1 else out.let("C", f"mul({known[entries[:q]]}, {d})", "d")
-                )
+        many, how = range(1 << g.registers), "mulc" if conjugate else "mul"
+        if shape.tables:
+            for j in many:
+                d = factors.of(j)
+                out(*(f"{x}{j} = {how}({x}{j}, {d});" for x in states))
+        elif scaled:
+            s = out.let("F", f"p[{shape.at_tables}]", "s")
             for x in states:
-                how = "mulc" if conjugate else "mul"
-                out(f"{x}{j} = {how}({x}{j}, {known[entries]});")
+                out(*(f"{x}{j}.x *= {s}; {x}{j}.y *= {s};" for j in many))
 
     def _rotate(self, out: Text, phase: Phase, g: Geometry) -> None:
         for k, i in phase.lanes:
@@ -387,8 +279,7 @@ class Layers:
 
     def seeded(self, out: Text, g: Geometry, place: Place, seeds: tuple[int, ...]) -> None:
         """λ += Σ weight Z ψ for the readouts whose weights are `given`."""
-        values = [out.let("F", f"given[{i}]", "g") for i in range(len(seeds))]
-        for j, w in enumerate(self.weights(out, g, place, seeds, values)):
+        for j, w in enumerate(self.weights(out, g, place, seeds, "given")):
             out(f"y{j}.x += {w} * x{j}.x; y{j}.y += {w} * x{j}.y;")
 
     def _backward(
@@ -409,7 +300,9 @@ class Layers:
                 out(f"F {name} = F(0);")
             terms: list[str] = []
             if i == 0:
-                terms = [out.fresh("m") for _ in range(len(shape.terms) + 1)]
+                # Of the last: the norm.
+                parts = [*self.parts(first.place, shape.terms), Part(0, 0, {0: len(shape.terms)})]
+                terms = [out.fresh("m") for _ in parts]
                 for name in terms:
                     out(f"F {name} = F(0);")
             with self.walk(out, g):
@@ -429,10 +322,11 @@ class Layers:
                 if i == 0:
                     if shape.terms:
                         w = [out.let("F", f"y{j}.x * x{j}.y - y{j}.y * x{j}.x", "w") for j in many]
-                        sums = self.walsh(out, g, first.place, w, shape.terms)
+                        sums = self.walsh(out, g, first.place, w, parts[:-1])
                         for name, value in zip(terms, sums, strict=False):
                             out(f"{name} += {value};")
-                    self._diagonal(out, shape, g, first.place, scaled, ["x", "y"], True)
+                    factors = Factors(out, shape, first.place, self._me(g))
+                    self._diagonal(out, shape, g, scaled, ["x", "y"], True, factors)
                     with out.block("if (norm)"):
                         for j in many:
                             out(f"{terms[-1]} += x{j}.x * x{j}.x + x{j}.y * x{j}.y;")
@@ -446,10 +340,10 @@ class Layers:
                     goal = Access(out, g, first.place, inner=inner)
                 with self._if_on(out):
                     goal.store("x", "y")
-            if numbers:
-                self.gather(out, [names[r] for r in sorted(numbers)], min(numbers), count)
-            if terms:
-                self.gather(out, terms, len(shape.bits), count)
+            added = {r: names[r] for r in sorted(numbers)}
+            self.collect(
+                out, terms, parts if terms else [], range(len(shape.bits), count), count, added
+            )
             self.sync(out, near=before is not None and self._near(g, first, before))
 
     def _unrotate(self, out: Text, phase: Phase, g: Geometry, names: dict[int, str]) -> None:
@@ -484,11 +378,18 @@ class Layers:
 
     # --- readouts, and weights of readouts by themselves
 
-    def read(self, masks: tuple[int, ...], geometry: Geometry) -> str:
+    def read(
+        self, masks: tuple[int, ...], geometry: Geometry, places: tuple[int, ...] = (),
+        norm: int = -1,
+    ) -> str:  # fmt: skip
+        """Sums of each warp; or, as values, where a warp is all there is: at these places, the
+        first also where norms are."""
+
         def write(out: Text) -> None:
             g = geometry
             place = g.phases([])[0].place
-            sums = [out.fresh("m") for _ in masks]
+            parts = self.parts(place, masks)
+            sums = [out.fresh("m") for _ in parts]
             for name in sums:
                 out(f"F {name} = F(0);")
             with self.walk(out, g):
@@ -498,11 +399,11 @@ class Layers:
                 values = []
                 for j in range(1 << g.registers):
                     values.append(out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w"))
-                for name, value in zip(sums, self.walsh(out, g, place, values, masks), strict=True):
+                for name, value in zip(sums, self.walsh(out, g, place, values, parts), strict=True):
                     out(f"{name} += {value};")
-            self.gather(out, sums, 0, len(masks))
+            self.collect(out, sums, parts, places or range(len(masks)), len(masks), norm=norm)
 
-        return self._function("read", geometry, (masks,), write)
+        return self._function("read", geometry, (masks, places, norm), write)
 
     def settle(self, seeds: tuple[int, ...], geometry: Geometry) -> str:
         def write(out: Text) -> None:

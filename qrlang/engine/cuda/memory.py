@@ -51,6 +51,7 @@ class Memory:
     # Weights, and whether turned round: offset in bytes, stride.
     weights: dict[tuple[int, bool], tuple[int, int]] = field(default_factory=dict)
     row_of: list[int] = field(default_factory=list)
+    zero: int = 0  # a row that is always zero
     outer: int = 0  # rows of the outermost body
     rows_shared: bool = True
     own: int = 0  # where sequences' own begin
@@ -149,7 +150,8 @@ class Memory:
         for slots in (*kept, *rest):
             if not any(s in others for s in slots):
                 place(slots)
-        return rows + -rows % piece
+        self.zero = rows
+        return rows + piece - rows % piece
 
     def _fixed(self) -> int:
         """Numbers that a sequence has beside its rows."""

@@ -12,10 +12,11 @@ No number waits between threads here. A warp (or a sequence's part of one) has i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from qrlang.engine import nodes
+from qrlang.engine.cuda.lanes import Entry, Together, Turn
 from qrlang.engine.cuda.memory import batches, even
 from qrlang.engine.cuda.rows import Rows
 from qrlang.engine.cuda.source import ANGLE
@@ -23,60 +24,22 @@ from qrlang.engine.cuda.source import ANGLE
 UNROLLED = 4  # entries of a thread that stand side by side, so that they wait together
 
 
-@dataclass(slots=True)
-class Turns:
-    """For each lane: a rotation of one of the layers, or nothing."""
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Entries that threads make at once, one each: the name of what belongs to them, which of them
+    is the thread's."""
 
-    width: int
-    block: int  # lanes of each layer
-    angles: list[int] = field(default_factory=list)  # the row, or -1
-    tangents: list[int | None] = field(default_factory=list)  # where it goes
-    cosines: list[int | None] = field(default_factory=list)
-    layers: list[int | None] = field(default_factory=list)
-    columns: list[int] = field(default_factory=list)  # flips that change this bit of the slot
+    name: str
+    r: str
+    entries: list[Entry]
 
+    @property
+    def goals(self) -> list[int | None]:
+        return [e.goal for e in self.entries]
 
-@dataclass(slots=True)
-class Entries:
-    """For each entry of the tables of all layers, each table's at a multiple of its size."""
-
-    terms: list[int] = field(default_factory=list)  # the angle's row, or -1
-    masks: list[int] = field(default_factory=list)  # lanes whose flips turn its sign
-    single: list[int] = field(default_factory=list)  # is it a rotated qubit's own
-    takes: list[int] = field(default_factory=list)  # does it take the cosines
-    orders: list[int] = field(default_factory=list)  # of its layer among those made together
-    bits: list[int] = field(default_factory=list)  # of its table
-    goals: list[int | None] = field(default_factory=list)
-    layers: list[int | None] = field(default_factory=list)
-
-    def add(
-        self, term: int = -1, mask: int = 0, single: int = 0, takes: int = 0, order: int = 0,
-        bits: int = 0, goal: int | None = None, layer: int | None = None,
-    ) -> None:  # fmt: skip
-        for column, x in zip(
-            (self.terms, self.masks, self.single, self.takes, self.orders, self.bits),
-            (term, mask, single, takes, order, bits), strict=True,
-        ):  # fmt: skip
-            column.append(x)
-        self.goals.append(goal)
-        self.layers.append(layer)
-
-    def packed(self) -> list[int]:
-        """One number of 64 bits for each."""
-        return [
-            (t << 10 | b << 7 | o << 2 | k << 1 | s) << 32 | m
-            for t, b, o, k, s, m in zip(
-                self.terms, self.bits, self.orders, self.takes, self.single, self.masks,
-                strict=True,
-            )
-        ]  # fmt: skip
-
-    def part(self, first: int, count: int) -> Entries:
-        at = slice(first, first + count)
-        return Entries(
-            self.terms[at], self.masks[at], self.single[at], self.takes[at], self.orders[at],
-            self.bits[at], self.goals[at], self.layers[at],
-        )  # fmt: skip
+    @property
+    def layers(self) -> list[int | None]:
+        return [e.layer for e in self.entries]
 
 
 class Parameters(Rows):
@@ -104,57 +67,12 @@ class Parameters(Rows):
     def _norm(self, s: int) -> str:
         return f"own[{self.memory.norms + s}]"
 
-    # --- what goes where
-
-    def _turns(self, node: nodes.Circuit, k: int, part: list[int]) -> Turns:
-        width, shapes = self._width, self.shapes[k]
-        block = max(shapes[i].block for i in part)
-        assert len(part) * block <= width
-        angle, places = self.addresses(node.angles), self._places(k, part)
-        found = Turns(width, block)
-        for order, i in enumerate(part):
-            shape, at, rows = shapes[i], places[i], dict(node.layers[i].rotations)
-            for j in range(block):
-                inside = j < len(shape.bits)
-                found.angles.append(angle[rows[shape.bits[j]]] if inside else -1)
-                found.tangents.append(at + j if inside else None)
-                found.cosines.append(at + shape.at_cos + j if inside else None)
-                found.layers.append(i)
-                hit = sum(1 << n for n, slot in enumerate(shape.flips) if slot >> j & 1)
-                found.columns.append(hit << order * block)
-        rest = width - len(found.angles)
-        found.angles += [-1] * rest
-        found.columns += [0] * rest
-        for column in (found.tangents, found.cosines, found.layers):
-            column += [None] * rest
-        return found
-
-    def _entries(self, node: nodes.Circuit, k: int, part: list[int], block: int) -> Entries:
-        angle, places = self.addresses(node.angles), self._places(k, part)
-        found = Entries()
-        for order, i in enumerate(part):
-            shape, layer = self.shapes[k][i], node.layers[i]
-            term_row = dict(layer.terms)
-            ordered = sorted(range(len(shape.tables)), key=shape.at_table)
-            while ordered and len(found.goals) % (1 << shape.tables[ordered[0]].bits):
-                found.add()
-            for q in ordered:
-                table = shape.tables[q]
-                member = {y: shape.masks[m] for m, y in table.members}
-                for y in range(1 << table.bits):
-                    mask = member.get(y, 0)
-                    row = term_row.get(mask, -1)
-                    lanes = sum(1 << j for j, b in enumerate(shape.bits) if mask >> b & 1)
-                    found.add(
-                        -1 if row < 0 else angle[row], lanes << order * block,
-                        int(mask.bit_count() == 1 and lanes != 0), int(q == shape.smallest),
-                        order, table.bits, places[i] + shape.at_table(q) + 2 * y, i,
-                    )  # fmt: skip
-        return found
-
-    def _lanes(self, count: int) -> int:
-        """Whole warps that so many entries need."""
-        return -(-count // self._width) * self._width
+    def _together(self, node: nodes.Circuit, k: int, part: list[int]) -> Together:
+        places = self._places(k, part)
+        return Together(
+            part, [node.layers[i] for i in part], [self.shapes[k][i] for i in part],
+            [places[i] for i in part], self.addresses(node.angles), self.memory.zero, self._width,
+        )  # fmt: skip
 
     def _formula(self, values: Sequence[int | None], r: str) -> str:
         """values[r], where None may be anything: by one step or two, else from memory."""
@@ -185,52 +103,60 @@ class Parameters(Rows):
     ) -> None:
         """Parameters of some layers; `scaled` is the layer that brings the norm back to one."""
         out, group = self.out, self.mapping.group
-        turns = self._turns(node, k, part)
-        entries = self._entries(node, k, part, turns.block)
-        rotated = any(x >= 0 for x in turns.angles)
-        count = len(entries.goals)
+        all_of = self._together(node, k, part)
+        turns, entries = all_of.turns(), all_of.entries()
+        rotated = any(t.tangent is not None for t in turns)
+        count = len(entries)
         passes = -(-count // group)
-        while len(entries.goals) < passes * group:
-            entries.add()
+        entries += [Entry(all_of.zero)] * (passes * group - count)
+        beside = [
+            Walk(str(n), "ln", entries[n * group : (n + 1) * group])
+            for n in range(passes if passes <= UNROLLED else 0)
+        ]
+        lane = "ln" if group <= 32 else "(ln & 31u)"
+        table = self.layers.table("L", [e.packed for e in entries]) if count else ""
         with out.block(""):
             # What comes from memory begins to come before the barrier.
-            lane = "ln" if group <= 32 else "(ln & 31u)"
             if rotated:
-                packed = [a << 32 | c for a, c in zip(turns.angles, turns.columns, strict=True)]
+                packed = [t.angle << 32 | t.column for t in turns]
                 out(f"const L turn = {self.layers.table('L', packed)}[{lane}];")
-            table = self.layers.table("L", entries.packed()) if count else ""
-            if passes <= UNROLLED:
-                for n in range(passes):
-                    out(f"const L entry{n} = {table}[ln + {n * group}u];")
+            for n, walk in enumerate(beside):
+                out(f"const L entry{walk.name} = {table}[ln + {n * group}u];")
             if not self.clean:
                 self.barrier()
-            busy = self._lanes(count)
+            busy = -(-count // self._width) * self._width
             with out.block(f"if (ln < {busy}u)" if 0 < busy < group else ""):
+                # Side by side, and without a branch: all wait together.
                 if report:
                     out("int bad = -1;")
                 if rotated:
-                    self._rotations(k, part, turns)
-                elif scaled in part:
-                    out("const U f = 0;", "F c = F(1);")
+                    out("const F y = v[turn >> 32];")
+                self._angles_of(beside, report)
+                if rotated:
+                    self._flips(all_of, turns)
                 else:
-                    out("const U f = 0;", "const F c = F(1);")
+                    out("const U f = 0;", "F c = F(1);")
                 if scaled in part:
-                    self._scaled(node, k, part, scaled, turns, lane)
+                    out(f"const F one = unit({self._norm(node.space)});")
+                self._walsh(beside, self._product(all_of.block) if rotated else [])
+                if self.backward and rotated:
+                    at = self._formula([t.cosine for t in turns], "ln")
+                    out(f"if ({self._rotates(turns)}) own[{at}] = c * c;")
+                if scaled in part:
+                    self._scaled(all_of, part.index(scaled), lane)
                 scaling = rotated or scaled in part
-                for n in range(passes if passes <= UNROLLED else 0):
-                    rest = count - n * group
-                    mine = entries.part(n * group, group)
-                    busy = self._lanes(rest)
-                    with out.block(f"if (ln < {busy}u)" if n and busy < group else ""):
-                        self._entry(mine, f"entry{n}", "ln", rest, turns, scaling, report)
+                self._phases(beside, all_of, scaling)
                 if passes > UNROLLED:
-                    each = f"for (U r = ln; r < {self._lanes(count)}u; r += {group}u)"
-                    with out.rolled(each):
+                    with out.rolled(f"for (U r = ln; r < {busy}u; r += {group}u)"):
+                        one = [Walk("", "r", entries)]
                         out(f"const L entry = {table}[r];")
-                        self._entry(entries, "entry", "r", count, turns, scaling, report)
+                        self._angles_of(one, report)
+                        self._walsh(one, [])
+                        self._phases(one, all_of, scaling)
                 if report:
                     if rotated:
-                        out(f"if (!good(y)) bad = {self._formula(turns.layers, lane)};")
+                        index = self._formula([t.layer for t in turns], lane)
+                        out(f"if (!good(y)) bad = {index};")
                     where = f"{ANGLE}, {k} << 8 | (bad & 255)"
                     out(f"if (bad >= 0) report(error, {where}, {self.time}, b);")
             self.barrier()
@@ -238,78 +164,103 @@ class Parameters(Rows):
             # The layers that follow end with a barrier: nobody reads this before.
             out(f"if (ln == 0) {self._norm(node.space)} = F(1);")
 
-    def _rotations(self, k: int, part: list[int], turns: Turns) -> None:
-        """Tangents; `c`, in whose blocks' last lanes are the cosines' products; `f`: flips."""
-        out, block, places = self.out, turns.block, self._places(k, part)
-        out("const int row = (int)(turn >> 32);")
-        out("const F y = row >= 0 ? v[row] : F(0);")
+    def _rotates(self, turns: list[Turn]) -> str:
+        """Is this thread one that writes what its rotation has."""
+        used = [t.tangent is not None for t in turns]
+        if used == sorted(used, reverse=True):
+            return f"ln < {sum(used)}u"
+        first = "ln < 32u && " if self.mapping.group > 32 else ""
+        return f"{first}(int)(turn >> 32) != {self.memory.zero}"
+
+    def _flips(self, all_of: Together, turns: list[Turn]) -> None:
+        """Tangents; `c`, the cosine; `f`, who is flipped; and to where all flips lead."""
+        out, block, many = self.out, all_of.block, len(all_of.shapes)
         out("F rest, s, c;", "const U odd = halved(y, rest) & 1u;")
         out(f"const U f = {self._votes('odd')};")
         out(f"const U slots = {self._votes('parity(f & (U)turn)')};")
-        out("near_sincos(rest, s, c);", "const F tangent = quotient(s, c);")
-        by = 1
-        while by < block:
-            if self.backward:
-                out(f"{{ const F o = __shfl_up_sync(0xffffffffu, c, {by});")
-                out(f"  c *= (ln & {block - 1}u) >= {by}u ? o : F(1); }}")
-            else:
-                out(f"c *= over(c, {by});")
-            by *= 2
-        first = "ln < 32u && " if self.mapping.group > 32 else ""
-        with out.block(f"if ({first}row >= 0)"):
-            out(f"own[{self._formula(turns.tangents, 'ln')}] = tangent;")
-            if self.backward:
-                out(f"own[{self._formula(turns.cosines, 'ln')}] = c * c;")
+        out("near_sincos(rest, s, c);", "const F ratio = quotient(s, c);")
+        at = self._formula([t.tangent for t in turns], "ln")
+        out(f"if ({self._rotates(turns)}) own[{at}] = ratio;")
         # Each layer's flips: as a slot, and by the rotations' numbers.
-        words = [places[i] + self.shapes[k][i].at_words for i in part]
-        with out.block(f"if (ln < {len(part)}u)"):
+        words = [at + s.at_words for at, s in zip(all_of.places, all_of.shapes, strict=True)]
+        with out.block(f"if (ln < {many}u)"):
             out(f"W* const word = (W*)own + {self._formula(words, 'ln')};")
             for n, bits in enumerate(("slots", "f")[: 1 + self.backward]):
-                mine = bits if len(part) == 1 else f"({bits} >> ln * {block})"
+                mine = bits if many == 1 else f"({bits} >> ln * {block})"
                 out(f"word[{n}] = {mine} & {(1 << block) - 1:#x}u;")
 
-    def _scaled(
-        self, node: nodes.Circuit, k: int, part: list[int], scaled: int, turns: Turns, lane: str
-    ) -> None:
-        out, shape = self.out, self.shapes[k][scaled]
-        order = part.index(scaled)
-        out(f"const F one = unit({self._norm(node.space)});")
+    def _product(self, block: int) -> list[str]:
+        """Steps to the product of the block's cosines, in its last lane; backward every lane has
+        its own and those before."""
+        out, by = [], 1
+        while by < block:
+            if self.backward:
+                mine = f"(ln & {block - 1}u) >= {by}u"
+                out.append(
+                    f"{{ const F o = __shfl_up_sync(0xffffffffu, c, {by}); "
+                    f"c *= {mine} ? o : F(1); }}"
+                )
+            else:
+                out.append(f"c *= over(c, {by});")
+            by *= 2
+        return out
+
+    def _scaled(self, all_of: Together, order: int, lane: str) -> None:
+        out, shape = self.out, all_of.shapes[order]
         if not shape.tables:
-            at = self._places(k, part)[scaled] + shape.at_tables
-            out(f"if (ln == 0) own[{at}] = one;")
-        elif len(part) == 1:
+            out(f"if (ln == 0) own[{all_of.places[order] + shape.at_tables}] = one;")
+        elif len(all_of.shapes) == 1:
             out("c *= one;")
         else:
-            out(f"c *= {lane} / {turns.block}u == {order}u ? one : F(1);")
+            out(f"c *= {lane} / {all_of.block}u == {order}u ? one : F(1);")
 
-    def _entry(
-        self, mine: Entries, packed: str, r: str, count: int, turns: Turns, scaling: bool,
-        report: bool,
-    ) -> None:  # fmt: skip
-        """The entry number r: its turn, then all turns of its table."""
+    def _angles_of(self, walks: Sequence[Walk], report: bool) -> None:
+        for w in walks:
+            n = w.name
+            self.out(f"const int head{n} = (int)(entry{n} >> 32);")
+            self.out(f"const F x{n} = v[head{n} >> 11];")
+            if report:
+                self.out(f"if (!good(x{n})) bad = {self._formula(w.layers, w.r)};")
+
+    def _walsh(self, walks: Sequence[Walk], beside: Sequence[str]) -> None:
+        """From an entry's own turn to those of its table; other steps go along."""
         out = self.out
-        n = min(count, len(mine.goals))
-        used = Entries(*(getattr(mine, name)[:n] for name in Entries.__slots__))
-        out(f"const int h = (int)({packed} >> 32);", "const int term = h >> 10;")
-        out("const F x = term >= 0 ? v[term] : F(0);", "W u = turns(x);")
-        if any(used.masks):
-            out(f"if (parity(f & (U){packed})) u = (W)0 - u - ((W)(h & 1) << QUARTER);")
-        for b in range(max(used.bits)):
-            out(f"{{ const W o = over(u, {1 << b}), t = ln & {1 << b}u ? o - u : o + u;")
-            some = any(x <= b for x in used.bits)
-            out(f"  u = {f'(h >> 7 & 7) > {b} ? t : u' if some else 't'}; }}")
-        scale = "F(1)"
-        if scaling:
-            end = turns.block - 1
-            if len(set(used.orders)) == 1:
-                source = str(used.orders[0] * turns.block + end)
-            else:
-                source = f"((h >> 2 & 31) * {turns.block} + {end})"
-            width = "" if turns.width == 32 else f", {turns.width}"
-            out(f"const F all = __shfl_sync(0xffffffffu, c, {source}{width});")
-            scale = "all" if all(used.takes) else "h & 2 ? all : F(1)"
-        whole = count >= len(mine.goals) and all(g is not None for g in used.goals)
-        guard = "" if whole else f"if (h & {7 << 7}) "
-        out(f"{guard}*(C*)(own + {self._formula(mine.goals, r)}) = phase(u, {scale});")
-        if report:
-            out(f"if (!good(x)) bad = {self._formula(mine.layers, r)};")
+        for w in walks:
+            n = w.name
+            out(f"W u{n} = turns(x{n});")
+            if any(e.lanes for e in w.entries):
+                sign = f"parity(f & (U)entry{n})"
+                out(f"u{n} = {sign} ? (W)0 - u{n} - ((W)head{n} << QUARTER) : u{n};")
+        most = [max(e.bits for e in w.entries) for w in walks]
+        for b in range(max([len(beside), *most])):
+            if b < len(beside):
+                out(beside[b])
+            for w, bits in zip(walks, most, strict=True):
+                if b >= bits:
+                    continue
+                u = f"u{w.name}"
+                out(f"{{ const W o = over({u}, {1 << b}), t = ln & {1 << b}u ? o - {u} : o + {u};")
+                some = any(0 < e.bits <= b for e in w.entries)
+                out(f"  {u} = {f'(head{w.name} >> 7 & 7) > {b} ? t : {u}' if some else 't'}; }}")
+
+    def _phases(self, walks: Sequence[Walk], all_of: Together, scaling: bool) -> None:
+        out, block = self.out, all_of.block
+        scales = []
+        for w in walks:
+            n, scale = w.name, "F(1)"
+            if scaling:
+                orders = {e.order for e in w.entries if e.bits}
+                source = f"((head{n} >> 2 & 31) * {block} + {block - 1})"
+                if len(orders) == 1:
+                    source = str((orders.pop() + 1) * block - 1)
+                width = "" if self._width == 32 else f", {self._width}"
+                out(f"const F all{n} = __shfl_sync(0xffffffffu, c, {source}{width});")
+                whole = all(e.takes for e in w.entries)
+                scale = f"all{n}" if whole else f"head{n} & 1024 ? all{n} : F(1)"
+            scales.append(scale)
+        for w, scale in zip(walks, scales, strict=True):
+            out(f"const C e{w.name} = phase(u{w.name}, {scale});")
+        for w in walks:
+            guard = "" if all(e.bits for e in w.entries) else f"if (head{w.name} >> 7 & 7) "
+            at = self._formula(w.goals, w.r)
+            out(f"{guard}*(C*)(own + {at}) = e{w.name};")

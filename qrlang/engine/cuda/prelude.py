@@ -5,9 +5,14 @@ from __future__ import annotations
 from qrlang.engine.cuda import functions
 from qrlang.engine.series import COS32, COS64, SIN32, SIN64
 
+TYPES = """
+typedef unsigned int U;
+typedef long long L;
+"""
+
 SMALL = """
 typedef float F;
-typedef unsigned int U, W;  // of a whole turn 2^32 parts
+typedef unsigned int W;  // of a whole turn 2^32 parts
 #define FN(name) name##f
 struct __align__(8) C { F x, y; };
 struct __align__(16) V { F x, y, z, w; };
@@ -28,11 +33,22 @@ __device__ __forceinline__ W turns(F a) {  // of a / 4 pi
   return (W)__float2int_rn(f) + (W)__float2int_rn(e);
 }
 NEAR_SINCOS
-__device__ __forceinline__ F quotient(F a, F b) {  // for an ordinary b: no division's slow path
-  const F r = __fdividef(1.f, b), q = a * r;
+#ifdef QRLANG_EMULATOR
+__device__ __forceinline__ F unit(F norm) { return rsqrtf(norm); }
+#else
+__device__ __forceinline__ F unit(F norm) {  // for ordinary numbers
+  asm("rsqrt.approx.ftz.f32 %0, %0;" : "+f"(norm));
+  return norm;
+}
+#endif
+STEEP
+__device__ __forceinline__ F quotient(F a, F b) {
+  const F r = inverse(b), q = a * r;
   return fmaf(fmaf(-q, b, a), r, q);
 }
-__device__ __forceinline__ F unit(F norm) { return rsqrtf(norm); }
+__device__ __forceinline__ F flipped(F x, W u) {  // its sign, where the highest bit is set
+  return __uint_as_float(__float_as_uint(x) ^ (u & 0x80000000u));
+}
 #define QUARTER 30
 #define PART 3.657295198167899e-10f  // of a whole turn, in four times as many
 typedef int Z;
@@ -61,15 +77,18 @@ __device__ __forceinline__ W turns(F a) {
       + (W)(long long)rint(e * 18446744073709551616.0);
 }
 NEAR_SINCOS
+STEEP
 __device__ __forceinline__ F quotient(F a, F b) { return a / b; }
 __device__ __forceinline__ F unit(F norm) { return 1.0 / sqrt(norm); }
+__device__ __forceinline__ F flipped(F x, W u) {
+  return __longlong_as_double(__double_as_longlong(x) ^ (L)(u & 0x8000000000000000u));
+}
 #define QUARTER 62
 #define PART 8.515303950216386e-20
 typedef long long Z;
 """
 
 COMMON = """
-typedef long long L;
 // The address is made in any case: only the load has a condition.
 template <class T> __device__ __forceinline__ F fetched(bool inside, const T* p, F other) {
   if (inside) other = (F)*p;
@@ -89,12 +108,12 @@ __device__ __forceinline__ U quarters(W u, F& r) {
 HALVED
 __device__ __forceinline__ C phase(W u, F scale) {  // scale exp(-i 2 pi u)
   F r, s, c;
-  const U k = quarters(u, r);
+  const W one = (W)1 << QUARTER, up = u + one / 2;
+  quarters(u, r);
   near_sincos(r, s, c);
-  const F x = k & 1u ? s : c, y = k & 1u ? c : s;
   C out;
-  out.x = (k + 1u) & 2u ? -scale * x : scale * x;
-  out.y = k & 2u ? scale * y : -scale * y;
+  out.x = flipped(scale, up + one) * (up & one ? s : c);
+  out.y = flipped(scale, ~up) * (up & one ? c : s);
   return out;
 }
 __device__ __forceinline__ C mul(C a, C b) {
@@ -210,4 +229,5 @@ def prelude(dtype: str) -> str:
     code = COMMON.replace("FAR_CODE", 'FAR_WORD("f32", "f")' if small else 'FAR_WORD("f64", "d")')
     code = code.replace("HALVED", HALVED32 if small else HALVED)
     steep = functions.SMALL if small else functions.LARGE
-    return (SMALL if small else LARGE).replace("NEAR_SINCOS", near) + steep + code
+    text = (SMALL if small else LARGE).replace("NEAR_SINCOS", near).replace("STEEP", steep)
+    return TYPES + text + code

@@ -31,8 +31,10 @@ def tables(masks: Sequence[int], place: Place, threads: int) -> tuple[Table, ...
     inner = sum(1 << b for b in place.registers)
     best: tuple[float, tuple[Table, ...]] | None = None
     for most in range(2, min(5, threads) + 1):
-        near = _grouped(masks, [m for m in masks if m & inner], most)
-        far = _grouped(masks, [m for m in masks if not m & inner], most)
+        outer = [m for m in masks if not m & inner]
+        near = _grouped(masks, [m for m in masks if m & inner], most, outer)
+        held = {masks[m] for t in near for m, _ in t.members}
+        far = _grouped(masks, [m for m in outer if m not in held], most)
         entries = sum((50 + 3 * t.bits) << t.bits for t in near + far)
         used = sum(10 + 5 * min(1 << len(place.registers), 1 << t.bits) for t in near)
         used += 15 * len(far) + (4 * len(near) << len(place.registers))
@@ -45,8 +47,11 @@ def tables(masks: Sequence[int], place: Place, threads: int) -> tuple[Table, ...
     return best[1] if best else ()
 
 
-def _grouped(masks: Sequence[int], chosen: Sequence[int], most: int) -> list[Table]:
-    """As few tables as a greedy walk finds with at most 2^most entries each."""
+def _grouped(
+    masks: Sequence[int], chosen: Sequence[int], most: int, free: Sequence[int] = ()
+) -> list[Table]:
+    """As few tables as a greedy walk finds with at most 2^most entries each. What is `free` goes
+    along where it makes none larger."""
     groups: list[list[int]] = []
     for m in sorted(chosen, key=lambda m: ((m & -m).bit_length(), m)):
         same = [g for g in groups if rank([*g, m]) == rank(g)]
@@ -57,6 +62,11 @@ def _grouped(masks: Sequence[int], chosen: Sequence[int], most: int) -> list[Tab
             room[-1].append(m)
         else:
             groups.append([m])
+    for m in free:
+        for g in groups:
+            if rank([*g, m]) == rank(g):
+                g.append(m)
+                break
     out = []
     for g in groups:
         basis = _reduced(g)
