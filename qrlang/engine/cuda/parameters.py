@@ -138,7 +138,7 @@ class Parameters(Rows):
                     out("const U f = 0;", "F c = F(1);")
                 if scaled in part:
                     out(f"const F one = unit({self._norm(node.space)});")
-                self._walsh(beside, self._product(all_of.block) if rotated else [])
+                self._walsh(beside, self._all_cosines(all_of.block) if rotated else [])
                 if self.backward and rotated:
                     at = self._formula([t.cosine for t in turns], "ln")
                     out(f"if ({self._rotates(turns)}) own[{at}] = c * c;")
@@ -189,7 +189,7 @@ class Parameters(Rows):
                 mine = bits if many == 1 else f"({bits} >> ln * {block})"
                 out(f"word[{n}] = {mine} & {(1 << block) - 1:#x}u;")
 
-    def _product(self, block: int) -> list[str]:
+    def _all_cosines(self, block: int) -> list[str]:
         """Steps to the product of the block's cosines, in its last lane; backward every lane has
         its own and those before."""
         out, by = [], 1

@@ -56,7 +56,6 @@ typedef int Z;
 
 LARGE = """
 typedef double F;
-typedef unsigned int U;
 typedef unsigned long long W;  // of a whole turn 2^64 parts
 #define FN(name) name
 struct __align__(16) C { F x, y; };
