@@ -189,6 +189,20 @@ def test_road_2_takes_step_kernels(gpu, monkeypatch):
     assert [type(x) for x in segment._made.values()] == [segment.OnGpu]
 
 
+def test_a_circuit_without_angles_is_a_step_kernel(gpu, monkeypatch):
+    monkeypatch.setattr(segment, "machine", lambda psi: "cuda")
+    monkeypatch.setattr(segment, "_made", {})
+    page = ROOT / "examples" / "reuploading" / "qrenn.qrl"
+    model = qrlang.load(page, depth=2, dtype=torch.float64)
+    u = torch.linalg.qr(torch.randn(3, 4, 4, dtype=torch.complex128))[0]
+    found = []
+    for road in ("stepwise", "plain"):
+        model.road = road
+        found.append(gradients(model, u))
+    assert all((a - b).abs().max() < 1e-10 for a, b in zip(*found, strict=True))
+    assert {type(x) for x in segment._made.values()} == {segment.OnGpu}
+
+
 def test_a_long_time_in_segments(gpu):
     """What a segment leaves, and the gradients within each, are those of plain torch."""
     model, words = copying(), given(time=7)

@@ -30,7 +30,8 @@ def late(monkeypatch: Any) -> None:
 
 def train(path: Path, name: str, *args: object) -> Path:
     made = path.parent / name
-    arguments = ["--out", str(made), "--threads", "1", "--log", "3 steps", *map(str, args)]
+    arguments = ["--device", "cpu", "--out", str(made), "--threads", "1", "--log", "3 steps",
+                 *map(str, args)]  # fmt: skip
     assert qrlc(["train", str(path), *arguments]) == 0
     return made
 
@@ -187,7 +188,16 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
     path = project(tmp_path)
     script = tmp_path / "late.py"
     script.write_text(LATE)
-    arguments = ["--precision", "double", "--log-every", "3 steps", "--threads", "1"]
+    arguments = [
+        "--device",
+        "cpu",
+        "--precision",
+        "double",
+        "--log-every",
+        "3 steps",
+        "--threads",
+        "1",
+    ]
     one = tmp_path / "one"
     assert qrlc(["train", str(path), "--out", str(one), *arguments]) == 0
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",

@@ -191,7 +191,18 @@ def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
     path = project(tmp_path)
-    args = ["--precision", "double", "--epochs", "2", "--log-every", "2 steps", "--threads", "1"]
+    args = [
+        "--device",
+        "cpu",
+        "--precision",
+        "double",
+        "--epochs",
+        "2",
+        "--log-every",
+        "2 steps",
+        "--threads",
+        "1",
+    ]
     for out, launcher in (
         ("one", [sys.executable]),
         ("two", [sys.executable, "-m", "torch.distributed.run", "--standalone",
@@ -224,7 +235,16 @@ def test_two_processes_that_were_stopped_go_on(tmp_path: Path) -> None:
     path.write_text(ECHO)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
                 "2", "-m", "qrlang.training"]  # fmt: skip
-    args = ["--log-every", "4 steps", "--checkpoint", "5 steps", "--threads", "1"]
+    args = [
+        "--device",
+        "cpu",
+        "--log-every",
+        "4 steps",
+        "--checkpoint",
+        "5 steps",
+        "--threads",
+        "1",
+    ]
     whole, run = tmp_path / "whole", tmp_path / "run"
     subprocess.run([*launcher, str(path), *args, "--out", str(whole)], env=environment(),
                    check=True, capture_output=True, timeout=200)  # fmt: skip

@@ -139,6 +139,8 @@ class Frame:
 
     def at(self, kind: str, at: Sequence[int], row: str) -> str:
         """kind[at[row]]: what is known goes into the address."""
+        if not at:
+            return f"{kind}[0]"  # of no rows at all, as of a circuit without angles: never reached
         step = at[1] - at[0] if len(at) > 1 else 1
         if step > 0 and list(at) == list(range(at[0], at[0] + step * len(at), step)):
             return f"({kind} + {at[0]})[{row}{f' * {step}' if step > 1 else ''}]"

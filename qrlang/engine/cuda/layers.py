@@ -36,6 +36,19 @@ class Layers(Sums):
         else:
             out("__syncwarp();" if m.group <= 32 else "__syncthreads();")
 
+    # A barrier in two halves, where blocks share a state: what a thread does in between hides its
+    # latency. Others have done with what they had to read when the second half is over.
+
+    def arrive(self, out: Text, g: Geometry) -> None:
+        if g.split:
+            out("__cluster_barrier_arrive();")
+        else:
+            self.sync(out)
+
+    def wait(self, out: Text, g: Geometry) -> None:
+        if g.split:
+            out("__cluster_barrier_wait();")
+
     def _function(
         self,
         kind: str,
@@ -171,8 +184,9 @@ class Layers(Sums):
                 self._amplitudes(out, g, "x")
                 source.load("x")
                 factors = Factors(out, shape, first.place, self._me(g)) if i == 0 else None
-                if g.shared and (moved or source.remote):
-                    self.sync(out, near=not g.cluster)
+                fetched = g.shared and (moved or source.remote)
+                if fetched:
+                    self.arrive(out, g)
                 if factors:
                     self._diagonal(out, shape, g, scaled, ["x"], False, factors)
                 self._rotate(out, first, g)
@@ -182,6 +196,8 @@ class Layers(Sums):
                 goal, inner = source, final.place.inner
                 if moved or source.remote or final is not first:
                     goal = Access(out, g, final.place, second=moved or i > 0, inner=inner)
+                if fetched:
+                    self.wait(out, g)
                 with self._if_on(out):
                     goal.store("x")
                 if reads and after is None:
@@ -309,8 +325,10 @@ class Layers(Sums):
                 source = Access(out, g, final.place, inner=inner)
                 self._amplitudes(out, g, "x", "y")
                 source.load("x", "y")
-                if source.remote:
-                    self.sync(out, near=False)
+                sent = i == 0 and (shape.moves or not g.shared or first.place.inner)
+                fetched = g.shared and (sent or source.remote)
+                if fetched:
+                    self.arrive(out, g)
                 if i == len(sweeps) - 1 and seeds:
                     self.seeded(out, g, final.place, seeds)
                 self._unrotate(out, final, g, names)
@@ -330,21 +348,28 @@ class Layers(Sums):
                     with out.block("if (norm)"):
                         for j in many:
                             out(f"{terms[-1]} += x{j}.x * x{j}.x + x{j}.y * x{j}.y;")
-                    if shape.moves or not g.shared or inner:
-                        if g.shared:
-                            self.sync(out, near=not g.cluster)
-                        goal = Access(
-                            out, g, first.place, back, self._flip_word(shape), second=True
-                        )
+                if sent:
+                    flips = self._flip_word(shape)
+                    goal = Access(out, g, first.place, back, flips, second=True)
                 elif first is not final or source.remote:
                     goal = Access(out, g, first.place, inner=inner)
+                if fetched:
+                    self.wait(out, g)
                 with self._if_on(out):
                     goal.store("x", "y")
+            # Sums are read after the last phase: until then they are gathered while others arrive.
+            near = before is not None and self._near(g, first, before)
+            early = g.split and before is not None and not near
+            if early:
+                self.arrive(out, g)
             added = {r: names[r] for r in sorted(numbers)}
             self.collect(
                 out, terms, parts if terms else [], range(len(shape.bits), count), count, added
             )
-            self.sync(out, near=before is not None and self._near(g, first, before))
+            if early:
+                self.wait(out, g)
+            else:
+                self.sync(out, near=near)
 
     def _unrotate(self, out: Text, phase: Phase, g: Geometry, names: dict[int, str]) -> None:
         for k, i in phase.inner:
