@@ -19,6 +19,8 @@ from qrlang.engine.cuda.launcher import Unavailable
 
 MISSING = "cuda-core is not installed: pip install 'qrlang[cuda]'"
 OPTIONS = {"std": "c++17"}
+# A long text is compiled function by function at the same time: by eight cores in a third of the time.
+LARGE, CORES, SPLITS = 100_000, 8, "NVRTC 13"
 NVRTC = ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12")  # packages that torch brings
 
 
@@ -94,7 +96,7 @@ def compile_now(text: str, arch: int) -> bytes:
 def resources(text: str, arch: int) -> tuple[int, int]:
     """Of a kernel: registers of a thread, and bytes of what did not find room in them."""
     versions()
-    said = _compile(text, arch, ptxas_options=["-v"])[1]
+    said = _compile(text, arch, "-v")[1]
     registers = re.findall(r"Used (\d+) registers", said)
     stack = re.findall(r"(\d+) bytes cumulative stack size", said)
     if not registers:
@@ -112,9 +114,15 @@ def _core() -> Any:
         return importlib.import_module("cuda.core")
 
 
-def _compile(text: str, arch: int, **more: Any) -> tuple[bytes, str]:
+def _compile(text: str, arch: int, *ptxas: str) -> tuple[bytes, str]:
     core = _core()
     try:
+        more: dict[str, Any] = {}
+        if len(text) > LARGE and nvrtc_version() >= SPLITS:
+            more["split_compile"] = CORES
+            ptxas = (*ptxas, f"--split-compile={CORES}")
+        if ptxas:
+            more["ptxas_options"] = list(ptxas)
         options = core.ProgramOptions(arch=f"sm_{arch}", **OPTIONS, **more)
         said = io.StringIO()
         made = core.Program(text, "c++", options).compile("cubin", logs=said)
