@@ -193,15 +193,15 @@ class Dense(Products):
             p = self._product(w, many, node.x, "v", bias if node.gain == 1 else "")
             self.reads("v", node.x)
             self._multiply(p, done)
-        self.writes("v", node.out, w.lanes == 1)
+        self.writes("v", node.out, self.own(w))
         if then:
-            self.writes("v", then.out, w.lanes == 1)
+            self.writes("v", then.out, self.own(w))
 
     def _linear_backward(self, node: nodes.Linear) -> None:
         out = self.out
         many, width = self.count(node.out), self.count(node.x)
         w = self._factors(node.weight, many, width, True)
-        own = w.lanes == 1
+        own = self.own(w)
         gain = "" if node.gain == 1 else f"{real(node.gain)} * "
         before = self.flow.before.get(node.x)
         to = before.args[0] if before else node.x

@@ -50,10 +50,11 @@ class Product:
     rounds: int
     parts: list[Part] = field(default_factory=list)
     singles: list[tuple[int, int]] = field(default_factory=list)  # other columns, with their rows
+    there: list[str] = field(default_factory=list)  # rows of each sequence
     # Of each row that a thread has at once:
     rows: list[str] = field(default_factory=list)
     bases: list[str] = field(default_factory=list)
-    sums: list[str] = field(default_factory=list)
+    sums: list[list[str]] = field(default_factory=list)  # of every sequence
     guards: list[str] = field(default_factory=list)
 
 
@@ -76,9 +77,13 @@ class Products(Frame):
             at, stride = held[w, False]
             base = f"((const F*)(smem + {at}))"
         count, inner = (width, many) if turned else (many, width)
-        lanes = self.memory.lanes(count, inner, cycles=12 if (w, False) in held else 60)
+        lanes = self.memory.lanes(count, inner, cycles=8 if (w, False) in held else 56)
         across, along = (1, stride) if turned else (stride, 1)
         return Factors(base, across, along, lanes, False)
+
+    def own(self, w: Factors) -> bool:
+        """Does a row's own thread do it."""
+        return w.lanes == 1 and self.memory.abreast == 1
 
     def _runs(self, slot: int) -> list[tuple[int, int, int]]:
         """A slot as pieces that lie in a row: (first row, how many, where the first is)."""
@@ -95,8 +100,11 @@ class Products(Frame):
     ) -> Product:  # fmt: skip
         """For each of `many` rows: start + Σ_i weight of i times row i of a slot. Writes what does
         not need the slot: weights are the same in every step, and come before the barrier."""
-        piece, group = self.memory.piece, self.mapping.group
-        p = Product(w, many, kind, start, -(-many * w.lanes // group))
+        memory, piece, threads = self.memory, self.memory.piece, self.memory.threads
+        p = Product(w, many, kind, start, -(-many * w.lanes // threads), there=[kind])
+        if memory.abreast > 1:
+            past = memory.adjoint if kind == "a" else 0
+            p.there = [self.out.let("F* const", f"{x} + {past}", "near") for x in self._near()]
         for column, count, at in self._runs(slot):
             ahead = min(count, -at % piece)
             steps = (count - ahead) // piece
@@ -105,19 +113,35 @@ class Products(Frame):
                 p.parts.append(Part(column + ahead, at + ahead, steps, wide))
             done = range(ahead, ahead + steps * piece)
             p.singles += [(column + i, at + i) for i in range(count) if i not in done]
-        if group <= FEW_LANES and p.rounds <= BESIDE:
-            self._rows_of(p, "ln")
+        if threads <= FEW_LANES and p.rounds <= self._most:
+            self._rows_of(p, self._lane)
         return p
+
+    @property
+    def _lane(self) -> str:
+        return "ln" if self.memory.abreast == 1 else "(threadIdx.x & 31u)"
+
+    @property
+    def _most(self) -> int:
+        """Rows that a thread has at once."""
+        return max(1, BESIDE // self.memory.abreast)
+
+    def _near(self) -> list[str]:
+        """Rows of each sequence of a warp."""
+        size = self.memory.stride * self.mapping.size
+        many = self.memory.abreast
+        first = f"{self.memory.own}u + (threadIdx.x >> 5) * {many * size}u"
+        return [f"(F*)(smem + {first} + {j * size}u)" for j in range(many)]
 
     def _rows_of(self, p: Product, first: str, within: bool = False) -> None:
         """Which rows of a product a thread has; one beyond the last does the last once more."""
-        out, w, group = self.out, p.w, self.mapping.group
+        out, w, threads = self.out, p.w, self.memory.threads
         if w.lanes > 1:
             out(f"const U j = {first} % {w.lanes}u;")
             first = f"{first} / {w.lanes}u"
-        for k in range(min(p.rounds, BESIDE)):
-            o = f"{first} + {k * group}u" if k else first
-            whole = within or ((k + 1) * group <= p.many * w.lanes and p.rounds <= BESIDE)
+        for k in range(min(p.rounds, self._most)):
+            o = f"{first} + {k * threads}u" if k else first
+            whole = within or ((k + 1) * threads <= p.many * w.lanes and p.rounds <= self._most)
             p.guards.append("" if whole else f"{o} < {p.many}u")
             p.rows.append(
                 out.let("U", o if whole else f"{o} < {p.many}u ? {o} : {p.many - 1}u", "o")
@@ -126,9 +150,10 @@ class Products(Frame):
             begin = p.start.format(o=p.rows[-1]) if p.start else "F(0)"
             if p.start and w.lanes > 1:
                 begin = f"j == 0 ? {begin} : F(0)"
-            p.sums.append(out.fresh("s"))
-            out(f"V {p.sums[-1]} = begun({begin});")
-        if group > FEW_LANES:
+            p.sums.append([out.fresh("s") for _ in p.there])
+            for name in p.sums[-1]:
+                out(f"V {name} = begun({begin});")
+        if threads > FEW_LANES:
             return
         room = HELD // len(p.rows)
         for part in p.parts:
@@ -152,17 +177,17 @@ class Products(Frame):
     def _multiply(self, p: Product, done: Callable[[str, str], None]) -> None:
         """Then `done(row, sum)` by one thread. A thread with several rows reads the slot once for
         them."""
-        out, group = self.out, self.mapping.group
+        out, threads = self.out, self.memory.threads
         if p.rows:
             self._sum_up(p, done)
-        elif p.rounds <= BESIDE:
-            few = p.w.lanes == 1 and p.many < group  # whole warps have nothing to do
-            with out.block(f"if (ln < {p.many}u)" if few else ""):
-                self._rows_of(p, "ln", few)
+        elif p.rounds <= self._most:
+            few = p.w.lanes == 1 and p.many < threads  # whole warps have nothing to do
+            with out.block(f"if ({self._lane} < {p.many}u)" if few else ""):
+                self._rows_of(p, self._lane, few)
                 self._sum_up(p, done)
         else:
-            r = out.fresh("r")
-            with out.rolled(f"for (U {r} = ln; {r} < {p.many}u; {r} += {BESIDE * group}u)"):
+            r, step = out.fresh("r"), self._most * threads
+            with out.rolled(f"for (U {r} = {self._lane}; {r} < {p.many}u; {r} += {step}u)"):
                 self._rows_of(p, r)
                 self._sum_up(p, done)
 
@@ -172,26 +197,37 @@ class Products(Frame):
             self._pieces(p, part)
         for k, (column, at) in enumerate(p.singles):
             with out.block(f"if (j == {k % lanes}u)") if lanes > 1 else nullcontext():
-                for base, s in zip(p.bases, p.sums, strict=True):
-                    out(f"{s}.{'xy'[k % 2]} += {base}[{column * p.w.along}] * {p.kind}[{at}];")
-        for o, s, guard in zip(p.rows, p.sums, p.guards, strict=True):
-            total = out.fresh("s")
-            out(f"F {total} = total({s});")
-            self._lane_sum(total, lanes)
+                for base, sums in zip(p.bases, p.sums, strict=True):
+                    for s, there in zip(sums, p.there, strict=True):
+                        weight = f"{base}[{column * p.w.along}]"
+                        out(f"{s}.{'xy'[k % 2]} += {weight} * {there}[{at}];")
+        for o, sums, guard in zip(p.rows, p.sums, p.guards, strict=True):
+            totals = [out.fresh("s") for _ in sums]
+            for s, total in zip(sums, totals, strict=True):
+                out(f"F {total} = total({s});")
+                self._lane_sum(total, lanes)
             if lanes > 1:
                 guard = f"{guard} && j == 0" if guard else "j == 0"
             with out.block(f"if ({guard})") if guard else nullcontext():
-                done(o, total)
+                if len(totals) == 1:
+                    done(o, totals[0])
+                    continue
+                for total, near in zip(totals, self._near(), strict=True):
+                    with out.block(""):
+                        out(f"F* const v = {near};")
+                        if self.backward:
+                            out(f"F* const a = v + {self.memory.adjoint};")
+                        done(o, total)
 
     def _pieces(self, p: Product, part: Part) -> None:
         """Some columns of a product, pieces of them in turn to the lanes of a row."""
         out, w, held = self.out, p.w, len(part.held)
         turns = -(-part.steps // w.lanes)
-        rows = list(zip(p.bases, p.sums, strict=True))
         for q, weights in enumerate(part.held):
-            x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{self._turn(w, str(q))}]", "x")
-            for (_, s), weight in zip(rows, weights, strict=True):
-                out(f"along({s}, {weight}, {x});")
+            for k, there in enumerate(p.there):
+                x = out.let("V", f"((const V*)({there} + {part.at}))[{self._turn(w, str(q))}]", "x")
+                for sums, weight in zip(p.sums, weights, strict=True):
+                    out(f"along({sums[k]}, {weight}, {x});")
         if held == turns:
             return
         out("#pragma unroll" if turns <= STRAIGHT else "#pragma unroll 4")
@@ -200,6 +236,9 @@ class Products(Frame):
             whole = part.steps // w.lanes
             guard = f"if (q < {whole}u || {i} < {part.steps}u)" if part.steps % w.lanes else ""
             with out.block(guard) if guard else nullcontext():
-                x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{i}]", "x")
-                for base, s in rows:
-                    out(f"along({s}, {self._piece(w, part, base, i)}, {x});")
+                values = [f"((const V*)({there} + {part.at}))[{i}]" for there in p.there]
+                values = [out.let("V", x, "x") for x in values]
+                for base, sums in zip(p.bases, p.sums, strict=True):
+                    weight = out.let("V", self._piece(w, part, base, i), "y")
+                    for s, x in zip(sums, values, strict=True):
+                        out(f"along({s}, {weight}, {x});")
