@@ -180,7 +180,9 @@ class Products(Frame):
             p.starts.append(out.let("F", begin, "start"))
         if threads > FEW_LANES:
             return
-        room = RESIDENT if p.resident else HELD // len(p.rows)
+        # Sequences that share a warp hide each other's waits, and need the registers.
+        ahead = HELD // len(p.rows) if self.memory.abreast == 1 else 0
+        room = RESIDENT if p.resident else ahead
         for part in p.parts:
             while len(part.held) < min(room, part.steps // w.lanes):
                 i = self._turn(p, str(len(part.held)))
