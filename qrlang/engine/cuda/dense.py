@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from qrlang.engine import nodes
 from qrlang.engine.cuda import functions
-from qrlang.engine.cuda.products import Products
+from qrlang.engine.cuda.products import RESIDENT, Product, Products
 from qrlang.engine.cuda.source import BLOCKS, Argument, Dim, Reduction
 from qrlang.engine.cuda.text import real
 
@@ -173,6 +173,26 @@ class Dense(Products):
             self.gradients[g] = Argument(a.kind, a.name, a.index, a.type, a.shape, True)
         return g, here
 
+    def begin_weights(self, body: Sequence[nodes.Node]) -> None:
+        """Weights of a loop's products, if all find room in registers beside few amplitudes."""
+        self.resident.clear()
+        if self.backward or self.around or self.mapping.registers > FEW:
+            return
+        found: dict[int, Product] = {}
+        for node in body:
+            if isinstance(node, nodes.Linear):
+                many, width = self.count(node.out), self.count(node.x)
+                w = self._factors(node.weight, many, width)
+                bias = self._factors(node.bias, many, 1).at("{o}") if node.bias >= 0 else ""
+                p = self._planned(w, many, node.x, "v", bias if node.gain == 1 else "")
+                p.resident = True
+                found[id(node)] = p
+        needed = [self.reside(p) for p in found.values()]
+        if all(needed) and sum(needed) <= RESIDENT:
+            for p in found.values():
+                self._rows_of(p, self._lane)
+            self.resident.update(found)
+
     def _linear_forward(self, node: nodes.Linear) -> None:
         out, flow = self.out, self.flow
         many, width = self.count(node.out), self.count(node.x)
@@ -190,18 +210,22 @@ class Dense(Products):
                 out(f"{self.value(then.out, o)} = {functions.forward(then.fn, [s])};")
 
         with out.block(""):
-            p = self._product(w, many, node.x, "v", bias if node.gain == 1 else "")
+            kept = None if self.backward else self.resident.get(id(node))
+            if kept:
+                p = self._begun(kept)
+            else:
+                p = self._product(w, many, node.x, "v", bias if node.gain == 1 else "")
             self.reads("v", node.x)
             self._multiply(p, done)
-        self.writes("v", node.out, w.lanes == 1)
+        self.writes("v", node.out, self.own(w))
         if then:
-            self.writes("v", then.out, w.lanes == 1)
+            self.writes("v", then.out, self.own(w))
 
     def _linear_backward(self, node: nodes.Linear) -> None:
         out = self.out
         many, width = self.count(node.out), self.count(node.x)
         w = self._factors(node.weight, many, width, True)
-        own = w.lanes == 1
+        own = self.own(w)
         gain = "" if node.gain == 1 else f"{real(node.gain)} * "
         before = self.flow.before.get(node.x)
         to = before.args[0] if before else node.x

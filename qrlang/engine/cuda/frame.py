@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from qrlang.engine import nodes
 from qrlang.engine.bodies import walk_nodes
@@ -37,6 +38,7 @@ class Frame:
         self.loops = [n for n in every if isinstance(n, nodes.Loop)]
         self.renamed = renamed(plan)
         self.flow = Flow(plan, self.renamed)
+        self.resident: dict[int, Any] = {}  # products whose weights stay in registers
         self.unset: set[int] = set()  # slots whose adjoint the next to add to it sets
         self.gradients: list[Argument] = []
         self.reductions: list[Reduction] = []

@@ -95,6 +95,7 @@ class Loops(Streams):
                 self.reads("v", c.initial, True)
                 for r, held in self._held(node, c, "v", new=True):
                     out(f"{held} = {self.value(c.initial, r)};")
+            self.begin_weights(node.body)
             streams = self._streams(node, False)
             self._fetch(streams, "0", True)
             self.barrier()

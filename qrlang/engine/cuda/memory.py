@@ -172,11 +172,23 @@ class Memory:
         """Parameters of layers that are made together."""
         return max(self.parameter_room, 1)
 
-    def lanes(self, many: int, inner: int, cycles: int = 6) -> int:
+    @property
+    def abreast(self) -> int:
+        """Sequences that share a warp: its lanes do their products together, so that each weight
+        is read once for all of them."""
+        return max(1, 32 // self.mapping.group) if self.rows_shared else 1
+
+    @property
+    def threads(self) -> int:
+        """That share the rows of a product."""
+        return self.mapping.group * self.abreast
+
+    def lanes(self, many: int, inner: int, cycles: int = 2) -> int:
         """How many lanes share the sum of one row, so that it is there soonest: a piece takes some
-        cycles, a sum over a shuffle 29."""
+        cycles and those to use it, a sum over a shuffle 29."""
+        cycles += 4 * self.abreast
         pieces = -(-inner // self.piece)
-        room = min(pieces, self.mapping.group // many)
+        room = min(pieces, self.threads // many)
         fit = [x for x in range(6) if not x or 1 << x <= room]
         return 1 << min(fit, key=lambda x: cycles * -(-pieces // (1 << x)) + 29 * x)
 

@@ -12,6 +12,7 @@ from qrlang.engine.cuda.frame import Frame
 BESIDE = 4  # rows of a product that a thread has at once
 STRAIGHT = 16  # pieces of a row up to which there is no loop
 HELD = 4  # pieces of weights that a thread reads ahead; the others come while it adds
+RESIDENT = 40  # numbers of weights that a thread keeps for all steps
 FEW_LANES = 64  # threads of a sequence up to which those without a row do another's once more
 
 
@@ -48,12 +49,16 @@ class Product:
     kind: str
     start: str
     rounds: int
+    j: str = ""  # which of the lanes of a row this is
+    resident: bool = False  # are its weights in registers for all steps
     parts: list[Part] = field(default_factory=list)
     singles: list[tuple[int, int]] = field(default_factory=list)  # other columns, with their rows
+    there: list[str] = field(default_factory=list)  # rows of each sequence
     # Of each row that a thread has at once:
     rows: list[str] = field(default_factory=list)
     bases: list[str] = field(default_factory=list)
-    sums: list[str] = field(default_factory=list)
+    starts: list[str] = field(default_factory=list)
+    sums: list[list[str]] = field(default_factory=list)  # of every sequence
     guards: list[str] = field(default_factory=list)
 
 
@@ -76,9 +81,13 @@ class Products(Frame):
             at, stride = held[w, False]
             base = f"((const F*)(smem + {at}))"
         count, inner = (width, many) if turned else (many, width)
-        lanes = self.memory.lanes(count, inner, cycles=12 if (w, False) in held else 60)
+        lanes = self.memory.lanes(count, inner, cycles=8 if (w, False) in held else 56)
         across, along = (1, stride) if turned else (stride, 1)
         return Factors(base, across, along, lanes, False)
+
+    def own(self, w: Factors) -> bool:
+        """Does a row's own thread do it."""
+        return w.lanes == 1 and self.memory.abreast == 1
 
     def _runs(self, slot: int) -> list[tuple[int, int, int]]:
         """A slot as pieces that lie in a row: (first row, how many, where the first is)."""
@@ -95,8 +104,28 @@ class Products(Frame):
     ) -> Product:  # fmt: skip
         """For each of `many` rows: start + Σ_i weight of i times row i of a slot. Writes what does
         not need the slot: weights are the same in every step, and come before the barrier."""
-        piece, group = self.memory.piece, self.mapping.group
-        p = Product(w, many, kind, start, -(-many * w.lanes // group))
+        p = self._planned(w, many, slot, kind, start)
+        if self.memory.threads <= FEW_LANES and p.rounds <= self._most:
+            self._rows_of(p, self._lane)
+        return self._begun(p)
+
+    def _begun(self, p: Product) -> Product:
+        memory = self.memory
+        if memory.abreast > 1:
+            past = memory.adjoint if p.kind == "a" else 0
+            p.there = [self.out.let("F* const", f"{x} + {past}", "near") for x in self._near()]
+        self._begin_sums(p)
+        return p
+
+    def _begin_sums(self, p: Product) -> None:
+        for start in p.starts[len(p.sums) :]:
+            p.sums.append([self.out.fresh("s") for _ in p.there])
+            for name in p.sums[-1]:
+                self.out(f"V {name} = begun({start});")
+
+    def _planned(self, w: Factors, many: int, slot: int, kind: str, start: str) -> Product:
+        piece, threads = self.memory.piece, self.memory.threads
+        p = Product(w, many, kind, start, -(-many * w.lanes // threads), there=[kind])
         for column, count, at in self._runs(slot):
             ahead = min(count, -at % piece)
             steps = (count - ahead) // piece
@@ -105,19 +134,41 @@ class Products(Frame):
                 p.parts.append(Part(column + ahead, at + ahead, steps, wide))
             done = range(ahead, ahead + steps * piece)
             p.singles += [(column + i, at + i) for i in range(count) if i not in done]
-        if group <= FEW_LANES and p.rounds <= BESIDE:
-            self._rows_of(p, "ln")
         return p
+
+    def reside(self, p: Product) -> int:
+        """How many registers the weights of a product need; 0 if they cannot stay there."""
+        lanes, memory = p.w.lanes, self.memory
+        whole = all(part.steps % lanes == 0 for part in p.parts)
+        if memory.abreast == 1 or p.rounds > self._most or p.singles or not whole:
+            return 0
+        return p.rounds * (1 + sum(part.steps // lanes for part in p.parts) * memory.piece)
+
+    @property
+    def _lane(self) -> str:
+        return "ln" if self.memory.abreast == 1 else "(threadIdx.x & 31u)"
+
+    @property
+    def _most(self) -> int:
+        """Rows that a thread has at once."""
+        return max(1, BESIDE // self.memory.abreast)
+
+    def _near(self) -> list[str]:
+        """Rows of each sequence of a warp."""
+        size = self.memory.stride * self.mapping.size
+        many = self.memory.abreast
+        first = f"{self.memory.own}u + (threadIdx.x >> 5) * {many * size}u"
+        return [f"(F*)(smem + {first} + {j * size}u)" for j in range(many)]
 
     def _rows_of(self, p: Product, first: str, within: bool = False) -> None:
         """Which rows of a product a thread has; one beyond the last does the last once more."""
-        out, w, group = self.out, p.w, self.mapping.group
+        out, w, threads = self.out, p.w, self.memory.threads
         if w.lanes > 1:
-            out(f"const U j = {first} % {w.lanes}u;")
+            p.j = out.let("U", f"{first} % {w.lanes}u", "j")
             first = f"{first} / {w.lanes}u"
-        for k in range(min(p.rounds, BESIDE)):
-            o = f"{first} + {k * group}u" if k else first
-            whole = within or ((k + 1) * group <= p.many * w.lanes and p.rounds <= BESIDE)
+        for k in range(min(p.rounds, self._most)):
+            o = f"{first} + {k * threads}u" if k else first
+            whole = within or ((k + 1) * threads <= p.many * w.lanes and p.rounds <= self._most)
             p.guards.append("" if whole else f"{o} < {p.many}u")
             p.rows.append(
                 out.let("U", o if whole else f"{o} < {p.many}u ? {o} : {p.many - 1}u", "o")
@@ -125,15 +176,16 @@ class Products(Frame):
             p.bases.append(out.let("F* const", f"{w.base} + {p.rows[-1]} * {w.across}u", "row"))
             begin = p.start.format(o=p.rows[-1]) if p.start else "F(0)"
             if p.start and w.lanes > 1:
-                begin = f"j == 0 ? {begin} : F(0)"
-            p.sums.append(out.fresh("s"))
-            out(f"V {p.sums[-1]} = begun({begin});")
-        if group > FEW_LANES:
+                begin = f"{p.j} == 0 ? {begin} : F(0)"
+            p.starts.append(out.let("F", begin, "start"))
+        if threads > FEW_LANES:
             return
-        room = HELD // len(p.rows)
+        # Sequences that share a warp hide each other's waits, and need the registers.
+        ahead = HELD // len(p.rows) if self.memory.abreast == 1 else 0
+        room = RESIDENT if p.resident else ahead
         for part in p.parts:
             while len(part.held) < min(room, part.steps // w.lanes):
-                i = self._turn(w, str(len(part.held)))
+                i = self._turn(p, str(len(part.held)))
                 part.held.append(
                     [out.let("V", self._piece(w, part, x, i), "held") for x in p.bases]
                 )
@@ -146,24 +198,26 @@ class Products(Frame):
         return f"apart({base} + {past}, {w.along}u)"
 
     @staticmethod
-    def _turn(w: Factors, q: str) -> str:
-        return f"{q} * {w.lanes}u + j" if w.lanes > 1 else q
+    def _turn(p: Product, q: str) -> str:
+        return f"{q} * {p.w.lanes}u + {p.j}" if p.w.lanes > 1 else q
 
     def _multiply(self, p: Product, done: Callable[[str, str], None]) -> None:
         """Then `done(row, sum)` by one thread. A thread with several rows reads the slot once for
         them."""
-        out, group = self.out, self.mapping.group
+        out, threads = self.out, self.memory.threads
         if p.rows:
             self._sum_up(p, done)
-        elif p.rounds <= BESIDE:
-            few = p.w.lanes == 1 and p.many < group  # whole warps have nothing to do
-            with out.block(f"if (ln < {p.many}u)" if few else ""):
-                self._rows_of(p, "ln", few)
+        elif p.rounds <= self._most:
+            few = p.w.lanes == 1 and p.many < threads  # whole warps have nothing to do
+            with out.block(f"if ({self._lane} < {p.many}u)" if few else ""):
+                self._rows_of(p, self._lane, few)
+                self._begin_sums(p)
                 self._sum_up(p, done)
         else:
-            r = out.fresh("r")
-            with out.rolled(f"for (U {r} = ln; {r} < {p.many}u; {r} += {BESIDE * group}u)"):
+            r, step = out.fresh("r"), self._most * threads
+            with out.rolled(f"for (U {r} = {self._lane}; {r} < {p.many}u; {r} += {step}u)"):
                 self._rows_of(p, r)
+                self._begin_sums(p)
                 self._sum_up(p, done)
 
     def _sum_up(self, p: Product, done: Callable[[str, str], None]) -> None:
@@ -171,35 +225,49 @@ class Products(Frame):
         for part in p.parts:
             self._pieces(p, part)
         for k, (column, at) in enumerate(p.singles):
-            with out.block(f"if (j == {k % lanes}u)") if lanes > 1 else nullcontext():
-                for base, s in zip(p.bases, p.sums, strict=True):
-                    out(f"{s}.{'xy'[k % 2]} += {base}[{column * p.w.along}] * {p.kind}[{at}];")
-        for o, s, guard in zip(p.rows, p.sums, p.guards, strict=True):
-            total = out.fresh("s")
-            out(f"F {total} = total({s});")
-            self._lane_sum(total, lanes)
+            with out.block(f"if ({p.j} == {k % lanes}u)") if lanes > 1 else nullcontext():
+                for base, sums in zip(p.bases, p.sums, strict=True):
+                    for s, there in zip(sums, p.there, strict=True):
+                        weight = f"{base}[{column * p.w.along}]"
+                        out(f"{s}.{'xy'[k % 2]} += {weight} * {there}[{at}];")
+        for o, sums, guard in zip(p.rows, p.sums, p.guards, strict=True):
+            totals = [out.fresh("s") for _ in sums]
+            for s, total in zip(sums, totals, strict=True):
+                out(f"F {total} = total({s});")
+                self._lane_sum(total, lanes)
             if lanes > 1:
-                guard = f"{guard} && j == 0" if guard else "j == 0"
+                guard = f"{guard} && {p.j} == 0" if guard else f"{p.j} == 0"
             with out.block(f"if ({guard})") if guard else nullcontext():
-                done(o, total)
+                if len(totals) == 1:
+                    done(o, totals[0])
+                    continue
+                for total, near in zip(totals, self._near(), strict=True):
+                    with out.block(""):
+                        out(f"F* const v = {near};")
+                        if self.backward:
+                            out(f"F* const a = v + {self.memory.adjoint};")
+                        done(o, total)
 
     def _pieces(self, p: Product, part: Part) -> None:
         """Some columns of a product, pieces of them in turn to the lanes of a row."""
         out, w, held = self.out, p.w, len(part.held)
         turns = -(-part.steps // w.lanes)
-        rows = list(zip(p.bases, p.sums, strict=True))
         for q, weights in enumerate(part.held):
-            x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{self._turn(w, str(q))}]", "x")
-            for (_, s), weight in zip(rows, weights, strict=True):
-                out(f"along({s}, {weight}, {x});")
+            for k, there in enumerate(p.there):
+                x = out.let("V", f"((const V*)({there} + {part.at}))[{self._turn(p, str(q))}]", "x")
+                for sums, weight in zip(p.sums, weights, strict=True):
+                    out(f"along({sums[k]}, {weight}, {x});")
         if held == turns:
             return
         out("#pragma unroll" if turns <= STRAIGHT else "#pragma unroll 4")
         with out.block(f"for (U q = {held}; q < {turns}u; ++q)"):
-            i = out.let("U", self._turn(w, "q"), "i")
+            i = out.let("U", self._turn(p, "q"), "i")
             whole = part.steps // w.lanes
             guard = f"if (q < {whole}u || {i} < {part.steps}u)" if part.steps % w.lanes else ""
             with out.block(guard) if guard else nullcontext():
-                x = out.let("V", f"((const V*)({p.kind} + {part.at}))[{i}]", "x")
-                for base, s in rows:
-                    out(f"along({s}, {self._piece(w, part, base, i)}, {x});")
+                values = [f"((const V*)({there} + {part.at}))[{i}]" for there in p.there]
+                values = [out.let("V", x, "x") for x in values]
+                for base, sums in zip(p.bases, p.sums, strict=True):
+                    weight = out.let("V", self._piece(w, part, base, i), "y")
+                    for s, x in zip(sums, values, strict=True):
+                        out(f"along({s}, {weight}, {x});")
