@@ -1,7 +1,8 @@
 """What `gpu.py` measures, each in a process of its own:
 
-    python benchmarks/gpu_parts.py [--dry] [--data DIR] errors|times|roads|epoch|idle|learn|nccl NAME
+    python benchmarks/gpu_parts.py [--dry] [--data DIR] PART NAME
 
+(errors, times, roads, epoch, idle, learn or nccl)
 prints one line of JSON. `--dry`: on this machine's CPU, small, the kernels in the emulator of the
 tests, and no figure means anything.
 """

@@ -19,7 +19,7 @@ from qrlang.engine.cuda.launcher import Unavailable
 
 MISSING = "cuda-core is not installed: pip install 'qrlang[cuda]'"
 OPTIONS = {"std": "c++17"}
-# A long text is compiled function by function at the same time: by eight cores in a third of the time.
+# A long text is compiled function by function at once: by eight cores in a third of the time.
 LARGE, CORES, SPLITS = 100_000, 8, "NVRTC 13"
 NVRTC = ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12")  # packages that torch brings
 
