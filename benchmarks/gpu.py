@@ -68,13 +68,13 @@ PARTS = (
     Part("tests", "gpu", 200, alone=False),
     *(Part("errors", name, 150, alone=False) for name in reversed(AIMS)),
     *(Part("times", name, 60) for name in AIMS),
-    Part("epoch", "10", 60),
-    Part("epoch", "8", 60),
     Part("epoch", "14", 120),
-    Part("learn", "permuted", 120),
     Part("learn", "copying", 120),
-    Part("roads", "10", 60),
+    Part("learn", "permuted", 120),
+    Part("epoch", "8", 60),
+    Part("epoch", "10", 60),
     Part("idle", "10", 60),
+    Part("roads", "10", 60),
     Part("nccl", "1", 60),
 )  # fmt: skip
 

@@ -315,12 +315,19 @@ class Layers(Sums):
             for name in names.values():
                 out(f"F {name} = F(0);")
             terms: list[str] = []
+            seats: dict[str, str] = {}
             if i == 0:
                 # Of the last: the norm.
                 parts = [*self.parts(first.place, shape.terms), Part(0, 0, {0: len(shape.terms)})]
                 terms = [out.fresh("m") for _ in parts]
                 for name in terms:
                     out(f"F {name} = F(0);")
+                if g.split:
+                    # Looked up before amplitudes go to another block: what comes from memory after
+                    # them has to wait until they are there.
+                    where = self.seats(parts, range(len(shape.bits), count), sorted(numbers))[1]
+                    seats = {out.fresh("c"): x for x in where}
+                    out(*(f"int {name};" for name in seats))
             with self.walk(out, g):
                 source = Access(out, g, final.place, inner=inner)
                 self._amplitudes(out, g, "x", "y")
@@ -353,6 +360,7 @@ class Layers(Sums):
                     goal = Access(out, g, first.place, back, flips, second=True)
                 elif first is not final or source.remote:
                     goal = Access(out, g, first.place, inner=inner)
+                out(*(f"{name} = {where};" for name, where in seats.items()))
                 if fetched:
                     self.wait(out, g)
                 with self._if_on(out):
@@ -364,8 +372,9 @@ class Layers(Sums):
                 self.arrive(out, g)
             added = {r: names[r] for r in sorted(numbers)}
             self.collect(
-                out, terms, parts if terms else [], range(len(shape.bits), count), count, added
-            )
+                out, terms, parts if terms else [], range(len(shape.bits), count), count, added,
+                seats=list(seats),
+            )  # fmt: skip
             if early:
                 self.wait(out, g)
             else:

@@ -143,26 +143,44 @@ class Sums:
         sums = {k: out.let("F", " + ".join(v)) for k, v in terms.items()}
         return unfold(out, sums, geometry.registers)
 
+    def seats(
+        self, parts: Sequence[Part], places: Sequence[int], others: Sequence[int] = ()
+    ) -> tuple[list[int], list[str]]:
+        """Where the sums of `collect` go: the places of those by themselves, and the place of each
+        lane for every part of many and then for every 32 of the others."""
+        width = min(32, self.mapping.group)
+        lane = f"(ln & {width - 1}u)"
+        alone = [*others, *(places[p.lanes[0]] for p in parts if not p.many)]
+        names = []
+        for part in parts:
+            if part.many:
+                at = [places[part.lanes[m]] if m in part.lanes else -1 for m in range(width)]
+                names.append(self.chosen(at, lane))
+        for start in range(0, len(alone), width):
+            row = alone[start : start + width]
+            names.append(self.chosen(row + row[-1:] * (width - len(row)), lane))
+        return alone, names
+
     def collect(
         self, out: Text, values: Sequence[str], parts: Sequence[Part], places: Sequence[int],
         count: int, others: dict[int, str] | None = None, norm: int = -1,
+        seats: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """The sums of all parts over the lanes of each warp; `count` numbers to a warp in `red`,
         where each mask's place is one of `places`. `others`: what is only added, by its place.
-        `norm`: the sums are values, and the first is also the norm, which lies there."""
-        width = min(32, self.mapping.group)
-        alone = dict(others or {})
-        for part, value in zip(parts, values, strict=True):
-            if not part.many:
-                alone[places[part.lanes[0]]] = value
+        `norm`: the sums are values, and the first is also the norm, which lies there. `seats`: of
+        these, where they have been looked up."""
+        given = dict(others or {})
+        alone, found = self.seats(parts, places, list(given))
+        rest = iter(seats or [out.let("int", x) for x in found])
         for part, value in zip(parts, values, strict=True):
             if part.many:
-                at = [places[part.lanes[m]] if m in part.lanes else -1 for m in range(width)]
-                place = out.let("int", self.chosen(at, f"(ln & {width - 1}u)"))
-                total = self.transformed(out, value)
+                place, total = next(rest), self.transformed(out, value)
                 with out.block(f"if ({place} >= 0)"):
                     self._keep(out, place, total, places[0], count, norm)
-        self.gather(out, list(alone.values()), list(alone), count, places[0], norm)
+            else:
+                given[places[part.lanes[0]]] = value
+        self.gather(out, [given[p] for p in alone], list(rest), count, places[0], norm)
 
     def _keep(self, out: Text, place: str, total: str, first: int, count: int, norm: int) -> None:
         if norm >= 0 and self.mapping.group < 32:
@@ -176,12 +194,12 @@ class Sums:
         return f"(ln >> 5) * {count}u + " if self.warps > 1 else ""
 
     def gather(
-        self, out: Text, values: Sequence[str | None], places: Sequence[int], count: int,
+        self, out: Text, values: Sequence[str | None], seats: Sequence[str], count: int,
         first: int, norm: int,
     ) -> None:  # fmt: skip
         """Adds values over the lanes of each warp."""
         width = min(32, self.mapping.group)
-        for start in range(0, len(values), width):
+        for start, seat in zip(range(0, len(values), width), seats, strict=True):
             part = list(values[start : start + width])
             size = len(part)
             while len(part) & (len(part) - 1):
@@ -206,5 +224,4 @@ class Sums:
                 by *= 2
             lane = f"(ln & {width - 1}u)"
             with out.block(f"if ({lane} < {size}u)"):
-                at = self.chosen(places[start : start + size], lane)
-                self._keep(out, at, total, first, count, norm)
+                self._keep(out, seat, total, first, count, norm)
