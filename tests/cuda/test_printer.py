@@ -19,6 +19,7 @@ from emulated import Emulated
 from engine_programs import Build, angle, mixed_observables, qrnn
 from engine_tools import draw
 
+import qrlang
 from qrlang.engine.cuda import printer, runtime, segment
 from qrlang.engine.cuda.mapping import Mapping, choose, shared_limit
 from qrlang.engine.cuda.memory import geometries
@@ -91,6 +92,20 @@ WAYS = {
 def test_gradients(way):
     n, mapping = WAYS[way]
     check(qrnn(n, width=4, layers=1), mapping, 5, 3, [2, 3, 1, 3, 2], order=1)
+
+
+@emulated
+def test_long_layers_share_their_code():
+    """Their seeds by themselves, so that one function is for all layers."""
+    from qrlang.backends.torch import native
+
+    page = Path(__file__).resolve().parents[2] / "examples" / "qrnn" / "permuted.qrl"
+    program = native._of(qrlang.load(page, n=10, layers=2, hidden=4)).program
+    for mapping, functions in ((Mapping("float64", 90, 5, 5, warps=1), 1),
+                               (Mapping("float64", 90, 6, 4), 2)):  # fmt: skip
+        check(program, mapping, 2, 3)
+        text = printer.write(plan(program), mapping).codes[1]
+        assert text.count("__noinline__ void backward_b") == functions
 
 
 PRODUCTS = {

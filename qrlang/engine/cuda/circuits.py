@@ -6,6 +6,8 @@ from qrlang.engine import nodes
 from qrlang.engine.cuda.parameters import Parameters
 from qrlang.engine.cuda.shape import Shape
 
+LONG = 5  # register bits from which on a layer undone takes more than 64 KB
+
 
 class Circuits(Parameters):
     def _number_of(self, node: nodes.Circuit) -> int:
@@ -143,6 +145,12 @@ class Circuits(Parameters):
         out, s = self.out, node.space
         g = self.geometries[s]
         last = len(node.layers) - 1
+        # Where a layer's code is long, one piece of it for all layers of a shape: two do not fit into
+        # the cache of instructions, and are fetched anew for every layer.
+        long = self.mapping.shared and self.mapping.registers >= LONG
+        apart = long and self.shapes[k][last] in self.shapes[k][:last]
+        if apart and node.masks:
+            self._settle(node)
         for part in reversed(self._batches(k)):
             scaled = last if node.renormalise and last in part else -1
             self._prepare(node, k, part, scaled, False)
@@ -151,7 +159,7 @@ class Circuits(Parameters):
             places = self._places(k, part)
             for i in reversed(part):
                 shape = self.shapes[k][i]
-                seeds = node.masks if i == last else ()
+                seeds = node.masks if i == last and not apart else ()
                 norm = node.renormalise and i == 0
                 red = self._red()
                 name = self.layers.backward(shape, g, i == scaled, seeds)

@@ -45,11 +45,11 @@ class Mapping:
     def block(self) -> int:
         return self.group * self.sequences
 
-    @property
-    def bounds(self) -> str:
+    def bounds(self, backward: bool) -> str:
         """The block's threads, and how many blocks a multiprocessor should hold: 16 amplitudes of
-        state and costate leave room for two in its registers."""
-        if self.size << self.registers > 64 or not self.shared:
+        state and costate, or 32 of a state alone, leave room for two in its registers."""
+        most = 64 if backward or self.size == 8 else 128
+        if self.size << self.registers > most or not self.shared:
             return f"{self.block}"
         return f"{self.block}, {max(1, REGISTERS // (128 * self.block))}"
 
