@@ -112,6 +112,7 @@ def _characters() -> tuple[Row, ...]:
     program = "examples/language_model/shakespeare.qrl"
     return (
         Row("QRNN n=8", program),
+        Row("QRNN n=10", program, ("--set", "n=10")),
         *_cores("", program, cores="lstm rnn", rates=("",)),
     )
 
