@@ -205,7 +205,7 @@ def picture(found: list[Row], stem: Path) -> list[Path]:
         dots.append(Series(row.name, [size], [value], [spread], colour=k, points=True))
     split = found[0].data()["split"]
     panels = [Panel("epoch", f"{word}, validation", curves, whole=True)] if curves else []
-    panels.append(Panel("parameters", f"{word}, {split}", dots))
+    panels.append(Panel("parameters", f"{word}, {split}", dots, zero=True))
     seeds = " and ".join(sorted({str(len(r.runs)) for r in found}))
     note = "one seed" if seeds == "1" else f"mean ± s.d. of {seeds} seeds"
     return list(save(stem, Chart("", panels, width=330, note=note)))

@@ -35,6 +35,7 @@ class Panel:
     log: bool = False
     whole: bool = False  # x has whole numbers only
     shaded: Sequence[tuple[float, float]] = ()  # stretches of x
+    zero: bool = False  # x begins there: sizes, of which two per cent are not a mile
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def _inner(width: float) -> float:
 def _panel(panel: Panel, left: float, width: float, height: float, top: float) -> Iterator[Shape]:
     x0, x1 = left + _LEFT, left + width - _RIGHT
     y0, y1 = height - _BOTTOM, top
-    xs = axis([v for s in panel.series for v in s.x], whole=panel.whole)
+    begin = [0.0] if panel.zero else []
+    xs = axis([*begin, *(v for s in panel.series for v in s.x)], whole=panel.whole)
     ys = axis([v for s in panel.series for v in _reach(s)], log=panel.log)
 
     def place(x: float, y: float) -> tuple[float, float]:
