@@ -162,6 +162,33 @@ def test_carries(threads):
     check(long_carry(), mapping, 3, 3, [3, 1, 2], races=True)
 
 
+def logarithms(n=3):
+    """A controller of what is finite only where there is an input."""
+    b = Build()
+    x, item, z = b.seq(2), b.real(2), b.real(n)
+    body = [ir.Expect(z, tuple(((1.0, ((q, "Z"),)),) for q in range(n)))]
+    size = b.point(body, "abs", item)
+    both = b.real(n + 4)
+    body.append(ir.Concat(both, (z, b.point(body, "log", size), b.point(body, "div", item, size))))
+    theta = b.linear(body, both, n, "steer")
+    seen = b.point(body, "sqrt", b.point(body, "exp", theta))
+    body.append(ir.Unitary(tuple(ir.Gate("ry", (q,), (angle(seen, q),)) for q in range(n))))
+    ops = [ir.Alloc(tuple(range(n))), ir.Loop("e", (ir.LoopItem(x, item),), (), tuple(body))]
+    end = b.real(n)
+    ops.append(ir.Expect(end, tuple(((1.0, ((q, "Z"),)),) for q in range(n))))
+    return ir.Program(
+        "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n),),
+        tuple(ops), (ir.Output("", end),),
+    )  # fmt: skip
+
+
+@emulated
+@pytest.mark.parametrize("lengths", [None, [3, 1, 2]])
+def test_sequences_that_are_over_stay_finite(lengths):
+    """They, and those that there are not, walk on beside others of their warp, with zeros."""
+    check(logarithms(), WAYS["lanes"][1], 3, 3, lengths, races=True)
+
+
 STEEP = r"""
 extern "C" __global__ void steep(const F* x, F* y, F* z) {
   const U i = blockIdx.x * 32u + threadIdx.x;

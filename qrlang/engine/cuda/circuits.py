@@ -145,8 +145,8 @@ class Circuits(Parameters):
         out, s = self.out, node.space
         g = self.geometries[s]
         last = len(node.layers) - 1
-        # Where a layer's code is long, one piece of it for all layers of a shape: two do not fit into
-        # the cache of instructions, and are fetched anew for every layer.
+        # Where a layer's code is long, one piece of it for all layers of a shape: two do not fit
+        # into the cache of instructions, and are fetched anew for every layer.
         long = self.mapping.shared and self.mapping.registers >= LONG
         apart = long and self.shapes[k][last] in self.shapes[k][:last]
         if apart and node.masks:

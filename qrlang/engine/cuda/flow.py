@@ -35,8 +35,11 @@ def _direct(node: nodes.Node) -> list[int]:
 
 
 class Flow:
-    def __init__(self, plan: Plan, renamed: dict[int, tuple[Place, ...]]) -> None:
-        self.plan, self.renamed = plan, renamed
+    def __init__(
+        self, plan: Plan, renamed: dict[int, tuple[Place, ...]], apart: tuple[str, ...] = ()
+    ) -> None:
+        """`apart`: functions that are not made along with a product."""
+        self.plan, self.renamed, self.apart = plan, renamed, apart
         # By the slot of a product: the function of it, made along with it.
         self.after: dict[int, nodes.Map] = {}
         # By the slot of a function that a product alone uses: its way back is part of the
@@ -83,7 +86,7 @@ class Flow:
                 self._pair(node.body)
             elif isinstance(node, nodes.Map) and len(node.args) == 1:
                 a = node.args[0]
-                if a in self.renamed or count[a] != count[node.out]:
+                if a in self.renamed or count[a] != count[node.out] or node.fn in self.apart:
                     continue
                 maps[node.out] = node
                 if a in products and a not in self.after:

@@ -12,6 +12,7 @@ from typing import Any
 
 from qrlang.engine import nodes
 from qrlang.engine.bodies import walk_nodes
+from qrlang.engine.cuda import functions
 from qrlang.engine.cuda.flow import Flow
 from qrlang.engine.cuda.layers import Layers
 from qrlang.engine.cuda.mapping import Mapping
@@ -37,7 +38,10 @@ class Frame:
         self.circuits = [n for n in every if isinstance(n, nodes.Circuit)]
         self.loops = [n for n in every if isinstance(n, nodes.Loop)]
         self.renamed = renamed(plan)
-        self.flow = Flow(plan, self.renamed)
+        # Sequences that share a warp walk on, with zeros, when they are over: these functions of
+        # theirs are not to become infinite, as all lanes add to what all sequences give.
+        self.guarded = functions.UNSAFE if mapping.group < 32 else ()
+        self.flow = Flow(plan, self.renamed, self.guarded)
         self.resident: dict[int, Any] = {}  # products whose weights stay in registers
         self.unset: set[int] = set()  # slots whose adjoint the next to add to it sets
         self.gradients: list[Argument] = []

@@ -43,6 +43,8 @@ __device__ __forceinline__ F sigmoid(F x) { return 0.5 * tanh(0.5 * x) + 0.5; }
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _PLAIN = ("sin", "cos", "tan", "exp", "log", "sqrt", "atan", "pow")
+# Infinite or no number at all at places as ordinary as zero, or their slope is.
+UNSAFE = ("div", "exp", "log", "pow", "sqrt", "tan")
 
 
 def forward(name: str, x: list[str]) -> str:

@@ -70,9 +70,8 @@ class Printer(Ends):
         arguments = tuple(self._arguments())
         listed = ",\n    ".join(self._declared(a) for a in arguments)
         dims = f"__cluster_dims__({1 << m.cluster}, 1, 1) " if m.cluster else ""
-        head = (
-            f'extern "C" __global__ void {dims}__launch_bounds__({m.bounds(backward)}) {name}(\n    {listed})'
-        )
+        bounds = f"__launch_bounds__({m.bounds(backward)})"
+        head = f'extern "C" __global__ void {dims}{bounds} {name}(\n    {listed})'
         spec = KernelSpec(name, m.block, m.sequences, 1 << m.cluster, self.memory.bytes, arguments)
         return f"{self.layers.text()}{head} {{\n{body}}}\n", spec
 

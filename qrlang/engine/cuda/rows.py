@@ -176,14 +176,16 @@ class Rows(Dense):
         wide = self.count(node.out) > 1
         return [self.value(a, 0 if wide and self.count(a) == 1 else r) for a in node.args]
 
+    def _guarded(self, node: nodes.Map, value: str, other: str) -> str:
+        return f"(on ? {value} : {other})" if node.fn in self.guarded else value
+
     def _map_forward(self, node: nodes.Map) -> None:
         many = self.count(node.out)
         for a in node.args:
             self.reads("v", a, self.count(a) == many)
         with self.rows(many) as r:
-            self.out(
-                f"{self.value(node.out, r)} = {functions.forward(node.fn, self._args(node, r))};"
-            )
+            made = functions.forward(node.fn, self._args(node, r))
+            self.out(f"{self.value(node.out, r)} = {self._guarded(node, made, 'F(1)')};")
         self.writes("v", node.out, True)
 
     def _map_backward(self, node: nodes.Map) -> None:
@@ -195,9 +197,10 @@ class Rows(Dense):
         single = [many > 1 and self.count(a) == 1 for a in node.args]
 
         def parts(r: str) -> list[str | None]:
-            return functions.adjoint(
+            found = functions.adjoint(
                 node.fn, self._args(node, r), self.value(node.out, r), self.adjoint(node.out, r)
             )
+            return [x and self._guarded(node, x, "F(0)") for x in found]
 
         wide = [i for i, one in enumerate(single) if not one]
         if any(parts("0")[i] for i in wide):
