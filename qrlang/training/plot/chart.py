@@ -69,8 +69,8 @@ def _inner(width: float) -> float:
 def _panel(panel: Panel, left: float, width: float, height: float, top: float) -> Iterator[Shape]:
     x0, x1 = left + _LEFT, left + width - _RIGHT
     y0, y1 = height - _BOTTOM, top
-    begin = [0.0] if panel.zero else []
-    xs = axis([*begin, *(v for s in panel.series for v in s.x)], whole=panel.whole)
+    origin = [0.0] if panel.zero else []
+    xs = axis([*origin, *(v for s in panel.series for v in s.x)], whole=panel.whole)
     ys = axis([v for s in panel.series for v in _reach(s)], log=panel.log)
 
     def place(x: float, y: float) -> tuple[float, float]:
