@@ -463,6 +463,17 @@ def test_what_blocks_share_fits(arch, dtype):
         assert held.backward.dynamic_shared_bytes <= shared_limit(arch)
 
 
+@pytest.mark.parametrize("arch", [86, 90])
+@pytest.mark.parametrize(("n", "dtype"), [(9, "float32"), (9, "float64"), (11, "float64")])
+def test_several_states_fit(n, dtype, arch):
+    """Four of them: fewer sequences to a block, or global memory."""
+    from qrlang.backends.torch import native
+
+    page = Path(__file__).resolve().parents[2] / "examples" / "qlstm" / "qlstm.qrl"
+    held = printer.emit(native._of(qrlang.load(page, n=n)).plan, 4096, dtype, arch)
+    assert held.backward.dynamic_shared_bytes <= shared_limit(arch)
+
+
 def test_long_kernels_do_not_unroll_their_loops():
     """They are compiled in half the time; short ones are what the hot loops are in."""
     short, long = (printer.emit(plan(x), 64) for x in (qrnn(4), attention(4)))

@@ -13,7 +13,6 @@ from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.nodes import Plan
 from qrlang.engine.renamed import renamed
 
-SMALLEST = 2  # register bits of a small space beside a large one
 ROWS = 96 << 10  # bytes of a block's rows up to which they lie in shared memory
 WEIGHTS = 64 << 10  # the same for weights
 PARAMETERS = 1 << 12  # numbers of a block for layers that are made together
@@ -25,8 +24,7 @@ def geometries(plan: Plan, mapping: Mapping, backward: bool = False) -> list[Geo
     every = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
     out = []
     for s, n in enumerate(plan.spaces):
-        least = 0 if mapping.shuffled else min(mapping.registers, SMALLEST)
-        bits = max(n, mapping.threads + least)
+        bits = mapping.bits(n)
         registers = min(mapping.registers, bits - mapping.threads)
         g = Geometry(
             bits, registers, mapping.threads, mapping.cluster, mapping.shuffled, mapping.shared,
