@@ -448,7 +448,7 @@ def test_few_walks_along_global_memory():
         (geometry,) = geometries(plan(qrnn(n)), mapping)
         sweeps = geometry.sweeps(range(n))
         assert len(sweeps) == walks
-        turned = [i for s in sweeps for p in s.phases for _, i in p.inner]
+        turned = [i for s in sweeps for p in s.phases for _, i in p.registers]
         assert sorted(turned) == list(range(n))
         for sweep in sweeps:
             for phase in (sweep.phases[0], sweep.phases[-1]):

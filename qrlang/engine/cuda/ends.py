@@ -9,9 +9,6 @@ from qrlang.engine.cuda.states import States
 
 
 class Ends(States):
-    def _outer(self) -> int:
-        return self.memory.outer
-
     def _buffers(self, s: int) -> list[str]:
         """States in global memory beside what is saved."""
         if self.backward:
@@ -109,7 +106,7 @@ class Ends(States):
             else:
                 with self.rows(y.rows) as r, out.block(f"if ({self.only})"):
                     out(f"out{i}[b * {y.rows} + {r}] = {self.value(y.slot, r)};")
-        outer = self._outer()
+        outer = self.memory.outer
         if outer:
             with self.rows(outer) as r, out.block(f"if ({self.only})"):
                 out(f"rows0[b * {outer} + {r}] = v[{r}];")
@@ -122,7 +119,7 @@ class Ends(States):
 
     def _backward(self) -> None:
         out, plan = self.out, self.plan
-        outer = self._outer()
+        outer = self.memory.outer
         if outer:
             with self.rows(outer) as r:
                 out(f"v[{r}] = rows0[b * {outer} + {r}];", f"a[{r}] = F(0);")

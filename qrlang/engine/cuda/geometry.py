@@ -19,7 +19,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from qrlang.engine.gf2 import Affine, rank
+from qrlang.engine.gf2 import rank
 from qrlang.engine.nodes import Layer
 
 
@@ -29,7 +29,7 @@ class Place:
 
     registers: tuple[int, ...]
     threads: tuple[int, ...]
-    inner: bool = False  # which of its bits are the rank of a block
+    inner: bool = False  # of the half of a layer in which the highest bits are the block's rank
 
     def index(self, j: int) -> int:
         """What the register number adds to the index."""
@@ -44,7 +44,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Phase:
     place: Place
-    inner: tuple[tuple[int, int], ...]  # (bit of the register number, number of the rotation)
+    registers: tuple[tuple[int, int], ...]  # (bit of the register number, number of the rotation)
     lanes: tuple[tuple[int, int], ...]  # (bit of the lane, number of the rotation)
 
 
@@ -255,7 +255,7 @@ class Geometry:
         wanted: list[list[int]] = [[1 << b for b in self.place().threads[:words]]]
         for layer in layers:
             phases = self.phases([b for b, _ in layer.rotations])
-            back = padded(layer.map, self.bits).inverse()
+            back = layer.map.padded(self.bits).inverse()
             for phase in phases:
                 wanted.append([1 << b for b in phase.place.threads[:words]])
             first = phases[0].place.threads[:words]
@@ -304,7 +304,3 @@ class Geometry:
         for k, col in enumerate(best):
             cols[words + k] ^= col
         return tuple(cols)
-
-
-def padded(index_map: Affine, bits: int) -> Affine:
-    return index_map.padded(bits)

@@ -1,153 +1,19 @@
-"""Layers as device functions: forward, and undone on state and costate together.
-
-A function takes the thread's place (`ln` in the block's group, `tid` in the sequence), where the
-home is (`h` in shared memory; P, P2 and Q, Q2 in global memory, from the first to the second),
-where the layer's parameters are and where sums go (`own`, `sums`, in bytes of shared memory), and
-whether the sequence is on its way (`on`).
-"""
+"""Layers as device functions: forward, and undone on state and costate together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from qrlang.engine.cuda.access import Access
+from qrlang.engine.cuda.calls import Calls
 from qrlang.engine.cuda.factors import Factors
 from qrlang.engine.cuda.geometry import Geometry, Phase, Place, Sweep
-from qrlang.engine.cuda.mapping import Mapping
 from qrlang.engine.cuda.shape import Shape
-from qrlang.engine.cuda.sums import Part, Sums
+from qrlang.engine.cuda.sums import Part
 from qrlang.engine.cuda.text import Text
 
-APART = 2  # register bits from which on a layer is a function of its own
-MOST_COPIES = 6
 
-
-class Layers(Sums):
-    def __init__(self, mapping: Mapping, mark: str = "") -> None:
-        super().__init__(mapping, mark)
-        self.functions: dict[tuple[object, ...], tuple[str, Text]] = {}
-        self.calls: dict[str, int] = {}
-
-    def sync(self, out: Text, near: bool = True) -> None:
-        m = self.mapping
-        if m.cluster and not near:
-            out("meet_cluster();")
-        else:
-            out("__syncwarp();" if m.group <= 32 else "__syncthreads();")
-
-    # A barrier in two halves, where blocks share a state: what a thread does in between hides its
-    # latency. Others have done with what they had to read when the second half is over.
-
-    def arrive(self, out: Text, g: Geometry) -> None:
-        if g.split:
-            out("__cluster_barrier_arrive();")
-        else:
-            self.sync(out)
-
-    def wait(self, out: Text, g: Geometry) -> None:
-        if g.split:
-            out("__cluster_barrier_wait();")
-
-    def _function(
-        self,
-        kind: str,
-        geometry: Geometry,
-        key: tuple[object, ...],
-        write: Callable[[Text], None],
-        extra: str = "",
-    ) -> str:
-        """The name of a function, written if it is new. What is the same for every thread of a
-        block is not handed over: registers are for amplitudes."""
-        m = self.mapping
-        key = (kind, geometry.bits, geometry.slots, geometry.home, *key)
-        found = self.functions.get(key)
-        if found is None:
-            name = f"{kind}{self.mark}{len(self.functions)}"
-            body = Text()
-            given = ["U ln"]
-            if m.cluster:
-                given.append("U tid")
-            if not m.shared:
-                given.append("C* P, C* P2, C* Q, C* Q2")
-            elif m.sequences > 1:
-                given.append("U h")
-            given += ["U own", "U sums"]
-            if m.group < 32:
-                given.append("bool on")
-            with body.block(f"{name}({', '.join(given)}{extra})"):
-                body("extern __shared__ __align__(16) char smem[];")
-                if not m.cluster:
-                    body("const U tid = ln;")
-                if m.sequences == 1:  # in global memory: where tiles lie
-                    body(f"const U h = {geometry.home if m.shared else 0}u;")
-                body("const F* const p = (const F*)(smem + own);")
-                body("F* const red = (F*)(smem + sums);")
-                write(body)
-            found = self.functions[key] = (name, body)
-        self.calls[found[0]] = self.calls.get(found[0], 0) + 1
-        return found[0]
-
-    def call(self, name: str, space: int, own: str, sums: str, *more: str) -> str:
-        m, given = self.mapping, ["ln"]
-        if m.cluster:
-            given.append("tid")
-        if not m.shared:
-            given += [f"P{space}", f"P{space}x", f"Q{space}", f"Q{space}x"]
-        elif m.sequences > 1:
-            given.append(f"h{space}")
-        given += [own, sums]
-        if m.group < 32:
-            given.append("on")
-        return f"{name}({', '.join((*given, *more))});"
-
-    def text(self) -> str:
-        parts = []
-        for name, body in self.functions.values():
-            # Calls keep what the rest of a step has in registers away from the amplitudes.
-            apart = self.mapping.registers >= APART or self.calls[name] > MOST_COPIES
-            how = "__noinline__" if apart else "__forceinline__"
-            parts.append(f"__device__ {how} void {body.text()}")
-        return self.constants.text() + "".join(parts)
-
-    @contextmanager
-    def walk(self, out: Text, geometry: Geometry) -> Iterator[None]:
-        """Over the chunks of a thread."""
-        if not geometry.chunks:
-            with out.block(""):
-                yield
-            return
-        out("#pragma unroll 1")
-        with out.block(f"for (U ch = 0; ch < {1 << geometry.chunks}u; ++ch)"):
-            out(f"const U tc = tid | ch << {geometry.threads};")
-            yield
-
-    def total(self, out: Text, number: str, count: int) -> str:
-        """One of the sums, over all warps and blocks: to the same bits in every block, as blocks
-        are added in pairs, pairs in pairs."""
-        if self.warps == 1 and not self.mapping.cluster:
-            return self._own(out, f"red[{number}]")
-        parts = []
-        for k in range(1 << self.mapping.cluster):
-            far = "red"
-            if k:
-                far = out.fresh("far")
-                mapped = f"__cluster_map_shared_rank(red, rank ^ {k}u)"
-                out(f"const F* const {far} = (const F*){mapped};")
-            parts.append(self._own(out, "F(0)"))
-            out("#pragma unroll")
-            with out.block(f"for (U w = 0; w < {self.warps}u; ++w)"):
-                out(f"{parts[-1]} += {far}[w * {count}u + {number}];")
-        while len(parts) > 1:
-            pairs = zip(parts[0::2], parts[1::2], strict=True)
-            parts = [self._own(out, f"{x} + {y}") for x, y in pairs]
-        return parts[0]
-
-    def _own(self, out: Text, value: str) -> str:
-        name = out.fresh("sum")
-        out(f"F {name} = {value};")
-        return name
-
+class Layers(Calls):
     # --- forward
 
     def forward(
@@ -202,9 +68,7 @@ class Layers(Sums):
                     goal.store("x")
                 if reads and after is None:
                     w = [out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w") for j in many]
-                    for name, value in zip(
-                        sums, self.walsh(out, g, final.place, w, parts), strict=True
-                    ):
+                    for name, value in zip(sums, self.walsh(out, g, w, parts), strict=True):
                         out(f"{name} += {value};")
             if reads and after is None:
                 self.collect(out, sums, parts, range(len(reads)), len(reads))
@@ -237,14 +101,6 @@ class Layers(Sums):
             for j in range(1 << g.registers):
                 out(f"{x}{j} = {get.one(j, s)};")
 
-    @contextmanager
-    def _if_on(self, out: Text) -> Iterator[None]:
-        if self.mapping.group >= 32:
-            yield
-            return
-        with out.block("if (on)"):
-            yield
-
     def _flip_word(self, shape: Shape) -> str:
         return f"(U)((const W*)p)[{shape.at_words}]" if shape.bits else ""
 
@@ -269,7 +125,7 @@ class Layers(Sums):
             for j in range(1 << g.registers):
                 out(f"{{ const F u = over(x{j}.x, {1 << k}), w = over(x{j}.y, {1 << k});")
                 out(f"  x{j}.x += {t} * u; x{j}.y += {t} * w; }}")
-        for k, i in phase.inner:
+        for k, i in phase.registers:
             t = out.let("F", f"p[{i}]", "t")
             for j in range(1 << g.registers):
                 if not j >> k & 1:
@@ -303,17 +159,17 @@ class Layers(Sums):
     ) -> None:  # fmt: skip
         sweeps = g.sweeps(shape.bits)
         back = shape.map.inverse()
-        many = range(1 << g.registers)
         count = shape.sums
         inner = False
         for i in reversed(range(len(sweeps))):
             sweep = sweeps[i]
             first, final = sweep.phases[0], sweep.phases[-1]
             before = sweeps[i - 1].phases[-1] if i else None
-            numbers = [r for p in sweep.phases for _, r in (*p.inner, *p.lanes)]
+            numbers = [r for p in sweep.phases for _, r in (*p.registers, *p.lanes)]
             names = {r: f"v{i}_{r}" for r in numbers}
             for name in names.values():
                 out(f"F {name} = F(0);")
+            parts: list[Part] = []
             terms: list[str] = []
             seats: dict[str, str] = {}
             if i == 0:
@@ -345,16 +201,7 @@ class Layers(Sums):
                     self._unrotate(out, sweep.phases[k], g, names)
                 goal, inner = source, first.place.inner
                 if i == 0:
-                    if shape.terms:
-                        w = [out.let("F", f"y{j}.x * x{j}.y - y{j}.y * x{j}.x", "w") for j in many]
-                        sums = self.walsh(out, g, first.place, w, parts[:-1])
-                        for name, value in zip(terms, sums, strict=False):
-                            out(f"{name} += {value};")
-                    factors = Factors(out, shape, first.place, self._me(g))
-                    self._diagonal(out, shape, g, scaled, ["x", "y"], True, factors)
-                    with out.block("if (norm)"):
-                        for j in many:
-                            out(f"{terms[-1]} += x{j}.x * x{j}.x + x{j}.y * x{j}.y;")
+                    self._undo_diagonal(out, shape, g, first.place, scaled, parts, terms)
                 if sent:
                     flips = self._flip_word(shape)
                     goal = Access(out, g, first.place, back, flips, second=True)
@@ -372,16 +219,31 @@ class Layers(Sums):
                 self.arrive(out, g)
             added = {r: names[r] for r in sorted(numbers)}
             self.collect(
-                out, terms, parts if terms else [], range(len(shape.bits), count), count, added,
-                seats=list(seats),
+                out, terms, parts, range(len(shape.bits), count), count, added, seats=list(seats),
             )  # fmt: skip
             if early:
                 self.wait(out, g)
             else:
                 self.sync(out, near=near)
 
+    def _undo_diagonal(
+        self, out: Text, shape: Shape, g: Geometry, place: Place, scaled: bool,
+        parts: Sequence[Part], names: Sequence[str],
+    ) -> None:  # fmt: skip
+        """Its terms' sums, the diagonal undone, and the norm where it is asked for."""
+        many = range(1 << g.registers)
+        if shape.terms:
+            w = [out.let("F", f"y{j}.x * x{j}.y - y{j}.y * x{j}.x", "w") for j in many]
+            for name, value in zip(names[:-1], self.walsh(out, g, w, parts[:-1]), strict=True):
+                out(f"{name} += {value};")
+        factors = Factors(out, shape, place, self._me(g))
+        self._diagonal(out, shape, g, scaled, ["x", "y"], True, factors)
+        with out.block("if (norm)"):
+            for j in many:
+                out(f"{names[-1]} += x{j}.x * x{j}.x + x{j}.y * x{j}.y;")
+
     def _unrotate(self, out: Text, phase: Phase, g: Geometry, names: dict[int, str]) -> None:
-        for k, i in phase.inner:
+        for k, i in phase.registers:
             t = out.let("F", f"p[{i}]", "t")
             v = names[i]
             for j in range(1 << g.registers):
@@ -433,7 +295,7 @@ class Layers(Sums):
                 values = []
                 for j in range(1 << g.registers):
                     values.append(out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w"))
-                for name, value in zip(sums, self.walsh(out, g, place, values, parts), strict=True):
+                for name, value in zip(sums, self.walsh(out, g, values, parts), strict=True):
                     out(f"{name} += {value};")
             self.collect(out, sums, parts, places or range(len(masks)), len(masks), norm=norm)
 

@@ -56,8 +56,8 @@ class Mapping:
         return sum(4 * self.size << self.bits(q) for q in spaces) * self.sequences >> self.cluster
 
     def bounds(self, backward: bool) -> str:
-        """The block's threads, and how many blocks a multiprocessor should hold: 16 amplitudes of
-        state and costate, or 32 of a state alone, leave room for two in its registers."""
+        """The block's threads, and where 128 registers are enough for each (for 16 amplitudes of
+        state and costate, or 32 of a state alone), how many blocks a multiprocessor should hold."""
         most = 64 if backward or self.size == 8 else 128
         if self.size << self.registers > most or not self.shared:
             return f"{self.block}"

@@ -116,7 +116,7 @@ class Printer(Ends):
         return f"{kind}* {a.name}"
 
     def _saved(self) -> list[Argument]:
-        found: list[tuple[str, Shape]] = [("rows0", (BATCH, fixed(max(1, self._outer()))))]
+        found: list[tuple[str, Shape]] = [("rows0", (BATCH, fixed(max(1, self.memory.outer))))]
         for s, g in enumerate(self.geometries):
             if not self.plan.local[s]:
                 found.append((f"st{s}", (BATCH, fixed(2 << g.bits))))

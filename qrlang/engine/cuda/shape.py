@@ -165,5 +165,5 @@ def undone(phases: Sequence[Phase], rotated: Sequence[int]) -> list[int]:
     """Rotated bits, last phase first."""
     out: list[int] = []
     for phase in reversed(phases):
-        out += [rotated[i] for _, i in (*phase.inner, *phase.lanes)]
+        out += [rotated[i] for _, i in (*phase.registers, *phase.lanes)]
     return out

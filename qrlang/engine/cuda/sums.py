@@ -115,9 +115,8 @@ class Sums:
         return value
 
     def walsh(
-        self, out: Text, geometry: Geometry, place: Place, values: Sequence[str],
-        parts: Sequence[Part],
-    ) -> list[str]:  # fmt: skip
+        self, out: Text, geometry: Geometry, values: Sequence[str], parts: Sequence[Part]
+    ) -> list[str]:
         """Of each part: Σ ± values over what this thread holds."""
         folded = fold(out, values, [p.inner for p in parts])
         known: dict[int, str] = {}
