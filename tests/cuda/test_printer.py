@@ -314,6 +314,43 @@ def test_all_kinds_of_nodes_without_races(way):
     check(attention(), mapping, 3, 3, [3, 1, 2], races=True)
 
 
+def loop_in_loop(n=2, width=3):
+    """Products before, within and after the loop that is within."""
+    b = Build()
+    x, item, row, z = b.seq(2), b.real(2), b.real(2), b.real(n)
+    start, arg, out = b.real(width), b.real(width), b.real(width)
+    inner_arg, inner_out = b.real(width), b.real(width)
+    reads = tuple(((1.0, ((q, "Z"),)),) for q in range(n))
+    body, within = [ir.Expect(z, reads)], []
+    both, pair = b.real(n + 2 + width), b.real(width + 2)
+    body.append(ir.Concat(both, (z, item, arg)))
+    before = b.point(body, "tanh", b.linear(body, both, width, "before"))
+    within.append(ir.Concat(pair, (inner_arg, row)))
+    found = b.point(within, "tanh", b.linear(within, pair, width, "within"))
+    carry = ir.LoopCarry(before, inner_arg, found, inner_out)
+    body.append(ir.Loop("i", (ir.LoopItem(x, row),), (carry,), tuple(within)))
+    kept = b.point(body, "tanh", b.linear(body, inner_out, width, "after"))
+    theta = b.linear(body, before, n, "steer")
+    body.append(ir.Unitary(tuple(ir.Gate("ry", (q,), (angle(theta, q),)) for q in range(n))))
+    carry, end = ir.LoopCarry(start, arg, kept, out), b.real(n)
+    ops = [ir.Alloc(tuple(range(n))), ir.Const(start, (0.1,) * width)]
+    ops.append(ir.Loop("o", (ir.LoopItem(x, item),), (carry,), tuple(body)))
+    ops.append(ir.Expect(end, reads))
+    return ir.Program(
+        "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n, 0),),
+        tuple(ops), (ir.Output("", out), ir.Output("", end)),
+    )  # fmt: skip
+
+
+@emulated
+def test_a_loop_in_a_loop():
+    """What warps add up for the outer one goes on beside the inner one: once for each weight."""
+    mapping = WAYS["lanes"][1]
+    check(loop_in_loop(), mapping, 5, 3, [3, 1, 2, 2, 3], races=True)
+    weights = [r.weight for r in printer.write(plan(loop_in_loop()), mapping).reductions]
+    assert len(weights) == len(set(weights))
+
+
 @emulated
 def test_segments():
     value = ir.Value(0, Type("real", (7,)))

@@ -41,15 +41,11 @@ class Dense(Products):
     def begin_sums(self, body: Sequence[nodes.Node]) -> list[tuple[nodes.Linear, Kept]]:
         """Declares the sums of a loop's products, if they all find room."""
         m = self.mapping
+        if self.around:  # those of the loop around it go on
+            return []
         self.sums = {}
         found: list[tuple[nodes.Linear, Kept]] = []
-        if (
-            m.registers > FEW
-            or m.group > 32
-            or m.cluster
-            or not self.memory.rows_shared
-            or self.around
-        ):
+        if m.registers > FEW or m.group > 32 or m.cluster or not self.memory.rows_shared:
             return found
         used = first = 0
         piece = self.memory.piece
@@ -175,9 +171,9 @@ class Dense(Products):
 
     def begin_weights(self, body: Sequence[nodes.Node]) -> None:
         """Weights of a loop's products, if all find room in registers beside few amplitudes."""
-        self.resident.clear()
         if self.backward or self.around or self.mapping.registers > FEW:
             return
+        self.resident.clear()
         found: dict[int, Product] = {}
         for node in body:
             if isinstance(node, nodes.Linear):
