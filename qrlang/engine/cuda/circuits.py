@@ -185,7 +185,6 @@ class Circuits(Parameters):
             out(f"F* const red = own + {red};")
             with self.rows(count + norm) as r:
                 total = self.layers.total(out, r, shape.sums)
-                keep = out.depth
                 if norm:
                     rest = f"if ({r} == {count}u) {self._norm(node.space)} = "
                     out(f"{rest}{'on ? ' + total + ' : F(1)'};")
@@ -202,9 +201,6 @@ class Circuits(Parameters):
                         mask = self.numbers(masks, r)
                         out(f"{total} = signed_by(parity((U){mask} & {flips}), {total});")
                     if count:
-                        where = (
-                            f"a[{self.numbers([self.addresses(node.angles)[x] for x in rows], r)}]"
-                        )
-                        out(f"if (on) {where} += {total};")
-                assert out.depth == keep
+                        at_rows = [self.addresses(node.angles)[x] for x in rows]
+                        out(f"if (on) a[{self.numbers(at_rows, r)}] += {total};")
         self.writes("a", node.angles)

@@ -13,7 +13,7 @@ from math import prod
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """One number of a shape: `factor`; or a count that only a call knows, plus `plus`."""
+    """One number of a shape: `plus`, or that much more than a count that only a call knows."""
 
     plus: int = 0
     of: str = ""  # "", "batch", "blocks" (of the launch, cluster by cluster) or "time"
