@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from qrlang.engine import nodes
 from qrlang.engine.cuda import functions
-from qrlang.engine.cuda.products import RESIDENT, Product, Products
+from qrlang.engine.cuda.products import RESIDENT, Product, Products, Weight
 from qrlang.engine.cuda.source import BLOCKS, Argument, Dim, Reduction
 from qrlang.engine.cuda.text import real
 
@@ -177,10 +177,8 @@ class Dense(Products):
         found: dict[int, Product] = {}
         for node in body:
             if isinstance(node, nodes.Linear):
-                many, width = self.count(node.out), self.count(node.x)
-                w = self._factors(node.weight, many, width)
-                bias = self._factors(node.bias, many, 1).at("{o}") if node.bias >= 0 else ""
-                p = self._planned(w, many, node.x, "v", bias if node.gain == 1 else "")
+                w, start, _ = self._weighted(node)
+                p = self._planned(w, self.count(node.out), node.x, "v", start)
                 p.resident = True
                 found[id(node)] = p
         needed = [self.reside(p) for p in found.values()]
@@ -189,11 +187,17 @@ class Dense(Products):
                 self._rows_of(p, self._lane)
             self.resident.update(found)
 
+    def _weighted(self, node: nodes.Linear) -> tuple[Weight, str, str]:
+        """The weight, and the bias of a row `{o}`: what its sum begins with, what is added to it
+        when it has been multiplied."""
+        many = self.count(node.out)
+        bias = self._weight(node.bias, many, 1).at("{o}") if node.bias >= 0 else ""
+        w = self._weight(node.weight, many, self.count(node.x))
+        return (w, bias, "") if node.gain == 1 else (w, "", bias)
+
     def _linear_forward(self, node: nodes.Linear) -> None:
         out, flow = self.out, self.flow
-        many, width = self.count(node.out), self.count(node.x)
-        w = self._factors(node.weight, many, width)
-        bias = self._factors(node.bias, many, 1).at("{o}") if node.bias >= 0 else ""
+        w, start, bias = self._weighted(node)
         then = flow.after.get(node.out)
 
         def done(o: str, s: str) -> None:
@@ -210,7 +214,7 @@ class Dense(Products):
             if kept:
                 p = self._begun(kept)
             else:
-                p = self._product(w, many, node.x, "v", bias if node.gain == 1 else "")
+                p = self._product(w, self.count(node.out), node.x, "v", start)
             self.reads("v", node.x)
             self._multiply(p, done)
         self.writes("v", node.out, self.own(w))
@@ -220,7 +224,7 @@ class Dense(Products):
     def _linear_backward(self, node: nodes.Linear) -> None:
         out = self.out
         many, width = self.count(node.out), self.count(node.x)
-        w = self._factors(node.weight, many, width, True)
+        w = self._weight(node.weight, many, width, True)
         own = self.own(w)
         gain = "" if node.gain == 1 else f"{real(node.gain)} * "
         before = self.flow.before.get(node.x)

@@ -7,8 +7,7 @@ from qrlang.engine import nodes
 from qrlang.engine.bodies import body_slots
 from qrlang.engine.cuda import functions
 from qrlang.engine.nodes import Plan
-
-Place = tuple[int, int]
+from qrlang.engine.renamed import Place
 
 
 def _direct(node: nodes.Node) -> list[int]:

@@ -17,7 +17,7 @@ FEW_LANES = 64  # threads of a sequence up to which those without a row do anoth
 
 
 @dataclass(frozen=True, slots=True)
-class Factors:
+class Weight:
     """Where the weight of a row and a column of a product lies, and how many lanes share a row."""
 
     base: str
@@ -32,7 +32,7 @@ class Factors:
 
 
 @dataclass(slots=True)
-class Part:
+class Run:
     """Columns of a product of which the slot's rows lie in a row, by pieces of 16 bytes."""
 
     column: int
@@ -44,14 +44,14 @@ class Part:
 
 @dataclass(slots=True)
 class Product:
-    w: Factors
+    w: Weight
     many: int
     kind: str
     start: str
     rounds: int
     j: str = ""  # which of the lanes of a row this is
     resident: bool = False  # are its weights in registers for all steps
-    parts: list[Part] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     singles: list[tuple[int, int]] = field(default_factory=list)  # other columns, with their rows
     there: list[str] = field(default_factory=list)  # rows of each sequence
     # Of each row that a thread has at once:
@@ -69,13 +69,13 @@ class Products(Frame):
             self.out(f"{name} += over({name}, {by});")
             by *= 2
 
-    def _factors(self, w: int, many: int, width: int, turned: bool = False) -> Factors:
+    def _weight(self, w: int, many: int, width: int, turned: bool = False) -> Weight:
         """A weight of so many rows; turned round, a product goes over its columns."""
         held = self.memory.weights
         if (w, turned) in held:
             at, stride = held[w, turned]
             lanes = self.memory.lanes(width, many) if turned else self.memory.lanes(many, width)
-            return Factors(f"((const F*)(smem + {at}))", stride, 1, lanes, True)
+            return Weight(f"((const F*)(smem + {at}))", stride, 1, lanes, True)
         base, stride = f"w{w}", width
         if (w, False) in held:
             at, stride = held[w, False]
@@ -83,13 +83,13 @@ class Products(Frame):
         count, inner = (width, many) if turned else (many, width)
         lanes = self.memory.lanes(count, inner, cycles=8 if (w, False) in held else 56)
         across, along = (1, stride) if turned else (stride, 1)
-        return Factors(base, across, along, lanes, False)
+        return Weight(base, across, along, lanes, False)
 
-    def own(self, w: Factors) -> bool:
+    def own(self, w: Weight) -> bool:
         """Does a row's own thread do it."""
         return w.lanes == 1 and self.memory.abreast == 1
 
-    def _runs(self, slot: int) -> list[tuple[int, int, int]]:
+    def _lying(self, slot: int) -> list[tuple[int, int, int]]:
         """A slot as pieces that lie in a row: (first row, how many, where the first is)."""
         found: list[list[int]] = []
         for i, at in enumerate(self.addresses(slot)):
@@ -100,7 +100,7 @@ class Products(Frame):
         return [(a, b, c) for a, b, c in found]
 
     def _product(
-        self, w: Factors, many: int, slot: int, kind: str, start: str = ""
+        self, w: Weight, many: int, slot: int, kind: str, start: str = ""
     ) -> Product:  # fmt: skip
         """For each of `many` rows: start + Σ_i weight of i times row i of a slot. Writes what does
         not need the slot: weights are the same in every step, and come before the barrier."""
@@ -123,15 +123,15 @@ class Products(Frame):
             for name in p.sums[-1]:
                 self.out(f"V {name} = begun({start});")
 
-    def _planned(self, w: Factors, many: int, slot: int, kind: str, start: str) -> Product:
+    def _planned(self, w: Weight, many: int, slot: int, kind: str, start: str) -> Product:
         piece, threads = self.memory.piece, self.memory.threads
         p = Product(w, many, kind, start, -(-many * w.lanes // threads), there=[kind])
-        for column, count, at in self._runs(slot):
+        for column, count, at in self._lying(slot):
             ahead = min(count, -at % piece)
             steps = (count - ahead) // piece
             if steps:
                 wide = w.wide and (at - column) % piece == 0
-                p.parts.append(Part(column + ahead, at + ahead, steps, wide))
+                p.runs.append(Run(column + ahead, at + ahead, steps, wide))
             done = range(ahead, ahead + steps * piece)
             p.singles += [(column + i, at + i) for i in range(count) if i not in done]
         return p
@@ -139,10 +139,10 @@ class Products(Frame):
     def reside(self, p: Product) -> int:
         """How many registers the weights of a product need; 0 if they cannot stay there."""
         lanes, memory = p.w.lanes, self.memory
-        whole = all(part.steps % lanes == 0 for part in p.parts)
+        whole = all(run.steps % lanes == 0 for run in p.runs)
         if memory.abreast == 1 or p.rounds > self._most or p.singles or not whole:
             return 0
-        return p.rounds * (1 + sum(part.steps // lanes for part in p.parts) * memory.piece)
+        return p.rounds * (1 + sum(run.steps // lanes for run in p.runs) * memory.piece)
 
     @property
     def _lane(self) -> str:
@@ -183,18 +183,16 @@ class Products(Frame):
         # Sequences that share a warp hide each other's waits, and need the registers.
         ahead = HELD // len(p.rows) if self.memory.abreast == 1 else 0
         room = RESIDENT if p.resident else ahead
-        for part in p.parts:
-            while len(part.held) < min(room, part.steps // w.lanes):
-                i = self._turn(p, str(len(part.held)))
-                part.held.append(
-                    [out.let("V", self._piece(w, part, x, i), "held") for x in p.bases]
-                )
-            room -= len(part.held)
+        for run in p.runs:
+            while len(run.held) < min(room, run.steps // w.lanes):
+                i = self._turn(p, str(len(run.held)))
+                run.held.append([out.let("V", self._piece(w, run, x, i), "held") for x in p.bases])
+            room -= len(run.held)
 
-    def _piece(self, w: Factors, part: Part, base: str, i: str) -> str:
-        if part.wide:
-            return f"((const V*)({base} + {part.column}))[{i}]"
-        past = f"{part.column * w.along} + ({i}) * {self.memory.piece * w.along}u"
+    def _piece(self, w: Weight, run: Run, base: str, i: str) -> str:
+        if run.wide:
+            return f"((const V*)({base} + {run.column}))[{i}]"
+        past = f"{run.column * w.along} + ({i}) * {self.memory.piece * w.along}u"
         return f"apart({base} + {past}, {w.along}u)"
 
     @staticmethod
@@ -222,8 +220,8 @@ class Products(Frame):
 
     def _sum_up(self, p: Product, done: Callable[[str, str], None]) -> None:
         out, lanes = self.out, p.w.lanes
-        for part in p.parts:
-            self._pieces(p, part)
+        for run in p.runs:
+            self._pieces(p, run)
         for k, (column, at) in enumerate(p.singles):
             with out.block(f"if ({p.j} == {k % lanes}u)") if lanes > 1 else nullcontext():
                 for base, sums in zip(p.bases, p.sums, strict=True):
@@ -248,13 +246,13 @@ class Products(Frame):
                             out(f"F* const a = v + {self.memory.adjoint};")
                         done(o, total)
 
-    def _pieces(self, p: Product, part: Part) -> None:
+    def _pieces(self, p: Product, run: Run) -> None:
         """Some columns of a product, pieces of them in turn to the lanes of a row."""
-        out, w, held = self.out, p.w, len(part.held)
-        turns = -(-part.steps // w.lanes)
-        for q, weights in enumerate(part.held):
+        out, w, held = self.out, p.w, len(run.held)
+        turns = -(-run.steps // w.lanes)
+        for q, weights in enumerate(run.held):
             for k, there in enumerate(p.there):
-                x = out.let("V", f"((const V*)({there} + {part.at}))[{self._turn(p, str(q))}]", "x")
+                x = out.let("V", f"((const V*)({there} + {run.at}))[{self._turn(p, str(q))}]", "x")
                 for sums, weight in zip(p.sums, weights, strict=True):
                     out(f"along({sums[k]}, {weight}, {x});")
         if held == turns:
@@ -262,12 +260,12 @@ class Products(Frame):
         out("#pragma unroll" if turns <= STRAIGHT else "#pragma unroll 4")
         with out.block(f"for (U q = {held}; q < {turns}u; ++q)"):
             i = out.let("U", self._turn(p, "q"), "i")
-            whole = part.steps // w.lanes
-            guard = f"if (q < {whole}u || {i} < {part.steps}u)" if part.steps % w.lanes else ""
+            whole = run.steps // w.lanes
+            guard = f"if (q < {whole}u || {i} < {run.steps}u)" if run.steps % w.lanes else ""
             with out.block(guard) if guard else nullcontext():
-                values = [f"((const V*)({there} + {part.at}))[{i}]" for there in p.there]
+                values = [f"((const V*)({there} + {run.at}))[{i}]" for there in p.there]
                 values = [out.let("V", x, "x") for x in values]
                 for base, sums in zip(p.bases, p.sums, strict=True):
-                    weight = out.let("V", self._piece(w, part, base, i), "y")
+                    weight = out.let("V", self._piece(w, run, base, i), "y")
                     for s, x in zip(sums, values, strict=True):
                         out(f"along({s}, {weight}, {x});")
