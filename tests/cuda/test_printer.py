@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "engine"))
 
 import torch
 from cuda_emulator import Module, available
+from cuda_programs import all_pairs, attention, logarithms, long_carry, loop_in_loop
 from emulated import Emulated
 from engine_programs import Build, angle, mixed_observables, qrnn
 from engine_tools import draw
@@ -29,7 +30,7 @@ from qrlang.engine.nodes import Refusal
 from qrlang.engine.plan import Plan, plan
 from qrlang.engine.segment import plan_segment
 from qrlang.ir import program as ir
-from qrlang.ir.types import Type, seq
+from qrlang.ir.types import Type
 
 emulated = pytest.mark.skipif(not available(), reason="no C++ compiler")
 
@@ -132,54 +133,11 @@ def test_products(name, monkeypatch):
     check(qrnn(n, layers=1, **form), mapping, 3, 2, [1, 2, 2], limit=limit, races=True)
 
 
-def long_carry(n=3, width=40):
-    """More rows go from step to step than a thread keeps in registers."""
-    b = Build()
-    x, item = b.seq(2), b.real(2)
-    start, arg, out = b.real(width), b.real(width), b.real(width)
-    read, both = b.real(n), b.real(width + 2)
-    body = [ir.Expect(read, tuple(((1.0, ((q, "Z"),)),) for q in range(n)))]
-    body.append(ir.Concat(both, (item, arg)))
-    theta = b.linear(body, both, n, "steer")
-    body.append(ir.Unitary(tuple(ir.Gate("ry", (q,), (angle(theta, q),)) for q in range(n))))
-    kept = b.point(body, "tanh", b.linear(body, both, width, "keep"))
-    ops = [ir.Alloc(tuple(range(n))), ir.Const(start, (0.1,) * width)]
-    ops.append(
-        ir.Loop("e", (ir.LoopItem(x, item),), (ir.LoopCarry(start, arg, kept, out),), tuple(body))
-    )
-    end = b.real(n)
-    ops.append(ir.Expect(end, tuple(((1.0, ((q, "Z"),)),) for q in range(n))))
-    return ir.Program(
-        "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n, 0),),
-        tuple(ops), (ir.Output("", out), ir.Output("", end)),
-    )  # fmt: skip
-
-
 @emulated
 @pytest.mark.parametrize("threads", [3, 4])  # a row itself, or three registers
 def test_carries(threads):
     mapping = Mapping("float64", 90, threads, 0, shuffled=True)
     check(long_carry(), mapping, 3, 3, [3, 1, 2], races=True)
-
-
-def logarithms(n=3):
-    """A controller of what is finite only where there is an input."""
-    b = Build()
-    x, item, z = b.seq(2), b.real(2), b.real(n)
-    body = [ir.Expect(z, tuple(((1.0, ((q, "Z"),)),) for q in range(n)))]
-    size = b.point(body, "abs", item)
-    both = b.real(n + 4)
-    body.append(ir.Concat(both, (z, b.point(body, "log", size), b.point(body, "div", item, size))))
-    theta = b.linear(body, both, n, "steer")
-    seen = b.point(body, "sqrt", b.point(body, "exp", theta))
-    body.append(ir.Unitary(tuple(ir.Gate("ry", (q,), (angle(seen, q),)) for q in range(n))))
-    ops = [ir.Alloc(tuple(range(n))), ir.Loop("e", (ir.LoopItem(x, item),), (), tuple(body))]
-    end = b.real(n)
-    ops.append(ir.Expect(end, tuple(((1.0, ((q, "Z"),)),) for q in range(n))))
-    return ir.Program(
-        "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n),),
-        tuple(ops), (ir.Output("", end),),
-    )  # fmt: skip
 
 
 @emulated
@@ -228,24 +186,6 @@ def test_chosen_and_in_single_precision():
     check(program, mapping, 6, 2, [1, 2, 2, 1, 2, 2], limit=3e-5)
 
 
-def all_pairs(n, layers):
-    """Layers with a term for each pair of qubits, whose rotations are flips now and then."""
-
-    def ansatz(linear, qubits):
-        theta = linear(layers * (n * n + n))
-        elements = []
-        for depth in range(layers):
-            first = depth * (n * n + n)
-            elements += [ir.Gate("rzz", (i, j), (angle(theta, first + i * n + j),))
-                         for i in qubits for j in range(i)]  # fmt: skip
-            elements += [ir.Gate("ry", (q,), (angle(theta, first + n * n + q, 4.0),))
-                         for q in qubits]  # fmt: skip
-            elements += [ir.Gate("x", ((q + 1) % n,), (), (q,)) for q in qubits]
-        return elements
-
-    return qrnn(n, width=4, ansatz=ansatz)
-
-
 @emulated
 @pytest.mark.parametrize(
     ("n", "layers", "mapping"),
@@ -261,85 +201,12 @@ def test_many_terms_and_flips(n, layers, mapping):
     check(all_pairs(n, layers), mapping, 3, 2, order=1, races=True)
 
 
-def attention(n=3):
-    """Carries, emits, tokens, attention over what was emitted, a loop in a loop, two states."""
-    b = Build()
-    x, item, token = b.seq(2), b.real(2), b.value(seq(Type("token", (), 5)))
-    start, arg, out = b.real(2), b.real(2), b.real(2)
-    ops = [ir.Alloc(tuple(range(n))), ir.Const(start, (0.1, -0.2))]
-    read = b.real(n)
-    body = [ir.Expect(read, tuple(((1.0, ((q, "Z"),)),) for q in range(n)))]
-    both = b.real(n + 4)
-    body.append(ir.Concat(both, (read, item, arg)))
-    theta = b.linear(body, both, n, "steer")
-    gates = [ir.Gate("ry", (q,), (angle(theta, q),)) for q in range(n)]
-    body.append(ir.Unitary((*gates, ir.Gate("rzz", (0, 1), (angle(theta, 0),)))))
-    kept = b.point(body, "tanh", b.linear(body, both, 2, "keep"))
-    y = b.seq(2)
-    ops.append(
-        ir.Loop("e", (ir.LoopItem(x, item),), (ir.LoopCarry(start, arg, kept, out),), tuple(body),
-                (ir.LoopEmit("y", kept, y),))
-    )  # fmt: skip
-    fresh = tuple(range(n, n + 2))
-    this, carried, last = b.token(5), b.real(2), b.real(2)
-    embedded = b.real(2)
-    inner = [ir.Alloc(fresh), ir.Embed(embedded, this, b.weight("table", 5, 2))]
-    context = b.real(2)
-    names = (b.weight("a", 3, 2), b.weight("b", 3, 2), b.weight("bias", 3), b.weight("v", 3))
-    inner.append(ir.Attend(context, "additive", carried, y, y, names))
-    turns = b.point(inner, "add", embedded, context)
-    inner.append(ir.Unitary(tuple(ir.Gate("rx", (q,), (angle(turns, i),)) for i, q in
-                                  enumerate(fresh))))  # fmt: skip
-    seen = b.real(2)
-    inner.append(ir.Expect(seen, (((1.0, ((n, "Z"),)),), ((1.0, ((n, "Y"), (n + 1, "Z"))),))))
-    said = b.seq(2)
-    ops.append(
-        ir.Loop("d", (ir.LoopItem(token, this),), (ir.LoopCarry(out, carried, seen, last),),
-                tuple(inner), (ir.LoopEmit("z", seen, said),))
-    )  # fmt: skip
-    end = b.real(n)
-    ops.append(ir.Expect(end, tuple(((1.0, ((q, "Z"),)),) for q in range(n))))
-    return ir.Program(
-        "m", (), (x, token), (), tuple(b.weights.values()), (),
-        (ir.Register("m", 0, n, 0), ir.Register("f", n, 2, 1)), tuple(ops),
-        tuple(ir.Output("", o) for o in (said, last, end)),
-    )  # fmt: skip
-
-
 @emulated
 @pytest.mark.parametrize("way", ["lanes", "cluster", "global memory of a cluster"])
 def test_all_kinds_of_nodes_without_races(way):
     """Every access is watched: two threads at one place without a barrier are an error."""
     mapping = WAYS[way][1]
     check(attention(), mapping, 3, 3, [3, 1, 2], races=True)
-
-
-def loop_in_loop(n=2, width=3):
-    """Products before, within and after the loop that is within."""
-    b = Build()
-    x, item, row, z = b.seq(2), b.real(2), b.real(2), b.real(n)
-    start, arg, out = b.real(width), b.real(width), b.real(width)
-    inner_arg, inner_out = b.real(width), b.real(width)
-    reads = tuple(((1.0, ((q, "Z"),)),) for q in range(n))
-    body, within = [ir.Expect(z, reads)], []
-    both, pair = b.real(n + 2 + width), b.real(width + 2)
-    body.append(ir.Concat(both, (z, item, arg)))
-    before = b.point(body, "tanh", b.linear(body, both, width, "before"))
-    within.append(ir.Concat(pair, (inner_arg, row)))
-    found = b.point(within, "tanh", b.linear(within, pair, width, "within"))
-    carry = ir.LoopCarry(before, inner_arg, found, inner_out)
-    body.append(ir.Loop("i", (ir.LoopItem(x, row),), (carry,), tuple(within)))
-    kept = b.point(body, "tanh", b.linear(body, inner_out, width, "after"))
-    theta = b.linear(body, before, n, "steer")
-    body.append(ir.Unitary(tuple(ir.Gate("ry", (q,), (angle(theta, q),)) for q in range(n))))
-    carry, end = ir.LoopCarry(start, arg, kept, out), b.real(n)
-    ops = [ir.Alloc(tuple(range(n))), ir.Const(start, (0.1,) * width)]
-    ops.append(ir.Loop("o", (ir.LoopItem(x, item),), (carry,), tuple(body)))
-    ops.append(ir.Expect(end, reads))
-    return ir.Program(
-        "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n, 0),),
-        tuple(ops), (ir.Output("", out), ir.Output("", end)),
-    )  # fmt: skip
 
 
 @emulated
