@@ -20,7 +20,8 @@ from qrlang.engine.cuda.launcher import Unavailable
 MISSING = "cuda-core is not installed: pip install 'qrlang[cuda]'"
 OPTIONS = {"std": "c++17"}
 # A long text is compiled function by function at once: by eight cores in a third of the time.
-LARGE, CORES, SPLITS = 100_000, 8, "NVRTC 13"
+LARGE, CORES = 100_000, 8
+SPLITS = 13  # of NVRTC, the first that can
 NVRTC = ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12")  # packages that torch brings
 
 
@@ -67,6 +68,10 @@ def _other_major() -> str:
         f". This torch is built for CUDA {built}, and cuda-bindings are for CUDA {bindings}: "
         f"pip install 'cuda-bindings=={built}.*'"
     )
+
+
+def _major() -> int:
+    return int(nvrtc_version().split()[1].partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ def _compile(text: str, arch: int, *ptxas: str) -> tuple[bytes, str]:
     core = _core()
     try:
         more: dict[str, Any] = {}
-        if len(text) > LARGE and nvrtc_version() >= SPLITS:
+        if len(text) > LARGE and _major() >= SPLITS:
             more["split_compile"] = CORES
             ptxas = (*ptxas, f"--split-compile={CORES}")
         if ptxas:

@@ -37,6 +37,11 @@ class Mapping:
         return 1 << (self.threads - self.cluster)
 
     @property
+    def width(self) -> int:
+        """Lanes of a warp that belong to one sequence: they vote and add up together."""
+        return min(32, self.group)
+
+    @property
     def sequences(self) -> int:
         """Sequences of a block."""
         if self.group > 32 or self.cluster or not self.shared:

@@ -156,7 +156,7 @@ class Memory:
         most, sums = 0, 1
         limit = max(1, PARAMETERS // self.mapping.sequences)
         for shapes in self.shapes:
-            for part in batches(shapes, limit, min(32, self.mapping.group)):
+            for part in batches(shapes, limit, self.mapping.width):
                 most = max(most, sum(even(s.parameters) for s in part))
             sums = max([sums, *(s.sums for s in shapes)])
         every = walk_nodes(self.plan.body)

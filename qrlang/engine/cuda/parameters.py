@@ -43,15 +43,10 @@ class Walk:
 
 
 class Parameters(Rows):
-    @property
-    def _width(self) -> int:
-        """Lanes that vote together: of a sequence, or of its warp."""
-        return min(32, self.mapping.group)
-
     def _batches(self, k: int) -> list[list[int]]:
         """Layers of a circuit, by number, in parts whose parameters are made together."""
         out, at = [], 0
-        for part in batches(self.shapes[k], self.memory.limit, self._width):
+        for part in batches(self.shapes[k], self.memory.limit, self.mapping.width):
             out.append(list(range(at, at + len(part))))
             at += len(part)
         return out
@@ -71,7 +66,8 @@ class Parameters(Rows):
         places = self._places(k, part)
         return Together(
             part, [node.layers[i] for i in part], [self.shapes[k][i] for i in part],
-            [places[i] for i in part], self.addresses(node.angles), self.memory.zero, self._width,
+            [places[i] for i in part], self.addresses(node.angles), self.memory.zero,
+            self.mapping.width,
         )  # fmt: skip
 
     def _formula(self, values: Sequence[int | None], r: str) -> str:
@@ -94,7 +90,11 @@ class Parameters(Rows):
     def _votes(self, x: str) -> str:
         """A bit of each lane of the group (or of its warp), the first one's lowest."""
         all_of = f"__ballot_sync(0xffffffffu, {x})"
-        return all_of if self._width == 32 else f"{all_of} >> (threadIdx.x & {32 - self._width}u)"
+        return (
+            all_of
+            if self.mapping.width == 32
+            else f"{all_of} >> (threadIdx.x & {32 - self.mapping.width}u)"
+        )
 
     # --- the text
 
@@ -124,7 +124,7 @@ class Parameters(Rows):
                 out(f"const L entry{walk.name} = {table}[ln + {n * group}u];")
             if not self.clean:
                 self.barrier()
-            busy = -(-count // self._width) * self._width
+            busy = -(-count // self.mapping.width) * self.mapping.width
             with out.block(f"if (ln < {busy}u)" if 0 < busy < group else ""):
                 # Side by side, and without a branch: all wait together.
                 if report:
@@ -253,7 +253,7 @@ class Parameters(Rows):
                 source = f"((head{n} >> 2 & 31) * {block} + {block - 1})"
                 if len(orders) == 1:
                     source = str((orders.pop() + 1) * block - 1)
-                width = "" if self._width == 32 else f", {self._width}"
+                width = "" if self.mapping.width == 32 else f", {self.mapping.width}"
                 out(f"const F all{n} = __shfl_sync(0xffffffffu, c, {source}{width});")
                 whole = all(e.takes for e in w.entries)
                 scale = f"all{n}" if whole else f"head{n} & 1024 ? all{n} : F(1)"

@@ -210,7 +210,7 @@ class Rows(Dense):
             with self.rows(many) as r:
                 for i, how in hows.items():
                     out(f"{self.adjoint(node.args[i], r)} {how} {parts(r)[i]};")
-        lanes = min(32, self.mapping.group)
+        lanes = self.mapping.width
         for i, one in enumerate(single):
             if not one or parts("0")[i] is None:
                 continue

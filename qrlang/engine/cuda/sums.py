@@ -87,7 +87,7 @@ class Sums:
     def parts(self, place: Place, masks: Sequence[int]) -> list[Part]:
         """Masks that differ in nothing but lanes are one part where they are many: a Walsh
         transform over the lanes has all their sums."""
-        width = min(32, self.mapping.group)
+        width = self.mapping.width
         found: dict[tuple[int, int], dict[int, int]] = {}
         out: list[Part] = []
         for number, mask in enumerate(masks):
@@ -108,7 +108,7 @@ class Sums:
     def transformed(self, out: Text, value: str) -> str:
         """Lane m has what the sum over all lanes is with the signs of the mask m."""
         by = 1
-        while by < min(32, self.mapping.group):
+        while by < self.mapping.width:
             sign = f"ln & {by}u ? F(-1) : F(1)"
             value = out.let("F", f"FN(fma)({value}, {sign}, over({value}, {by}))")
             by *= 2
@@ -128,7 +128,7 @@ class Sums:
         """Σ_m ± given[m] for each register: the other way round."""
         known: dict[int, str] = {}
         terms: dict[int, list[str]] = {}
-        width = min(32, self.mapping.group)
+        width = self.mapping.width
         for part in self.parts(place, masks):
             value = f"{given}[{part.lanes[0]}]" if 0 in part.lanes else ""
             if part.many:
@@ -147,7 +147,7 @@ class Sums:
     ) -> tuple[list[int], list[str]]:
         """Where the sums of `collect` go: the places of those by themselves, and the place of each
         lane for every part of many and then for every 32 of the others."""
-        width = min(32, self.mapping.group)
+        width = self.mapping.width
         lane = f"(ln & {width - 1}u)"
         alone = [*others, *(places[p.lanes[0]] for p in parts if not p.many)]
         names = []
@@ -197,7 +197,7 @@ class Sums:
         first: int, norm: int,
     ) -> None:  # fmt: skip
         """Adds values over the lanes of each warp."""
-        width = min(32, self.mapping.group)
+        width = self.mapping.width
         for start, seat in zip(range(0, len(values), width), seats, strict=True):
             part = list(values[start : start + width])
             size = len(part)
