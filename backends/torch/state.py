@@ -21,6 +21,7 @@ from qrlang.backends.torch.noise import kraus
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import stack
 from qrlang.backends.torch.shots import sampled, sampled_distribution
+from qrlang.gates import pauli_matrix
 from qrlang.ir.program import PauliString
 
 if TYPE_CHECKING:
@@ -343,7 +344,6 @@ def _all_commute(strings: tuple[PauliString, ...]) -> bool:
 
 
 def _pauli(n: int, string: PauliString, like: Tensor) -> Tensor:
-    from qrlang.gates import pauli_matrix
 
     letters = dict(string)
     word = "".join(letters.get(q, "I") for q in range(n))

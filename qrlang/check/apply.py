@@ -13,6 +13,7 @@ from qrlang.check.calls import (
     default_params,
     evaluate,
     header,
+    match_values,
     qubit_name,
 )
 from qrlang.check.core import STMT, Elaborator, Rejected, Scope
@@ -260,8 +261,6 @@ def _evolve(
             return
         params, values = found
         if values is not None:
-            from qrlang.check.calls import match_values
-
             given = match_values(e, d, node.callee, values)
             if given is None:
                 return

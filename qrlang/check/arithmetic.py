@@ -28,6 +28,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.diagnostics import Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.syntax import ast
@@ -247,8 +248,6 @@ def combine(
 ) -> Tensor | Poison:
     """A pointwise function of two values."""
     if x.type.shape and y.type.shape and x.type.shape != y.type.shape:
-        from qrlang.diagnostics import Note
-
         return e.error(
             "E0401",
             node,

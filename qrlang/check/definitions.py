@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qrlang.check.elaborate import definition, free_widths
-from qrlang.check.library import Library, items_of
+from qrlang.check.library import Library, items_of, problem_at
 from qrlang.check.model import CheckedModel
 from qrlang.check.report import Reporter
 from qrlang.diagnostics import Diagnostic
@@ -30,7 +30,6 @@ def elaborate_definition(
     library = library or Library()
     module = library.main(file)
     found: list[Diagnostic] = []
-    from qrlang.check.library import problem_at
 
     library.follow(module, lambda use, name, p: found.append(problem_at(use, name, p)))
     item = items_of(file).get(name)

@@ -12,18 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from qrlang.check.arithmetic import as_tensor, flat, numeric, of_value
+from qrlang.check.arithmetic import want as ask
 from qrlang.check.calls import (
     ACTIVATIONS,
     CALL,
     CALL_LAYER,
     Args,
+    bind_params,
     evaluate,
     fits_parameter,
     is_activation,
     wanting,
 )
-from qrlang.check.core import Elaborator
+from qrlang.check.core import Elaborator, Scope
 from qrlang.check.report import did_you_mean, plural
+from qrlang.check.types import declared
 from qrlang.check.values import (
     POISON,
     Builtin,
@@ -181,8 +184,6 @@ def declare(e: Elaborator, node: ast.Layer) -> Layer | Poison:
     word = node.kind
     if isinstance(value, Definition) and value.kind in ("circuit", "layer"):
         if value.params is None:
-            from qrlang.check.calls import bind_params
-
             params = bind_params(e, value.item.params, value, node.value, None)
             if params is None:
                 return POISON
@@ -449,11 +450,9 @@ def _attention(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) 
 
 
 def _extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
-    from qrlang.check.types import declared
 
     d = layer.spec
     assert isinstance(d, Definition) and isinstance(d.item, ast.Extern) and d.params is not None
-    from qrlang.check.core import Scope
 
     inner = Scope(d.module)
     inner.names.update(d.params)
@@ -480,8 +479,6 @@ def _extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
         thing = wanting(e, arg.value, want.count)
         if isinstance(thing, (Poison, Pending)):
             if isinstance(thing, Pending):
-                from qrlang.check.arithmetic import want as ask
-
                 ask(e, thing, want.dims(), arg)
             return POISON
         t = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, numeric, of_value, want
-from qrlang.check.calls import qubit_name
-from qrlang.check.core import EXPR, STMT, Elaborator, Rejected
+from qrlang.check.calls import qubit_name, wanting
+from qrlang.check.core import EXPR, MAX_QUBITS, STMT, Elaborator, Rejected
 from qrlang.check.expressions import integer
 from qrlang.check.gates import operands_of
 from qrlang.check.modifiers import put
@@ -122,7 +122,6 @@ def prepare(e: Elaborator, node: ast.Prepare) -> None:
     if len(set(qubits)) != len(qubits):
         e.error("E0501", node, "the same qubit is prepared twice")
         return
-    from qrlang.check.calls import wanting
 
     k = len(qubits)
     if k > 24:
@@ -214,8 +213,6 @@ def qubits(e: Elaborator, node: ast.Qubits) -> None:
     for r, size in zip(node.registers, widths, strict=True):
         start = len(e.register_of)
         if start + size > 1024:
-            from qrlang.check.core import MAX_QUBITS
-
             e.error("E0307", r, f"the program has more than {MAX_QUBITS} qubits")
             raise Rejected
         name = e.register_prefix + r.name

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from qrlang.check.calls import header
 from qrlang.check.core import declared_names
 from qrlang.check.elsewhere import NAMES_ELSEWHERE
 from qrlang.check.functions import builtin, builtin_names
-from qrlang.check.library import Module
+from qrlang.check.library import Module, standard_items
 from qrlang.check.report import Reporter, did_you_mean
 from qrlang.check.values import POISON, Poison
 from qrlang.diagnostics import Note
@@ -237,8 +238,6 @@ class Resolver:
             if isinstance(item, ast.Circuit) and not any(
                 isinstance(s, ast.Return) for s in item.body
             ):
-                from qrlang.check.calls import header
-
                 self._error(
                     "E0605",
                     header(item),
@@ -513,7 +512,6 @@ def unknown(e: Elaborator, node: ast.Name) -> Poison:
 
 def library_hint(name: str) -> str:
     """Where the standard library has an item of this name."""
-    from qrlang.check.library import standard_items
 
     where = standard_items().get(name)
     return f"it is in the library: `use {where}`" if where else ""
@@ -521,7 +519,6 @@ def library_hint(name: str) -> str:
 
 def head(node: ast.Node) -> Span:
     """The line that a statement begins with."""
-    from qrlang.check.calls import header
 
     return header(node)
 

@@ -11,6 +11,7 @@ import click
 
 from qrlang.cli import common, report
 from qrlang.driver import Compilation, Setting
+from qrlang.source import Source
 from qrlang.syntax import ast
 
 Item = ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian | ast.Circuit
@@ -134,7 +135,6 @@ def _drawn(key: str, item: Item, settings: dict[str, Setting], fold: bool) -> di
     from qrlang.cli.definitions import parameters, program_of
     from qrlang.draw.picture import picture
     from qrlang.draw.text import render
-    from qrlang.source import Source
 
     common.known_settings(settings, parameters(item), item.name)
     made = Compilation(Source("<stdlib>", f"use {key}\n"))

@@ -17,6 +17,7 @@ from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.evaluations import evaluations
 from qrlang.report.gates import DATA_DRIVEN, FIXED, KIND, TRAINED, Gates
+from qrlang.training.errors import TrainingError
 from qrlang.training.files import read_json, write_atomically
 from qrlang.training.run import Run
 
@@ -183,7 +184,6 @@ def _length(run: Run, program: Program) -> tuple[int, str]:
     """Of the sequences that were trained on: the mean, and how it is known."""
     from qrlang.probe import subject
     from qrlang.training.data.errors import DataError
-    from qrlang.training.errors import TrainingError
 
     loops = [op for op in walk(program.body) if isinstance(op, Loop) and op.items]
     driven = {i.sequence.id for loop in loops for i in loop.items}

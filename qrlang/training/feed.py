@@ -11,7 +11,7 @@ import numpy as np
 
 from qrlang.ir.program import Program
 from qrlang.training.errors import TrainingError
-from qrlang.training.files import write_json
+from qrlang.training.files import read_json, write_json
 from qrlang.training.settings import Settings
 
 Array = np.ndarray[Any, Any]
@@ -174,7 +174,6 @@ def open_feed(
     from qrlang.training.data.errors import DataError
     from qrlang.training.data.opening import open_data
     from qrlang.training.data.ports import ports_of
-    from qrlang.training.files import read_json
 
     kept = run / "data.json" if run is not None else None
     rights = seen.page_of(run) if run is not None else {}
