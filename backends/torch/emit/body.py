@@ -39,7 +39,7 @@ from qrlang.ir.program import (
     UseWeight,
     Value,
 )
-from qrlang.ir.walk import uses_in, qubits_of, regions, uses, walk
+from qrlang.ir.walk import qubits_of, regions, uses, uses_in, walk
 
 LONGEST = 56  # letters of an expression that is written where it is used
 
