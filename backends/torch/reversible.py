@@ -250,7 +250,6 @@ class ReversibleQubits(Qubits):
         return self._read(_Expectations(observables))
 
     def probabilities(self, *qubits: int, shots: int = 0) -> Tensor:
-
         shots = shots or self.run.shots
         p = self._read(_Distribution(self.n, qubits))
         return sampled_distribution(self.run, p, shots) if shots else p

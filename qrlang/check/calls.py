@@ -13,6 +13,7 @@ from qrlang.check.constants import is_number
 from qrlang.check.core import EXPR, Elaborator, Scope
 from qrlang.check.expressions import not_callable
 from qrlang.check.report import did_you_mean, plural
+from qrlang.check.spans import header
 from qrlang.check.types import Declared, declared
 from qrlang.check.values import (
     POISON,
@@ -29,7 +30,6 @@ from qrlang.check.values import (
 )
 from qrlang.diagnostics import Note
 from qrlang.ir.functions import FUNCTIONS as POINTWISE
-from qrlang.source import Span
 from qrlang.syntax import ast
 
 
@@ -209,14 +209,6 @@ def _run_time(args: Args) -> bool:
 
 def declared_note(d: Definition) -> Note:
     return Note(f"`{d.item.name}` is declared here", header(d.item))
-
-
-def header(item: ast.Node) -> Span:
-    """The first line of an item: what to point at."""
-    span = item.span
-    text = span.text
-    end = len(text.split("\n", 1)[0].rstrip().removesuffix("{").rstrip())
-    return Span(span.source, span.start, span.start + max(end, 1))
 
 
 # --- parameters known at compile time ---

@@ -14,7 +14,7 @@ from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
 from qrlang.check.report import Reporter, did_you_mean
-from qrlang.check.resolve import Resolver, forgotten, head, name_span
+from qrlang.check.resolve import Resolver, forgotten
 from qrlang.check.settings import (
     BOUNDS,
     SettingsChecker,
@@ -24,6 +24,7 @@ from qrlang.check.settings import (
     check_loss,
     train_block,
 )
+from qrlang.check.spans import header, name_span
 from qrlang.check.values import Builtin, Poison, describe
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.source import Span
@@ -90,7 +91,7 @@ class _Checker:
 
     def too_deep(self) -> None:
         node = self.current
-        span = head(node) if node is not None else Span(self.file.source, 0, 0)
+        span = header(node) if node is not None else Span(self.file.source, 0, 0)
         self.report.error("E0307", span, "this is nested too deeply", help="give parts of it names")
 
     def run(self) -> None:
@@ -202,7 +203,7 @@ class _Checker:
         if before is not None:
             e.error(
                 "E0202",
-                head(item),
+                header(item),
                 f"`{item.model}` is governed twice",
                 notes=[Note("the first is here", before.span)],
             )
@@ -210,7 +211,7 @@ class _Checker:
         found, right = SettingsChecker(e, item, BOUNDS).settings()
         if known and right:
             bounds = {k: v for k, v in found.items() if isinstance(v, (int, float))}
-            self.governs[item.model] = GovernBlock(item.model, bounds, head(item))
+            self.governs[item.model] = GovernBlock(item.model, bounds, header(item))
 
     def _train(
         self,
@@ -256,7 +257,7 @@ class _Checker:
             right = False
             e.error(
                 "E0901",
-                head(item),
+                header(item),
                 "a train block needs `data`",
                 help='`data = mnist_rows`, or a file of your own: `data = "mine.csv"`',
             )

@@ -10,11 +10,11 @@ from qrlang.check.calls import (
     bind_value,
     declared_in,
     default_params,
-    header,
     match_values,
     wanting,
 )
 from qrlang.check.core import Elaborator, Scope
+from qrlang.check.spans import header
 from qrlang.check.types import declared
 from qrlang.check.values import POISON, Definition, Freeing, Layer, Pending, Poison, Tensor
 from qrlang.diagnostics import Note

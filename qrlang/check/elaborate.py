@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count, product
 
-# The modules that say how each kind of expression and statement is elaborated.
 from qrlang.check import (  # noqa: F401
     apply,
     carries,
@@ -19,13 +18,16 @@ from qrlang.check import (  # noqa: F401
 )
 from qrlang.check.apply import inline, leading_requires
 from qrlang.check.builder import finish
-from qrlang.check.calls import fits_parameter, header
+from qrlang.check.calls import fits_parameter
 from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
 from qrlang.check.observed import observed
 from qrlang.check.readouts import plain
 from qrlang.check.report import Reporter
+
+# The modules that say how each kind of expression and statement is elaborated.
+from qrlang.check.spans import header
 from qrlang.check.tensors import finish_inits
 from qrlang.check.types import declared
 from qrlang.check.values import (

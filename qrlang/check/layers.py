@@ -450,7 +450,6 @@ def _attention(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) 
 
 
 def _extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
-
     d = layer.spec
     assert isinstance(d, Definition) and isinstance(d.item, ast.Extern) and d.params is not None
 

@@ -13,9 +13,8 @@ from qrlang.check.resolve import (
     Block,
     Info,
     Resolver,
-    head,
-    name_span,
 )
+from qrlang.check.spans import header, name_span
 from qrlang.gates import CHANNELS, GATES, SUGAR
 from qrlang.source import Span
 from qrlang.syntax import ast
@@ -189,9 +188,9 @@ def _step(r: Resolver, s: ast.Step) -> None:
     outer, r.region = r.region, "a step"
     r.blocks.append(Block())
     for name in s.items:
-        r.declare(name, "item", head(s))
+        r.declare(name, "item", header(s))
     if s.flag is not None:
-        r.declare(s.flag, "item", head(s))
+        r.declare(s.flag, "item", header(s))
     r._statements(s.body)
     block = r.blocks.pop()
     r._unused(block)
@@ -232,7 +231,7 @@ def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     if not steps:
         r._error(
             "E0604",
-            head(s),
+            header(s),
             f"the recurrence `{s.name}` has no step",
             "say what happens at each moment: `step x { … }`",
         )
@@ -240,7 +239,7 @@ def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     ended = dict(r.ended)
     block = r.block(s.body)
     r.region, r.ended = outer, ended
-    r.declare(s.name, "recurrent", head(s))
+    r.declare(s.name, "recurrent", header(s))
     found = r.blocks[-1].names[s.name]
     found.members = block.names
     # What its step emits without a name is the result of the model.

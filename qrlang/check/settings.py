@@ -10,7 +10,7 @@ from qrlang.check.core import Elaborator
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.model import TrainBlock
 from qrlang.check.report import did_you_mean
-from qrlang.check.resolve import head
+from qrlang.check.spans import header
 from qrlang.check.values import Poison, describe
 from qrlang.data_schemas import DATA_SETS, Argument, Column
 from qrlang.diagnostics import Note
@@ -523,4 +523,4 @@ def check_loss(e: Elaborator, attempt: Attempt, loss: str | None, at: Span | Non
 def train_block(
     item: ast.Train, args: Mapping[str, Setting], settings: Mapping[str, object]
 ) -> TrainBlock:
-    return TrainBlock(item.model, dict(args), dict(settings), head(item))
+    return TrainBlock(item.model, dict(args), dict(settings), header(item))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, of_value
 from qrlang.check.builder import LoopDraft
-from qrlang.check.calls import header
 from qrlang.check.core import STMT, Elaborator
 from qrlang.check.expressions import integer
 from qrlang.check.report import plural
+from qrlang.check.spans import header
 from qrlang.check.values import (
     POISON,
     Carry,

@@ -271,7 +271,6 @@ def _digest(job: Sequence[Task]) -> int:
 
 
 def _made_up(task: Task) -> list[Floats]:
-
     out: list[Floats] = []
     for q in task.quantities:
         if isinstance(q, Distribution):

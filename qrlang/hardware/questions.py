@@ -197,7 +197,6 @@ def _coupling(
     when: tuple[tuple[int, int], ...],
 ) -> Iterator[Step]:  # fmt: skip
     """`exp(-i θ/2 P ⊗ X)`, then Y of the ancilla as its Z."""
-
     word = tuple(sorted((*string, (ancilla, "X"))))
     for g in pauli_rotation(word, Angle(theta)):
         (angle,) = g.angles or (Angle(0.0),)

@@ -180,7 +180,6 @@ def _gate(element: Any, free: Any, where: dict[int, int]) -> Gate:
 
 
 def _wide(op: Op, theta: Value) -> Op:
-
     return substitute(op, lambda v: theta)
 
 

@@ -181,5 +181,4 @@ def with_turns(program: Program, loop: Loop | None) -> Turned:
 
 def _rewidened(op: Op, old: Value, new: Value) -> Op:
     """The value's width is known only when all angles have been counted."""
-
     return substitute(op, lambda v: new if v.id == old.id else v)

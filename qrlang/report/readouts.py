@@ -70,7 +70,6 @@ def packings(program: Program, gates: Gates) -> list[str]:
 
 
 def users(body: Sequence[Op], value: int) -> list[str]:
-
     found = []
     for op in walk(tuple(body)):
         if not isinstance(op, Loop) and any(v.id == value for v in uses(op)):

@@ -74,7 +74,6 @@ class _Strip:
                       "\n".join(self.images))  # fmt: skip
 
     def _score(self) -> str:
-
         result, metric = self.facts.result, self.facts.settings.metric
         one = result.get("figures", {}).get(metric)
         if not one or one["value"] is None:

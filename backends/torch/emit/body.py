@@ -241,7 +241,6 @@ class Body:
 
     def _vectors(self, thing: object) -> dict[int, tuple[str, str]]:
         """The values that angles come from, by id: a name for the circuit's text, and their own."""
-
         out: dict[int, tuple[str, str]] = {}
         names = Names(("q", "pi", "self", "circuit"))
         for value in uses_in(thing):

@@ -67,7 +67,6 @@ def reduce_half_pi(fn: Fn, x: V) -> tuple[V, V]:
 
 
 def _doubles(x: float, n: int) -> V:
-
     return V("<" + ", ".join([f"double {number(x, 8)}"] * n) + ">", f"<{n} x double>")
 
 

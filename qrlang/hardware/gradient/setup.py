@@ -60,7 +60,6 @@ class Wanted:
         return budget(device, self.max_shots, self.max_cost, self.prices)
 
     def open(self, seed: int) -> Device:
-
         try:
             target = load(self.target)
         except TargetError as error:
