@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qrlang.check.core import declared_names
 from qrlang.check.elsewhere import NAMES_ELSEWHERE
@@ -453,8 +453,8 @@ class Resolver:
 
 
 # By the kind of line; `resolve_lines` fills them.
-STATEMENTS: dict[type, Callable[[Resolver, ast.Stmt], None]] = {}
-EXPRESSIONS: dict[type, Callable[[Resolver, ast.Expr], None]] = {}
+STATEMENTS: dict[type, Callable[[Resolver, Any], None]] = {}
+EXPRESSIONS: dict[type, Callable[[Resolver, Any], None]] = {}
 
 NAMED = (
     ast.Const,

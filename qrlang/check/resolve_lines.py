@@ -22,7 +22,7 @@ from qrlang.syntax import ast
 
 def _simple(word: str) -> Callable[[Resolver, ast.Stmt], None]:
     def handler(r: Resolver, s: ast.Stmt) -> None:
-        if isinstance(s, (ast.Input, ast.Target, ast.Param, ast.Carry)):
+        if isinstance(s, (ast.Input, ast.Target, ast.Carry)):
             r.type(s.type)
         for name in ("initial", "value", "shots", "weak"):
             part = getattr(s, name, None)
@@ -260,23 +260,23 @@ STATEMENTS.update(
         ast.Input: _simple("input"),
         ast.Target: _simple("target"),
         ast.Carry: _simple("carry"),
-        ast.Param: _param,  # type: ignore[dict-item]
-        ast.Qubits: _qubits,  # type: ignore[dict-item]
-        ast.Update: _update,  # type: ignore[dict-item]
-        ast.Emit: _emit,  # type: ignore[dict-item]
+        ast.Param: _param,
+        ast.Qubits: _qubits,
+        ast.Update: _update,
+        ast.Emit: _emit,
         ast.Return: _values,
-        ast.Gate: _gate,  # type: ignore[dict-item]
-        ast.Apply: _apply,  # type: ignore[dict-item]
+        ast.Gate: _gate,
+        ast.Apply: _apply,
         ast.Prepare: _values,
         ast.Reset: _values,
         ast.Discard: _values,
         ast.Postselect: _values,
         ast.Require: _values,
-        ast.If: _if,  # type: ignore[dict-item]
-        ast.For: _for,  # type: ignore[dict-item]
-        ast.Init: _init,  # type: ignore[dict-item]
-        ast.Step: _step,  # type: ignore[dict-item]
-        ast.Recurrent: _recurrent,  # type: ignore[dict-item]
+        ast.If: _if,
+        ast.For: _for,
+        ast.Init: _init,
+        ast.Step: _step,
+        ast.Recurrent: _recurrent,
     }
 )
 
@@ -331,15 +331,15 @@ def _read(r: Resolver, e: ast.Read) -> None:
 
 EXPRESSIONS.update(
     {
-        ast.Name: lambda r, e: r.use(e),  # type: ignore[arg-type]
-        ast.Unary: lambda r, e: r.expr(e.operand),  # type: ignore[attr-defined]
-        ast.Call: _call,  # type: ignore[dict-item]
-        ast.Index: _index,  # type: ignore[dict-item]
-        ast.Range: _range,  # type: ignore[dict-item]
-        ast.Field: _field,  # type: ignore[dict-item]
-        ast.List: _list,  # type: ignore[dict-item]
-        ast.Comprehension: _comprehension,  # type: ignore[dict-item]
-        ast.Read: _read,  # type: ignore[dict-item]
-        ast.Measure: lambda r, e: r.expr(e.target),  # type: ignore[attr-defined]
+        ast.Name: lambda r, e: r.use(e),
+        ast.Unary: lambda r, e: r.expr(e.operand),
+        ast.Call: _call,
+        ast.Index: _index,
+        ast.Range: _range,
+        ast.Field: _field,
+        ast.List: _list,
+        ast.Comprehension: _comprehension,
+        ast.Read: _read,
+        ast.Measure: lambda r, e: r.expr(e.target),
     }
 )
