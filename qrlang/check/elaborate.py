@@ -390,9 +390,7 @@ def definition(
             e.scope = Scope(module)
             found = observed(e, d, given, operands, item)
             outputs = _read_out(e, found)
-    except Rejected:
-        return None
-    except Abort:
+    except (Rejected, Abort):
         return None
     if report.failed:
         return None

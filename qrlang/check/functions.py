@@ -287,13 +287,6 @@ def _of_list(
             return e.error("E0309", node, "the result is too large")
     if any(isinstance(i, Observable) for i in items):
         observables = [i for i in items if isinstance(i, Observable)]
-        if name == "prod":
-            product = items[0]
-            for item in items[1:]:
-                product = binary_operator(
-                    e, ast.Binary("*", node, node, span=node.span), product, item
-                )
-            return product
         if name not in ("sum", "prod"):
             return e.error(
                 "E0310", at, f"`{name}` can't take observables", help="`sum` and `prod` can"

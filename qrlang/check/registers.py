@@ -212,7 +212,7 @@ def qubits(e: Elaborator, node: ast.Qubits) -> None:
         )
     for r, size in zip(node.registers, widths, strict=True):
         start = len(e.register_of)
-        if start + size > 1024:
+        if start + size > MAX_QUBITS:
             e.error("E0307", r, f"the program has more than {MAX_QUBITS} qubits")
             raise Rejected
         name = e.register_prefix + r.name

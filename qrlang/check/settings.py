@@ -84,7 +84,6 @@ SCHEDULES: dict[str, tuple[Argument, ...]] = {
     "staircase": (_count("every", 10), *_arguments(factor=0.1)),
     "exponential": _arguments(factor=0.95),
 }
-STOPPING: dict[str, tuple[Argument, ...]] = {"patience": _arguments(epochs=5)}
 METRICS = (
     "accuracy",
     "perplexity",

@@ -87,8 +87,6 @@ def readout(e: Elaborator, node: ast.Readout) -> None:
     if isinstance(found, Poison):
         e.scope.names[node.name] = POISON
         return
-    if isinstance(found, Readout):
-        found = found.value
     e.scope.names[node.name] = Readout(node.name, found, shots, weak, node.span)
     width = (
         2 ** len(found.qubits.qubits)
