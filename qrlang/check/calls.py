@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 from qrlang.check.arithmetic import as_tensor, numeric, viewed, want
-from qrlang.check.constants import is_number
+from qrlang.check.constants import is_number, is_whole
 from qrlang.check.core import EXPR, Elaborator, Scope
 from qrlang.check.expressions import not_callable
 from qrlang.check.report import did_you_mean, plural
@@ -218,7 +218,7 @@ def fits_parameter(type_name: str, value: object) -> object:
     """The value as this type of parameter takes it; None if it does not."""
     match type_name:
         case "int":
-            whole = isinstance(value, int) and not isinstance(value, bool)
+            whole = is_whole(value)
             return value if whole and within_limits(value) else None
         case "real":
             return float(value) if is_number(value) and within_limits(value) else None

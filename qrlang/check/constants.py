@@ -28,6 +28,10 @@ def is_number(x: object) -> TypeGuard[int | float]:
     return isinstance(x, (int, float)) and not isinstance(x, bool)
 
 
+def is_whole(x: object) -> TypeGuard[int]:
+    return isinstance(x, int) and not isinstance(x, bool)
+
+
 def checked(x: object) -> Number:
     """A number within limits."""
     if isinstance(x, int):

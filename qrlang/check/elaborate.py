@@ -19,6 +19,7 @@ from qrlang.check import (  # noqa: F401
 from qrlang.check.apply import inline, leading_requires
 from qrlang.check.builder import finish
 from qrlang.check.calls import fits_parameter
+from qrlang.check.constants import is_whole
 from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
@@ -427,7 +428,7 @@ def _width(
     if isinstance(r.size, ast.Name) and r.size.id not in scope.names:
         scope.names[r.size.id] = widths.get(r.size.id, 4)
     size = e.eval(r.size)
-    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_QUBITS:
+    if not is_whole(size) or not 1 <= size <= MAX_QUBITS:
         if not isinstance(size, Poison):
             e.error("E0311", r.size, f"a register needs at least one qubit, found {describe(size)}")
         return None

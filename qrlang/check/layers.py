@@ -24,6 +24,7 @@ from qrlang.check.calls import (
     is_activation,
     wanting,
 )
+from qrlang.check.constants import is_whole
 from qrlang.check.core import Elaborator, Scope
 from qrlang.check.report import did_you_mean, plural
 from qrlang.check.types import declared
@@ -81,7 +82,7 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
             if is_activation(value):
                 values["activation"] = value.name  # type: ignore[attr-defined]
                 continue
-            if isinstance(value, int) and not isinstance(value, bool):
+            if is_whole(value):
                 if value < 1:
                     return e.error(
                         "E0311", at, f"a layer needs a width of at least 1, found {value}"
@@ -139,7 +140,7 @@ def _set(
     value: object,
 ) -> bool:
     if s.type == "width":
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not is_whole(value):
             e.error(
                 "E0312",
                 at,

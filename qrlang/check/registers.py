@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, numeric, of_value, want
 from qrlang.check.calls import qubit_name, wanting
+from qrlang.check.constants import is_whole
 from qrlang.check.core import EXPR, MAX_QUBITS, STMT, Elaborator, Rejected
 from qrlang.check.expressions import integer
 from qrlang.check.gates import operands_of
@@ -92,7 +93,7 @@ def postselect(e: Elaborator, node: ast.Postselect) -> None:
     bits: tuple[int, ...]
     if isinstance(outcome, tuple) and len(outcome) == k and all(b in (0, 1) for b in outcome):
         bits = tuple(int(b) for b in outcome)
-    elif isinstance(outcome, int) and not isinstance(outcome, bool) and 0 <= outcome < 2**k:
+    elif is_whole(outcome) and 0 <= outcome < 2**k:
         bits = tuple((outcome >> (k - 1 - i)) & 1 for i in range(k))
     elif isinstance(outcome, (Tensor, Pending)):
         e.error(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qrlang.check.constants import is_number
+from qrlang.check.constants import is_number, is_whole
 from qrlang.check.core import Elaborator
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.model import TrainBlock
@@ -236,7 +236,7 @@ class SettingsChecker:
         if isinstance(value, Poison):
             return None
         right = {
-            "int": isinstance(value, int) and not isinstance(value, bool),
+            "int": is_whole(value),
             "real": is_number(value),
             "bool": isinstance(value, bool),
             "string": isinstance(value, str),
