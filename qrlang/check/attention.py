@@ -75,8 +75,7 @@ def attend(e: Elaborator, layer: Layer, node: ast.Call) -> object:
     if weights is None:
         return POISON
     out = e.builder.value(values.type.item)
-    if values.value.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
+    e.builder.like(values.value, out)
     e.builder.classical(ir.Attend(out, kind, query, keys.value, values.value, weights))
     return of_value(out)
 

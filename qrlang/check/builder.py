@@ -57,6 +57,11 @@ class Builder:
             self.spans[value.id] = span
         return value
 
+    def like(self, x: ir.Value, out: ir.Value) -> None:
+        """`out` is made of readouts alone if `x` is."""
+        if x.id in self.readouts:
+            self.readouts.add(out.id)
+
     def classical(self, op: ir.Op) -> None:
         # Not a flush: what a gate's angle needs may be worked out before the whole segment.
         self.block.ops.append(op)
@@ -127,8 +132,7 @@ class Builder:
         found = self._once(key)
         if found is None:
             found = self._keep(key, self.value(replace(x.type, shape=shape)))
-            if x.id in self.readouts:
-                self.readouts.add(found.id)
+            self.like(x, found)
             self.classical(ir.Gather(found, x, indices))
         return found
 
@@ -139,8 +143,7 @@ class Builder:
         found = self._once(key)
         if found is None:
             found = self._keep(key, self.value(replace(x.type, shape=shape)))
-            if x.id in self.readouts:
-                self.readouts.add(found.id)
+            self.like(x, found)
             self.classical(ir.Reshape(found, x))
         return found
 

@@ -37,15 +37,22 @@ from qrlang.syntax import ast
 class Args:
     """Evaluated arguments of one call."""
 
-    node: ast.Node
     positional: tuple[tuple[ast.Expr, object], ...]
     named: Mapping[str, tuple[ast.Arg, object]]
 
     @property
     def poisoned(self) -> bool:
-        return any(isinstance(v, Poison) for _, v in self.positional) or any(
-            isinstance(v, Poison) for _, v in self.named.values()
-        )
+        return any(isinstance(v, Poison) for v in self.values)
+
+    @property
+    def values(self) -> list[object]:
+        return [*(v for _, v in self.positional), *(v for _, v in self.named.values())]
+
+    @property
+    def by_node(self) -> dict[int, object]:
+        """Each value by the `id` of the expression that it is of."""
+        named = {id(arg.value): v for arg, v in self.named.values()}
+        return {id(at): v for at, v in self.positional} | named
 
 
 def evaluate(e: Elaborator, node: ast.Call | ast.Gate | ast.Train) -> Args | None:
@@ -70,7 +77,7 @@ def evaluate(e: Elaborator, node: ast.Call | ast.Gate | ast.Train) -> Args | Non
             good = False
         else:
             named[arg.name] = (arg, value)
-    return Args(node, tuple(positional), named) if good else None
+    return Args(tuple(positional), named) if good else None
 
 
 # How a thing of each kind is called, its arguments evaluated; functions and layers add theirs.
@@ -120,8 +127,7 @@ def _with_values(e: Elaborator, node: ast.Call) -> object:
     values = match_values(e, d, node, node.args)
     if values is None:
         return POISON
-    known = {id(at): v for at, v in args.positional}
-    known |= {id(arg.value): v for arg, v in args.named.values()}
+    known = args.by_node
     return replace(d, values=tuple(known[id(values[p.name])] for p in item.values))
 
 
@@ -203,8 +209,7 @@ def _fit_parameters(params: tuple[ast.Parameter, ...], args: Args) -> bool:
 
 
 def _run_time(args: Args) -> bool:
-    values = [v for _, v in args.positional] + [v for _, v in args.named.values()]
-    return any(isinstance(v, (Tensor, Pending)) for v in values)
+    return any(isinstance(v, (Tensor, Pending)) for v in args.values)
 
 
 def declared_note(d: Definition) -> Note:

@@ -69,8 +69,7 @@ def call_unbound(e: Elaborator, d: Definition, node: ast.Call, args: Args) -> ob
     given = match_values(e, d, node, node.args)
     if given is None:
         return POISON
-    known = {id(at): v for at, v in args.positional}
-    known |= {id(arg.value): v for arg, v in args.named.values()}
+    known = args.by_node
     values = [(given[p.name], known[id(given[p.name])]) for p in d.item.values]
     return run_circuit(e, bound, d.item.name, False, node, values)
 

@@ -329,8 +329,8 @@ def _reduce(e: Elaborator, node: ast.Call, name: str, t: Tensor, at: ast.Node) -
             return POISON
         assert t.value is not None
         out = e.builder.value(t.type.item)
-        if t.value.id in e.builder.readouts and name != "sum":
-            e.builder.readouts.add(out.id)
+        if name != "sum":
+            e.builder.like(t.value, out)
         e.builder.classical(ir.Pool(out, name, t.value))
         return of_value(out)
     if not numeric(e, t, at):

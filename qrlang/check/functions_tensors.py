@@ -274,8 +274,7 @@ def _reversed(e: Elaborator, node: ast.Call, given: Given) -> object:
     if x is None:
         return POISON
     out = e.builder.value(x.type)
-    if x.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
+    e.builder.like(x, out)
     e.builder.classical(ir.Reverse(out, x))
     return of_value(out)
 
@@ -312,7 +311,6 @@ def last_of(e: Elaborator, x: ir.Value, count: int, node: ast.Node) -> ir.Value 
     if not e.fits((count, *x.type.shape), node):
         return None
     out = e.builder.value(Type(x.type.kind, (count, *x.type.shape)))
-    if x.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
+    e.builder.like(x, out)
     e.builder.classical(ir.Last(out, x, count))
     return out

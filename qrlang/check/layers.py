@@ -432,8 +432,7 @@ def _dropout(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) ->
         )
     x = e.builder.real_whole(parts[0]) if len(parts) == 1 else flat(e, parts)
     out = e.builder.value(x.type)
-    if x.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
+    e.builder.like(x, out)
     e.builder.classical(ir.Dropout(out, x, p))
     return of_value(out)
 

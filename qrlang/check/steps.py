@@ -95,8 +95,7 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
         return
     value = e.builder.whole(t)
     out = e.builder.value(seq(value.type), name, node.span)
-    if value.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
+    e.builder.like(value, out)
     context.draft.emits.append(ir.LoopEmit(name, value, out))
     context.emits[name] = of_value(out)
     if not name:
