@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from qrlang.check.values import Freeing, Tensor
+from qrlang.check.values import Freeing, Poison, Tensor
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.source import Span
@@ -23,6 +23,7 @@ class LoopDraft:
     carries: list[ir.LoopCarry] = field(default_factory=list)
     emits: list[ir.LoopEmit] = field(default_factory=list)
     reads: dict[object, ir.Value] = field(default_factory=dict)  # read at the end of every step
+    emitted: dict[str, Tensor | Poison] = field(default_factory=dict)  # by name
 
 
 @dataclass(slots=True)

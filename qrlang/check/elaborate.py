@@ -261,7 +261,7 @@ def _parameters(
 
 def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, object]:
     if not e.outputs:
-        if not e.report.failed and not e.outputs_pending and not e.report.misplaced:
+        if not e.report.failed and not e.output_pending and not e.report.misplaced:
             e.error(
                 "E0602",
                 header(item),
