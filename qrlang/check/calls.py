@@ -82,14 +82,15 @@ def evaluate(e: Elaborator, node: ast.Call | ast.Gate | ast.Train) -> Args | Non
 
 # How a thing of each kind is called, its arguments evaluated; functions and layers add theirs.
 CALL: dict[type, Callable[[Elaborator, Any, ast.Call, Args], object]] = {}
-# Layers evaluate their arguments themselves: `wanted` is how many numbers are needed of them.
-CALL_LAYER: list[Callable[[Elaborator, Layer, ast.Call, int | None], object]] = []
 
 
 def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
+    """`wanted` is how many numbers are needed of a layer, which evaluates its arguments itself."""
+    from qrlang.check.layers import call_layer
+
     thing = _with_values(e, node.func) if isinstance(node.func, ast.Call) else e.eval(node.func)
     if isinstance(thing, Layer):
-        return CALL_LAYER[0](e, thing, node, wanted)
+        return call_layer(e, thing, node, wanted)
     later = isinstance(thing, Builtin) and thing.name == "shifted"
     e.in_shifted += later
     args = evaluate(e, node)

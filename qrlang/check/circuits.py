@@ -21,7 +21,7 @@ from qrlang.diagnostics import Note
 from qrlang.syntax import ast
 
 
-def call_layer(e: Elaborator, layer: Layer, node: ast.Call) -> object:
+def call_circuit(e: Elaborator, layer: Layer, node: ast.Call) -> object:
     d = layer.spec
     assert isinstance(d, Definition) and isinstance(d.item, ast.Circuit)
     given = match_values(e, d, node, node.args)

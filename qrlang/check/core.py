@@ -298,7 +298,9 @@ class Elaborator:
             thing = POISON if source is None else self.module_thing(*source)
             self.report.failed = self.report.failed or thing is POISON
         else:
-            thing = BUILTIN[0](name)
+            from qrlang.check.functions import builtin
+
+            thing = builtin(name)
         if thing is not None:
             module.things[name] = thing
         return thing
@@ -353,6 +355,5 @@ class Elaborator:
         return Frame(node.span, name, self.scope.numbers)
 
 
-BUILTIN: list[Callable[[str], object | None]] = []  # what the names of the language stand for
 EXPR: dict[type, Callable[[Elaborator, Any], object]] = {}
 STMT: dict[type, Callable[[Elaborator, Any], None]] = {}

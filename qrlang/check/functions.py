@@ -17,7 +17,7 @@ from qrlang.check.arithmetic import (
 from qrlang.check.arithmetic import binary as binary_operator
 from qrlang.check.calls import CALL, Args
 from qrlang.check.constants import Wrong, checked, is_number
-from qrlang.check.core import BUILTIN, Elaborator
+from qrlang.check.core import Elaborator
 from qrlang.check.observables import IDENTITY, pauli, sum_observables
 from qrlang.check.report import did_you_mean, plural
 from qrlang.check.values import (
@@ -422,4 +422,3 @@ def _call(e: Elaborator, thing: Builtin, node: ast.Call, args: Args) -> object:
 
 
 CALL[Builtin] = _call
-BUILTIN.append(builtin)

@@ -16,7 +16,6 @@ from qrlang.check.arithmetic import want as ask
 from qrlang.check.calls import (
     ACTIVATIONS,
     CALL,
-    CALL_LAYER,
     Args,
     bind_params,
     evaluate,
@@ -218,13 +217,13 @@ def declare(e: Elaborator, node: ast.Layer) -> Layer | Poison:
 # --- calling ---
 
 
-def call(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) -> object:
+def call_layer(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) -> object:
     e.count_op(node)
     if isinstance(layer.spec, Definition):
         if layer.spec.kind == "circuit":
-            from qrlang.check.circuits import call_layer
+            from qrlang.check.circuits import call_circuit
 
-            return call_layer(e, layer, node)
+            return call_circuit(e, layer, node)
         return _extern(e, layer, node)
     layer.calls += 1
     return layer.spec.kind.call(e, layer, node, wanted)
@@ -584,4 +583,3 @@ LAYERS: Mapping[str, LayerKind] = {
 }
 
 CALL[LayerKind] = spec
-CALL_LAYER.append(call)
