@@ -10,6 +10,7 @@ from qrlang.check import elaborate, functions_tensors, resolve_lines  # noqa: F4
 from qrlang.check.calls import fits_parameter, within_limits
 from qrlang.check.constants import is_number
 from qrlang.check.core import Abort, Budget, Elaborator, Scope
+from qrlang.check.definitions import check_definition
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
@@ -115,13 +116,9 @@ class _Checker:
         if self.only is None:
             budget = Budget()
             for definition in self.file.items:
-                if id(definition) not in self.used and isinstance(
-                    definition, (ast.Ansatz, ast.ReadoutDef, ast.Hamiltonian, ast.Circuit)
-                ):
+                if id(definition) not in self.used and isinstance(definition, ast.Definition):
                     self.current = definition
-                    elaborate.check_definition(
-                        self.library, self.module, definition, self.report, budget
-                    )
+                    check_definition(self.library, self.module, definition, self.report, budget)
                 elif isinstance(definition, (ast.Const, ast.AnsatzBinding)):
                     self.current = definition
                     e = self._elaborator()

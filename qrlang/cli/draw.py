@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -105,7 +104,7 @@ def command(
         texts = {p.name: as_text.render(q) for (p, _), q in zip(found, pictures, strict=True)}
         report.print_json(texts)
     else:
-        width = width or shutil.get_terminal_size((100, 24)).columns
+        width = width or common.width()
         click.echo("\n".join(as_text.render(p, width, plain) for p in pictures), nl=False)
 
 
@@ -120,13 +119,13 @@ def _programs(
 ) -> list[tuple[Program, CheckedModel | None]]:
     """What is asked for: a model, or a definition of the file; without a name all models, or the
     first definition of a file that has none."""
-    from qrlang.cli.definitions import DEFINITIONS, parameters, program_of
+    from qrlang.check.definitions import program_named, settable
     from qrlang.syntax import ast
 
     plain = common.compilation(path)
     if plain.broken:
         report.require(plain, form, color)
-    kinds = (ast.Model,) if only_models else (ast.Model, *DEFINITIONS)
+    kinds = (ast.Model,) if only_models else (ast.Model, *get_args(ast.Definition))
     found = {i.name: i for i in plain.file.items if isinstance(i, kinds)}
     if name is None and not any(isinstance(i, ast.Model) for i in found.values()):
         name = next(iter(found), None)
@@ -139,9 +138,9 @@ def _programs(
         raise common.usage(f"{plain.source.name} has no {what}" + did_you_mean(name, found))
     if name is not None and not isinstance(found[name], ast.Model):
         item = found[name]
-        assert isinstance(item, DEFINITIONS)
-        common.known_settings([k for k, _ in settings], parameters(item), name)
-        program, problems = program_of(plain, name, dict(settings))
+        assert isinstance(item, ast.Definition)
+        common.known_settings([k for k, _ in settings], settable(item), name)
+        program, problems = program_named(plain.library, plain.file, name, dict(settings))
         report.refuse(problems, form, color)
         assert program is not None
         return [(program, None)]
