@@ -12,7 +12,6 @@ from qrlang.check.arithmetic import as_tensor, numeric, viewed, want
 from qrlang.check.constants import is_number, is_whole
 from qrlang.check.core import EXPR, Elaborator, Scope
 from qrlang.check.expressions import not_callable
-from qrlang.check.report import did_you_mean, plural
 from qrlang.check.spans import header
 from qrlang.check.types import Declared, declared
 from qrlang.check.values import (
@@ -29,6 +28,7 @@ from qrlang.check.values import (
     describe,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.ir.functions import FUNCTIONS as POINTWISE
 from qrlang.syntax import ast
 

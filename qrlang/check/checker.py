@@ -14,7 +14,7 @@ from qrlang.check.definitions import check_definition
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
-from qrlang.check.report import Reporter, did_you_mean
+from qrlang.check.report import Reporter
 from qrlang.check.resolve import Resolver, forgotten
 from qrlang.check.settings import (
     BOUNDS,
@@ -28,6 +28,7 @@ from qrlang.check.settings import (
 from qrlang.check.spans import header, name_span
 from qrlang.check.values import Builtin, Poison, describe
 from qrlang.diagnostics import Diagnostic, Note
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span
 from qrlang.syntax import ast
 

@@ -9,7 +9,6 @@ from qrlang.check.arithmetic import binary, negate, numeric, scalar
 from qrlang.check.constants import MAX_LIST, MAX_TEXT, is_number, is_whole
 from qrlang.check.core import EXPR, Elaborator
 from qrlang.check.observables import scale_observable, sum_observables
-from qrlang.check.report import did_you_mean
 from qrlang.check.values import (
     POISON,
     Carry,
@@ -28,6 +27,7 @@ from qrlang.check.values import (
     release,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.ir import program as ir
 from qrlang.ir.types import real
 from qrlang.syntax import ast

@@ -19,7 +19,6 @@ from qrlang.check.calls import CALL, Args
 from qrlang.check.constants import Wrong, checked, is_number
 from qrlang.check.core import Elaborator
 from qrlang.check.observables import IDENTITY, pauli, sum_observables
-from qrlang.check.report import did_you_mean, plural
 from qrlang.check.values import (
     POISON,
     Builtin,
@@ -34,6 +33,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.ir import program as ir
 from qrlang.ir.functions import FUNCTIONS as POINTWISE
 from qrlang.syntax import ast

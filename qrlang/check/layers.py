@@ -25,7 +25,6 @@ from qrlang.check.calls import (
 )
 from qrlang.check.constants import is_whole
 from qrlang.check.core import Elaborator, Scope
-from qrlang.check.report import did_you_mean, plural
 from qrlang.check.types import declared
 from qrlang.check.values import (
     POISON,
@@ -39,6 +38,7 @@ from qrlang.check.values import (
     describe,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.ir import program as ir
 from qrlang.ir.types import real
 from qrlang.syntax import ast

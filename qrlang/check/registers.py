@@ -9,7 +9,6 @@ from qrlang.check.core import EXPR, MAX_QUBITS, STMT, Elaborator, Rejected
 from qrlang.check.expressions import integer
 from qrlang.check.gates import operands_of
 from qrlang.check.modifiers import put
-from qrlang.check.report import plural
 from qrlang.check.values import (
     POISON,
     Mixed,
@@ -22,6 +21,7 @@ from qrlang.check.values import (
     release,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import plural
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.syntax import ast

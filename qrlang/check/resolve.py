@@ -14,10 +14,11 @@ from qrlang.check.core import declared_names
 from qrlang.check.elsewhere import NAMES_ELSEWHERE
 from qrlang.check.functions import builtin, builtin_names
 from qrlang.check.library import Module, standard_items
-from qrlang.check.report import Reporter, did_you_mean
+from qrlang.check.report import Reporter
 from qrlang.check.spans import header, name_span
 from qrlang.check.values import POISON, Poison
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.gates import CHANNELS, GATES, SUGAR
 from qrlang.source import Span
 from qrlang.syntax import ast

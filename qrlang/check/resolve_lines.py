@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 from qrlang.check.core import REGISTER, declared_names
 from qrlang.check.elsewhere import GATES_ELSEWHERE
-from qrlang.check.report import did_you_mean
 from qrlang.check.resolve import (
     EXPRESSIONS,
     STATEMENTS,
@@ -15,6 +14,7 @@ from qrlang.check.resolve import (
     Resolver,
 )
 from qrlang.check.spans import header, name_span
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.gates import CHANNELS, GATES, SUGAR
 from qrlang.source import Span
 from qrlang.syntax import ast

@@ -9,11 +9,11 @@ from qrlang.check.constants import is_number, is_whole
 from qrlang.check.core import Elaborator
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.model import TrainBlock
-from qrlang.check.report import did_you_mean
 from qrlang.check.spans import header
 from qrlang.check.values import Poison, describe
 from qrlang.data_schemas import DATA_SETS, Argument, Column
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.ir.types import Type
 from qrlang.source import Span
 from qrlang.syntax import ast

@@ -6,7 +6,6 @@ from qrlang.check.arithmetic import as_tensor, of_value
 from qrlang.check.builder import LoopDraft
 from qrlang.check.core import STMT, Elaborator
 from qrlang.check.expressions import integer
-from qrlang.check.report import plural
 from qrlang.check.spans import header
 from qrlang.check.values import (
     POISON,
@@ -20,6 +19,7 @@ from qrlang.check.values import (
     describe,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import plural
 from qrlang.ir import program as ir
 from qrlang.ir.types import real, seq
 from qrlang.syntax import ast

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from qrlang.cli.exits import Wrong
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 
 if TYPE_CHECKING:
@@ -146,26 +147,23 @@ def compilation(
 
 def known(made: Compilation, settings: list[str], model: str | None) -> None:
     from qrlang.syntax import ast
-    from qrlang.targets import did_you_mean
 
     if made.broken:
         return  # what the names are cannot be known
     models = {i.name: i for i in made.file.items if isinstance(i, ast.Model)}
     if model is not None and model not in models:
-        raise usage(f"{made.source.name} has no model '{model}'" + did_you_mean(model, models))
+        raise usage(f"{made.source.name} has no model '{model}'" + suggestion(model, models))
     asked = [models[model]] if model else list(models.values())
     what = model or (asked[0].name if len(asked) == 1 else "no model")
     known_settings(settings, [p.name for m in asked for p in m.params], what)
 
 
 def known_settings(settings: Iterable[str], params: Iterable[str], what: str) -> None:
-    from qrlang.targets import did_you_mean
-
     params = list(params)
     for name in settings:
         if name not in params:
             has = "has a" if what == "no model" else "has no"
-            raise usage(f"{what} {has} parameter '{name}'" + did_you_mean(name, params))
+            raise usage(f"{what} {has} parameter '{name}'" + suggestion(name, params))
 
 
 def chosen(made: Compilation) -> list[CheckedModel]:

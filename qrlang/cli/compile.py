@@ -12,6 +12,7 @@ import click
 from qrlang.cli import common, report
 from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import EMIT, Compilation, Setting
 
 
@@ -166,11 +167,10 @@ def _known_passes(names: tuple[str, ...]) -> None:
     if not names:
         return
     from qrlang.passes import PASSES
-    from qrlang.targets import did_you_mean
 
     for name in names:
         if name not in PASSES:
-            raise common.usage(f"no pass is called '{name}'" + did_you_mean(name, PASSES))
+            raise common.usage(f"no pass is called '{name}'" + suggestion(name, PASSES))
 
 
 def _after(made: Compilation, name: str) -> str:

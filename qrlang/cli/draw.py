@@ -9,6 +9,7 @@ import click
 
 from qrlang.cli import common, draw_run, report
 from qrlang.cli.draw_run import FRAMES
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 
 if TYPE_CHECKING:
@@ -132,10 +133,8 @@ def _programs(
     if name is None and not found:
         raise common.nothing(plain, "model and no circuit to draw")
     if name is not None and name not in found:
-        from qrlang.targets import did_you_mean
-
         what = f"{'model ' if only_models else ''}'{name}'"
-        raise common.usage(f"{plain.source.name} has no {what}" + did_you_mean(name, found))
+        raise common.usage(f"{plain.source.name} has no {what}" + suggestion(name, found))
     if name is not None and not isinstance(found[name], ast.Model):
         item = found[name]
         assert isinstance(item, ast.Definition)

@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from qrlang.targets import did_you_mean
+            from qrlang.diagnostics.words import suggestion
 
-            ctx.fail(f"no command is called '{name}'" + did_you_mean(name, COMMANDS))
+            ctx.fail(f"no command is called '{name}'" + suggestion(name, COMMANDS))
         return super().resolve_command(ctx, args)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from qrlang.cli import common, report
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.source import Source
 from qrlang.syntax import ast
@@ -46,10 +47,8 @@ def command(
     assert name is not None
     full = [k for k in found if name in (k, k.rsplit(".", 1)[1])]
     if not full:
-        from qrlang.targets import did_you_mean
-
         short = {part for k in found for part in (k.rsplit(".", 1)[1], k.rsplit(".", 1)[0])}
-        raise common.usage(f"no library has '{name}'" + did_you_mean(name, short))
+        raise common.usage(f"no library has '{name}'" + suggestion(name, short))
     for k, key in enumerate(full):
         item = found[key]
         data = _show(key, item, dict(settings), fold)

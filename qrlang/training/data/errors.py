@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-
 CODES = {
     "unknown-data": "there is no data set of that name",
     "bad-argument": "an argument of the data set has an impossible value",
@@ -35,10 +32,3 @@ class DataError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.help}" if self.help else self.message
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """`did you mean …?`, or nothing."""
-    by_lower = {w.lower(): w for w in words}
-    close = get_close_matches(word.lower(), by_lower, 1, 0.6)
-    return f"did you mean `{by_lower[close[0]]}`?" if close else ""

@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.training.data.errors import DataError, nearest
+from qrlang.diagnostics.words import did_you_mean
+from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import write_atomically
 from qrlang.training.data.ports import Array
 from qrlang.training.data.subwords import cutter, learn
@@ -59,7 +60,7 @@ def rule(name: str, symbols: Sequence[str] = ()) -> Callable[[str], list[str]]:
         raise DataError(
             "bad-argument",
             f"there is no way `{name}` to cut a text into tokens",
-            nearest(name, known) or "there are " + ", ".join(known),
+            did_you_mean(name, known) or "there are " + ", ".join(known),
         )
     return RULES[name]
 
