@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 
 
 @click.command("compare")
@@ -32,7 +32,7 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
         found = compare.rows(runs, metric)
         written = compare.picture(found, Path(picture).with_suffix(""))
         if form == "json":
-            report.print_json(
+            printing.print_json(
                 {"rows": [r.data() for r in found], "pictures": [str(p) for p in written]}
             )
         elif form == "markdown":
@@ -48,7 +48,7 @@ def _devices(runs: tuple[str, ...], metric: str | None, form: str) -> None:
 
     wanted, found = table.rows(runs, metric)
     if form == "json":
-        report.print_json({"metric": wanted, "rows": table.data(found)})
+        printing.print_json({"metric": wanted, "rows": table.data(found)})
         return
     lines = table.cells(wanted, found)
     click.echo((compare.ruled if form == "markdown" else compare.aligned)(lines), nl=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from qrlang.cli import common, draw_run, report
+from qrlang.cli import common, draw_run, printing
 from qrlang.cli.draw_run import FRAMES
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
@@ -103,7 +103,7 @@ def command(
             common.write(svg, whole)
     elif form == "json":
         texts = {p.name: as_text.render(q) for (p, _), q in zip(found, pictures, strict=True)}
-        report.print_json(texts)
+        printing.print_json(texts)
     else:
         width = width or common.width()
         click.echo("\n".join(as_text.render(p, width, plain) for p in pictures), nl=False)
@@ -125,7 +125,7 @@ def _programs(
 
     plain = common.compilation(path)
     if plain.broken:
-        report.require(plain, form, color)
+        printing.require(plain, form, color)
     kinds = (ast.Model,) if only_models else (ast.Model, *get_args(ast.Definition))
     found = {i.name: i for i in plain.file.items if isinstance(i, kinds)}
     if name is None and not any(isinstance(i, ast.Model) for i in found.values()):
@@ -140,11 +140,11 @@ def _programs(
         assert isinstance(item, ast.Definition)
         common.known_settings([k for k, _ in settings], settable(item), name)
         program, problems = program_named(plain.library, plain.file, name, dict(settings))
-        report.refuse(problems, form, color)
+        printing.refuse(problems, form, color)
         assert program is not None
         return [(program, None)]
     made_model = Compilation(plain.source, dict(settings), only=name)
     common.known(made_model, [k for k, _ in settings], name)
-    report.require(made_model, form, color)
+    printing.require(made_model, form, color)
     models = made_model.models()
     return [((made_model.for_target(m) if optimised else m).program, m) for m in models]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 
 
 @click.command("eval")
@@ -45,6 +45,6 @@ def command(
 
         found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, threads, road or "")
     if form == "json":
-        report.print_json(found)
+        printing.print_json(found)
     else:
         click.echo(evaluate.page(found), nl=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.diagnostics.words import suggestion
 
 
@@ -18,7 +18,7 @@ def command(code: str | None, form: str, color: str) -> None:
     if code is None:
         titles = {c: title(c) for c in codes()}
         if form == "json":
-            report.print_json(titles)
+            printing.print_json(titles)
         else:
             for c, text in titles.items():
                 click.echo(f"{c}  {text}")
@@ -27,6 +27,6 @@ def command(code: str | None, form: str, color: str) -> None:
     if code not in codes():
         raise common.usage(f"there is no code '{code}'" + suggestion(code, codes()))
     if form == "json":
-        report.print_json({"code": code, "title": title(code), "page": page(code)})
+        printing.print_json({"code": code, "title": title(code), "page": page(code)})
     else:
         click.echo(page(code), nl=False)

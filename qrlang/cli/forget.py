@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.cli.exits import Wrong
 
 
@@ -51,7 +51,7 @@ def command(
         click.echo(f"error: {message}" + (f"\nhelp: {error.help}" if error.help else ""), err=True)
         raise Wrong from None
     if form == "json":
-        report.print_json({"dry_run": dry_run, "runs": [f.to_data() for f in found]})
+        printing.print_json({"dry_run": dry_run, "runs": [f.to_data() for f in found]})
         return
     for one in found:
         saw = ", ".join(f"{n} of {split}" for split, n in one.splits.items()) or "all of it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.driver import Setting
 from qrlang.inspect import BATCH, STEPS, inspect, page
 
@@ -59,13 +59,13 @@ def command(
     Gates, depth and angles are those of the circuits that qrlc compile --target qasm writes.
     """
     made = common.compilation(path, settings, model)
-    report.require(made, form, color)
+    printing.require(made, form, color)
     gpu = int(capability.replace(".", "")) if device == "cuda" else 0
     found = [
         inspect(m, made.for_target(m).program, made.optimised(m.program), batch, steps, gpu)
         for m in common.chosen(made)
     ]
     if form == "json":
-        report.print_json({"models": found, "diagnostics": report.as_data(made.diagnostics)})
+        printing.print_json({"models": found, "diagnostics": printing.as_data(made.diagnostics)})
     else:
         click.echo("\n".join(page(data) for data in found), nl=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import report
+from qrlang.cli import printing
 from qrlang.cli.exits import Wrong
 
 
@@ -41,7 +41,7 @@ def command(run: str, form: str) -> None:
     # What stands behind a broken line proves nothing.
     lines = list(ledger.read(texts[: broken[0] - 1] if broken else texts))
     if form == "json":
-        report.print_json({"whole": broken is None, "broken_at": broken and broken[0],
+        printing.print_json({"whole": broken is None, "broken_at": broken and broken[0],
                            "lines": lines})  # fmt: skip
     else:
         click.echo(page.text(lines), nl=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.driver import Setting
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def command(
             if form == "text":
                 click.echo(f"{found.text()}  picture: {written}\n")
     if form == "json":
-        report.print_json(data)
+        printing.print_json(data)
 
 
 def _subject(
@@ -116,7 +116,7 @@ def _subject(
                                "files")  # fmt: skip
         return subject.of_run(path, data_dir, samples, steps, checkpoint)
     made = common.compilation(path, settings, model)
-    report.require(made, form, color)
+    printing.require(made, form, color)
     models = common.chosen(made)
     if len(models) > 1:
         names = ", ".join(m.program.name for m in models)

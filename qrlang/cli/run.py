@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, device, report
+from qrlang.cli import common, device, printing
 from qrlang.cli.exits import Wrong
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
         click.echo(page(found, subject.about), err=not given["dry_run"], nl=False)
     if given["dry_run"]:
         if form == "json":
-            report.print_json({"preflight": found.to_data()})
+            printing.print_json({"preflight": found.to_data()})
         return
     limits = budget(processor, given["max_shots"], given["max_cost"], prices)
     device.allowed(limits.over(found.jobs, found.executions), given["yes"])
@@ -143,7 +143,7 @@ def _execute(
         page["exact"] = batch.score(exact.outputs, subject.answers, subject.kind)
     batch.save(folder, done.outputs, page)
     if form == "json":
-        report.print_json({"out": str(folder), **page})
+        printing.print_json({"out": str(folder), **page})
         return
     for name, value in figures.items():
         beside = f", exactly {page['exact'][name]:.4g}" if exact else ""
@@ -190,12 +190,12 @@ def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: st
         from qrlang.backends.reference import initial_weights
 
         made = common.compilation(path, given["settings"], given["model"])
-        report.require(made, form, color)
+        printing.require(made, form, color)
         models = common.chosen(made)
         if len(models) > 1:
             raise common.usage(f"{path} has several models: choose one with --model")
         (model,) = models
-        report.refuse(target.check(model, {}), form, color)
+        printing.refuse(target.check(model, {}), form, color)
         program = made.for_target(model).program
         weights = initial_weights(program, given["seed"])
         if given["data"]:

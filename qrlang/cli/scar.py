@@ -27,7 +27,7 @@ def command(
     its beginning, at its best, and the last. With --replay it is trained once more and gets the
     trace that it lacks, if that ends at the same weights.
     """
-    from qrlang.cli import report
+    from qrlang.cli import printing
 
     done: list[dict[str, str]] = []
     for run in runs:
@@ -41,7 +41,7 @@ def command(
         if form == "text":
             click.echo(f"{picture}\n{said}")
     if form == "json":
-        report.print_json(done)
+        printing.print_json(done)
     if len(done) < len(runs):
         raise Wrong
 

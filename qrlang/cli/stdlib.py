@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.source import Source
@@ -53,7 +53,7 @@ def command(
         item = found[key]
         data = _show(key, item, dict(settings), fold)
         if form == "json":
-            report.print_json(data)
+            printing.print_json(data)
         else:
             click.echo(("\n" if k else "") + _page(data), nl=False)
 
@@ -80,7 +80,7 @@ def _items() -> Iterator[tuple[str, ast.Definition]]:
 def _list(found: dict[str, ast.Definition], form: str) -> None:
     rows = [(key, _KINDS[type(item)], _first(item.doc)) for key, item in found.items()]
     if form == "json":
-        report.print_json([{"name": n, "kind": k, "doc": d} for n, k, d in rows])
+        printing.print_json([{"name": n, "kind": k, "doc": d} for n, k, d in rows])
         return
     width = max(len(n) for n, _, _ in rows)
     last = ""
@@ -139,7 +139,7 @@ def _drawn(
     made = Compilation(Source("<stdlib>", f"use {key}\n"))
     program, problems = program_named(made.library, made.file, item.name, settings)
     if program is None:
-        report.refuse(problems, "text", "auto")
+        printing.refuse(problems, "text", "auto")
         return {}
     width = common.width()
     gates = next(iter(cost(program).circuits.values()), None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, device, report
+from qrlang.cli import common, device, printing
 from qrlang.cli.exits import INTERRUPTED, NOT_CALM
 from qrlang.driver import Setting
 
@@ -190,7 +190,7 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
             click.echo(page(found, name), err=not dry_run, nl=False)
         if dry_run:
             if form == "json":
-                report.print_json({"preflight": found.to_data()})
+                printing.print_json({"preflight": found.to_data()})
             raise click.exceptions.Exit(0)
         budget = wanted.budget(trainer.objective.model.processor.device)
         device.allowed(budget.over(found.total.jobs, found.total.executions), yes)
@@ -263,7 +263,7 @@ def _new(asked: Asked, here: World, screen: Watcher, form: str, color: str) -> T
     name, data = common.read(asked.path)
     made, model = start.compilation(asked, name, data)
     common.known(made, list(asked.parameters or {}), asked.model)
-    report.require(made, form, color)
+    printing.require(made, form, color)
     return start.prepare(asked, made, model, here, screen)
 
 
@@ -338,7 +338,7 @@ def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
     from qrlang.training.progress import duration
 
     if form == "json":
-        report.print_json({"run": str(trainer.run.folder), **found})
+        printing.print_json({"run": str(trainer.run.folder), **found})
         return
     skipped = f", {found['skipped']} updates skipped" if found["skipped"] else ""
     click.echo(evaluate.page(found), nl=False)
