@@ -5,15 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from qrlang.cli.exits import Wrong
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
+from qrlang.errors import UserError
 
 if TYPE_CHECKING:
     from qrlang.check.model import CheckedModel
@@ -174,10 +173,9 @@ def chosen(made: Compilation) -> list[CheckedModel]:
     return models
 
 
-def nothing(made: Compilation, what: str) -> Wrong:
+def nothing(made: Compilation, what: str) -> UserError:
     """The file lacks what it is asked for."""
-    click.echo(f"error: {made.source.name} has no {what}", err=True)
-    return Wrong()
+    return UserError(f"{made.source.name} has no {what}")
 
 
 def write(path: str, text: str) -> None:
@@ -197,25 +195,11 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-@contextmanager
-def training() -> Iterator[None]:
-    """What training needs is there, and what goes wrong with data and disks is said."""
+def needs_training() -> None:
+    """What training needs is there, or the command ends here."""
     try:
         import safetensors
         import torch
     except ImportError as error:
-        click.echo(
-            f"error: training needs {error.name}\nhelp: pip install 'qrlang[train]'", err=True
-        )
-        raise Wrong from None
+        raise UserError(f"training needs {error.name}", "pip install 'qrlang[train]'") from None
     del safetensors, torch
-    from qrlang.hardware.device import DeviceError
-    from qrlang.training.data.errors import DataError
-    from qrlang.training.errors import TrainingError
-
-    try:
-        yield
-    except (TrainingError, DataError, DeviceError) as error:
-        message, help = getattr(error, "message", str(error)), error.help
-        click.echo(f"error: {message}" + (f"\nhelp: {help}" if help else ""), err=True)
-        raise Wrong from None

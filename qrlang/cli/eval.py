@@ -40,10 +40,10 @@ def command(
     Intervals are Wilson's for answers that are right or wrong, else from 1000 bootstraps over
     whole sequences. Translations are also produced and measured by BLEU.
     """
-    with common.training():
-        from qrlang.training import evaluate
+    common.needs_training()
+    from qrlang.training import evaluate
 
-        found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, threads, road or "")
+    found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, threads, road or "")
     if form == "json":
         printing.print_json(found)
     else:

@@ -13,6 +13,7 @@ import click
 from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic, has_errors
 from qrlang.driver import Compilation
+from qrlang.errors import UserError
 
 
 def coloured(color: str) -> bool:
@@ -55,3 +56,8 @@ def refuse(diagnostics: Sequence[Diagnostic], form: str, color: str) -> None:
 def require(made: Compilation, form: str, color: str) -> None:
     """The program is right, or the command ends here."""
     refuse(made.diagnostics, form, color)
+
+
+def tell(error: UserError) -> None:
+    """What the user can mend, and how."""
+    click.echo(f"error: {error}" + (f"\nhelp: {error.help}" if error.help else ""), err=True)

@@ -68,30 +68,30 @@ def command(
     much the loop amplifies noise of its readouts. memory: how far back an input can be told.
     bloch: Bloch vectors and readouts over time.
     """
-    with common.training():
-        from qrlang.probe.all import probes
+    common.needs_training()
+    from qrlang.probe.all import probes
 
-        subject = _subject(path, settings, model, samples, steps, seed, checkpoint, data_dir,
-                           form, color)  # fmt: skip
-        options: dict[str, dict[str, Any]] = {
-            "gradients": {"draws": draws, "steps": min(steps, 6), "vary": _sizes(vary, subject)},
-            "ansatz": {"samples": pairs},
-            "memory": {"delays": delays or 0},
-        }
-        folder = Path(out) if out else _folder(path, subject)
-        data: dict[str, Any] = {"model": subject.name, "source": subject.source}
-        for found in probes(subject, what or KINDS, options):
-            if isinstance(found, tuple):
-                kind, error = found
-                if what:
-                    raise error
-                data[kind] = {"impossible": str(error)}
-                click.echo(f"{kind}: {error}", err=True)
-                continue
-            data[found.name] = found.data
-            written = ", ".join(map(str, found.write(folder)))
-            if form == "text":
-                click.echo(f"{found.text()}  picture: {written}\n")
+    subject = _subject(path, settings, model, samples, steps, seed, checkpoint, data_dir,
+                       form, color)  # fmt: skip
+    options: dict[str, dict[str, Any]] = {
+        "gradients": {"draws": draws, "steps": min(steps, 6), "vary": _sizes(vary, subject)},
+        "ansatz": {"samples": pairs},
+        "memory": {"delays": delays or 0},
+    }
+    folder = Path(out) if out else _folder(path, subject)
+    data: dict[str, Any] = {"model": subject.name, "source": subject.source}
+    for found in probes(subject, what or KINDS, options):
+        if isinstance(found, tuple):
+            kind, error = found
+            if what:
+                raise error
+            data[kind] = {"impossible": str(error)}
+            click.echo(f"{kind}: {error}", err=True)
+            continue
+        data[found.name] = found.data
+        written = ", ".join(map(str, found.write(folder)))
+        if form == "text":
+            click.echo(f"{found.text()}  picture: {written}\n")
     if form == "json":
         printing.print_json(data)
 

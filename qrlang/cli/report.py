@@ -23,9 +23,9 @@ def command(run: str, others: tuple[str, ...], steps: int | None, out: str | Non
     evaluations of a step, a sample and a gradient, figures with intervals, times beside those of
     other runs, settings, versions, and the program.
     """
-    with common.training():
-        from qrlang.report.page import write
+    common.needs_training()
+    from qrlang.report.page import write
 
-        written = write(run, others, steps or 0, Path(out).with_suffix("") if out else None)
+    written = write(run, others, steps or 0, Path(out).with_suffix("") if out else None)
     for path in written:
         click.echo(str(path))

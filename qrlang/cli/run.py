@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from qrlang.cli import common, device, printing
-from qrlang.cli.exits import Wrong
 
 if TYPE_CHECKING:
     from qrlang.hardware.batch import Subject
@@ -47,11 +44,6 @@ def command(path: str, form: str, color: str, **given: Any) -> None:
     job's answer is kept in a journal: what was stopped goes on with --resume, and nothing is run
     twice.
     """
-    with _said():
-        _command(path, form, color, given)
-
-
-def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
     from qrlang.hardware.budget import Prices, budget
     from qrlang.hardware.device import DeviceError, DeviceOptions
     from qrlang.hardware.loop import Plan
@@ -229,25 +221,3 @@ def _of_feed(feed: Any, program: Any, given: dict[str, Any]) -> tuple[list[Any],
     if split not in there:
         raise DeviceError(f"the data has no {split} split", f"it has {', '.join(there)}")
     return items_of_feed(feed, program, split, given["limit"])
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """What goes wrong outside the program, in one message."""
-    try:
-        import numpy
-    except ImportError:
-        click.echo("error: this needs numpy\nhelp: pip install 'qrlang[qiskit]'", err=True)
-        raise Wrong from None
-    del numpy
-    from qrlang.backends.reference.errors import RunError
-    from qrlang.hardware.device import DeviceError
-    from qrlang.training.data.errors import DataError
-    from qrlang.training.errors import TrainingError
-
-    try:
-        yield
-    except (DeviceError, TrainingError, DataError, RunError) as error:
-        message, help = getattr(error, "message", str(error)), getattr(error, "help", "")
-        click.echo(f"error: {message}" + (f"\nhelp: {help}" if help else ""), err=True)
-        raise Wrong from None

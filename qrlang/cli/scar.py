@@ -9,6 +9,7 @@ import click
 
 from qrlang.cli import common
 from qrlang.cli.exits import Wrong
+from qrlang.errors import UserError
 
 
 @click.command("scar")
@@ -29,12 +30,13 @@ def command(
     """
     from qrlang.cli import printing
 
+    common.needs_training()
     done: list[dict[str, str]] = []
     for run in runs:
         try:
-            with common.training():
-                picture, words = _strip(run, replay, data_dir)
-        except Wrong:  # it has been said; the others are drawn
+            picture, words = _strip(run, replay, data_dir)
+        except UserError as error:  # the others are drawn
+            printing.tell(error)
             continue
         said = words.read_text(encoding="utf-8")
         done.append({"run": run, "picture": str(picture), "account": said})

@@ -160,23 +160,23 @@ def command(
     if resume is not None and trace:
         raise common.usage("a run goes on with the trace that it was begun with: --resume goes "
                            "without --trace")  # fmt: skip
-    with common.training():
-        from qrlang.training.start import Asked, OnDevice
+    common.needs_training()
+    from qrlang.training.start import Asked, OnDevice
 
-        wanted = None
-        if target is not None:
-            from qrlang.hardware.gradient.setup import Wanted
+    wanted = None
+    if target is not None:
+        from qrlang.hardware.gradient.setup import Wanted
 
-            wanted = Wanted(
-                target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
-            )
-        on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
-        asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
-                      road or "", on, init, override.strip())  # fmt: skip
-        from qrlang.trace.recorder import Asked as Traced
+        wanted = Wanted(
+            target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
+        )
+    on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
+    asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
+                  road or "", on, init, override.strip())  # fmt: skip
+    from qrlang.trace.recorder import Asked as Traced
 
-        traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
-        _session(asked, resume, form, color, traced, check_gradient or 0)
+    traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
+    _session(asked, resume, form, color, traced, check_gradient or 0)
 
 
 def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:
@@ -236,7 +236,7 @@ def _session(
                 )
                 raise click.exceptions.Exit(INTERRUPTED) from None
             except NotCalm as why:
-                click.echo(f"error: {why}\nhelp: {why.help}", err=True)
+                printing.tell(why)
                 raise click.exceptions.Exit(NOT_CALM) from None
     finally:
         world.leave(here)

@@ -18,16 +18,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from qrlang.errors import UserError
+
 Floats = NDArray[np.float64]
 Bits = NDArray[np.uint8]
 
 
-class DeviceError(Exception):
-    """Something a person has to mend: `help` is what to do, if possible the very command."""
-
-    def __init__(self, message: str, help: str = "") -> None:
-        super().__init__(message)
-        self.help = help
+class DeviceError(UserError):
+    """Of a device, or of what it is asked for: `help` is the very command, if possible."""
 
 
 class JobLost(DeviceError):

@@ -10,6 +10,7 @@ from typing import Any
 
 from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.circuits import circuits
+from qrlang.errors import UserError
 from qrlang.inspect import initial
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import walk
@@ -17,7 +18,6 @@ from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.evaluations import evaluations
 from qrlang.report.gates import DATA_DRIVEN, FIXED, KIND, TRAINED, Gates
-from qrlang.training.errors import TrainingError
 from qrlang.training.files import read_json, write_atomically
 from qrlang.training.run import Run
 
@@ -183,14 +183,13 @@ def _circuits(program: Program, gates: Gates, costs: Cost) -> list[Block]:
 def _length(run: Run, program: Program) -> tuple[int, str]:
     """Of the sequences that were trained on: the mean, and how it is known."""
     from qrlang.probe import subject
-    from qrlang.training.data.errors import DataError
 
     loops = [op for op in walk(program.body) if isinstance(op, Loop) and op.items]
     driven = {i.sequence.id for loop in loops for i in loop.items}
     names = [p.name for p in program.inputs if p.id in driven]
     try:
         samples = subject.of_run(str(run.folder), None, 64, 10**9).samples
-    except (TrainingError, DataError):
+    except UserError:
         return 32, "assumed, as the data is not there"
     ports = [p.name for p in program.inputs if p.type.seq]
     found = [len(s[name]) for s in samples for name in (names or ports) if name in s]

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from qrlang.ir.program import Program
-from qrlang.training.errors import TrainingError
 from qrlang.training.files import read_json, write_json
 from qrlang.training.settings import Settings
 
@@ -171,23 +170,19 @@ def open_feed(
     """The data of a run; with `run`, by the vocabularies that it has kept, and under the manifests
     that are in force now, its records in the splits that they are in."""
     from qrlang.rights import seen
-    from qrlang.training.data.errors import DataError
     from qrlang.training.data.opening import open_data
     from qrlang.training.data.ports import ports_of
 
     kept = run / "data.json" if run is not None else None
     rights = seen.page_of(run) if run is not None else {}
     name, arguments = settings.data
-    try:
-        data = open_data(
-            name, arguments, ports_of(program), data_dir=data_dir, base=base,
-            validation=settings.validation, max_length=settings.length or None,
-            limit=settings.limit,
-            saved=read_json(kept) if kept is not None and kept.exists() else None, kept=rights,
-        )  # fmt: skip
-        if run is not None:
-            seen.still_there(rights, [r.source for r in data.rights], run)
-        segment = settings.truncate or settings.length
-        return DataFeed(data, program, segment, settings.optimizer[0] == "ridge")
-    except DataError as error:
-        raise TrainingError(error.message, error.help) from None
+    data = open_data(
+        name, arguments, ports_of(program), data_dir=data_dir, base=base,
+        validation=settings.validation, max_length=settings.length or None,
+        limit=settings.limit,
+        saved=read_json(kept) if kept is not None and kept.exists() else None, kept=rights,
+    )  # fmt: skip
+    if run is not None:
+        seen.still_there(rights, [r.source for r in data.rights], run)
+    segment = settings.truncate or settings.length
+    return DataFeed(data, program, segment, settings.optimizer[0] == "ridge")

@@ -78,7 +78,7 @@ def _free(path: Path) -> None:
     try:
         free(path)
     except DataError as error:
-        raise TrainingError(f"--init {error.message}", error.help) from None
+        raise TrainingError(f"--init {error}", error.help) from None
 
 
 def _problem(name: str, tensor: Any, own: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from qrlang.errors import UserError
+
 CODES = {
     "unknown-data": "there is no data set of that name",
     "bad-argument": "an argument of the data set has an impossible value",
@@ -20,15 +22,10 @@ CODES = {
 }
 
 
-class DataError(Exception):
-    """`code` is one of `CODES`; `help` says what to do about it."""
+class DataError(UserError):
+    """`code` is one of `CODES`."""
 
     def __init__(self, code: str, message: str, help: str = "") -> None:
         assert code in CODES
-        super().__init__(message)
+        super().__init__(message, help)
         self.code = code
-        self.message = message
-        self.help = help
-
-    def __str__(self) -> str:
-        return f"{self.message}\n  {self.help}" if self.help else self.message
