@@ -16,16 +16,9 @@ from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
 from qrlang.check.report import Reporter
 from qrlang.check.resolve import Resolver, forgotten
-from qrlang.check.settings import (
-    BOUNDS,
-    SettingsChecker,
-    bound_by_data,
-    check_data,
-    check_freeze,
-    check_loss,
-    train_block,
-)
+from qrlang.check.settings import BOUNDS, SettingsChecker
 from qrlang.check.spans import header, name_span
+from qrlang.check.training import bound_by_data, check_data, check_freeze, check_loss
 from qrlang.check.values import Builtin, Poison, describe
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.diagnostics.words import did_you_mean
@@ -265,7 +258,7 @@ class _Checker:
             k: v for k, v in args.items() if isinstance(v, (int, float, bool, str))
         }
         if right:
-            self.trains.append(train_block(item, plain, found))
+            self.trains.append(TrainBlock(item.model, plain, found, header(item)))
         blocks.setdefault(item.model, []).append((item, args, found))
 
     # --- models ---

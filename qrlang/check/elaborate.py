@@ -37,6 +37,7 @@ from qrlang.check.values import (
 from qrlang.diagnostics import Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type
+from qrlang.source import Span
 from qrlang.syntax import ast
 
 Setting = int | float | bool | str
@@ -52,7 +53,7 @@ class Attempt:
 
     checked: CheckedModel | None
     result: Tensor | None = None
-    result_span: object = None
+    result_span: Span | None = None
     inputs: tuple[tuple[ast.Input | ast.Target, Type], ...] = ()
     elaborator: Elaborator | None = None
     assumed: tuple[str, ...] = field(default=())
@@ -249,7 +250,7 @@ def _parameters(
     return tuple(settings)
 
 
-def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, object]:
+def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, Span]:
     if not e.outputs:
         if not e.report.failed and not e.output_pending and not e.report.misplaced:
             e.error(
