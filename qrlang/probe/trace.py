@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from qrlang.ir.program import Free, Loop
+from qrlang.names import qubit_names
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.subject import Array, Sample, Subject, reads
 
@@ -37,11 +38,7 @@ def traces(subject: Subject) -> list[Trace]:
 
     loop = subject.loop()
     space = _space(subject, loop)
-    names = {
-        q: f"{r.name}[{q - r.start}]"
-        for r in subject.program.registers
-        for q in range(r.start, r.start + r.size)
-    }
+    names = qubit_names(subject.program.registers)
     externs = externs_of(subject)
     try:
         return [_trace(subject, loop, space, names, s, externs) for s in subject.samples]

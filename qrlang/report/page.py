@@ -11,9 +11,9 @@ from typing import Any
 from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.circuits import circuits
 from qrlang.errors import UserError
-from qrlang.inspect import initial
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import walk
+from qrlang.names import initial
 from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.evaluations import evaluations

@@ -9,7 +9,7 @@ import pytest
 
 from qrlang.check import check_file
 from qrlang.diagnostics import Diagnostic, catalogue, has_errors
-from qrlang.findings import warnings_of
+from qrlang.model_warnings import warnings_of
 from qrlang.source import Source
 from qrlang.syntax.parser import parse
 
