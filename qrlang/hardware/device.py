@@ -11,7 +11,7 @@ probabilities qubit 0 is the most significant bit. Gates and angles are those of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -223,9 +223,6 @@ class DeviceOptions:
     noise: str = ""  # a noise model: of a device by name, or a strength such as `0.01`
     level: int = 2  # of transpiling
     extra: Mapping[str, str] = field(default_factory=dict)
-
-
-Opener = Callable[[str, DeviceOptions], Device]
 
 
 def spaced(seed: int, job: int) -> int:
