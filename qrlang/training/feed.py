@@ -73,40 +73,6 @@ class Feed(Protocol):
         """Vocabularies, and whatever else a run has to keep."""
 
 
-@dataclass
-class Arrays:
-    """Sequences that lie in memory: what tests use, and what a user has who has arrays."""
-
-    splits: Mapping[str, Batch]
-    recall: bool = False
-    streaming: bool = False
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return {name: b.size for name, b in self.splits.items()}
-
-    def count(self, split: str, batch: int) -> int:
-        return -(-self.splits[split].size // batch)
-
-    def batches(
-        self, split: str, batch: int, *, seed: int, epoch: int, shuffle: bool, start: int = 0
-    ) -> Iterator[Batch]:
-        whole = self.splits[split]
-        order = np.arange(whole.size)
-        if shuffle:
-            order = np.random.default_rng((seed, epoch)).permutation(whole.size)
-        for k in range(start, self.count(split, batch)):
-            pick = order[k * batch : (k + 1) * batch]
-            yield Batch(
-                {n: v[pick] for n, v in whole.values.items()},
-                {n: v[pick] for n, v in whole.lengths.items()},
-                None if whole.counted is None else whole.counted[pick],
-            )
-
-    def save(self, folder: Path) -> None:
-        pass
-
-
 SEGMENT = 64  # moments of a stream that one sees at once, unless `length` says otherwise
 
 
