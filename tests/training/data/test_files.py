@@ -56,6 +56,15 @@ def test_missing_file_says_what_was_looked_for_where(
         mnist(tmp_path, fetch=False)
 
 
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "taken"))
+    monkeypatch.delenv("QRLANG_OFFLINE")
+    with pytest.raises(DataError, match="can't be written") as error:
+        mnist(tmp_path)
+    assert error.value.code == "missing-file" and "QRLANG_DATA" in error.value.help
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not there"):
         mnist(tmp_path / "nowhere")
