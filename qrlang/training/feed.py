@@ -125,7 +125,7 @@ class DataFeed:
     def save(self, folder: Path) -> None:
         from qrlang.rights.seen import FILE
 
-        self.data.save(folder / "data.json")
+        write_json(folder / "data.json", self.data.about())
         if self.data.rights:
             write_json(folder / FILE, self.data.seen())
 
