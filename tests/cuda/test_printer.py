@@ -356,7 +356,7 @@ def test_few_walks_along_global_memory():
         assert sorted(turned) == list(range(n))
         for sweep in sweeps:
             for phase in (sweep.phases[0], sweep.phases[-1]):
-                assert phase.place.threads[:4] == (0, 1, 2, 3)
+                assert phase.place.threads[:4] == (1, 2, 4, 8)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from qrlang.engine.cuda.geometry import Geometry, Place
 from qrlang.engine.cuda.text import Text, linear, xor
 from qrlang.engine.gf2 import Affine
@@ -29,8 +31,8 @@ class Access:
         me = mine or ("tc" if geometry.chunks else "tid")
         if geometry.registers:  # else registers are free to keep it from step to step
             me = out.let("U", f"anew({me})", "me")
-        cols = [self._slot(1 << b, False) for b in place.threads]
-        self.remote = geometry.split and (through is not None or inner != place.inner)
+        cols = [self._slot(v, False) for v in place.threads]
+        self.remote = geometry.fetches and (through is not None or inner != place.inner)
         if not geometry.shared:
             self.a = out.let("U", xor(linear(cols, me), flips), "a")
             return
@@ -65,7 +67,19 @@ class Access:
         local = self.geometry.local
         return constant >> local, constant & (1 << local) - 1
 
-    def one(self, j: int, state: int) -> str:
+    def aside(self, bit: str, register: int) -> Access:
+        """The same, but with this bit of the register number turned where `bit`, 0 or 1, is 1."""
+        found = copy(self)
+        by = self._constant(register)[1] ^ self._constant(0)[1]
+        found.a = self.out.let("U", f"{self.a} ^ ({bit}) * {by * 2 * self.geometry.size:#x}u", "a")
+        return found
+
+    def far(self, j: int, state: int) -> str:
+        """The amplitude that lies there in another block, whose memory is at `q`."""
+        there = f"q + ({self.a} ^ {self._constant(j)[1] * 2 * self.geometry.size:#x}u)"
+        return f"far_load<{state * self.geometry.bytes}>({there})"
+
+    def one(self, j: int, state: int = 0) -> str:
         """The amplitude of register j, where no other block has any. The costate lies right behind
         the state."""
         assert not self.remote

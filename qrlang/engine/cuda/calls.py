@@ -37,13 +37,13 @@ class Calls(Sums):
     # latency. Others have done with what they had to read when the second half is over.
 
     def arrive(self, out: Text, g: Geometry) -> None:
-        if g.split:
+        if g.fetches:
             out("__cluster_barrier_arrive();")
         else:
             self.sync(out)
 
     def wait(self, out: Text, g: Geometry) -> None:
-        if g.split:
+        if g.fetches:
             out("__cluster_barrier_wait();")
 
     def _function(

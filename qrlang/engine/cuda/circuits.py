@@ -148,7 +148,8 @@ class Circuits(Parameters):
         # Where a layer's code is long, one piece of it for all layers of a shape: two do not fit
         # into the cache of instructions, and are fetched anew for every layer.
         long = self.mapping.shared and self.mapping.registers >= LONG
-        apart = long and self.shapes[k][last] in self.shapes[k][:last]
+        again = self.shapes[k][last] in self.shapes[k][:last]
+        apart = (long and again) or g.crossing is not None
         if apart and node.masks:
             self._settle(node)
         for part in reversed(self._batches(k)):

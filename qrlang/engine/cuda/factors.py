@@ -14,7 +14,7 @@ class Factors:
     def __init__(self, out: Text, shape: Shape, place: Place, me: str) -> None:
         self.out, self.shape, self.place = out, shape, place
         self.bases = [
-            out.let("U", xor(linear([t.entry(1 << b) for b in place.threads], me)), "e")
+            out.let("U", xor(linear([t.entry(v) for v in place.threads], me)), "e")
             for t in shape.tables
         ]
         self.loaded: dict[tuple[int, int], str] = {}

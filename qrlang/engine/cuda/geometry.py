@@ -8,44 +8,55 @@ amplitude is its index with the low bits swizzled, so that the accesses of this 
 bank conflicts as can be had.
 
 Blocks of a cluster share the state by some bits of the index, and those qubits can't be rotated
-where they tell blocks apart. So a layer has two halves: at first the highest bits are the block's
-rank ("inner"), at last, and between layers, the next lower ones. Amplitudes are fetched from other
-blocks as a layer begins, through its map, and between its halves; they are stored at home.
+where they tell blocks apart. So there are two layouts: one within a layer ("inner"), and one at its
+end and between layers. In general the highest bits are the block's rank at first, and the next
+lower ones at last: amplitudes are fetched from other blocks as a layer begins, through its map, and
+between its halves. Two blocks can do with half of that where the map allows (crossing.py).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from qrlang.engine.gf2 import rank
+from qrlang.engine.cuda.crossing import Crossing
+from qrlang.engine.gf2 import Affine, parity, rank
 from qrlang.engine.nodes import Layer
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Index bits of the register number, and of the thread number (with the chunk above it)."""
+    """What each bit of the register number, and of the thread number (with the chunk above it),
+    adds to the index: most often one bit of it."""
 
     registers: tuple[int, ...]
     threads: tuple[int, ...]
-    inner: bool = False  # of the half of a layer in which the highest bits are the block's rank
+    inner: bool = False  # in which layout a thread finds all of them in its own block
 
     def index(self, j: int) -> int:
         """What the register number adds to the index."""
-        return sum(1 << b for k, b in enumerate(self.registers) if j >> k & 1)
+        return Affine(self.registers).linear(j)
 
     def split(self, mask: int) -> tuple[int, int]:
         """A parity mask as (of the register number, of the thread number)."""
-        inner = sum(1 << k for k, b in enumerate(self.registers) if mask >> b & 1)
-        return inner, sum(1 << k for k, b in enumerate(self.threads) if mask >> b & 1)
+        inner = sum(parity(mask & v) << k for k, v in enumerate(self.registers))
+        return inner, sum(parity(mask & v) << k for k, v in enumerate(self.threads))
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
     place: Place
     registers: tuple[tuple[int, int], ...]  # (bit of the register number, number of the rotation)
-    lanes: tuple[tuple[int, int], ...]  # (bit of the lane, number of the rotation)
+    lanes: tuple[tuple[int, int], ...] = ()  # (bit of the lane, number of the rotation)
+    # At its end the state crosses into the layout between layers.
+    crosses: bool = False
+    across: tuple[int, ...] = ()  # the number of the rotation on the qubit that tells blocks apart
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of its rotations, in the order in which they are undone."""
+        return [*self.across, *(i for _, i in (*self.registers, *self.lanes))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +78,23 @@ class Geometry:
     shuffled: bool  # qubits on lanes are rotated by shuffles
     shared: bool  # else the home is global memory
     size: int  # bytes of a real number
-    slots: tuple[int, ...] = field(default=())  # of a linear map: index -> slot
+    slots: tuple[int, ...] = field(default=())  # of a linear map: position -> slot
     home: int = 0  # of the block's first sequence, in bytes of shared memory
     backward: bool = False  # of which kernel
+    crossing: Crossing | None = None
+    # From an index to its position: with the rank above what is within a block.
+    inner: Affine = field(init=False)
+    between: Affine = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.slots:
             self.slots = tuple(1 << i for i in range(self.bits))
+        self.inner = self.between = Affine.identity(self.bits)
+        if self.split:
+            cols, c = list(self.inner.cols), self.cluster
+            top = self.bits - c
+            cols[top:], cols[top - c : top] = cols[top - c : top], cols[top:]
+            self.between = Affine(tuple(cols))
 
     @property
     def chunks(self) -> int:
@@ -98,65 +119,72 @@ class Geometry:
         return self.shared and self.cluster > 0
 
     @property
-    def inner_ranks(self) -> tuple[int, ...]:
-        return tuple(range(self.bits - self.cluster, self.bits)) if self.split else ()
+    def fetches(self) -> bool:
+        """Do layers begin, and phases, with amplitudes of other blocks."""
+        return self.split and self.crossing is None
 
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        """Between layers."""
-        return tuple(b - self.cluster for b in self.inner_ranks)
+    def layout(self, inner: bool) -> Affine:
+        return self.inner if inner else self.between
 
-    def swapped(self, index: int) -> int:
-        """The bits of both ranks exchanged."""
-        for a, b in zip(self.ranks, self.inner_ranks, strict=True):
-            if (index >> a ^ index >> b) & 1:
-                index ^= 1 << a | 1 << b
-        return index
+    def cross(self, layers: Sequence[Layer]) -> None:
+        """Takes the way with half of the exchange, if all of these layers allow it."""
+        if self.split and self.cluster == 1:
+            self.crossing = Crossing.of(layers, self.bits)
+        if self.crossing:
+            self.inner, self.between = self.crossing.layouts(self.bits)
 
     def slot(self, index: int, inner: bool = False) -> int:
         """With the rank above the slot of the block."""
-        index = index if inner else self.swapped(index)
-        out = 0
-        for b, col in enumerate(self.slots):
-            if index >> b & 1:
-                out ^= col
-        return out
+        return Affine(self.slots).linear(self.layout(inner).linear(index))
 
     def place(self, wanted: Sequence[int] = (), inner: bool = False) -> Place:
         """These bits in registers, and others until those are full; a thread finds all of them in
         its own block."""
-        ranks = self.inner_ranks if inner else self.ranks
-        regs = list(wanted)
-        top = self.bits - (0 if self.split else self.cluster)
-        for b in reversed(range(top)):
-            if len(regs) < self.registers and b not in regs and b not in ranks:
-                regs.append(b)
-        regs.sort()
-        threads = [b for b in range(self.bits) if b not in regs and b not in ranks]
-        return Place(tuple(regs), (*threads, *ranks), inner)
+        at = self.layout(inner).inverse().cols  # by the position
+        room = self.local if self.split else self.bits
+        registers = [at.index(1 << b) for b in wanted]
+        # Blocks that walk along global memory together have their rank in the highest bits.
+        for q in reversed(range(room if self.split else room - self.cluster)):
+            if len(registers) < self.registers and q not in registers:
+                registers.append(q)
+        threads = [q for q in range(self.bits) if q not in registers]
+        return Place(tuple(at[q] for q in sorted(registers)), tuple(at[q] for q in threads), inner)
 
     def phases(self, rotated: Sequence[int]) -> list[Phase]:
         """At least one; rotations are numbered as in `rotated`."""
-        number = {b: i for i, b in enumerate(rotated)}
+        number = {1 << b: i for i, b in enumerate(rotated)}
+
+        def turned(vectors: Sequence[int], mine: Sequence[int]) -> tuple[tuple[int, int], ...]:
+            here = {1 << b for b in mine} & number.keys()
+            return tuple((k, number[v]) for k, v in enumerate(vectors) if v in here)
+
         if self.shuffled:
             # What finds room is rotated in registers, the rest by shuffles.
             place = self.place(sorted(rotated)[-self.registers :] if self.registers else ())
-            inner = [(k, number[b]) for k, b in enumerate(place.registers) if b in number]
-            lanes = [(k, number[b]) for k, b in enumerate(place.threads) if b in number]
-            return [Phase(place, tuple(inner), tuple(lanes))]
+            return [Phase(place, turned(place.registers, rotated), turned(place.threads, rotated))]
         out = []
         for mine, within in self._groups(sorted(rotated)):
             place = self.place(mine, within)
-            turned = [(k, number[b]) for k, b in enumerate(place.registers) if b in mine]
-            out.append(Phase(place, tuple(turned), ()))
+            out.append(Phase(place, turned(place.registers, mine)))
+        if self.crossing:
+            across = number.get(1 << self.crossing.qubit)
+            last = () if across is None else (across,)
+            out[-1] = replace(out[-1], crosses=True, across=last)
         return out
 
     def _groups(self, todo: list[int]) -> list[tuple[list[int], bool]]:
         """Rotated bits by phase, and whether the phase is one of the inner half."""
         if not self.split:
             return [(g, False) for g in self._evenly(todo, 1)]
-        last = [b for b in todo if b in self.inner_ranks]
-        first = [b for b in todo if b in self.ranks]
+        if self.crossing:
+            # At last the bit whose place is taken, among high ones: so lanes count along low ones
+            # where amplitudes are fetched from the other block, whole lines at a time.
+            pivot = self.crossing.pivot
+            first = [b for b in todo if b not in (pivot, self.crossing.qubit)]
+            return [(g, True) for g in self._evenly([*first, pivot], 1)]
+        ranks = range(self.local - self.cluster, self.local)  # between layers
+        last = [b for b in todo if b >= self.local]
+        first = [b for b in todo if b in ranks]
         free = [b for b in todo if b not in last and b not in first]
         # The half that ends the layer takes what it has room for.
         room = max(self.registers, -(-len(last) // self.registers) * self.registers) - len(last)
@@ -225,10 +253,11 @@ class Geometry:
             inner = list(group)
             inner += [b for b in reversed(tile) if b not in inner][: self.registers - len(inner)]
             inner.sort()
-            place = Place(tuple(inner), (*(b for b in tile if b not in inner), *outside))
+            threads = [*(b for b in tile if b not in inner), *outside]
+            place = Place(tuple(1 << b for b in inner), tuple(1 << b for b in threads))
             turned = tuple((k, number[b]) for k, b in enumerate(inner) if b in group)
-            phases.append(Phase(place, turned, ()))
-        at = {b: k for k, b in enumerate(tile)}
+            phases.append(Phase(place, turned))
+        at = {1 << b: 1 << k for k, b in enumerate(tile)}
         within = tuple(
             Place(
                 tuple(at[b] for b in p.place.registers),
@@ -242,7 +271,7 @@ class Geometry:
         )  # fmt: skip
         words = 4 if self.size == 4 else 3
         if own.threads >= words:
-            own.slots = own.swizzled([[1 << b for b in w.threads[:words]] for w in within], words)
+            own.slots = own.swizzled([w.threads[:words] for w in within], words)
         return Sweep(tuple(phases), own, within)
 
     # --- shared memory
@@ -252,14 +281,15 @@ class Geometry:
         words = 4 if self.size == 4 else 3  # lanes of one transaction: 128 bytes
         if not self.shared or self.local <= words or self.threads < words:
             return
-        wanted: list[list[int]] = [[1 << b for b in self.place().threads[:words]]]
+        wanted = [[self.between.linear(v) for v in self.place().threads[:words]]]
         for layer in layers:
             phases = self.phases([b for b, _ in layer.rotations])
             back = layer.map.padded(self.bits).inverse()
             for phase in phases:
-                wanted.append([1 << b for b in phase.place.threads[:words]])
+                where = self.layout(phase.place.inner)
+                wanted.append([where.linear(v) for v in phase.place.threads[:words]])
             first = phases[0].place.threads[:words]
-            wanted.append([self.swapped(back.linear(1 << b)) for b in first])
+            wanted.append([self.between.linear(back.linear(v)) for v in first])
         self.slots = self.swizzled(wanted, words)
 
     def swizzled(self, wanted: Sequence[Sequence[int]], words: int) -> tuple[int, ...]:

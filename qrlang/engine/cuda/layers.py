@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qrlang.engine.cuda.access import Access
-from qrlang.engine.cuda.calls import Calls
 from qrlang.engine.cuda.factors import Factors
 from qrlang.engine.cuda.geometry import Geometry, Phase, Place, Sweep
+from qrlang.engine.cuda.halves import Halves
 from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.cuda.sums import Part
 from qrlang.engine.cuda.text import Text
 
 
-class Layers(Calls):
+class Layers(Halves):
     # --- forward
 
     def forward(
@@ -37,6 +37,7 @@ class Layers(Calls):
         sums = [out.fresh("m") for _ in parts]
         for name in sums:
             out(f"F {name} = F(0);")
+        self._turned(out, shape, g, self._flip_word(shape))
         inner = False  # how the state lies among the blocks
         for i, sweep in enumerate(sweeps):
             first, final = sweep.phases[0], sweep.phases[-1]
@@ -64,15 +65,19 @@ class Layers(Calls):
                     goal = Access(out, g, final.place, second=moved or i > 0, inner=inner)
                 if fetched:
                     self.wait(out, g)
-                with self._if_on(out):
-                    goal.store("x")
+                if final.crosses:
+                    self._cross(out, g, final, goal)
+                else:
+                    with self._if_on(out):
+                        goal.store("x")
                 if reads and after is None:
                     w = [out.let("F", f"x{j}.x * x{j}.x + x{j}.y * x{j}.y", "w") for j in many]
                     for name, value in zip(sums, self.walsh(out, g, w, parts), strict=True):
                         out(f"{name} += {value};")
             if reads and after is None:
                 self.collect(out, sums, parts, range(len(reads)), len(reads))
-            self.sync(out, near=after is not None and self._near(g, final, after))
+            near = final.crosses or (after is not None and self._near(g, final, after))
+            self.sync(out, near=near)
 
     def _amplitudes(self, out: Text, g: Geometry, *states: str) -> None:
         for x in states:
@@ -160,12 +165,13 @@ class Layers(Calls):
         sweeps = g.sweeps(shape.bits)
         back = shape.map.inverse()
         count = shape.sums
+        self._turned(out, shape, g, self._flip_word(shape))
         inner = False
         for i in reversed(range(len(sweeps))):
             sweep = sweeps[i]
             first, final = sweep.phases[0], sweep.phases[-1]
             before = sweeps[i - 1].phases[-1] if i else None
-            numbers = [r for p in sweep.phases for _, r in (*p.registers, *p.lanes)]
+            numbers = [r for p in sweep.phases for r in p.numbers]
             names = {r: f"v{i}_{r}" for r in numbers}
             for name in names.values():
                 out(f"F {name} = F(0);")
@@ -185,12 +191,15 @@ class Layers(Calls):
                     seats = {out.fresh("c"): x for x in where}
                     out(*(f"int {name};" for name in seats))
             with self.walk(out, g):
-                source = Access(out, g, final.place, inner=inner)
+                source = Access(out, g, final.place, inner=inner or final.crosses)
                 self._amplitudes(out, g, "x", "y")
-                source.load("x", "y")
+                if final.crosses:
+                    self._cross_back(out, g, final, source, names)
+                else:
+                    source.load("x", "y")
                 sent = i == 0 and (shape.moves or not g.shared or first.place.inner)
                 fetched = g.shared and (sent or source.remote)
-                if fetched:
+                if fetched and not final.crosses:
                     self.arrive(out, g)
                 if i == len(sweeps) - 1 and seeds:
                     self.seeded(out, g, final.place, seeds)
@@ -208,7 +217,9 @@ class Layers(Calls):
                 elif first is not final or source.remote:
                     goal = Access(out, g, first.place, inner=inner)
                 out(*(f"{name} = {where};" for name, where in seats.items()))
-                if fetched:
+                if final.crosses:
+                    out("__cluster_barrier_wait();")
+                elif fetched:
                     self.wait(out, g)
                 with self._if_on(out):
                     goal.store("x", "y")
@@ -249,15 +260,7 @@ class Layers(Calls):
             for j in range(1 << g.registers):
                 if j >> k & 1:
                     continue
-                a, b = j, j | 1 << k
-                for part in "xy":
-                    out(
-                        f"{{ const F u = x{a}.{part}, w = x{b}.{part}, "
-                        f"c = y{a}.{part}, d = y{b}.{part};"
-                    )
-                    out(f"  {v} += d * u; {v} -= c * w;")
-                    out(f"  x{a}.{part} += {t} * w; x{b}.{part} -= {t} * u;")
-                    out(f"  y{a}.{part} += {t} * d; y{b}.{part} -= {t} * c; }}")
+                self.unrotated(out, j, j | 1 << k, t, v)
         for k, i in phase.lanes:
             t = out.let("F", f"ln >> {k} & 1u ? p[{i}] : -p[{i}]", "t")
             part_sum = out.fresh("n")
@@ -283,7 +286,7 @@ class Layers(Calls):
 
         def write(out: Text) -> None:
             g = geometry
-            place = g.phases([])[0].place
+            place = g.place()
             parts = self.parts(place, masks)
             sums = [out.fresh("m") for _ in parts]
             for name in sums:
@@ -304,7 +307,7 @@ class Layers(Calls):
     def settle(self, seeds: tuple[int, ...], geometry: Geometry) -> str:
         def write(out: Text) -> None:
             g = geometry
-            place = g.phases([])[0].place
+            place = g.place()
             with self.walk(out, g):
                 source = Access(out, g, place)
                 self._amplitudes(out, g, "x", "y")

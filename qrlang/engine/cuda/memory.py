@@ -30,7 +30,9 @@ def geometries(plan: Plan, mapping: Mapping, backward: bool = False) -> list[Geo
             bits, registers, mapping.threads, mapping.cluster, mapping.shuffled, mapping.shared,
             mapping.size,
         )  # fmt: skip
-        g.swizzle([layer for c in every if c.space == s for layer in c.layers])
+        layers = [layer for c in every if c.space == s for layer in c.layers]
+        g.cross(layers)
+        g.swizzle(layers)
         g.backward = backward
         out.append(g)
     return out

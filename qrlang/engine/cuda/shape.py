@@ -28,11 +28,10 @@ class Table:
 def tables(masks: Sequence[int], place: Place, threads: int) -> tuple[Table, ...]:
     """Tables that are cheap to make and to use: those of masks without register bits are looked up
     once by a thread, the others for every amplitude. A warp makes one in its lanes."""
-    inner = sum(1 << b for b in place.registers)
     best: tuple[float, tuple[Table, ...]] | None = None
     for most in range(2, min(5, threads) + 1):
-        outer = [m for m in masks if not m & inner]
-        near = _grouped(masks, [m for m in masks if m & inner], most, outer)
+        outer = [m for m in masks if not place.split(m)[0]]
+        near = _grouped(masks, [m for m in masks if m not in outer], most, outer)
         held = {masks[m] for t in near for m, _ in t.members}
         far = _grouped(masks, [m for m in outer if m not in held], most)
         entries = sum((50 + 3 * t.bits) << t.bits for t in near + far)
@@ -165,5 +164,5 @@ def undone(phases: Sequence[Phase], rotated: Sequence[int]) -> list[int]:
     """Rotated bits, last phase first."""
     out: list[int] = []
     for phase in reversed(phases):
-        out += [rotated[i] for _, i in (*phase.registers, *phase.lanes)]
+        out += [rotated[i] for i in phase.numbers]
     return out

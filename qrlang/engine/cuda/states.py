@@ -37,7 +37,7 @@ class States(Loops):
                 return
             # Numbered so that the rank is above.
             number = out.let("U", number, "i")
-            x = out.let("U", linear([g.swapped(1 << b) for b in range(g.bits)], number), "x")
+            x = out.let("U", linear(g.between.inverse().cols, number), "x")
             low = (1 << g.local) - 1
             slot = xor(linear([c & low for c in g.slots], number))
             at = f"smem + h{s} + ({slot}) * {2 * g.size}u"
