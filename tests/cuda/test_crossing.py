@@ -89,6 +89,27 @@ def test_gradients(seed, n, registers, layers, ring, crosses):
     check(program, mapping, 2, 2, [2, 1], limit=1e-10, order=seed % 3, races=True)
 
 
+@pytest.mark.parametrize("n", [14, 15, 16])
+@pytest.mark.parametrize("backward", [False, True])
+def test_what_goes_to_other_blocks_is_not_strewn(n, backward):
+    """Lanes count along the lowest bits where it does, eight amplitudes at least: where a layer
+    begins, and where it goes on in its second half, or there where halves are exchanged."""
+    found = plan(qrnn(n, 2, width=32, features=8))
+    (geometry,) = geometries(found, choose(found, 64), backward)
+    phases = geometry.phases(range(n))
+    if geometry.crossing:
+        places = [phases[-1].place]
+    elif backward:
+        inner = [p.place for p in phases if p.place.inner]
+        places = [inner[-1], inner[0]]
+    else:
+        places = [phases[0].place, next(p.place for p in phases if not p.place.inner)]
+    assert (geometry.crossing is not None) == (n == 14)
+    for place in places:
+        where = geometry.layout(place.inner)
+        assert [where.linear(v) for v in place.threads[:3]] == [1, 2, 4]
+
+
 def test_one_exchange_in_a_layer():
     """At 14 qubits: 16 of the 32 amplitudes of a thread, of the state and of its costate."""
     found = plan(qrnn(14, 2, width=32, features=8))

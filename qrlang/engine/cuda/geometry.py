@@ -19,6 +19,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from qrlang.engine.cuda.crossing import Crossing
 from qrlang.engine.gf2 import Affine, parity, rank
@@ -90,7 +91,9 @@ class Geometry:
         if not self.slots:
             self.slots = tuple(1 << i for i in range(self.bits))
         self.inner = self.between = Affine.identity(self.bits)
-        if self.split:
+        if self.crossing:
+            self.inner, self.between = self.crossing.layouts(self.bits)
+        elif self.split:
             cols, c = list(self.inner.cols), self.cluster
             top = self.bits - c
             cols[top:], cols[top - c : top] = cols[top - c : top], cols[top:]
@@ -125,13 +128,6 @@ class Geometry:
 
     def layout(self, inner: bool) -> Affine:
         return self.inner if inner else self.between
-
-    def cross(self, layers: Sequence[Layer]) -> None:
-        """Takes the way with half of the exchange, if all of these layers allow it."""
-        if self.split and self.cluster == 1:
-            self.crossing = Crossing.of(layers, self.bits)
-        if self.crossing:
-            self.inner, self.between = self.crossing.layouts(self.bits)
 
     def slot(self, index: int, inner: bool = False) -> int:
         """With the rank above the slot of the block."""
@@ -186,16 +182,17 @@ class Geometry:
         last = [b for b in todo if b >= self.local]
         first = [b for b in todo if b in ranks]
         free = [b for b in todo if b not in last and b not in first]
-        # The half that ends the layer takes what it has room for.
+        # The half that ends the layer takes what it has room for. Where amplitudes go from block to
+        # block, lanes count along the lowest bits, whole lines at a time: strewn, it takes six
+        # times as long. So those bits are rotated where nothing goes: forward at the end of the
+        # first half, backward in the half that ends the layer, and else amid the first.
         room = max(self.registers, -(-len(last) // self.registers) * self.registers) - len(last)
+        free = free[::-1] if self.backward else free
         at = max(0, len(free) - room)
         first, last = sorted(first + free[:at]), sorted(last + free[at:])
-        # From the highest: so the lowest bits fall together. Forward they come last: what comes
-        # from another block as a layer begins is fetched by lanes that count along them, whole
-        # lines at a time; scattered, it takes six times as long. Backward the same goes for what
-        # comes between the halves, which are walked through the other way.
         groups = [sorted(g) for g in self._evenly(first[::-1], 0)]
-        groups = groups[::-1] if self.backward else groups
+        if self.backward and len(groups) > 2:
+            groups.insert(1, groups.pop())
         return [*((g, True) for g in groups), *((g, False) for g in self._evenly(last, 1))]
 
     def _evenly(self, todo: list[int], least: int) -> list[list[int]]:
@@ -277,13 +274,14 @@ class Geometry:
     # --- shared memory
 
     def swizzle(self, layers: Sequence[Layer]) -> None:
-        """Chooses the slots by what these layers need."""
+        """Chooses the slots by what these layers need, in both kernels."""
         words = 4 if self.size == 4 else 3  # lanes of one transaction: 128 bytes
         if not self.shared or self.local <= words or self.threads < words:
             return
         wanted = [[self.between.linear(v) for v in self.place().threads[:words]]]
-        for layer in layers:
-            phases = self.phases([b for b, _ in layer.rotations])
+        ways = [replace(self, backward=b) for b in (False, True)]
+        for layer, way in product(layers, ways):
+            phases = way.phases([b for b, _ in layer.rotations])
             back = layer.map.padded(self.bits).inverse()
             for phase in phases:
                 where = self.layout(phase.place.inner)

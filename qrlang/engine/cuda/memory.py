@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from qrlang.engine import nodes
 from qrlang.engine.bodies import loop_rows, walk_nodes
+from qrlang.engine.cuda.crossing import Crossing
 from qrlang.engine.cuda.geometry import Geometry
 from qrlang.engine.cuda.mapping import REGISTERS, Mapping, shared_limit
 from qrlang.engine.cuda.shape import Shape
@@ -26,14 +27,13 @@ def geometries(plan: Plan, mapping: Mapping, backward: bool = False) -> list[Geo
     for s, n in enumerate(plan.spaces):
         bits = mapping.bits(n)
         registers = min(mapping.registers, bits - mapping.threads)
+        layers = [layer for c in every if c.space == s for layer in c.layers]
+        two = mapping.shared and mapping.cluster == 1
         g = Geometry(
             bits, registers, mapping.threads, mapping.cluster, mapping.shuffled, mapping.shared,
-            mapping.size,
+            mapping.size, backward=backward, crossing=Crossing.of(layers, bits) if two else None,
         )  # fmt: skip
-        layers = [layer for c in every if c.space == s for layer in c.layers]
-        g.cross(layers)
         g.swizzle(layers)
-        g.backward = backward
         out.append(g)
     return out
 
