@@ -58,7 +58,7 @@ def report(plan: Plan, batch: int, arch: int = 90, compile_too: bool = True) -> 
             except Unavailable as error:
                 why = str(error)
         kernels[spec.name] = _kernel(mapping, spec, arch, used)
-    m = mapping
+    m, spaces = mapping, geometries(plan, mapping)
     return {
         "arch": arch,
         "why_not": "",
@@ -69,7 +69,8 @@ def report(plan: Plan, batch: int, arch: int = 90, compile_too: bool = True) -> 
         "block": m.block,
         "sequences": m.sequences,
         "blocks": source.forward.blocks(batch),
-        "walks": max(map(_walks, geometries(plan, m)), default=0) if not m.shared else 0,
+        "walks": max(map(_walks, spaces), default=0) if not m.shared else 0,
+        "exchanges": max((_exchanges(g) for g in spaces), default=0),
         "kernels": kernels,
         "no_compiler": why,
     }
@@ -87,6 +88,13 @@ def _name(m: Mapping) -> str:
 
 def _walks(g: Geometry) -> int:
     return len(g.sweeps(range(g.bits)))
+
+
+def _exchanges(g: Geometry) -> int:
+    """How often in a layer amplitudes go to other blocks."""
+    if not g.split:
+        return 0
+    return 1 if g.crossing else 2
 
 
 def _kernel(m: Mapping, spec: KernelSpec, arch: int, used: tuple[int, int] | None) -> Data:
@@ -126,6 +134,11 @@ def page(data: Data, batch: int) -> list[str]:
     lines.append(f"  launch    {blocks} of {data['block']} threads{beside}{cluster}")
     if data["walks"]:
         lines.append(f"  a layer   walks along the state {data['walks']} times")
+    if data["exchanges"]:
+        share = {2: "half", 4: "three quarters", 8: "seven eighths"}[data["cluster"]]
+        others = "the other block" if data["cluster"] == 2 else "other blocks"
+        often = ("once", "twice")[data["exchanges"] - 1]
+        lines.append(f"  a layer   sends {share} of the amplitudes to {others} {often}")
     for name, k in data["kernels"].items():
         registers = f"at most {k['at_most']} registers"
         if k["registers"] is not None:
