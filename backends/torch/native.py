@@ -67,7 +67,7 @@ class _Prepared:
 
     def kernel(self, dtype: torch.dtype) -> Any:
         if dtype not in self.kernels:
-            from qrlang.engine.cpu.kernel import kernel
+            from qrlang.engine.cpu.launch.kernel import kernel
 
             self.kernels[dtype] = kernel(self.plan, _DTYPES[dtype])
         return self.kernels[dtype]
@@ -173,7 +173,7 @@ class _Node(torch.autograd.Function):
         )  # fmt: skip
         saved.alive = held, lengths
         if plan.kept:
-            from qrlang.engine.cpu import carried
+            from qrlang.engine.cpu.launch import carried
 
             left += map(torch.from_numpy, carried.take(kernel, saved))
         ctx.kernel, ctx.inputs, ctx.saved, ctx.dtype = kernel, inputs, saved, dtype
@@ -265,7 +265,7 @@ def _on_cpu(
     for x, spec in zip(inputs, specs, strict=True):
         if spec.token and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < spec.size:
             raise ValueError(f"input `{spec.name}` has tokens outside 0 … {spec.size - 1}")
-    from qrlang.engine.cpu.kernel import NotFinite
+    from qrlang.engine.cpu.launch.kernel import NotFinite
 
     begun = [x.resolve_conj().numpy() for x in states]
     try:

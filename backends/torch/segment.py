@@ -98,7 +98,7 @@ def _make(circuit: Circuit, dtype: str, on: Tensor | None) -> Native | OnGpu | N
         if not isinstance(plan, Segment):
             return None
         if on is not None:
-            from qrlang.engine.cuda.steps import SegmentKernel
+            from qrlang.engine.cuda.launch.steps import SegmentKernel
 
             return OnGpu(SegmentKernel(plan, dtype, cuda.launcher(on.device)))
         from qrlang.engine.cpu.segment import segment_kernel

@@ -247,7 +247,7 @@ def make_objective(
     import torch
 
     from qrlang.backends.torch.load import make
-    from qrlang.engine.cpu.threads import set_threads
+    from qrlang.engine.cpu.launch.threads import set_threads
     from qrlang.training.objective import Objective
 
     environment.check()

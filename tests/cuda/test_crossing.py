@@ -17,9 +17,9 @@ from test_printer import check, emulated
 
 from qrlang.engine.bodies import walk_nodes
 from qrlang.engine.cuda import printer
-from qrlang.engine.cuda.crossing import Crossing
-from qrlang.engine.cuda.mapping import Mapping, choose
-from qrlang.engine.cuda.memory import geometries
+from qrlang.engine.cuda.layout.crossing import Crossing
+from qrlang.engine.cuda.layout.mapping import Mapping, choose
+from qrlang.engine.cuda.layout.memory import geometries
 from qrlang.engine.gf2 import Affine, cnot
 from qrlang.engine.nodes import Circuit, Layer
 from qrlang.engine.plan import plan

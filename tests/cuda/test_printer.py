@@ -21,9 +21,10 @@ from engine_programs import Build, angle, mixed_observables, qrnn
 from engine_tools import draw
 
 import qrlang
-from qrlang.engine.cuda import printer, runtime, segment
-from qrlang.engine.cuda.mapping import Mapping, choose, shared_limit
-from qrlang.engine.cuda.memory import geometries
+from qrlang.engine.cuda import printer, segment
+from qrlang.engine.cuda.launch import runtime
+from qrlang.engine.cuda.layout.mapping import Mapping, choose, shared_limit
+from qrlang.engine.cuda.layout.memory import geometries
 from qrlang.engine.cuda.prelude import prelude
 from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.nodes import Refusal
@@ -128,7 +129,7 @@ PRODUCTS = {
 def test_products(name, monkeypatch):
     n, mapping, form = PRODUCTS[name]
     if name == "not held":
-        monkeypatch.setattr("qrlang.engine.cuda.memory.WEIGHTS", 1 << 9)
+        monkeypatch.setattr("qrlang.engine.cuda.layout.memory.WEIGHTS", 1 << 9)
     limit = 1e-12 if mapping.dtype == "float64" else 1e-4
     check(qrnn(n, layers=1, **form), mapping, 3, 2, [1, 2, 2], limit=limit, races=True)
 

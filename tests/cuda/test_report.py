@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "engine"))
 from cli_tools import qrlc
 from engine_programs import angle, qrnn
 
-from qrlang.engine.cuda import compile as compiling
-from qrlang.engine.cuda.launcher import Unavailable
+from qrlang.engine.cuda.launch import compile as compiling
+from qrlang.engine.cuda.launch.launcher import Unavailable
 from qrlang.engine.cuda.report import page, report
 from qrlang.engine.plan import plan
 from qrlang.ir import program as ir

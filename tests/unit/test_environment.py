@@ -19,7 +19,7 @@ def test_threads_that_are_no_number(monkeypatch, said):
 
 
 def test_threads(monkeypatch):
-    from qrlang.engine.cpu import threads
+    from qrlang.engine.cpu.launch import threads
 
     monkeypatch.setattr(threads, "_set", 0)
     monkeypatch.delenv("QRLANG_THREADS", raising=False)
@@ -46,7 +46,7 @@ def test_words_and_flags(monkeypatch, tmp_path):
 
 
 def test_vectors(monkeypatch):
-    from qrlang.engine.cpu import machine
+    from qrlang.engine.cpu.llvm import machine
 
     host = machine.host.__wrapped__
     monkeypatch.setenv("QRLANG_VECTORS", "sse9")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qrlang.engine import nodes
 from qrlang.engine.bodies import walk_nodes
-from qrlang.engine.cuda.ends import Ends
-from qrlang.engine.cuda.mapping import Mapping, choose
+from qrlang.engine.cuda.kernel.ends import Ends
+from qrlang.engine.cuda.layout.mapping import Mapping, choose
 from qrlang.engine.cuda.prelude import prelude
 from qrlang.engine.cuda.source import (
     BATCH,

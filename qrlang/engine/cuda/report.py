@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qrlang.engine.cuda.geometry import Geometry
-from qrlang.engine.cuda.launcher import Unavailable
-from qrlang.engine.cuda.mapping import REGISTERS, Mapping, choose
-from qrlang.engine.cuda.memory import geometries
+from qrlang.engine.cuda.launch.launcher import Unavailable
+from qrlang.engine.cuda.layout.geometry import Geometry
+from qrlang.engine.cuda.layout.mapping import REGISTERS, Mapping, choose
+from qrlang.engine.cuda.layout.memory import geometries
 from qrlang.engine.cuda.printer import write
 from qrlang.engine.cuda.source import KernelSpec
 from qrlang.engine.nodes import Plan, Refusal
@@ -51,7 +51,7 @@ def report(plan: Plan, batch: int, arch: int = 90, compile_too: bool = True) -> 
     for spec, text in source.parts:
         used = None
         if compile_too and not why:
-            from qrlang.engine.cuda.compile import resources
+            from qrlang.engine.cuda.launch.compile import resources
 
             try:
                 used = resources(text, arch)
