@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "engine"))
 
 import torch
 from cuda_emulator import Module, available
-from cuda_programs import all_pairs, attention, logarithms, long_carry, loop_in_loop
+from cuda_programs import all_pairs, attention, logarithms, long_carry, loop_in_loop, pooled
 from emulated import Emulated
 from engine_programs import Build, angle, mixed_observables, qrnn
 from engine_tools import draw
@@ -65,7 +65,7 @@ def check(program, mapping, batch=3, steps=3, lengths=None, limit=1e-12, order=0
     seeds = [dice.normal(size=x.shape) for x in want]
     dw, dx = k.backward(saved, [torch.from_numpy(s) for s in seeds], True)
     tw, tx = truth.backward(kept, seeds, True)
-    scale = max(1.0, *(np.abs(t).max() for t in tw if t.size))
+    scale = max([1.0, *(np.abs(t).max() for t in tw if t.size)])
     for mine, true in zip((*y, *dw, *dx), (*want, *tw, *tx), strict=True):
         if mine is not None and true is not None:
             close = np.abs(mine.double().numpy().reshape(true.shape) - true).max(initial=0)
@@ -145,6 +145,12 @@ def test_carries(threads):
 def test_sequences_that_are_over_stay_finite(lengths):
     """They, and those that there are not, walk on beside others of their warp, with zeros."""
     check(logarithms(), WAYS["lanes"][1], 3, 3, lengths, races=True)
+
+
+@emulated
+def test_a_warp_without_a_sequence_says_nothing():
+    """The mean over its no moments is no number, and nobody's."""
+    check(pooled(), Mapping("float64", 90, 5, 0, shuffled=True), 3, 2, [2, 1, 2])
 
 
 STEEP = r"""

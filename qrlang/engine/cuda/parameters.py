@@ -158,7 +158,9 @@ class Parameters(Rows):
                         index = self._formula([t.layer for t in turns], lane)
                         out(f"if (!good(y)) bad = {index};")
                     where = f"{ANGLE}, {k} << 8 | (bad & 255)"
-                    out(f"if (bad >= 0) report(error, {where}, {self.time}, b);")
+                    # A warp without a sequence does what is outside of loops, with no mean of any.
+                    there = "" if self.around or self.mapping.sequences == 1 else "real && "
+                    out(f"if ({there}bad >= 0) report(error, {where}, {self.time}, b);")
             self.barrier()
         if scaled in part:
             # The layers that follow end with a barrier: nobody reads this before.
