@@ -37,6 +37,12 @@ extern "C" __global__ void unguarded(float* y) {
   part[threadIdx.x] = threadIdx.x;
   y[threadIdx.x] = part[63 - threadIdx.x];
 }
+extern "C" __global__ void shuffled(int* y) {  // waits for lanes, and not for their memory
+  __shared__ int part[32];
+  part[threadIdx.x] = threadIdx.x;
+  int up = __shfl_xor_sync(0xffffffffu, int(threadIdx.x), 1);
+  y[threadIdx.x] = part[up];
+}
 extern "C" __global__ __cluster_dims__(2, 1, 1) void pair(float* y) {
   extern __shared__ float kept[];
   kept[threadIdx.x] = blockIdx.x * 100 + threadIdx.x;
@@ -106,6 +112,12 @@ def test_a_missing_barrier_shows(module):
             found.append(y)
     if found:
         assert not np.array_equal(found[0], found[1], equal_nan=True)
+
+
+def test_a_shuffle_is_no_barrier():
+    y = np.zeros(32, np.int32)
+    with pytest.raises(EmulatorError, match="without a barrier between"):
+        Module(TEXT, races=True).launch("shuffled", (1,), (32,), [pointer(y)])
 
 
 @pytest.mark.parametrize(

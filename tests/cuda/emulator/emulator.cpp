@@ -143,8 +143,8 @@ void merge(Clock& into, const Clock& from) {
   for (size_t i = 0; i < into.size(); i++) into[i] = std::max(into[i], from[i]);
 }
 
-bool join(Group& g) {  // true for the last one
-  if (m.how.races) {
+bool join(Group& g, bool tells = true) {  // true for the last one
+  if (m.how.races && tells) {
     g.gathering.resize(m.fibers.size());
     if (std::find(g.taken.begin(), g.taken.end(), self->heard) == g.taken.end()) {
       merge(g.gathering, *self->heard);
@@ -153,7 +153,7 @@ bool join(Group& g) {  // true for the last one
     g.gathering[self->number] = self->epoch++;
   }
   if (++g.arrived < g.expected) return false;
-  if (m.how.races) {
+  if (m.how.races && tells) {
     g.heard = std::make_shared<const Clock>(std::move(g.gathering));
     g.gathering.clear();
     g.taken.clear();
@@ -169,12 +169,13 @@ void wait(Group& g) {
   to_main();
 }
 
-void meet(Group& g) {
-  if (join(g)) {
+/// `tells`: who meets here sees what the others have written before.
+void meet(Group& g, bool tells = true) {
+  if (join(g, tells)) {
     g.waiting.push_back(self);
     std::vector<Fiber*> all;
     all.swap(g.waiting);
-    if (m.how.races)
+    if (m.how.races && tells)
       for (Fiber* f : all) f->heard = g.heard;
     self->at = &g;
     wake(all);
@@ -298,7 +299,8 @@ const uint64_t* collect(unsigned mask, Op op, uint64_t bits) {
   else if (c->op != op) fail("lanes of one warp meet in different collectives");
   unsigned which = c->met & 1;
   c->bits[which][lane] = bits;
-  meet(*c);
+  // A shuffle or a vote waits for lanes, and not for their memory.
+  meet(*c, op == SYNC);
   return c->bits[which];
 }
 
