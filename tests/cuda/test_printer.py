@@ -5,6 +5,7 @@ import ctypes
 import shutil
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -382,6 +383,19 @@ def test_several_states_fit(n, dtype, arch):
     page = Path(__file__).resolve().parents[2] / "examples" / "qlstm" / "qlstm.qrl"
     held = printer.emit(native._of(qrlang.load(page, n=n)).plan, 4096, dtype, arch)
     assert held.backward.dynamic_shared_bytes <= shared_limit(arch)
+
+
+def test_many_sums_fit_or_are_refused(monkeypatch):
+    """Of a term for each pair of 24 qubits, of a thousand readouts: fewer threads or amplitudes."""
+    strings = [c for k in range(1, 11) for c in combinations(range(10), k)]
+    read = tuple(((1.0, tuple((q, "Z") for q in c)),) for c in strings)
+    plans = [plan(x) for x in (all_pairs(24, 1), qrnn(12, layers=1, observables=read))]
+    for arch in (80, 86, 90, 121):
+        for found in plans:
+            held = printer.emit(found, 4, "float64", arch)
+            assert held.backward.dynamic_shared_bytes <= shared_limit(arch)
+    monkeypatch.setattr("qrlang.engine.cuda.mapping.shared_limit", lambda arch: 8 << 10)
+    assert all("readouts or terms" in choose(x, 4, "float64").reason for x in plans)
 
 
 def test_long_kernels_do_not_unroll_their_loops():
