@@ -64,6 +64,7 @@ class Recorded:
         for still, x in zip(_tensors(held), _tensors(batch), strict=True):
             still.copy_(x)
         at.copy_(rate)
+        work.runs += batch.size
         graph.replay()
         return numbers.clone()
 

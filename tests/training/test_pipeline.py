@@ -164,11 +164,11 @@ def test_what_is_recorded_is_done_over_on_each_batch_s_own(monkeypatch: Any) -> 
     taken = []
     for k in range(8):
         x, counted = torch.full((2, 3), 1.0 + k), torch.arange(6).view(2, 3) >= k
-        work: Any = SimpleNamespace(batches=[Batch({"x": x}, counted=counted)])
+        work: Any = SimpleNamespace(batches=[Batch({"x": x}, counted=counted)], runs=0)
         taken.append(recorded.takes(work))
         if taken[-1]:
             found = recorded.run(work, torch.tensor(2.0))
-            assert float(found) == 2 * float((x * counted).sum())
+            assert float(found) == 2 * float((x * counted).sum()) and work.runs == 2
     assert sum(taken) == 5 and len(again) == 1
     work = SimpleNamespace(batches=[Batch({"x": x}, counted=None)])
     assert not recorded.takes(work)  # another kind, not seen as often
