@@ -62,6 +62,12 @@ extern "C" __global__ void warps(float* y) {  // each pair of warps meets at a b
 }
 extern "C" __global__ void left() { if (threadIdx.x) __syncthreads(); }
 extern "C" __global__ void parted() { if (threadIdx.x < 32) __syncthreads(); else __syncwarp(); while (0); }
+extern "C" __global__ void divergent() {
+  if (threadIdx.x < 16)
+    __syncthreads();
+  else
+    __syncthreads();
+}
 extern "C" __global__ void crossed(int* y) {
   if (threadIdx.x < 16) y[threadIdx.x] = __shfl_sync(0xffffffffu, 1, 0); else __syncwarp();
 }
@@ -125,6 +131,7 @@ def test_a_shuffle_is_no_barrier():
     [
         ("left", 32, 0, 0, 1, "have returned"),
         ("parted", 64, 0, 0, 1, "__syncthreads"),
+        ("divergent", 32, 0, 0, 1, "different barriers"),
         ("crossed", 32, 1, 0, 1, "different collectives"),
         ("beyond", 32, 0, 128, 1, "behind the dynamic shared memory"),
         ("pair", 32, 1, 128, 3, "whole number of clusters"),

@@ -38,7 +38,12 @@ struct Collective : Group {
   Op op = SYNC;
   uint64_t bits[2][32];
 };
-struct Warp { std::vector<Collective*> all; unsigned gone = 0, there = 0; };
+struct Warp {
+  std::vector<Collective*> all;
+  unsigned gone = 0, there = 0;
+  unsigned came = 0;  // lanes that have come to a barrier which others of them have yet to come to
+  int line = 0;       // of that barrier
+};
 struct Block {
   std::vector<Warp> warps;
   Group barrier;
@@ -304,7 +309,17 @@ const uint64_t* collect(unsigned mask, Op op, uint64_t bits) {
   return c->bits[which];
 }
 
-void block_barrier() {
+// A barrier takes whole warps: all lanes come to it at the same place of the text.
+static void aligned(int line) {
+  Warp& w = *self->warp;
+  if (!w.came) w.line = line;
+  if (w.line != line) fail("lanes of one warp meet at different barriers");
+  w.came |= 1u << self->place.lane;
+  if (w.came == w.there) w.came = 0;
+}
+
+void block_barrier(int line) {
+  aligned(line);
   if (self->block->gone) fail("__syncthreads after threads of the block have returned");
   meet(self->block->barrier);
 }
@@ -314,7 +329,7 @@ int block_count(int flag) {
   unsigned which = b.barrier.met & 1;
   if (b.barrier.arrived == 0) b.counted[which] = 0;
   b.counted[which] += flag;
-  block_barrier();
+  block_barrier(0);
   return b.counted[which];
 }
 
@@ -328,7 +343,8 @@ void named_barrier(int id, int threads) {
   meet(g);
 }
 
-void cluster_arrive() {
+void cluster_arrive(int line) {
+  aligned(line);
   self->cluster_seen = m.cluster.met + 1;
   if (join(m.cluster)) {
     std::vector<Fiber*> all;
