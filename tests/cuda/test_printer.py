@@ -351,6 +351,14 @@ def test_mappings():
     assert not isinstance(held, Refusal)
 
 
+def test_registers_are_not_saved_for_blocks_that_find_no_room():
+    m = choose(plan(qrnn(10)), 512)
+    assert [m.held(True, kilobytes << 10) for kilobytes in (10, 30, 100, 200)] == [8, 8, 2, 1]
+    assert "__launch_bounds__(64, 8) backward(" in printer.write(plan(qrnn(10)), m).codes[1]
+    m = choose(plan(qrnn(14)), 128)
+    assert m.held(False, 100 << 10) == 2 and not m.held(True, 150 << 10)
+
+
 def test_few_walks_along_global_memory():
     """A layer on 20 qubits: two, where phases of five qubits would be four. Threads of a warp read
     and write whole lines at both ends."""

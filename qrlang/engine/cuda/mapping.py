@@ -77,13 +77,21 @@ class Mapping:
         numbers = parameters + 2 * sums * max(1, self.group // 32) + len(plan.spaces)
         return self.sequences * (numbers * self.size + ROUNDED) + ROUNDED
 
-    def bounds(self, backward: bool) -> str:
-        """The block's threads, and where 128 registers are enough for each (for 16 amplitudes of
-        state and costate, or 32 of a state alone), how many blocks a multiprocessor should hold."""
+    @property
+    def side_by_side(self) -> int:
+        """Blocks with 128 registers to a thread that a multiprocessor has registers for."""
+        return max(1, REGISTERS // (128 * self.block))
+
+    def held(self, backward: bool, shared: int) -> int:
+        """How many blocks of so many bytes a multiprocessor is to hold: where 128 registers are
+        enough for a thread (for 16 amplitudes of state and costate, or 32 of a state alone), as
+        many as have those, but where shared memory is for half of them at most. Else 0: as many
+        as there happens to be room for."""
         most = 64 if backward or self.size == 8 else 128
         if self.size << self.registers > most or not self.shared:
-            return f"{self.block}"
-        return f"{self.block}, {max(1, REGISTERS // (128 * self.block))}"
+            return 0
+        room = max(1, (shared_limit(self.arch) + 1024) // (shared + 1024))
+        return room if 2 * room <= self.side_by_side else self.side_by_side
 
 
 def shared_limit(arch: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from qrlang.engine import nodes
 from qrlang.engine.bodies import loop_rows, walk_nodes
 from qrlang.engine.cuda.geometry import Geometry
-from qrlang.engine.cuda.mapping import PARAMETERS, REGISTERS, Mapping, shared_limit
+from qrlang.engine.cuda.mapping import PARAMETERS, Mapping, shared_limit
 from qrlang.engine.cuda.shape import Shape
 from qrlang.engine.nodes import Plan
 from qrlang.engine.renamed import renamed
@@ -216,7 +216,7 @@ class Memory:
                 if n.bias >= 0:
                     sizes[n.bias, False] = (many, 1)
         room = min(room, WEIGHTS)
-        wanted, limit = max(1, REGISTERS // (128 * m.block)), shared_limit(m.arch)
+        wanted, limit = m.side_by_side, shared_limit(m.arch)
         held = 0  # blocks without what is turned round
         for w, (many, stride) in sorted(sizes.items(), key=lambda x: (x[0][1], x[1][0] * x[1][1])):
             size = (many * stride * m.size + 15) & ~15
