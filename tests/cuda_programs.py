@@ -51,6 +51,21 @@ def logarithms(n=3):
     )  # fmt: skip
 
 
+def pooled(n=2):
+    """A circuit after the loops, steered by a mean over time."""
+    b = Build()
+    x, mean = b.seq(n), b.real(n)
+    gates = tuple(ir.Gate("ry", (q,), (angle(mean, q),)) for q in range(n))
+    end = b.real(n)
+    ops = (
+        ir.Alloc(tuple(range(n))), ir.Pool(mean, "mean", x), ir.Unitary(gates),
+        ir.Expect(end, tuple(((1.0, ((q, "Z"),)),) for q in range(n))),
+    )  # fmt: skip
+    return ir.Program(
+        "m", (), (x,), (), (), (), (ir.Register("m", 0, n),), ops, (ir.Output("", end),),
+    )  # fmt: skip
+
+
 def all_pairs(n, layers):
     """Layers with a term for each pair of qubits, whose rotations are flips now and then."""
 

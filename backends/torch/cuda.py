@@ -83,7 +83,8 @@ class Faults:
         here = torch.empty(1, dtype=torch.int64, pin_memory=True)
         here.copy_(error, non_blocking=True)
         event = torch.cuda.Event()
-        event.record()
+        # Of its own device, whichever is the current one.
+        event.record(torch.cuda.current_stream(error.device))
         self.waiting.append((kernel, here, event))
 
     def look(self, wait: bool) -> None:

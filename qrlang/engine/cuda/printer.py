@@ -70,7 +70,8 @@ class Printer(Ends):
         arguments = tuple(self._arguments())
         listed = ",\n    ".join(self._declared(a) for a in arguments)
         dims = f"__cluster_dims__({1 << m.cluster}, 1, 1) " if m.cluster else ""
-        bounds = f"__launch_bounds__({m.bounds(backward)})"
+        held = m.held(backward, self.memory.bytes)
+        bounds = f"__launch_bounds__({m.block}{f', {held}' if held else ''})"
         head = f'extern "C" __global__ void {dims}{bounds} {name}(\n    {listed})'
         spec = KernelSpec(name, m.block, m.sequences, 1 << m.cluster, self.memory.bytes, arguments)
         return f"{self.layers.text()}{head} {{\n{body}}}\n", spec

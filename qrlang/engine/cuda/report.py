@@ -99,8 +99,7 @@ def _exchanges(g: Geometry) -> int:
 
 def _kernel(m: Mapping, spec: KernelSpec, arch: int, used: tuple[int, int] | None) -> Data:
     sm = multiprocessor(arch)
-    bounds = m.bounds(spec.name == "backward")
-    least = int(bounds.rpartition(",")[2]) if "," in bounds else 1
+    least = m.held(spec.name == "backward", spec.dynamic_shared_bytes) or 1
     at_most = min(MOST, REGISTERS // (least * m.block) // 8 * 8)
     registers = used[0] if used else at_most
     warps = -(-spec.threads // 32)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from qrlang.engine.cuda.amplitudes.parities import fold, unfold
 from qrlang.engine.cuda.layout.geometry import Geometry, Place
 from qrlang.engine.cuda.layout.mapping import Mapping
 from qrlang.engine.cuda.text import Text
 
+PIECES = 3  # of a formula; beyond them numbers are looked up
 MANY = 3  # sums of one value from which on a transform is cheaper than each by itself
 
 
@@ -41,25 +43,34 @@ class Sums:
             self.constants(f"static __device__ const {kind} {name}[] = {{{text}}};")
         return self.tables[key]
 
-    def chosen(self, values: Sequence[int], r: str) -> str:
-        """values[r]: a formula where there is one."""
-        first = values[0]
-        step = values[1] - first if len(values) > 1 else 0
-        if all(v == first + step * i for i, v in enumerate(values)):
-            if not step:
-                return str(first)
-            head = f"{first} + " if first else ""
-            return f"({head}{r} * {step})" if step != 1 else f"({head}{r})"
-        for step in (1, 0):
-            pasts = [v - step * i for i, v in enumerate(values)]
-            begins = [i for i, past in enumerate(pasts) if not i or past != pasts[i - 1]]
-            if len(begins) <= 3:
-                past = str(pasts[-1])
-                for i, end in zip(reversed(begins[:-1]), reversed(begins[1:]), strict=True):
-                    past = f"{r} < {end}u ? {pasts[i]} : {past}"
-                return f"({r} + ({past}))" if step else f"({past})"
-        kind = "short" if max(values) < 1 << 15 else "int"
-        return f"{self.table(kind, values)}[{r}]"
+    def chosen(self, values: Sequence[int | None], r: str) -> str:
+        """values[r], where None may be anything: a formula where there is one, else a table."""
+        known = [(i, v) for i, v in enumerate(values) if v is not None]
+        if not known:
+            return "0"
+        slopes = [(y - x) // (j - i) for (i, x), (j, y) in pairwise(known)]
+        found = [self._pieces(known, s) for s in (1, 0, min(slopes, default=0, key=abs))]
+        step, pieces = min(found, key=lambda x: len(x[1]))
+        if len(pieces) > PIECES:
+            numbers = [known[0][1] if v is None else v for v in values]
+            kind = "short" if max(numbers) < 1 << 15 else "int"
+            return f"{self.table(kind, numbers)}[{r}]"
+        (_, past), *before = pieces[::-1]
+        formula, end = str(past), pieces[-1][0]
+        for first, past in before:
+            formula, end = f"{r} < {end}u ? {past} : {formula}", first
+        if not step:
+            return f"({formula})" if before else formula
+        by = r if step == 1 else f"{r} * {step}"
+        if before:
+            return f"({by} + ({formula}))"
+        return f"({formula} + {by})" if past else f"({by})"
+
+    @staticmethod
+    def _pieces(known: Sequence[tuple[int, int]], step: int) -> tuple[int, list[tuple[int, int]]]:
+        """Where another line of this slope begins, and where that crosses zero."""
+        pasts = [(i, v - step * i) for i, v in known]
+        return step, pasts[:1] + [y for x, y in pairwise(pasts) if x[1] != y[1]]
 
     @property
     def warps(self) -> int:

@@ -152,8 +152,8 @@ class Frame:
             return f"({kind} + {at[0]})[{row}{f' * {step}' if step > 1 else ''}]"
         return f"{kind}[{self.numbers(at, row)}]"
 
-    def numbers(self, values: Sequence[int], r: str) -> str:
-        """values[r]: a formula where there is one."""
+    def numbers(self, values: Sequence[int | None], r: str) -> str:
+        """values[r], where None may be anything: a formula where there is one."""
         return self.layers.chosen(values, r)
 
     def count(self, slot: int) -> int:

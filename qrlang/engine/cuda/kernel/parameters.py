@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from qrlang.engine import nodes
 from qrlang.engine.cuda.kernel.lanes import Entry, Together, Turn
@@ -70,23 +69,6 @@ class Parameters(Rows):
             self.mapping.width,
         )  # fmt: skip
 
-    def _formula(self, values: Sequence[int | None], r: str) -> str:
-        """values[r], where None may be anything: by one step or two, else from memory."""
-        known = [(i, v) for i, v in enumerate(values) if v is not None]
-        if not known:
-            return "0"
-        slopes = ((y - x) // (j - i) for (i, x), (j, y) in pairwise(known))
-        step = min(slopes, default=0, key=abs)
-        starts = [v - step * i for i, v in known]
-        changes = [n for n in range(1, len(known)) if starts[n] != starts[n - 1]]
-        by = f" + {r} * {step}" if step else ""
-        if not changes:
-            return f"({starts[0]}{by})"
-        if len(changes) == 1:
-            edge = known[changes[0]][0]
-            return f"(({r} < {edge}u ? {starts[0]} : {starts[-1]}){by})"
-        return self.numbers([known[0][1] if v is None else v for v in values], r)
-
     def _votes(self, x: str) -> str:
         """A bit of each lane of the group (or of its warp), the first one's lowest."""
         all_of = f"__ballot_sync(0xffffffffu, {x})"
@@ -140,7 +122,7 @@ class Parameters(Rows):
                     out(f"const F one = unit({self._norm(node.space)});")
                 self._walsh(beside, self._all_cosines(all_of.block) if rotated else [])
                 if self.backward and rotated:
-                    at = self._formula([t.cosine for t in turns], "ln")
+                    at = self.numbers([t.cosine for t in turns], "ln")
                     out(f"if ({self._rotates(turns)}) own[{at}] = c * c;")
                 if scaled in part:
                     self._scaled(all_of, part.index(scaled), lane)
@@ -155,10 +137,12 @@ class Parameters(Rows):
                         self._phases(one, all_of, scaling)
                 if report:
                     if rotated:
-                        index = self._formula([t.layer for t in turns], lane)
+                        index = self.numbers([t.layer for t in turns], lane)
                         out(f"if (!good(y)) bad = {index};")
                     where = f"{ANGLE}, {k} << 8 | (bad & 255)"
-                    out(f"if (bad >= 0) report(error, {where}, {self.time}, b);")
+                    # A warp without a sequence does what is outside of loops, with no mean of any.
+                    there = "" if self.around or self.mapping.sequences == 1 else "real && "
+                    out(f"if ({there}bad >= 0) report(error, {where}, {self.time}, b);")
             self.barrier()
         if scaled in part:
             # The layers that follow end with a barrier: nobody reads this before.
@@ -179,12 +163,12 @@ class Parameters(Rows):
         out(f"const U f = {self._votes('odd')};")
         out(f"const U slots = {self._votes('parity(f & (U)turn)')};")
         out("near_sincos(rest, s, c);", "const F ratio = quotient(s, c);")
-        at = self._formula([t.tangent for t in turns], "ln")
+        at = self.numbers([t.tangent for t in turns], "ln")
         out(f"if ({self._rotates(turns)}) own[{at}] = ratio;")
         # Each layer's flips: as a slot, and by the rotations' numbers.
         words = [at + s.at_words for at, s in zip(all_of.places, all_of.shapes, strict=True)]
         with out.block(f"if (ln < {many}u)"):
-            out(f"W* const word = (W*)own + {self._formula(words, 'ln')};")
+            out(f"W* const word = (W*)own + {self.numbers(words, 'ln')};")
             for n, bits in enumerate(("slots", "f")[: 1 + self.backward]):
                 mine = bits if many == 1 else f"({bits} >> ln * {block})"
                 out(f"word[{n}] = {mine} & {(1 << block) - 1:#x}u;")
@@ -220,7 +204,7 @@ class Parameters(Rows):
             self.out(f"const int head{n} = (int)(entry{n} >> 32);")
             self.out(f"const F x{n} = v[head{n} >> 11];")
             if report:
-                self.out(f"if (!good(x{n})) bad = {self._formula(w.layers, w.r)};")
+                self.out(f"if (!good(x{n})) bad = {self.numbers(w.layers, w.r)};")
 
     def _walsh(self, walks: Sequence[Walk], beside: Sequence[str]) -> None:
         """From an entry's own turn to those of its table; other steps go along."""
@@ -262,5 +246,5 @@ class Parameters(Rows):
             out(f"const C e{w.name} = phase(u{w.name}, {scale});")
         for w in walks:
             guard = "" if all(e.bits for e in w.entries) else f"if (head{w.name} >> 7 & 7) "
-            at = self._formula(w.goals, w.r)
+            at = self.numbers(w.goals, w.r)
             out(f"{guard}*(C*)(own + {at}) = e{w.name};")

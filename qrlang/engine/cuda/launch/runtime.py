@@ -1,7 +1,7 @@
 """A plan on torch tensors: kernels for the batch at hand, their memory, and gradients of weights.
 
 Nothing here waits for the device. What the kernels find to be not finite, or out of range, is one
-number on the device, which `Saved.fault` or `Faults` reads when somebody wants to know.
+number on the device, which `Kernel.check` reads, or whoever wants to know later.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from qrlang.engine.bodies import walk_nodes
-from qrlang.engine.cuda.launch.launcher import NOT_MADE, Launcher, Loaded, Unavailable
-from qrlang.engine.cuda.layout.mapping import Mapping, choose
+from qrlang.engine.cuda.launch.kernels import Found, Kernels, Made, Tensor
+from qrlang.engine.cuda.launch.launcher import Launcher
 from qrlang.engine.cuda.printer import write
 from qrlang.engine.cuda.source import (
     ANGLE,
@@ -22,13 +22,10 @@ from qrlang.engine.cuda.source import (
     Argument,
     KernelSpec,
     Reduction,
-    Source,
     decode_error,
 )
-from qrlang.engine.nodes import Dropout, Loop, Plan, Refusal
+from qrlang.engine.nodes import Dropout, Loop, Plan
 
-Tensor = Any
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 RANGE = 3  # a kind of fault: a token or a length out of range
 MOST_MARKS = 1 << 24  # numbers of a matrix that says which row belongs to what
 LENGTHS = 1 << 14  # added to the number of the input whose lengths they are
@@ -39,19 +36,11 @@ class NotFinite(ValueError):
 
 
 @dataclass(slots=True)
-class Made:
-    """The kernels of one mapping."""
-
-    source: Source
-    loaded: Loaded
-
-
-@dataclass(slots=True)
 class Saved:
     """What a forward call keeps for its backward one."""
 
     made: Made
-    given: dict[tuple[str, int], Tensor | None]
+    given: Found
     batch: int
     times: dict[int, int]
     seed: int
@@ -59,30 +48,13 @@ class Saved:
     left: list[Tensor] = field(default_factory=list)  # states that go on after the call
 
 
-class Kernel:
+class Kernel(Kernels):
     """`forward` and `backward` of a plan, for any batch and length."""
 
     def __init__(self, plan: Plan, dtype: str, launcher: Launcher) -> None:
-        self.plan, self.dtype, self.launcher = plan, dtype, launcher
-        self.real = DTYPES[dtype]
-        self.made: dict[Mapping, Made] = {}
+        super().__init__(plan, dtype, launcher, lambda mapping: write(plan, mapping))
         self.circuits = plan.circuits
         self.random = any(isinstance(n, Dropout) for n in walk_nodes(plan.body))
-        first = choose(plan, 1, dtype, launcher.arch)
-        if isinstance(first, Refusal):
-            raise Unavailable(first.reason)
-
-    def kernels(self, batch: int) -> Made:
-        """Made for the mapping that suits a batch; another batch may have the same one."""
-        mapping = choose(self.plan, batch, self.dtype, self.launcher.arch)
-        if isinstance(mapping, Refusal):
-            raise Unavailable(mapping.reason)
-        if mapping not in self.made:
-            if self.launcher.capturing:
-                raise RuntimeError(NOT_MADE)
-            source = write(self.plan, mapping)
-            self.made[mapping] = Made(source, self.launcher.load(source))
-        return self.made[mapping]
 
     # --- calls
 
@@ -102,9 +74,9 @@ class Kernel:
         made = self.kernels(max(1, batch))
         if self.random and seed is None:
             raise ValueError("the model drops out by lot: it needs a seed")
-        given: dict[tuple[str, int], Tensor | None] = {}
+        given: Found = {}
         times: dict[int, int] = {}
-        error = self._empty(1, "int64").zero_()
+        error = self.empty(1, "int64").zero_()
         for i, (spec, x) in enumerate(zip(plan.inputs, inputs, strict=True)):
             x = self._own(x, torch.int64 if spec.token else self.real)
             if len(x) != batch:
@@ -131,7 +103,7 @@ class Kernel:
             given["weight", i] = w
         saved = Saved(made, given, batch, times, seed or 0, error)
         kernel = made.source.forward
-        found: dict[tuple[str, int], Tensor | None] = {**given, ("error", -1): error}
+        found: Found = {**given, ("error", -1): error}
         for i, psi in enumerate(states):
             found["state", i] = torch.view_as_real(self._own(psi, self.real.to_complex()))
         for a in kernel.arguments:
@@ -214,10 +186,6 @@ class Kernel:
 
     # --- small things
 
-    def _empty(self, count: int, kind: str) -> Tensor:
-        dtype = self.real if kind == "real" else getattr(torch, {"byte": "uint8"}.get(kind, kind))
-        return torch.empty(count, dtype=dtype, device=self.launcher.device)
-
     def _own(self, x: Tensor, dtype: Any) -> Tensor:
         return x.detach().to(device=self.launcher.device, dtype=dtype).contiguous()
 
@@ -232,32 +200,10 @@ class Kernel:
         return tuple(d.size(saved.batch, blocks, saved.times) for d in a.shape)
 
     def _buffer(self, a: Argument, spec: KernelSpec, saved: Saved) -> Tensor:
-        count = a.count(saved.batch, spec.blocks(saved.batch), saved.times)
-        made = self._empty(count, a.type)
-        return made.zero_() if a.zero else made
+        return self.buffer(a, spec, saved.batch, saved.times)
 
-    def _launch(
-        self, spec: KernelSpec, saved: Saved, found: dict[tuple[str, int], Tensor | None]
-    ) -> None:
-        if not saved.batch:
-            return
-        values, alive = [], []
-        for a in spec.arguments:
-            match a.kind:
-                case "batch":
-                    values.append(saved.batch)
-                case "time":
-                    values.append(saved.times[a.index])
-                case "seed":
-                    values.append(saved.seed)
-                case "workspace":
-                    buffer = self._buffer(a, spec, saved)
-                    alive.append(buffer)
-                    values.append(buffer.data_ptr())
-                case _:
-                    x = found.get((a.kind, a.index))
-                    values.append(0 if x is None else x.data_ptr())
-        saved.made.loaded.launch(spec, spec.blocks(saved.batch), values)
+    def _launch(self, spec: KernelSpec, saved: Saved, found: Found) -> None:
+        self.launch(saved.made.loaded, spec, saved.batch, found, saved.times, saved.seed)
 
 
 def check_times(plan: Plan, times: dict[int, int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from qrlang.engine import nodes
@@ -11,6 +11,8 @@ from qrlang.engine.nodes import Plan, Refusal
 SCHEDULERS = 528  # of a large GPU: warps below twice that leave some idle
 LARGEST = 24
 REGISTERS = 1 << 16  # of a multiprocessor
+PARAMETERS = 1 << 12  # numbers of a block for layers that are made together
+ROUNDED = 1 << 9  # bytes by which what a sequence or a block has is rounded up, at most
 SMALLEST = 2  # register bits of a small space beside a large one
 
 
@@ -57,21 +59,44 @@ class Mapping:
         return max(qubits, self.threads + (0 if self.shuffled else min(self.registers, SMALLEST)))
 
     def states(self, spaces: Sequence[int]) -> int:
-        """Bytes of states and costates in a block."""
+        """Bytes of states and costates in a block, or of their tiles."""
+        if not self.shared:
+            return 4 * self.size << (self.registers + self.threads - self.cluster)
         return sum(4 * self.size << self.bits(q) for q in spaces) * self.sequences >> self.cluster
 
-    def bounds(self, backward: bool) -> str:
-        """The block's threads, and where 128 registers are enough for each (for 16 amplitudes of
-        state and costate, or 32 of a state alone), how many blocks a multiprocessor should hold."""
+    def beside(self, plan: Plan) -> int:
+        """Bytes of a block, at most, for parameters of layers and for sums. Of k masks a table has
+        at most 2^min(k, 5) entries of two numbers."""
+        parameters = sums = 0
+        for c in plan.circuits:
+            masks = [len(x.terms) + len(x.rotations) for x in c.layers]
+            sizes = [2 + 15 * m for m in masks]
+            together = min(PARAMETERS // self.sequences, sum(sizes))
+            parameters = max(parameters, together, *sizes, 0)
+            sums = max(sums, len(c.masks), *(m + 1 for m in masks))
+        numbers = parameters + 2 * sums * max(1, self.group // 32) + len(plan.spaces)
+        return self.sequences * (numbers * self.size + ROUNDED) + ROUNDED
+
+    @property
+    def side_by_side(self) -> int:
+        """Blocks with 128 registers to a thread that a multiprocessor has registers for."""
+        return max(1, REGISTERS // (128 * self.block))
+
+    def held(self, backward: bool, shared: int) -> int:
+        """How many blocks of so many bytes a multiprocessor is to hold: where 128 registers are
+        enough for a thread (for 16 amplitudes of state and costate, or 32 of a state alone), as
+        many as have those, but where shared memory is for half of them at most. Else 0: as many
+        as there happens to be room for."""
         most = 64 if backward or self.size == 8 else 128
         if self.size << self.registers > most or not self.shared:
-            return f"{self.block}"
-        return f"{self.block}, {max(1, REGISTERS // (128 * self.block))}"
+            return 0
+        room = max(1, (shared_limit(self.arch) + 1024) // (shared + 1024))
+        return room if 2 * room <= self.side_by_side else self.side_by_side
 
 
 def shared_limit(arch: int) -> int:
     """Bytes of shared memory that a block can have."""
-    return {80: 163, 87: 163, 86: 99, 89: 99, 120: 99}.get(arch, 227 if arch >= 90 else 99) << 10
+    return {80: 163, 87: 163}.get(arch, 227 if 90 <= arch < 120 else 99) << 10
 
 
 def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Mapping | Refusal:
@@ -80,34 +105,34 @@ def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Ma
         return Refusal("a recurrence in a recurrence on qubits that live longer")
     if n > LARGEST:
         return Refusal(f"more than {LARGEST} qubits in one state")
-    small = _in_warps(n, batch, dtype, arch) if n <= 11 else None
-    if small:
-        # Parameters and sums of few qubits take less than what is left.
-        warps = [w for w in (4, 2, 1) if w <= small.warps]
-        room = shared_limit(arch) - (34 << 10)
-        for tried in (replace(small, warps=w) for w in warps):
-            if n <= 5 or tried.states(plan.spaces) <= room:
-                return tried
-    double = dtype == "float64"
-    size = 8 if double else 4
-    room = shared_limit(arch) - (40 << 10)
-    if 11 < n <= 13:
-        registers = 3 if double else 4
-        tried = Mapping(dtype, arch, n - registers, registers)
-        if tried.states(plan.spaces) <= room:
+    limit = shared_limit(arch)
+    for tried, spare in _ways(n, batch, dtype, arch):
+        states = tried.states(plan.spaces)
+        if states + max(spare << 10, tried.beside(plan)) <= limit:
             return tried
+    return Refusal("more readouts or terms at once than a block's shared memory holds sums of")
+
+
+def _ways(n: int, batch: int, dtype: str, arch: int) -> Iterator[tuple[Mapping, int]]:
+    """The fastest first; and what is to be spare beside states, in kilobytes."""
+    size, most = (8, 4) if dtype == "float64" else (4, 5)
+    if n <= 11:
+        small = _in_warps(n, batch, dtype, arch)
+        for warps in (4, 2, 1):
+            if warps <= small.warps:
+                yield replace(small, warps=warps), 34 if n > 5 else 0
+    if 11 < n <= 13:
+        registers = most - 1
+        yield Mapping(dtype, arch, n - registers, registers), 40
     if arch >= 90 and 11 < n <= 16:
         for cluster in (1, 2, 3):
-            registers = 4 if double or cluster == 3 else 5
-            tried = Mapping(dtype, arch, n - registers, registers, cluster)
-            if tried.states(plan.spaces) <= room:
-                return tried
+            registers = 4 if size == 8 or cluster == 3 else 5
+            yield Mapping(dtype, arch, n - registers, registers, cluster), 40
     cluster = 3 if arch >= 90 and n >= 15 else 0
-    registers = min(4 if double else 5, n - 5)
-    while 4 * size << (registers + 8) > room + (16 << 10):  # tiles of state and costate
-        registers -= 1
-    threads = min(8 + cluster, n - registers)
-    return Mapping(dtype, arch, threads, registers, cluster, shared=False)
+    for group in (8, 7, 6, 5):
+        for registers in range(min(most, n - 5), 0, -1):
+            threads = min(group + cluster, n - registers)
+            yield Mapping(dtype, arch, threads, registers, cluster, shared=False), 24
 
 
 def _in_warps(n: int, batch: int, dtype: str, arch: int) -> Mapping:

@@ -9,14 +9,13 @@ from qrlang.engine import nodes
 from qrlang.engine.bodies import loop_rows, walk_nodes
 from qrlang.engine.cuda.layout.crossing import Crossing
 from qrlang.engine.cuda.layout.geometry import Geometry
-from qrlang.engine.cuda.layout.mapping import REGISTERS, Mapping, shared_limit
+from qrlang.engine.cuda.layout.mapping import PARAMETERS, Mapping, shared_limit
 from qrlang.engine.cuda.layout.shape import Shape
 from qrlang.engine.nodes import Plan
 from qrlang.engine.renamed import renamed
 
 ROWS = 96 << 10  # bytes of a block's rows up to which they lie in shared memory
 WEIGHTS = 64 << 10  # the same for weights
-PARAMETERS = 1 << 12  # numbers of a block for layers that are made together
 
 
 def geometries(plan: Plan, mapping: Mapping, backward: bool = False) -> list[Geometry]:
@@ -81,15 +80,9 @@ class Memory:
         kinds = 2 if self.backward else 1
         fixed = self._fixed()
         room = shared_limit(m.arch) - (1 << 10) - at
-        self.rows_shared = count * (kinds * rows + fixed) * m.size <= min(room, ROWS)
-        own = fixed + (kinds * rows if self.rows_shared else 0)
-        own += own % 2
-        while own * m.size % 16:
-            own += 1
-        # Sequences of one warp start at different banks.
-        if m.group < 32:
-            while own * m.size // 4 % 32 != m.group * m.size // 4 % 32 and own * m.size % 16 == 0:
-                own += 2 if m.size == 8 else 4
+        own = self._rounded(fixed + kinds * rows)
+        self.rows_shared = count * own * m.size <= min(room, ROWS)
+        own = own if self.rows_shared else self._rounded(fixed)
         self.stride, self.row_stride = own, kinds * rows
         place = 0 if not self.rows_shared else kinds * rows + (kinds * rows) % 2
         self.adjoint = rows
@@ -99,6 +92,15 @@ class Memory:
         self.own = at
         at += count * own * m.size
         self._weights(at, room - count * own * m.size)
+
+    def _rounded(self, own: int) -> int:
+        """Numbers of a sequence: whole pieces, and sequences of one warp start at different
+        banks."""
+        m = self.mapping
+        own += -own % self.piece
+        while m.group < 32 and own * m.size // 4 % 32 != m.group * m.size // 4 % 32:
+            own += self.piece
+        return own
 
     @property
     def piece(self) -> int:
@@ -216,7 +218,7 @@ class Memory:
                 if n.bias >= 0:
                     sizes[n.bias, False] = (many, 1)
         room = min(room, WEIGHTS)
-        wanted, limit = max(1, REGISTERS // (128 * m.block)), shared_limit(m.arch)
+        wanted, limit = m.side_by_side, shared_limit(m.arch)
         held = 0  # blocks without what is turned round
         for w, (many, stride) in sorted(sizes.items(), key=lambda x: (x[0][1], x[1][0] * x[1][1])):
             size = (many * stride * m.size + 15) & ~15
