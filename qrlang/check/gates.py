@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qrlang.check.arithmetic import as_tensor, numeric, want
+from qrlang.check.arithmetic import as_tensor, element_of, numeric, want
 from qrlang.check.calls import qubit_name, within_limits
 from qrlang.check.core import STMT, Elaborator
 from qrlang.check.modifiers import PLAIN, change_of, inverted_gate, powered_gates, put, put_gate
@@ -119,11 +119,8 @@ def angle_of(e: Elaborator, node: ast.Expr, what: str) -> ir.Angle | None:
     if not isinstance(t, Tensor) or not numeric(e, t, node):
         return None
     if t.type.shape:
-        help = (
-            f"take one element: `{node.span.text}[0]`"
-            if isinstance(node, (ast.Name, ast.Index))
-            else ""
-        )
+        taken = element_of(node, t)
+        help = f"take one element: {taken}" if taken else ""
         e.error("E0401", node, f"{what} is one number, found {t.type}", help=help)
         return None
     return e.builder.angle(t)
