@@ -293,8 +293,8 @@ def combine(
 
 def element_of(node: ast.Node, t: Tensor) -> str:
     """How the first number of a value is written, if what it is of goes before an index."""
-    text = node.span.text
-    if not isinstance(node, (ast.Name, ast.Index, ast.Field, ast.Call)) or "\n" in text or len(text) > 40:
+    text, short = node.span.text, (ast.Name, ast.Index, ast.Field, ast.Call)
+    if not isinstance(node, short) or "\n" in text or len(text) > 40:
         return ""
     return f"`{text}[{', '.join('0' * len(t.type.shape))}]`"
 
