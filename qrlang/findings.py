@@ -231,7 +231,8 @@ def _unused(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnostic]:
             [name] = finding.names
             layer = name.rsplit(".", 1)[0]
             if name not in explained:
-                groups.setdefault(_named(model, name, layer), name if "." not in name else layer)
+                shown = name if name in model.places.names else layer
+                groups.setdefault(_named(model, name, layer), shown)
     for span, name in groups.items():
         yield Diagnostic(
             "W0804",
