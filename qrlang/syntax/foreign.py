@@ -85,6 +85,8 @@ def colon_range(m: Mistake, edit: Edit | None) -> Explained | None:
         return None
     if m.tokens.first_on_line(m.at + 1) or m.symbol(m.at + 1) == "LBRACE":
         return None
+    if m.symbol(m.first) == "FOR" and m.text(m.first + 3) == "range":
+        return None  # `for i in range(n): …`: the colon ends the header
     diagnostic = Diagnostic(
         "E0128",
         "a range is written `a..b`",
@@ -264,3 +266,26 @@ def colon_block(m: Mistake, edit: Edit | None) -> Explained | None:
     )
     without_header = Edit(m.first, m.at - m.first + 1, (), m.depth)
     return diagnostic, without_header if m.reach(without_header) > m.at + 1 else None
+
+
+def loop_of_several(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`for i in 0..n, j in 0..k { … }`, `for i in 0..n if … { … }`: lists are written so."""
+    from qrlang.syntax.recovery import Edit
+
+    if m.symbol(m.first) != "FOR" or m.symbol(m.at) not in ("COMMA", "FOR", "IF"):
+        return None
+    if m.openers and m.openers[-1] > m.first:
+        return None  # in a bracket
+    end = m.at
+    while m.symbol(end) not in ("", "$END", "LBRACE", "RBRACE"):
+        end += 1
+    inner = "if … { … }" if m.symbol(m.at) == "IF" else "for j in 0..k { … }"
+    diagnostic = Diagnostic(
+        "E0101",
+        "a loop has one variable, and nothing else before its braces",
+        m.span,
+        "",
+        f"put the rest inside: `for i in 0..n {{ {inner} }}`",
+    )
+    better = Edit(m.at, end - m.at, (), m.height)
+    return diagnostic, better if m.reach(better) > end else GIVE_UP
