@@ -205,7 +205,9 @@ def _constant(model: CheckedModel, finding: Finding) -> Diagnostic:
         said = "this readout is constant" if size == 1 else "these readouts are constant"
     else:
         which = ", ".join(map(str, indices[:6])) + (", …" if len(indices) > 6 else "")
-        said = f"{len(indices)} of these {size} readouts are constant (those at {which})"
+        many = len(indices) > 1
+        said = f"{len(indices)} of these {size} readouts {'are' if many else 'is'} constant "
+        said += f"({'those' if many else 'the one'} at {which})"
     return Diagnostic(
         "W0803",
         f"{said}: always {' or '.join(values[:3])}",

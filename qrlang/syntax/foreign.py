@@ -289,3 +289,29 @@ def loop_of_several(m: Mistake, edit: Edit | None) -> Explained | None:
     )
     better = Edit(m.at, end - m.at, (), m.height)
     return diagnostic, better if m.reach(better) > end else GIVE_UP
+
+
+def part_of_a_carry(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`h[0] <- 0.3`."""
+    from qrlang.syntax.recovery import Edit
+
+    if m.symbol(m.at) != "LSQB" or m.first != m.at - 1 or not m.expects("UPDATE"):
+        return None
+    end, depth = m.at, 0
+    while m.symbol(end) not in ("", "$END", "LBRACE", "RBRACE"):
+        depth += (m.symbol(end) in CLOSING.values()) - (m.symbol(end) in CLOSING)
+        end += 1
+        if not depth:
+            break
+    if m.symbol(end) not in ("UPDATE", "ASSIGN"):
+        return None
+    name = m.text(m.first)
+    diagnostic = Diagnostic(
+        "E0101",
+        "a carry is given all of its next value at once",
+        m.tokens.span(m.first).to(m.tokens.span(end - 1)),
+        "",
+        f"write `{name} <- …`, of all its numbers: `{name} <- [a, b]`, `{name} <- concat(a, b)`",
+    )
+    better = Edit(m.at, end + 1 - m.at, (table().number["UPDATE"],), m.height)
+    return diagnostic, better if m.reach(better) > end else GIVE_UP
