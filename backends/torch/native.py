@@ -19,6 +19,7 @@ from qrlang.backends.torch import cuda, sequence
 from qrlang.backends.torch import head as heads
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
+from qrlang.backends.torch.ends import check_ends, together
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
 from qrlang.backends.torch.ops import first_order, transformed
 from qrlang.backends.torch.roads import why_not_reversible
@@ -58,6 +59,7 @@ class _Prepared:
             self.paths = [weight_path(w.name) for w in self.plan.weights]
             shapes = {o.name: o.value.type.shape for o in program.outputs}
             self.shapes = [shapes[o.name] for o in self.plan.outputs]
+            self.together = together(self.plan)
             if self.head is not None:
                 self.shapes[self.head.output] = self.head.shape
 
@@ -219,6 +221,8 @@ def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     if segment is not None:
         prepared = prepared.segment(segment.given is not None)
     inputs, own = model.checked(lengths, given)
+    if prepared.together and (machine(model) == "cpu" or model.checks == "now"):
+        check_ends(prepared.plan, prepared.together, inputs, own)
     for i, (x, length) in enumerate(zip(inputs, own, strict=True)):
         if length is not None and not x.is_floating_point():
             # What is behind the end may be no token at all, and kernels look it up.

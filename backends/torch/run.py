@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from qrlang.backends.torch.ends import same_ends
 from qrlang.backends.torch.matrices import complex_of
 from qrlang.backends.torch.sequence import Sequence
 from qrlang.backends.torch.state import MixedQubits, Qubits, qubits_limit
@@ -253,6 +254,9 @@ class Steps:
                 f"{' and '.join(map(str, sorted(times)))} moments"
             )
         self.time = times.pop() if times else 0
+        if len(sequences) > 1:
+            ends = [(s.lengths, s.time) for s in sequences]
+            same_ends(f"the sequences of `{self.name}`", ends)
         self.padded = self.time
         if self.lengths is not None:
             self.time = int(self.lengths.max())

@@ -172,7 +172,7 @@ def _model_rounds(
                 "E0404",
                 span,
                 f"the width of `{key}` can't be inferred",
-                help=f"say it: `{word} {key.rpartition('.')[2]} = linear(8)`, `mlp(64, out: 8)`"
+                help=f"say it: {_with_width(span.text)}"
                 if word in ("layer", "controller", "attention")
                 else "write the number instead of `...`",
                 notes=[
@@ -182,9 +182,18 @@ def _model_rounds(
                     )
                 ],
             )
-            attempt = Attempt(None)
+            attempt = Attempt(None, elaborator=e)
     report.take(trial)
     return attempt
+
+
+def _with_width(declaration: str) -> str:
+    """The declaration of a layer again, of eight numbers."""
+    said, _, kind = declaration.partition("=")
+    name, _, given = " ".join(kind.split()).partition("(")
+    settings = [given.removesuffix(")")] if given else []
+    width = ["8", *settings] if name == "linear" else [*settings, "out: 8"]
+    return f"`{' '.join(said.split())} = {name}({', '.join(width)})`, if eight are meant"
 
 
 def _model_once(
@@ -511,6 +520,7 @@ def check_definition(
         (k, (w,) * len(free)) for k, _ in usual[:: len(sizes)] for w in (1, 7, 8, 9, 10, 12, 16)
     ]
     refused: Reporter | None = None
+    wrong: Reporter | None = None
     for candidates in (usual, rare if free else []):
         allowed = False
         for k, size in candidates:
@@ -518,15 +528,31 @@ def check_definition(
             widths = dict(zip(free, size, strict=True))
             definition(library, module, item, widths, dict.fromkeys(needed, k), trial, budget)
             if budget.left < 0:
-                return
+                break
             if not trial.failed:
                 allowed = True
             elif any(d.code in too_small for d in trial.diagnostics):
                 refused = refused or trial
             else:
-                report.take(trial)
-                return
-        if allowed:
+                wrong = wrong or trial
+            if wrong is not None and allowed:
+                _name_sizes(wrong, item)
+                break
+        if wrong is not None:
+            report.take(wrong)
+            return
+        if allowed or budget.left < 0:
             return
     if refused is not None:
         report.take(refused)
+
+
+def _name_sizes(trial: Reporter, item: ast.Item) -> None:
+    """Of mistakes that other sizes don't make: where these ones come from."""
+    way = (
+        "`require` says which it is not for"
+        if isinstance(item, (ast.Ansatz, ast.Circuit))
+        else "a model says which one counts"
+    )
+    note = Note(f"no model uses it, so it is tried at several sizes: {way}")
+    trial.diagnostics = [replace(d, notes=(*d.notes, note)) for d in trial.diagnostics]
