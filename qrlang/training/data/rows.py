@@ -77,7 +77,9 @@ class Table:
                         yield reader.line_num, [c.strip() for c in row]
         except UnicodeDecodeError as e:
             raise DataError(
-                "malformed-file", f"{self.path} is not UTF-8 text", "save it with the encoding UTF-8"
+                "malformed-file",
+                f"{self.path} is not UTF-8 text",
+                "save it with the encoding UTF-8",
             ) from e
         except (csv.Error, OSError, EOFError, zlib.error) as e:
             raise DataError("malformed-file", f"{self.path} can't be read: {e}") from e
