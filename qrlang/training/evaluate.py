@@ -28,12 +28,7 @@ def opened(
     settings = run.settings()
     settings = replace(settings, threads=threads, road=road or settings.road)
     program = run.program()
-    file = run.best if which == "best" and run.best.exists() else run.last
-    if not file.exists():
-        raise TrainingError(
-            f"'{path}' has no checkpoint yet", f"train it: qrlc train --resume {path}"
-        )
-    weights, _ = checkpoint.load(file)
+    weights, _ = checkpoint.load(run.kept(which))
     feed = start.reopen(run, settings, program, run.about(), data_dir)
     imports = [str((Path(path) / "program").absolute())]
     objective = start.make_objective(program, settings, World(), imports)

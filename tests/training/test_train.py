@@ -72,6 +72,28 @@ def test_eval_says_what_the_run_said(tmp_path: Path, capsys: Any) -> None:
     assert f"{100 * valid['accuracy']:.2f} %" in capsys.readouterr().out
 
 
+def test_a_run_is_a_module(tmp_path: Path) -> None:
+    """In a loop of one's own, at the parameters and weights of the run."""
+    import qrlang
+    from qrlang.backends.torch.load import LoadError
+
+    run = train(tmp_path, "--set", "n=3", "--core", "pqc")
+    model = qrlang.load(run)
+    assert model.steer.w1.shape == (8, 5)
+    xs = torch.as_tensor(np.load(tmp_path / "tiny.npz")["xs"][:50])
+    kept = weights(run, "best")
+    assert all(torch.equal(p, kept[name]) for name, p in model.state_dict().items())
+    assert model(xs).shape == (50, 2)
+    with pytest.raises(LoadError, match="its own model and settings"):
+        qrlang.load(run, n=3)
+    (run / "checkpoints" / "best.safetensors").unlink()
+    (run / "checkpoints" / "last.safetensors").unlink()
+    with pytest.raises(LoadError, match="no checkpoint yet"):
+        qrlang.load(run)
+    with pytest.raises(LoadError, match="not a run folder"):
+        qrlang.load(tmp_path)
+
+
 def test_compare(tmp_path: Path, capsys: Any) -> None:
     runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
     runs.append(train(tmp_path, "--core", "rnn", out="rnn"))

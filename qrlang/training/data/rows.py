@@ -62,7 +62,8 @@ class Table:
             if len(row) != names:
                 raise DataError(
                     "bad-row",
-                    f"{self.path}, line {line}: it has {plural(len(row), 'cell')}, the row of names has {names}",
+                    f"{self.path}, line {line}: it has {plural(len(row), 'cell')}, the row of "
+                    f"names has {names}",
                     "a comma too many or too few? a text with commas stands in quotes",
                 )
             yield line, row
@@ -76,11 +77,8 @@ class Table:
                     if any(c.strip() for c in row):
                         yield reader.line_num, [c.strip() for c in row]
         except UnicodeDecodeError as e:
-            raise DataError(
-                "malformed-file",
-                f"{self.path} is not UTF-8 text",
-                "save it with the encoding UTF-8",
-            ) from e
+            raise DataError("malformed-file", f"{self.path} is not UTF-8 text",
+                            "save it with the encoding UTF-8") from e  # fmt: skip
         except (csv.Error, OSError, EOFError, zlib.error) as e:
             raise DataError("malformed-file", f"{self.path} can't be read: {e}") from e
 
