@@ -197,12 +197,13 @@ def binary(e: Elaborator, node: ast.Binary, a: object, b: object) -> object:
             return e.error("E0307", node, f"a list of more than {MAX_LIST} elements")
         return a + b
     if op not in FUNCTION_OF and not isinstance(a, str) and not isinstance(b, str):
+        written = "div" if op == "//" else op
         for side, x in ((node.left, a), (node.right, b)):
             if not is_number(x):
                 return e.error(
                     "E0303",
                     side,
-                    f"`{op}` needs numbers known at compile time, found {describe(x)}",
+                    f"`{written}` needs numbers known at compile time, found {describe(x)}",
                 )
     for thing in (a, b):
         if isinstance(thing, (bool, str, range, Definition, Builtin, Qubits)):

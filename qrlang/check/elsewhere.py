@@ -31,6 +31,7 @@ GATES_ELSEWHERE = {
     "barrier": "leave it out: gates on one qubit stay in order",
     "cnot": "write `cx q[0], q[1]`",
     "toffoli": "write `ccx q[0], q[1], q[2]`",
+    "fredkin": "write `cswap q[0], q[1], q[2]`",
     "ccnot": "write `ccx q[0], q[1], q[2]`",
     "hadamard": "write `h q[0]`",
     "paulix": "write `x q[0]`",

@@ -12,7 +12,7 @@ from qrlang.check.model import TrainBlock
 from qrlang.check.report import did_you_mean
 from qrlang.check.resolve import head
 from qrlang.check.values import Poison, describe
-from qrlang.data_schemas import DATA_SETS, Argument, Column
+from qrlang.data_schemas import DATA_SETS, Argument, Column, kind_of_file
 from qrlang.diagnostics import Note
 from qrlang.ir.types import Type
 from qrlang.source import Span
@@ -209,7 +209,11 @@ class SettingsChecker:
                 return self.choice(s.name, s.value, spec.choices)
             case "data":
                 if isinstance(s.value, ast.Str):
-                    return s.value.value
+                    if kind_of_file(s.value.value):
+                        return s.value.value
+                    what = "a file of your own is .csv or .tsv (packed with .gz or not), or .npz"
+                    self.e.error("E0905", s.value, f"{what}; found `{s.value.value}`")
+                    return None
                 return self.choice(
                     "data", s.value, {d.name: d.arguments for d in DATA_SETS.values()}
                 )
@@ -230,8 +234,13 @@ class SettingsChecker:
     def plain(
         self, name: str, node: ast.Expr, kind: str, least: float | None, most: float | None
     ) -> Plain | None:
-        if isinstance(node, ast.Name) and self.e.lookup(node.id) is None:
-            self.e.error("E0905", node, f"`{name}` takes {_kind(kind)}, found `{node.id}`")
+        first = node
+        while isinstance(first, ast.Field):
+            first = first.base
+        if isinstance(first, ast.Name) and self.e.lookup(first.id) is None:
+            said = node.span.text
+            help = f'in quotes: `"{said}"`' if kind == "string" else ""
+            self.e.error("E0905", node, f"`{name}` takes {_kind(kind)}, found `{said}`", help=help)
             return None
         value = self.e.eval(node)
         if isinstance(value, Poison):
@@ -248,8 +257,9 @@ class SettingsChecker:
         if is_number(value) and (
             (least is not None and value < least) or (most is not None and value > most)
         ):
-            bounds = f"at least {least:g}" if most is None or value < least else f"at most {most:g}"  # type: ignore[operator]
-            self.e.error("E0905", node, f"`{name}` is {bounds}, found {value:g}")
+            low = least is not None and value < least
+            bounds = f"at least {_shown(least)}" if low else f"at most {_shown(most)}"
+            self.e.error("E0905", node, f"`{name}` is {bounds}, found {_shown(value)}")
             return None
         assert isinstance(value, (int, float, bool, str))
         return value
@@ -316,6 +326,12 @@ def _written(node: ast.Expr) -> str | None:
         base = _written(node.base)
         return None if base is None else f"{base}.{node.name}"
     return None
+
+
+def _shown(number: object) -> str:
+    """`1,048,576`, `0.5`."""
+    whole = isinstance(number, int) or (isinstance(number, float) and number.is_integer())
+    return f"{number:,.0f}" if whole else f"{number:g}"
 
 
 def _kind(kind: str) -> str:

@@ -69,7 +69,8 @@ def run(args: Sequence[str]) -> int:
         return PIPE
     except (RecursionError, MemoryError) as error:
         what = "nests deeper" if isinstance(error, RecursionError) else "needs more memory"
-        click.echo(f"error: the program {what} than qrlc can handle", err=True)
+        said = f": {error}" if isinstance(error, MemoryError) and str(error) else ""
+        click.echo(f"error: the program {what} than qrlc can handle{said}", err=True)
         return WRONG
     except WrongEnvironment as error:
         click.echo(f"error: {error}\nhelp: {error.help}", err=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.hardware.device import DeviceError
-from qrlang.lock import InUse, Lock
+from qrlang.lock import Lock, NotTaken
 
 LONG = 1 << 24  # bytes of a journal that is worth making short
 
@@ -123,7 +123,7 @@ class Journal:
 def _locked(path: Path) -> Lock:
     try:
         return Lock(path, "two at once would send the same jobs twice")
-    except InUse as error:
+    except NotTaken as error:
         raise DeviceError(str(error), error.help) from None
 
 

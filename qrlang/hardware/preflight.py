@@ -21,6 +21,7 @@ from qrlang.hardware.loop import Item, Plan, Result, run
 from qrlang.hardware.noisy import like
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
+from qrlang.names import plural
 
 SIMULATED = 14  # qubits, at most, of circuits that replicas are run of
 REPLICAS, SEQUENCES = 8, 8
@@ -154,12 +155,13 @@ def page(found: Preflight, name: str) -> str:
     device = ", ".join(f"{k} {v}" if k != "device" else str(v) for k, v in found.device.items())
     lines = [
         f"preflight: {name} on {device}",
-        f"  loop        {found.loop}, {found.sequences} sequences, "
+        f"  loop        {found.loop}, {plural(found.sequences, 'sequence')}, "
         + ("at most as many sweeps as moments, " if found.loop == "picard" else "")
         + (f"{found.shots} shots a circuit" if found.shots else "exact")
         + (f", mitigation {found.mitigate}" if found.mitigate else ""),
-        f"  circuits    {found.circuits:,} with {found.settings} measurement settings in "
-        f"{found.jobs} jobs ({found.rounds} rounds)",
+        f"  circuits    {found.circuits:,} with "
+        f"{plural(found.settings, 'measurement setting')} in "
+        f"{plural(found.jobs, 'job')} ({plural(found.rounds, 'round')})",
         f"  executions  {found.executions:,}",
     ]
     if found.moments:

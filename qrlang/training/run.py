@@ -26,7 +26,7 @@ from typing import Any
 
 import qrlang
 from qrlang.ir.program import Program
-from qrlang.lock import InUse, Lock
+from qrlang.lock import Lock, NotTaken
 from qrlang.training.errors import TrainingError
 from qrlang.training.files import append, cut, read_json, write_atomically, write_json
 from qrlang.training.settings import Settings
@@ -45,7 +45,7 @@ class Run:
         """For this process alone, as long as this object lives."""
         try:
             held = Lock(self.folder / ".lock", "two at once would spoil its checkpoints")
-        except InUse as error:
+        except NotTaken as error:
             raise TrainingError(str(error), error.help) from None
         self._held.append(held)
 
@@ -56,6 +56,14 @@ class Run:
     @property
     def best(self) -> Path:
         return self.folder / "checkpoints" / "best.safetensors"
+
+    def kept(self, which: str = "best") -> Path:
+        """The weights that are asked for; the last ones, where none were best."""
+        file = self.best if which == "best" and self.best.exists() else self.last
+        if not file.exists():
+            raise TrainingError(f"'{self.folder}' has no checkpoint yet",
+                                f"train it: qrlc train --resume {self.folder}")  # fmt: skip
+        return file
 
     @property
     def metrics(self) -> Path:

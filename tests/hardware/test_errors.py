@@ -285,3 +285,22 @@ def test_resuming_what_is_not_there(run: Run) -> None:
     assert done.code == 1 and "holds no run to go on with" in done.err and "--out" in done.err
     assert run().code == 0
     assert run("--resume").code == 0
+
+
+def test_nothing_is_written_over(run: Run, tmp_path: Path) -> None:
+    """A run folder has a `result.json` too."""
+    folder = tmp_path / "o"
+    folder.mkdir()
+    (folder / "result.json").write_text("{}")
+    done = run()
+    assert done.code == 1 and "is not empty" in done.err and "--out" in done.err
+    assert "preflight" not in done.err, "said before it is simulated"
+    assert run("--dry-run").code == 0
+    assert [p.name for p in folder.iterdir()] == ["result.json"]
+
+
+def test_a_folder_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("--out", tmp_path / "file" / "o")
+    assert done.code == 1 and "cannot write" in done.err, done.err
+    assert "is a file" in run("--out", tmp_path / "file").err

@@ -10,7 +10,7 @@ from qrlang.engine import cache
 from qrlang.environment import WrongEnvironment
 
 
-@pytest.mark.parametrize("said", ["x", "0", "-1", "1.5", "٣"])
+@pytest.mark.parametrize("said", ["x", "0", "-1", "1.5", "٣", "99999"])
 def test_threads_that_are_no_number(monkeypatch, said):
     monkeypatch.setenv("QRLANG_THREADS", said)
     with pytest.raises(WrongEnvironment, match=r"QRLANG_THREADS is `.*whole number") as caught:

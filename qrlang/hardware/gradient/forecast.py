@@ -18,6 +18,7 @@ from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.jobs import Counts, Task
 from qrlang.hardware.mitigation import NONE, Confusion, Mitigation
+from qrlang.names import plural
 
 if TYPE_CHECKING:
     from qrlang.training.feed import Batch
@@ -209,7 +210,7 @@ def page(found: Forecast, name: str) -> str:
 
     def line(title: str, a: Amount, more: str = "") -> str:
         return (f"  {title:<11} {a.circuits:,} circuits, {a.executions:,} executions, "
-                f"{a.jobs:,} jobs{more}")  # fmt: skip
+                f"{plural(a.jobs, 'job')}{more}")  # fmt: skip
 
     lines = [
         f"preflight: training {name} on {device}",

@@ -201,11 +201,11 @@ class Kernel:
         return min(sized.threads, team.MOST if sized.team else sized.blocks)
 
     def _call(self, sized: Sized, ctx: Any, function: Any, gradients: list[Memory]) -> None:
-        if sized.work > self.work_size or len(self.work) < self.threads:
-            self.work_size = max(sized.work, self.work_size)
-            self.work = [Memory(self.work_size) for _ in range(self.threads)]
         where, blocks = ctypes.addressof(ctx), sized.blocks
         parts = self._parts(sized)
+        if sized.work > self.work_size or len(self.work) < parts:
+            self.work_size = max(sized.work, self.work_size)
+            self.work = [Memory(self.work_size) for _ in range(max(parts, len(self.work)))]
         errors = (ctypes.c_int64 * (8 * parts))()
         first_error = ctypes.addressof(errors)
         if sized.made.team:

@@ -19,7 +19,10 @@ class Memory:
         huge, large = 2 << 20, 2 << 20
         self.size = size
         length = size + huge if size >= large else max(size, 1)
-        self.map = mmap.mmap(-1, length)
+        try:
+            self.map = mmap.mmap(-1, length)
+        except OSError as error:
+            raise MemoryError(f"no {length:,} bytes for the states of a kernel") from error
         if size >= large and hasattr(mmap, "MADV_HUGEPAGE"):
             self.map.madvise(mmap.MADV_HUGEPAGE)
         start = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
