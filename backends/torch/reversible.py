@@ -31,6 +31,7 @@ from qrlang.backends.torch.fuse import (
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import first_order
 from qrlang.backends.torch.segment import native
+from qrlang.backends.torch.shots import sampled_distribution
 from qrlang.backends.torch.state import Qubits
 
 if TYPE_CHECKING:
@@ -271,8 +272,6 @@ class ReversibleQubits(Qubits):
         return self._read(_Expectations(observables))
 
     def probabilities(self, *qubits: int, shots: int = 0) -> Tensor:
-        from qrlang.backends.torch.shots import sampled_distribution
-
         shots = shots or self.run.shots
         p = self._read(_Distribution(self.n, qubits))
         return sampled_distribution(self.run, p, shots) if shots else p

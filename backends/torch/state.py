@@ -21,6 +21,8 @@ from qrlang.backends.torch.noise import kraus
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import stack
 from qrlang.backends.torch.shots import sampled, sampled_distribution
+from qrlang.gates import pauli_matrix
+from qrlang.ir import pauli
 from qrlang.ir.program import PauliString
 
 if TYPE_CHECKING:
@@ -135,7 +137,7 @@ class Qubits:
         """exp(-i time Σ coefficient * string); exact, or in `trotter` equal steps."""
         self.run.watch(self.name, {"coefficients": coefficients, "time": time[..., None]})
         angles = 2 * coefficients * time[..., None] / max(trotter, 1)
-        if trotter or _all_commute(strings):
+        if trotter or pauli.all_commute(strings):
             for _ in range(max(trotter, 1)):
                 for j, string in enumerate(strings):
                     self.set(self._rotated(string, angles[..., j]))
@@ -333,20 +335,8 @@ class MixedQubits(Qubits):
 _RESET = [[[1, 0], [0, 0]], [[0, 1], [0, 0]]]
 
 
-def _all_commute(strings: tuple[PauliString, ...]) -> bool:
-    for i, a in enumerate(strings):
-        letters = dict(a)
-        for b in strings[:i]:
-            if sum(letters.get(q, p) != p for q, p in b) % 2:
-                return False
-    return True
-
-
 def _pauli(n: int, string: PauliString, like: Tensor) -> Tensor:
-    from qrlang.gates import pauli_matrix
-
-    letters = dict(string)
-    word = "".join(letters.get(q, "I") for q in range(n))
+    word = pauli.word(string, range(n))
     return _constants.get(("pauli", word), pauli_matrix(word), like)
 
 

@@ -194,7 +194,6 @@ class Part:
     loop: str
     gates: Gates
     readouts: int  # numbers read (expectations, probabilities, bits)
-    expectations: int
     settings: int  # circuits that a device needs to have them all
 
 
@@ -239,12 +238,11 @@ def cost(program: Program) -> Cost:
 
 
 def _part(loop: str, ops: tuple[Op, ...], roles: Roles) -> Part:
-    readouts = expectations = settings = 0
+    readouts = settings = 0
     own = list(_without_loops(ops))
     for op in own:
         if isinstance(op, Expect):
             readouts += len(op.observables)
-            expectations += len(op.observables)
             settings += len(measurement_settings(op))
         elif isinstance(op, Probabilities):
             readouts += 1 << len(op.qubits)
@@ -252,7 +250,7 @@ def _part(loop: str, ops: tuple[Op, ...], roles: Roles) -> Part:
         elif isinstance(op, Measure):
             readouts += len(op.qubits)
     gates = gates_of([op for op in ops if not isinstance(op, Loop)], roles)
-    return Part(loop, gates, readouts, expectations, settings)
+    return Part(loop, gates, readouts, settings)
 
 
 def _without_loops(ops: Iterable[Op]) -> Iterator[Op]:

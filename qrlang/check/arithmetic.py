@@ -28,6 +28,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.diagnostics import Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.syntax import ast
@@ -248,8 +249,6 @@ def combine(
 ) -> Tensor | Poison:
     """A pointwise function of two values."""
     if x.type.shape and y.type.shape and x.type.shape != y.type.shape:
-        from qrlang.diagnostics import Note
-
         ones = [(s, t) for s, t in zip(sides, (x, y), strict=True) if t.type.count == 1]
         taken = next(filter(None, (element_of(s, t) for s, t in ones)), "")
         return e.error(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 
 
 @click.command("compare")
@@ -22,23 +22,23 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     Runs that differ only in their seed are one row: mean ± standard deviation. Results of `qrlc
     run` are a table of their own: each device beside what is exact for the same sequences.
     """
-    with common.training():
-        from qrlang.hardware import table
-        from qrlang.training import compare
+    common.needs_training()
+    from qrlang.hardware import table
+    from qrlang.training import compare
 
-        if any(table.is_device(r) for r in runs):
-            _devices(runs, metric, form)
-            return
-        found = compare.rows(runs, metric)
-        written = compare.picture(found, Path(picture).with_suffix(""))
-        if form == "json":
-            report.print_json(
-                {"rows": [r.data() for r in found], "pictures": [str(p) for p in written]}
-            )
-        elif form == "markdown":
-            click.echo(compare.markdown(found), nl=False)
-        else:
-            click.echo(compare.text(found), nl=False)
+    if any(table.is_device(r) for r in runs):
+        _devices(runs, metric, form)
+        return
+    found = compare.rows(runs, metric)
+    written = compare.picture(found, Path(picture).with_suffix(""))
+    if form == "json":
+        printing.print_json(
+            {"rows": [r.data() for r in found], "pictures": [str(p) for p in written]}
+        )
+    elif form == "markdown":
+        click.echo(compare.markdown(found), nl=False)
+    else:
+        click.echo(compare.text(found), nl=False)
     click.echo("picture: " + ", ".join(map(str, written)), err=True)
 
 
@@ -48,7 +48,7 @@ def _devices(runs: tuple[str, ...], metric: str | None, form: str) -> None:
 
     wanted, found = table.rows(runs, metric)
     if form == "json":
-        report.print_json({"metric": wanted, "rows": table.data(found)})
+        printing.print_json({"metric": wanted, "rows": table.data(found)})
         return
     lines = table.cells(wanted, found)
     click.echo((compare.ruled if form == "markdown" else compare.aligned)(lines), nl=False)

@@ -34,7 +34,7 @@ from qrlang.hardware.mitigation import (
 )
 from qrlang.hardware.pure import pure
 from qrlang.hardware.questions import Answers, Ask
-from qrlang.hardware.readings import Quantity, Word, evaluate, settings
+from qrlang.hardware.readings import Distribution, Patterns, Quantity, Word, evaluate, settings
 from qrlang.hardware.tape import Tree
 
 
@@ -271,8 +271,6 @@ def _digest(job: Sequence[Task]) -> int:
 
 
 def _made_up(task: Task) -> list[Floats]:
-    from qrlang.hardware.readings import Distribution, Patterns
-
     out: list[Floats] = []
     for q in task.quantities:
         if isinstance(q, Distribution):

@@ -22,6 +22,7 @@ from qrlang.hardware.jobs import Counts, Desk, SeeJob, Watch
 from qrlang.hardware.lane import Lane, Outputs
 from qrlang.hardware.mitigation import NONE, Mitigation
 from qrlang.hardware.questions import Answers, Ask
+from qrlang.hardware.readings import Distribution, Patterns
 from qrlang.hardware.shared import Shared
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
@@ -127,7 +128,6 @@ def _played(lane: Lane, answers: Sequence[Answers] | None) -> tuple[list[list[As
 
 
 def _zeros(asks: Sequence[Ask]) -> Answers:
-    from qrlang.hardware.readings import Distribution, Patterns
 
     def nothing(q: Any) -> Any:
         if isinstance(q, Distribution):

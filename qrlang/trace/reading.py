@@ -15,7 +15,6 @@ from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder, lines_of
 from qrlang.trace.layout import FORMAT, FULL, VERSION, Array, Field, size, unpacked
 from qrlang.trace.samples import Samples
-from qrlang.training.errors import TrainingError
 from qrlang.training.files import read_json
 
 
@@ -169,10 +168,7 @@ def open_trace(run: str | Path) -> Trace:
     folder = Folder(Run.open(run).folder)
     if not folder.header.is_file():
         raise TraceError(f"'{run}' has no trace", "train with one: qrlc train FILE --trace")
-    try:
-        header = read_json(folder.header)
-    except TrainingError as error:
-        raise TraceError(str(error)) from None
+    header = read_json(folder.header)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise TraceError(f"'{folder.header}' is not the header of a trace")
     if header.get("version") != VERSION:

@@ -63,7 +63,7 @@ def report(tally: Tally, split: str) -> dict[str, Any]:
 
 def page(found: dict[str, Any]) -> str:
     """For people."""
-    from qrlang.names import plural
+    from qrlang.diagnostics.words import plural
     from qrlang.training.progress import number
 
     lines = [f"{found['split']}: {plural(found['sequences'], 'sequence')}, 95 % intervals"]

@@ -16,6 +16,7 @@ from qrlang.ir.types import Type
 from qrlang.training import losses, segments
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Array, Batch, Feed
+from qrlang.training.flat import slope
 from qrlang.training.metrics import Tally
 from qrlang.training.segments import State
 from qrlang.training.settings import Choice
@@ -224,10 +225,7 @@ class Work:
         )  # fmt: skip
         flat = self.objective.world.sum(flat)
         terms, loss = float(flat[-2]) or math.nan, float(flat[-1])
-        at = 0
-        for p in parameters:
-            p.grad = (flat[at : at + p.numel()] / terms).reshape(p.shape)
-            at += p.numel()
+        slope(parameters, flat[:-2] / terms)
         return loss / terms
 
     def late(self) -> tuple[Any, Any]:

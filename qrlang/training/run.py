@@ -26,7 +26,7 @@ from typing import Any
 
 import qrlang
 from qrlang.ir.program import Program
-from qrlang.lock import Lock, NotTaken
+from qrlang.lock import Lock
 from qrlang.training.errors import TrainingError
 from qrlang.training.files import append, cut, read_json, write_atomically, write_json
 from qrlang.training.settings import Settings
@@ -43,11 +43,7 @@ class Run:
 
     def hold(self) -> None:
         """For this process alone, as long as this object lives."""
-        try:
-            held = Lock(self.folder / ".lock", "two at once would spoil its checkpoints")
-        except NotTaken as error:
-            raise TrainingError(str(error), error.help) from None
-        self._held.append(held)
+        self._held.append(Lock(self.folder / ".lock", "two at once would spoil its checkpoints"))
 
     @property
     def last(self) -> Path:

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from qrlang.errors import UserError
 from qrlang.training import checkpoint, evaluate
 from qrlang.training.errors import TrainingError
 from qrlang.training.files import write_json
@@ -35,7 +36,7 @@ def run(trainer: Trainer) -> dict[str, Any]:
 
         try:
             write(trainer.run.folder, trainer.feed)
-        except TrainingError as error:  # the run itself is whole
+        except UserError as error:  # the run itself is whole
             trainer.watcher.note(f"no strip was drawn: {error}")
     if found["figures"]["loss"]["value"] is None:
         raise TrainingError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qrlang import environment
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
@@ -304,12 +305,10 @@ def freeze(model: Any, names: tuple[str, ...]) -> None:
     for name in names:
         found = [p for k, p in parameters.items() if k == name or k.startswith(f"{name}.")]
         if not found:
-            from qrlang.targets import did_you_mean
-
             layers = {k.rpartition(".")[0] or k for k in parameters} | set(parameters)
             raise TrainingError(
                 f"`freeze` names `{name}`, and the model has no such layer or tensor"
-                + did_you_mean(name, layers),
+                + suggestion(name, layers),
                 "it has " + ", ".join(sorted(layers)),
             )
         for p in found:

@@ -89,7 +89,7 @@ def test_a_recurrence() -> None:
     assert step.gates.counts == {"rz": 2 * n * layers, "ry": n * layers, "cx": n * layers}
     assert step.gates.two_qubit == n * layers
     assert step.gates.angles == {"layer": 3 * n * layers}
-    assert (step.readouts, step.expectations, step.settings) == (n, n, 1)
+    assert (step.readouts, step.settings) == (n, 1)
     outside = found.part()
     assert outside is not None
     assert (outside.gates.total, outside.readouts) == (0, n)

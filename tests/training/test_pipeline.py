@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_tools import environment, lines, project, weights
+from training_tools import Arrays, environment, lines, project, weights
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -17,7 +17,7 @@ pytest.importorskip("safetensors")
 from qrlang.cli.main import run as qrlc  # noqa: E402
 from qrlang.training import resident, start  # noqa: E402
 from qrlang.training.errors import TrainingError  # noqa: E402
-from qrlang.training.feed import Arrays, Batch  # noqa: E402
+from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.optim.adam import Adam  # noqa: E402
 from qrlang.training.pipeline import Pipeline  # noqa: E402
 from qrlang.training.recorded import Recorded  # noqa: E402

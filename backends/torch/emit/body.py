@@ -39,7 +39,7 @@ from qrlang.ir.program import (
     UseWeight,
     Value,
 )
-from qrlang.ir.walk import regions, uses, walk
+from qrlang.ir.walk import qubits_of, regions, uses, uses_in, walk
 
 LONGEST = 56  # letters of an expression that is written where it is used
 
@@ -225,7 +225,6 @@ class Body:
 
     def _unitary(self, op: Unitary) -> None:
         by_space: dict[int, list[object]] = {}
-        from qrlang.ir.walk import qubits_of
 
         for element in op.elements:
             qubits = qubits_of(element)
@@ -242,11 +241,9 @@ class Body:
 
     def _vectors(self, thing: object) -> dict[int, tuple[str, str]]:
         """The values that angles come from, by id: a name for the circuit's text, and their own."""
-        from qrlang.ir.walk import _uses_in
-
         out: dict[int, tuple[str, str]] = {}
         names = Names(("q", "pi", "self", "circuit"))
-        for value in _uses_in(thing):
+        for value in uses_in(thing):
             if value.id not in out:
                 text = self.of(value)
                 name = value.name or _head(text)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
 from qrlang.hardware.device import Device, Limits, Template
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.jobs import Counts, Task
 from qrlang.hardware.mitigation import NONE, Confusion, Mitigation
-from qrlang.names import plural
 
 if TYPE_CHECKING:
     from qrlang.training.feed import Batch

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from qrlang.engine.cpu.llvm.asm import Fn, V
+from qrlang.engine.cpu.llvm.asm import Fn, V, number
 from qrlang.engine.series import COS32, COS64, SIN32, SIN64
 
 EXP32 = tuple(1 / math.factorial(k) for k in range(7, 1, -1))
@@ -67,8 +67,6 @@ def reduce_half_pi(fn: Fn, x: V) -> tuple[V, V]:
 
 
 def _doubles(x: float, n: int) -> V:
-    from qrlang.engine.cpu.llvm.asm import number
-
     return V("<" + ", ".join([f"double {number(x, 8)}"] * n) + ">", f"<{n} x double>")
 
 

@@ -10,8 +10,8 @@ from qrlang.analysis.findings import Finding, findings
 from qrlang.analysis.flow import Flow, is_quantum, used, weights_of
 from qrlang.analysis.purity import per_shot
 from qrlang.check.model import CheckedModel
-from qrlang.check.report import plural
 from qrlang.diagnostics import Diagnostic, Note
+from qrlang.diagnostics.words import plural
 from qrlang.ir.program import (
     CallExtern,
     Channel,
