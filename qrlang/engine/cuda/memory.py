@@ -20,7 +20,6 @@ WEIGHTS = 64 << 10  # the same for weights
 def geometries(plan: Plan, mapping: Mapping, backward: bool = False) -> list[Geometry]:
     """One for each space; a space with fewer qubits than there are threads gets idle ones. States
     lie in the same slots in both kernels."""
-    every = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
     out = []
     for s, n in enumerate(plan.spaces):
         bits = mapping.bits(n)
@@ -29,7 +28,7 @@ def geometries(plan: Plan, mapping: Mapping, backward: bool = False) -> list[Geo
             bits, registers, mapping.threads, mapping.cluster, mapping.shuffled, mapping.shared,
             mapping.size,
         )  # fmt: skip
-        g.swizzle([layer for c in every if c.space == s for layer in c.layers])
+        g.swizzle([layer for c in plan.circuits if c.space == s for layer in c.layers])
         g.backward = backward
         out.append(g)
     return out
@@ -161,8 +160,7 @@ class Memory:
             for part in batches(shapes, limit, self.mapping.width):
                 most = max(most, sum(even(s.parameters) for s in part))
             sums = max([sums, *(s.sums for s in shapes)])
-        every = walk_nodes(self.plan.body)
-        sums = max([sums, *(len(n.masks) for n in every if isinstance(n, nodes.Circuit))])
+        sums = max([sums, *(len(c.masks) for c in self.plan.circuits)])
         self.parameter_room = even(most)
         self.sums_room = even(sums * max(1, self.mapping.group // 32))
         return even(self.parameter_room + 2 * self.sums_room + even(len(self.plan.spaces)) + 2)
