@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from qrlang.engine import nodes
-from qrlang.engine.bodies import walk_nodes
 from qrlang.engine.cpu.amplitudes.batch import Batch
 from qrlang.engine.cpu.amplitudes.gather import Gather
 from qrlang.engine.cpu.amplitudes.sweeps import Sweeps, Tables
@@ -48,7 +46,7 @@ class Frame:
         self.layout = make(plan, fmt, self.sweeps)
         self.rows = RowPrinter(self.layout)
         self.rows.active = self._active
-        self.circuits = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
+        self.circuits = plan.circuits
         self.depth = 0
         self.time: V = V("-1", "i64")
         self.words: dict[str, V] = {}

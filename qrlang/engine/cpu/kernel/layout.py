@@ -54,7 +54,6 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
     row = fmt.row
     every = walk_nodes(plan.body)
     loops = [n for n in every if isinstance(n, nodes.Loop)]
-    circuits = [n for n in every if isinstance(n, nodes.Circuit)]
     # The words of a call.
     out.words = ["B", "width", "saved", "saved_stride", "seed", "tape_row"]
     out.words += [f"off_state{s}" for s in range(len(plan.spaces))]
@@ -86,16 +85,16 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
         out.place(f"scale{s}", row)
         out.place(f"back{s}", row)
         out.place(f"turn{s}", row)
-        most = max((len(c.masks) for c in circuits if c.space == s), default=0)
+        most = max((len(c.masks) for c in plan.circuits if c.space == s), default=0)
         out.place(f"seeds{s}", max(1, most) * row)
     for n in loops:
         out.place(f"length{n.id}", row)
         out.place(f"place{n.id}", fmt.lanes * 8)
-    for k, c in enumerate(circuits):
+    for k, c in enumerate(plan.circuits):
         size = sum(Shape.of(x, out.qubits(c.space)).rows for x in c.layers)
         out.place(f"prm{k}", max(1, size) * row)
     vectors, tables, widest = 1, 1, 0
-    for c in circuits:
+    for c in plan.circuits:
         qubits = out.qubits(c.space)
         widest = max(widest, qubits)
         total = 0

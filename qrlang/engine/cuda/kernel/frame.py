@@ -34,9 +34,8 @@ class Frame:
 
     def __init__(self, plan: Plan, mapping: Mapping) -> None:
         self.plan, self.mapping = plan, mapping
-        every = walk_nodes(plan.body)
-        self.circuits = [n for n in every if isinstance(n, nodes.Circuit)]
-        self.loops = [n for n in every if isinstance(n, nodes.Loop)]
+        self.circuits = plan.circuits
+        self.loops = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Loop)]
         self.renamed = renamed(plan)
         # Sequences that share a warp walk on, with zeros, when they are over: these functions of
         # theirs are not to become infinite, as all lanes add to what all sequences give.

@@ -128,11 +128,12 @@ def _ways(n: int, batch: int, dtype: str, arch: int) -> Iterator[tuple[Mapping, 
         for cluster in (1, 2, 3):
             registers = 4 if size == 8 or cluster == 3 else 5
             yield Mapping(dtype, arch, n - registers, registers, cluster), 40
-    cluster = 3 if arch >= 90 and n >= 15 else 0
+    cluster, room = 3 if arch >= 90 and n >= 15 else 0, shared_limit(arch) - (24 << 10)
     for group in (8, 7, 6, 5):
         for registers in range(min(most, n - 5), 0, -1):
-            threads = min(group + cluster, n - registers)
-            yield Mapping(dtype, arch, threads, registers, cluster, shared=False), 24
+            if 4 * size << (registers + group) <= room:  # a tile of state and costate
+                threads = min(group + cluster, n - registers)
+                yield Mapping(dtype, arch, threads, registers, cluster, shared=False), 24
 
 
 def _in_warps(n: int, batch: int, dtype: str, arch: int) -> Mapping:

@@ -21,12 +21,11 @@ WEIGHTS = 64 << 10  # the same for weights
 def geometries(plan: Plan, mapping: Mapping, backward: bool = False) -> list[Geometry]:
     """One for each space; a space with fewer qubits than there are threads gets idle ones. States
     lie in the same slots in both kernels."""
-    every = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Circuit)]
     out = []
     for s, n in enumerate(plan.spaces):
         bits = mapping.bits(n)
         registers = min(mapping.registers, bits - mapping.threads)
-        layers = [layer for c in every if c.space == s for layer in c.layers]
+        layers = [layer for c in plan.circuits if c.space == s for layer in c.layers]
         two = mapping.shared and mapping.cluster == 1
         g = Geometry(
             bits, registers, mapping.threads, mapping.cluster, mapping.shuffled, mapping.shared,
@@ -163,8 +162,7 @@ class Memory:
             for part in batches(shapes, limit, self.mapping.width):
                 most = max(most, sum(even(s.parameters) for s in part))
             sums = max([sums, *(s.sums for s in shapes)])
-        every = walk_nodes(self.plan.body)
-        sums = max([sums, *(len(n.masks) for n in every if isinstance(n, nodes.Circuit))])
+        sums = max([sums, *(len(c.masks) for c in self.plan.circuits)])
         self.parameter_room = even(most)
         self.sums_room = even(sums * max(1, self.mapping.group // 32))
         return even(self.parameter_room + 2 * self.sums_room + even(len(self.plan.spaces)) + 2)
