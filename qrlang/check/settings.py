@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from qrlang.check.constants import is_number
 from qrlang.check.core import Elaborator
 from qrlang.check.elaborate import Attempt, Setting
+from qrlang.check.elsewhere import SETTINGS_ELSEWHERE
 from qrlang.check.model import TrainBlock
 from qrlang.check.report import did_you_mean
 from qrlang.check.resolve import head
@@ -190,7 +191,8 @@ class SettingsChecker:
                     "E0901",
                     s,
                     f"there is no setting `{s.name}`",
-                    help=did_you_mean(s.name, self.known)
+                    help=SETTINGS_ELSEWHERE.get(s.name, "")
+                    or did_you_mean(s.name, self.known)
                     or "settings are " + ", ".join(self.known),
                 )
                 good = False
@@ -299,7 +301,8 @@ class SettingsChecker:
                     f"`{func.id}` has no argument `{arg.name}`"
                     if arg.name
                     else f"`{func.id}` takes {len(names) or 'no'} arguments",
-                    help=(did_you_mean(arg.name, names) if arg.name else "")
+                    help=("write `lr`" if arg.name == "learning_rate" and "lr" in names else "")
+                    or (did_you_mean(arg.name, names) if arg.name else "")
                     or ("it has " + ", ".join(names) if names else ""),
                 )
                 return None
