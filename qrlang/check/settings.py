@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from qrlang.check.constants import is_number, is_whole
 from qrlang.check.core import Elaborator
+from qrlang.check.elsewhere import SETTINGS_ELSEWHERE
 from qrlang.check.values import Poison, describe
 from qrlang.data_schemas import DATA_SETS, Argument, kind_of_file
 from qrlang.diagnostics import Note
@@ -185,7 +186,8 @@ class SettingsChecker:
                     "E0901",
                     s,
                     f"there is no setting `{s.name}`",
-                    help=did_you_mean(s.name, self.known)
+                    help=SETTINGS_ELSEWHERE.get(s.name, "")
+                    or did_you_mean(s.name, self.known)
                     or "settings are " + ", ".join(self.known),
                 )
                 good = False
@@ -294,7 +296,8 @@ class SettingsChecker:
                     f"`{func.id}` has no argument `{arg.name}`"
                     if arg.name
                     else f"`{func.id}` takes {len(names) or 'no'} arguments",
-                    help=(did_you_mean(arg.name, names) if arg.name else "")
+                    help=("write `lr`" if arg.name == "learning_rate" and "lr" in names else "")
+                    or (did_you_mean(arg.name, names) if arg.name else "")
                     or ("it has " + ", ".join(names) if names else ""),
                 )
                 return None

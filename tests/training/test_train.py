@@ -116,6 +116,15 @@ def test_compare(tmp_path: Path, capsys: Any) -> None:
     assert qrlc([*args, "--metric", "bleu"]) == 1
 
 
+def test_the_table_is_there_without_the_picture(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    capsys.readouterr()
+    (tmp_path / "file").write_text("")
+    assert qrlc(["compare", str(run), "--picture", str(tmp_path / "file" / "x.svg")]) == 1
+    said = capsys.readouterr()
+    assert "accuracy" in said.out and "--picture" in said.err
+
+
 def test_compare_names_only_what_differs(tmp_path: Path, capsys: Any) -> None:
     asked = ("adam(lr: 0.01)", "adam(lr: 0.02)", "sgd(lr: 0.01)")
     runs = [

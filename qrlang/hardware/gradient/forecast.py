@@ -14,7 +14,7 @@ import numpy as np
 
 from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
-from qrlang.hardware.device import Device, Limits, Template
+from qrlang.hardware.device import Device, Limits, Template, described
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.jobs import Counts, Task
@@ -204,7 +204,6 @@ def shifted(processor: Processor, limits: Limits) -> Amount:
 
 def page(found: Forecast, name: str) -> str:
     """For people."""
-    device = ", ".join(f"{k} {v}" if k != "device" else str(v) for k, v in found.device.items())
     how = f"{found.shots} shots a circuit" if found.shots else "exact"
     most = "at most " if found.most else ""
 
@@ -213,7 +212,7 @@ def page(found: Forecast, name: str) -> str:
                 f"{plural(a.jobs, 'job')}{more}")  # fmt: skip
 
     lines = [
-        f"preflight: training {name} on {device}",
+        f"preflight: training {name} on {described(found.device)}",
         f"  slopes      {found.method}, {how}",
         *([line("calibration", found.calibration)] if found.calibration.jobs else []),
         line("an update", found.update),
