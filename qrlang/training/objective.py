@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from qrlang.analysis.own import own_weights
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.training import losses, segments
@@ -53,9 +54,8 @@ class Objective:
     def angles(self) -> list[Any]:
         """Those of the parameters that are a circuit's own."""
         from qrlang.backends.torch.emit.names import weight_path
-        from qrlang.training.groups import quantum
 
-        own = {".".join(weight_path(name)) for name in quantum(self.program)}
+        own = {".".join(weight_path(name)) for name in own_weights(self.program)}
         named = self.model.named_parameters()
         return [p for name, p in named if name in own and p.requires_grad]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qrlang import environment
+from qrlang.analysis.own import own_weights
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.ir.program import Program
@@ -330,11 +331,9 @@ def refuse(settings: Settings, program: Program) -> None:
                 "leave it out: gradients then go back to the beginning",
             )
     if settings.quantum is not None:
-        from qrlang.training.groups import quantum
-
         if settings.optimizer[0] == "ridge":
             raise TrainingError("`ridge` trains the head alone", "leave out `quantum`")
-        if not quantum(program):
+        if not own_weights(program):
             raise TrainingError(
                 f"`quantum` is for a circuit's own angles, and {program.name} has none: layers "
                 "make its angles",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from qrlang.analysis.purity import per_shot
 from qrlang.backends.emit.names import Names
 from qrlang.backends.emit.text import atom, is_number
 from qrlang.backends.torch.emit.classical import Expressions, flat
@@ -13,7 +14,7 @@ from qrlang.backends.torch.emit.constants import Constants
 from qrlang.backends.torch.emit.layers import Layers
 from qrlang.backends.torch.emit.layout import fit, groups
 from qrlang.backends.torch.emit.names import attribute
-from qrlang.backends.torch.mixing import bit_dependent, mixed_spaces, spaces_of
+from qrlang.backends.torch.mixing import mixed_spaces, spaces_of
 from qrlang.backends.torch.text import angle_text, number
 from qrlang.ir.program import (
     Alloc,
@@ -58,7 +59,7 @@ class Body:
         self.expressions = Expressions(self._weight)
         self.uses: Counter[int] = Counter()
         self.region_of_use: dict[int, set[int]] = {}
-        self.tainted = bit_dependent(program)
+        self.tainted = per_shot(program)
         self.mixed = mixed_spaces(program)
         self.spaces = spaces_of(program)
         self.space_of = {q: s for s, qubits in self.spaces.items() for q in qubits}
