@@ -83,8 +83,8 @@ def machine(psi: Tensor) -> str:
 
 
 def _make(circuit: Circuit, dtype: str, on: Tensor | None) -> Native | OnGpu | None:
-    from qrlang.engine.cpu.machine import NoCompiler
-    from qrlang.engine.cuda.launcher import Unavailable
+    from qrlang.engine.cpu.llvm.machine import NoCompiler
+    from qrlang.engine.cuda.launch.launcher import Unavailable
     from qrlang.engine.lower import Unsupported
     from qrlang.engine.segment import Segment, plan_segment
 

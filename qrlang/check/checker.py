@@ -247,9 +247,9 @@ class _Checker:
             good = False
             e.error(
                 "E0202",
-                head(item),
+                header(item),
                 f"`{item.model}` has a train block already",
-                notes=[Note("the first is here", head(blocks[item.model][0][0]))],
+                notes=[Note("the first is here", header(blocks[item.model][0][0]))],
                 help="keep one; single settings can be given on the line: qrlc train --epochs 3",
             )
         found, right = SettingsChecker(e, item).settings()
