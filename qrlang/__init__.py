@@ -27,7 +27,8 @@ def load(
     """A model of a `.qrl` file as a `torch.nn.Module`: the module that `--target torch` writes.
 
     `load("qrnn.qrl", n=10)`: keywords are the model's settings. `model` names one of several in
-    the file. `road` is "native", "stepwise" or "plain" (None: the fastest that fits).
+    the file. `load("runs/QRNN-1")` is the model of a run, at its best weights. `road` is "native",
+    "stepwise" or "plain" (None: the fastest that fits).
     """
     from qrlang.backends.torch.load import load as load_module
 

@@ -9,6 +9,7 @@ from qrlang.errors import UserError
 
 VECTORS = ("portable", "avx2", "avx512")
 COMPILE = ("inside",)
+MOST_THREADS = 4096
 _ON, _OFF = ("1", "on", "yes", "true"), ("0", "off", "no", "false")
 
 
@@ -32,10 +33,10 @@ def threads() -> int:
     said = os.environ.get("QRLANG_THREADS", "").strip()
     if not said:
         return 0
-    if not (said.isascii() and said.isdigit() and int(said)):
+    if not (said.isascii() and said.isdigit() and 0 < int(said) <= MOST_THREADS):
         raise WrongEnvironment(
             "QRLANG_THREADS",
-            "it has to be a whole number from 1 on",
+            f"it has to be a whole number from 1 to {MOST_THREADS}",
             "for example QRLANG_THREADS=2, or unset it: then there are as many as are worth it",
         )
     return int(said)

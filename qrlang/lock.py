@@ -21,8 +21,8 @@ from qrlang.errors import UserError
 _held: dict[Path, tuple[IO[str], int]] = {}  # by this process, and by how many of its locks
 
 
-class InUse(UserError):
-    """`str(error)` says by whom."""
+class NotTaken(UserError):
+    """`str(error)` says why, and who holds it."""
 
 
 class Lock:
@@ -37,13 +37,19 @@ class Lock:
 
 
 def _taken(path: Path, why: str) -> IO[str]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise NotTaken(
+            f"cannot write '{path.parent}': {error.strerror or error}",
+            "mend the folder, or copy it to where you may write",
+        ) from None
     try:
         _lock(file)
     except OSError:
         with file:
-            raise InUse(
+            raise NotTaken(
                 f"'{path.parent}' is in use by {_holder(file)}",
                 f"wait for it, or stop it: {why}",
             ) from None

@@ -11,6 +11,7 @@ from qrlang.analysis.flow import Flow, is_quantum, used, weights_of
 from qrlang.analysis.purity import per_shot
 from qrlang.check.model import CheckedModel
 from qrlang.diagnostics import Diagnostic, Note
+from qrlang.diagnostics.words import plural
 from qrlang.ir.program import (
     CallExtern,
     Channel,
@@ -69,9 +70,11 @@ def _places(model: CheckedModel, place: int) -> tuple[Span, Span]:
 
 
 def _dead_angles(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnostic]:
-    """One for each line of the user's; it says so if only some of its angles are meant."""
+    """One for each line of the user's; it says so if only some of its angles are meant. Lines that
+    call the same circuit, with the same angles dead, are one warning."""
     if not found:
         return
+    made: dict[tuple[str, str, tuple[Span, ...]], list[Diagnostic]] = {}
     all_of = Counter(_places(model, place)[0] for place in _turned(model.program))
     groups: dict[Span, list[Finding]] = {}
     for finding in found:
@@ -96,17 +99,23 @@ def _dead_angles(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnost
         if every == 1:
             reason, help = reason.replace("them", "it"), help.replace("them", "it")
             reason = reason.replace("they are only phases", "it is only a phase")
-        gates = dict.fromkeys(_places(model, f.places[0])[1] for f in group)
-        notes = [Note("made here", span) for span in gates if span != outer][:3]
+        inner = dict.fromkeys(_places(model, f.places[0])[1] for f in group)
+        spans = tuple(span for span in inner if span != outer)
         names = ", ".join(dict.fromkeys(_gate(f) for f in group))
-        yield Diagnostic(
+        warning = Diagnostic(
             "W0801",
             f"{said} change any readout: {reason}",
             outer,
             label=f"the gradient of {'these' if every > 1 else 'this'} {names} is always zero",
             help=help,
-            notes=tuple(notes),
+            notes=tuple(Note("made here", span) for span in spans[:3]),
         )
+        made.setdefault((warning.message, names, spans or (outer,)), []).append(warning)
+    for first, *more in made.values():
+        same = [Note("the same here", d.span) for d in more[:3]]
+        if len(more) > 3:
+            same.append(Note(f"and at {plural(len(more) - 3, 'more line')}"))
+        yield replace(first, notes=(*first.notes, *same))
 
 
 def _gate(finding: Finding) -> str:
@@ -196,7 +205,9 @@ def _constant(model: CheckedModel, finding: Finding) -> Diagnostic:
         said = "this readout is constant" if size == 1 else "these readouts are constant"
     else:
         which = ", ".join(map(str, indices[:6])) + (", …" if len(indices) > 6 else "")
-        said = f"{len(indices)} of these {size} readouts are constant (those at {which})"
+        many = len(indices) > 1
+        said = f"{len(indices)} of these {size} readouts {'are' if many else 'is'} constant "
+        said += f"({'those' if many else 'the one'} at {which})"
     return Diagnostic(
         "W0803",
         f"{said}: always {' or '.join(values[:3])}",
@@ -222,7 +233,8 @@ def _unused(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnostic]:
             [name] = finding.names
             layer = name.rsplit(".", 1)[0]
             if name not in explained:
-                groups.setdefault(_named(model, name, layer), name if "." not in name else layer)
+                shown = name if name in model.places.names else layer
+                groups.setdefault(_named(model, name, layer), shown)
     for span, name in groups.items():
         yield Diagnostic(
             "W0804",

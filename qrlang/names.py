@@ -25,6 +25,22 @@ from qrlang.ir.program import (
 from qrlang.ir.walk import defs, walk
 from qrlang.syntax import ast
 
+
+def quantity(x: int, unit: str, base: int) -> str:
+    """`1.4 G`, `12 MiB`."""
+    prefixes = ["", "k", "M", "G", "T", "P", "E"]
+    value, k = float(x), 0
+    while value >= base and k < len(prefixes) - 1:
+        value, k = value / base, k + 1
+    binary = "i" if base == 1024 and k else ""
+    prefix = prefixes[k].upper() if base == 1024 else prefixes[k]
+    return (
+        f"{value:.3g} {prefix}{binary}{unit}".strip()
+        if value < 1000
+        else f"{value:.0f} {prefix}{binary}{unit}"
+    )
+
+
 _LONGEST = 60
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 

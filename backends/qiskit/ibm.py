@@ -58,6 +58,8 @@ def snapshot(name: str) -> Any:
             if hasattr(made, "target"):
                 return made
     shown = [n.removesuffix("_v2") for n in known]
+    if name.startswith(("braket_", "arn:")):
+        raise DeviceError(f"`{name}` is a device of Braket", "say so: --target braket")
     raise DeviceError(
         f"no device is called `{name}`" + suggestion(name, ["aer", *shown]),
         "there are `aer`, the snapshots `fake_…` of qiskit-ibm-runtime, and `ibm_…` of an account",

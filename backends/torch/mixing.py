@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from qrlang.analysis.purity import per_shot
@@ -44,7 +45,12 @@ def mixed_spaces(program: Program) -> dict[int, str]:
     tainted = per_shot(program)
     found: dict[int, str] = {}
     for op, conditional in _with_conditions(program.body, False):
-        reason = _reason(op, tainted, size, space_of)
+        if isinstance(op, Free):
+            ending = Counter(space_of[q] for q in op.qubits)
+            for space in (s for s, n in ending.items() if n < size[s]):
+                found.setdefault(space, "some of its qubits end before the others")
+            continue
+        reason = _reason(op, tainted)
         if not reason and conditional:
             reason = "a measured bit decides about its gates"
         if reason:
@@ -60,7 +66,7 @@ def _with_conditions(ops: tuple[Op, ...], conditional: bool) -> Iterator[tuple[O
             yield from _with_conditions(body, conditional or isinstance(op, If))
 
 
-def _reason(op: Op, tainted: set[int], size: dict[int, int], space_of: dict[int, int]) -> str:
+def _reason(op: Op, tainted: set[int]) -> str:
     if type(op) in _REASONS:
         return _REASONS[type(op)]
     match op:
@@ -68,8 +74,6 @@ def _reason(op: Op, tainted: set[int], size: dict[int, int], space_of: dict[int,
             return "it begins maximally mixed"
         case Expect(weak=weak) if weak:
             return "a weak readout disturbs it"
-        case Free(qubits=qubits) if len(qubits) < size[space_of[qubits[0]]]:
-            return "some of its qubits end before the others"
         case Unitary() | Evolve() | ApplyMatrix() | Prepare():
             if any(v.id in tainted for v in uses(op)):
                 return "a measured bit enters its angles"

@@ -83,8 +83,8 @@ def machine(psi: Tensor) -> str:
 
 
 def _make(circuit: Circuit, dtype: str, on: Tensor | None) -> Native | OnGpu | None:
-    from qrlang.engine.cpu.machine import NoCompiler
-    from qrlang.engine.cuda.launcher import Unavailable
+    from qrlang.engine.cpu.llvm.machine import NoCompiler
+    from qrlang.engine.cuda.launch.launcher import Unavailable
     from qrlang.engine.lower import Unsupported
     from qrlang.engine.segment import Segment, plan_segment
 
@@ -102,7 +102,7 @@ def _make(circuit: Circuit, dtype: str, on: Tensor | None) -> Native | OnGpu | N
         return None
     try:
         if on is not None:
-            from qrlang.engine.cuda.steps import SegmentKernel
+            from qrlang.engine.cuda.launch.steps import SegmentKernel
 
             return OnGpu(SegmentKernel(plan, dtype, cuda.launcher(on.device)))
         from qrlang.engine.cpu.segment import segment_kernel

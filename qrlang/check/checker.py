@@ -243,6 +243,15 @@ class _Checker:
                 good = False
                 continue
             args[name] = fitted
+        if item.model in blocks:
+            good = False
+            e.error(
+                "E0202",
+                header(item),
+                f"`{item.model}` has a train block already",
+                notes=[Note("the first is here", header(blocks[item.model][0][0]))],
+                help="keep one; single settings can be given on the line: qrlc train --epochs 3",
+            )
         found, right = SettingsChecker(e, item).settings()
         if not any(s.name == "data" for s in item.settings):
             right = False

@@ -28,7 +28,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
-from qrlang.diagnostics import Diagnostic
+from qrlang.diagnostics import Diagnostic, Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.syntax import ast
@@ -252,6 +252,7 @@ def check_definition(
         (k, (w,) * len(free)) for k, _ in usual[:: len(sizes)] for w in (1, 7, 8, 9, 10, 12, 16)
     ]
     refused: Reporter | None = None
+    wrong: Reporter | None = None
     for candidates in (usual, rare if free else []):
         allowed = False
         for k, size in candidates:
@@ -259,18 +260,34 @@ def check_definition(
             widths = dict(zip(free, size, strict=True))
             definition(library, module, item, widths, dict.fromkeys(needed, k), trial, budget)
             if budget.left < 0:
-                return
+                break
             if not trial.failed:
                 allowed = True
             elif any(d.code in too_small for d in trial.diagnostics):
                 refused = refused or trial
             else:
-                report.take(trial)
-                return
-        if allowed:
+                wrong = wrong or trial
+            if wrong is not None and allowed:
+                _name_sizes(wrong, item)
+                break
+        if wrong is not None:
+            report.take(wrong)
+            return
+        if allowed or budget.left < 0:
             return
     if refused is not None:
         report.take(refused)
+
+
+def _name_sizes(trial: Reporter, item: ast.Definition) -> None:
+    """Of mistakes that other sizes don't make: where these ones come from."""
+    way = (
+        "`require` says which it is not for"
+        if isinstance(item, (ast.Ansatz, ast.Circuit))
+        else "a model says which one counts"
+    )
+    note = Note(f"no model uses it, so it is tried at several sizes: {way}")
+    trial.diagnostics = [replace(d, notes=(*d.notes, note)) for d in trial.diagnostics]
 
 
 def angle_count_formula(item: ast.Ansatz) -> str:

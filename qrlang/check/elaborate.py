@@ -166,7 +166,7 @@ def _model_rounds(
                 "E0404",
                 span,
                 f"the width of `{key}` can't be inferred",
-                help=f"say it: `{word} {key.rpartition('.')[2]} = linear(8)`, `mlp(64, out: 8)`"
+                help=f"say it: {_with_width(span.text)}"
                 if word in ("layer", "controller", "attention")
                 else "write the number instead of `...`",
                 notes=[
@@ -176,9 +176,18 @@ def _model_rounds(
                     )
                 ],
             )
-            attempt = Attempt(None)
+            attempt = Attempt(None, elaborator=e)
     report.take(trial)
     return attempt
+
+
+def _with_width(declaration: str) -> str:
+    """The declaration of a layer again, of eight numbers."""
+    said, _, kind = declaration.partition("=")
+    name, _, given = " ".join(kind.split()).partition("(")
+    settings = [given.removesuffix(")")] if given else []
+    width = ["8", *settings] if name == "linear" else [*settings, "out: 8"]
+    return f"`{' '.join(said.split())} = {name}({', '.join(width)})`, if eight are meant"
 
 
 def _model_once(

@@ -10,12 +10,31 @@ NAMES_ELSEWHERE = {
     **dict.fromkeys(("expval", "expectation", "measure_all"), _READ),
     **dict.fromkeys(("dense", "Dense", "Linear"), "an affine layer is `linear(…)`"),
     "sample": "a measured bit: `let b = measure q[0]`",
+    **dict.fromkeys(("cat", "stack", "hstack"), "values in one vector: `concat(a, b)`"),
+    "einsum": "products of vectors and matrices are `dot`, `outer` and `matmul`",
+    "argmax": "a hard choice has no slope: `softmax(scores)` is a soft one; a measured bit is hard",
     "True": "write `true`",
     "False": "write `false`",
     "None": "leave it out: what may be missing has a default",
     "PauliX": "write `X(q[0])`",
     "PauliY": "write `Y(q[0])`",
     "PauliZ": "write `Z(q[0])`",
+}
+
+_RATE = "it belongs to the optimizer: `optimizer = adam(lr: 1e-3)`"
+SETTINGS_ELSEWHERE = {
+    "lr": _RATE,
+    "learning_rate": _RATE,
+    "weight_decay": "it belongs to the optimizer: `optimizer = adamw(weight_decay: 0.01)`",
+    "batch_size": "write `batch`",
+    "num_epochs": "write `epochs`",
+    "dataset": "write `data`",
+    "criterion": "write `loss`",
+    "patience": "write `early_stopping`",
+    "bptt": "write `truncate`",
+    "gradient_clipping": "write `clip`",
+    "out": "the command line says it: qrlc train --out DIR",
+    "threads": "the command line says it: qrlc train --threads 2",
 }
 
 _U = "`u(theta, phi, lambda)` is any rotation of one qubit"
@@ -28,6 +47,7 @@ GATES_ELSEWHERE = {
     "barrier": "leave it out: gates on one qubit stay in order",
     "cnot": "write `cx q[0], q[1]`",
     "toffoli": "write `ccx q[0], q[1], q[2]`",
+    "fredkin": "write `cswap q[0], q[1], q[2]`",
     "ccnot": "write `ccx q[0], q[1], q[2]`",
     "hadamard": "write `h q[0]`",
     "paulix": "write `x q[0]`",

@@ -376,7 +376,10 @@ def _out_of_range(
             + ("element" if size == 1 else "elements"),
         )
         return
-    if "%" not in item.span.text and ("+" in item.span.text or "-" in item.span.text):
+    if isinstance(item, ast.Unary) and isinstance(item.operand, ast.Int):
+        help = "counting begins at 0; the last "
+        help += f"is `{base}[len({base}) - 1]`" if rank == 1 else f"index is {size - 1} here"
+    elif "%" not in item.span.text and ("+" in item.span.text or "-" in item.span.text):
         help = f"let the loop end earlier, or wrap around: `({item.span.text}) % {size}`"
     e.error(
         "E0306",

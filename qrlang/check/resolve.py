@@ -112,6 +112,9 @@ _HELP: dict[type, str] = {
 }
 
 
+MISSING = "declare it, or `use` it from the library"  # of a name that nobody knows
+
+
 class Resolver:
     def __init__(self, module: Module, report: Reporter) -> None:
         self.module = module
@@ -294,7 +297,7 @@ class Resolver:
             return True
         return builtin(name) is not None
 
-    def use(self, node: ast.Name) -> None:
+    def use(self, node: ast.Name, missing: str = MISSING) -> None:
         name = node.id
         if self._mark(name):
             return
@@ -330,15 +333,15 @@ class Resolver:
                 f"a gate is a line of its own: `{name} q[0]`",
             )
             return
-        self._error("E0201", node.span, f"unknown name `{name}`", self._suggest(name))
+        self._error("E0201", node.span, f"unknown name `{name}`", self._suggest(name, missing))
 
-    def _suggest(self, name: str) -> str:
+    def _suggest(self, name: str, missing: str) -> str:
         if name in NAMES_ELSEWHERE:
             return NAMES_ELSEWHERE[name]
         words = {n for block in self.blocks for n in block.names}
         words |= set(self.module.items) | set(self.module.uses) | set(builtin_names())
         help = did_you_mean(name, words)
-        return help or library_hint(name) or "declare it, or `use` it from the library"
+        return help or library_hint(name) or missing
 
     def _unused(self, block: Block) -> None:
         for name, info in block.names.items():

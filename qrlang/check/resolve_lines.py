@@ -46,7 +46,8 @@ def _update(r: Resolver, s: ast.Update) -> None:
     r.expr(s.value)
     if r._find(s.name) is None:
         # The name, not the whole line.
-        r.use(ast.Name(s.name, span=name_span(s, s.name)))
+        name = ast.Name(s.name, span=name_span(s, s.name))
+        r.use(name, f"declare it before the step: `carry {s.name}: real[n] = 0`")
         r.report.reported_names.add((id(s.span.source), s.span.start))
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from qrlang.check.constants import is_number, is_whole
 from qrlang.check.core import Elaborator
+from qrlang.check.elsewhere import SETTINGS_ELSEWHERE
 from qrlang.check.values import Poison, describe
-from qrlang.data_schemas import DATA_SETS, Argument
+from qrlang.data_schemas import DATA_SETS, Argument, kind_of_file
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span
@@ -185,7 +186,8 @@ class SettingsChecker:
                     "E0901",
                     s,
                     f"there is no setting `{s.name}`",
-                    help=did_you_mean(s.name, self.known)
+                    help=SETTINGS_ELSEWHERE.get(s.name, "")
+                    or did_you_mean(s.name, self.known)
                     or "settings are " + ", ".join(self.known),
                 )
                 good = False
@@ -204,7 +206,11 @@ class SettingsChecker:
                 return self.choice(s.name, s.value, spec.choices)
             case "data":
                 if isinstance(s.value, ast.Str):
-                    return s.value.value
+                    if kind_of_file(s.value.value):
+                        return s.value.value
+                    what = "a file of your own is .csv or .tsv (packed with .gz or not), or .npz"
+                    self.e.error("E0905", s.value, f"{what}; found `{s.value.value}`")
+                    return None
                 return self.choice(
                     "data", s.value, {d.name: d.arguments for d in DATA_SETS.values()}
                 )
@@ -225,8 +231,13 @@ class SettingsChecker:
     def plain(
         self, name: str, node: ast.Expr, kind: str, least: float | None, most: float | None
     ) -> Plain | None:
-        if isinstance(node, ast.Name) and self.e.lookup(node.id) is None:
-            self.e.error("E0905", node, f"`{name}` takes {_kind(kind)}, found `{node.id}`")
+        first = node
+        while isinstance(first, ast.Field):
+            first = first.base
+        if isinstance(first, ast.Name) and self.e.lookup(first.id) is None:
+            said = node.span.text
+            help = f'in quotes: `"{said}"`' if kind == "string" else ""
+            self.e.error("E0905", node, f"`{name}` takes {_kind(kind)}, found `{said}`", help=help)
             return None
         value = self.e.eval(node)
         if isinstance(value, Poison):
@@ -243,8 +254,9 @@ class SettingsChecker:
         if is_number(value) and (
             (least is not None and value < least) or (most is not None and value > most)
         ):
-            bounds = f"at least {least:g}" if most is None or value < least else f"at most {most:g}"  # type: ignore[operator]
-            self.e.error("E0905", node, f"`{name}` is {bounds}, found {value:g}")
+            low = least is not None and value < least
+            bounds = f"at least {_shown(least)}" if low else f"at most {_shown(most)}"
+            self.e.error("E0905", node, f"`{name}` is {bounds}, found {_shown(value)}")
             return None
         assert isinstance(value, (int, float, bool, str))
         return value
@@ -284,7 +296,8 @@ class SettingsChecker:
                     f"`{func.id}` has no argument `{arg.name}`"
                     if arg.name
                     else f"`{func.id}` takes {len(names) or 'no'} arguments",
-                    help=(did_you_mean(arg.name, names) if arg.name else "")
+                    help=("write `lr`" if arg.name == "learning_rate" and "lr" in names else "")
+                    or (did_you_mean(arg.name, names) if arg.name else "")
                     or ("it has " + ", ".join(names) if names else ""),
                 )
                 return None
@@ -311,6 +324,12 @@ def dotted(node: ast.Expr) -> str | None:
         base = dotted(node.base)
         return None if base is None else f"{base}.{node.name}"
     return None
+
+
+def _shown(number: object) -> str:
+    """`1,048,576`, `0.5`."""
+    whole = isinstance(number, int) or (isinstance(number, float) and number.is_integer())
+    return f"{number:,.0f}" if whole else f"{number:g}"
 
 
 def _kind(kind: str) -> str:

@@ -192,6 +192,8 @@ def run(
     for item, sequence in zip(node.items, sequences or [], strict=False):
         assert sequence.value is not None
         value = b.value(sequence.type.item, item, node.span)
+        if sequence.value.id in b.readouts:
+            b.readouts.add(value.id)
         items.append(ir.LoopItem(sequence.value, value))
         e.scope.names[item] = of_value(value)
     for item in node.items:

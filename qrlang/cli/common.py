@@ -179,7 +179,9 @@ def nothing(made: Compilation, what: str) -> UserError:
 
 
 def write(path: str, text: str) -> None:
-    """Writes a new file, and the folders above it."""
+    """Writes a file, and the folders above it; never in place of a program."""
+    if Path(path).suffix == ".qrl" and Path(path).exists():
+        raise usage(f"'{path}' is a program, and would be written over: name another file")
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text, encoding="utf-8")

@@ -25,20 +25,24 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     common.needs_training()
     from qrlang.hardware import table
     from qrlang.training import compare
+    from qrlang.training.errors import TrainingError
 
     if any(table.is_device(r) for r in runs):
         _devices(runs, metric, form)
         return
     found = compare.rows(runs, metric)
-    written = compare.picture(found, Path(picture).with_suffix(""))
+    if form == "markdown":
+        click.echo(compare.markdown(found), nl=False)
+    elif form == "text":
+        click.echo(compare.text(found), nl=False)
+    try:
+        written = compare.picture(found, Path(picture).with_suffix(""))
+    except TrainingError as error:
+        raise TrainingError(str(error), "name another place: --picture PATH") from None
     if form == "json":
         printing.print_json(
             {"rows": [r.data() for r in found], "pictures": [str(p) for p in written]}
         )
-    elif form == "markdown":
-        click.echo(compare.markdown(found), nl=False)
-    else:
-        click.echo(compare.text(found), nl=False)
     click.echo("picture: " + ", ".join(map(str, written)), err=True)
 
 

@@ -203,10 +203,21 @@ def _emitted(
     try:
         ready = made.for_target(model)
         with plugged_in(target):
-            found: Mapping[str, str | bytes] = target.emit(ready, options)
-        return found
+            return dict(target.emit(ready, options))
     except TargetError as error:
         raise common.usage(str(error)) from None
+
+
+_MARK = b"written by qrl"  # what the text files of our targets say at their beginning
+
+
+def _others(path: Path, content: str | bytes) -> bool:
+    """Somebody else's file lies where one of ours is to go: `model.py` is a common name."""
+    data = content.encode() if isinstance(content, str) else content
+    if _MARK not in data[:500].lower() or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return _MARK not in stream.read(500).lower()
 
 
 def _write(
@@ -230,6 +241,10 @@ def _write(
             if name in files:
                 raise common.usage(f"several models would write '{name}': choose one with --model")
             files[name] = content
+    for name, content in files.items():
+        if _others(folder / name, content):
+            raise common.usage(f"'{folder / name}' was not written by qrlc, and would be written "
+                               "over: name another folder with -o")  # fmt: skip
     if not files:
         raise common.usage(
             f"the target '{target.name}' has no files to write for {made.source.name}"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from qrlang.check.model import CheckedModel
     from qrlang.ir.program import Program
 
+OTHER = (".png", ".pdf", ".jpg", ".jpeg", ".gif", ".eps", ".ps")  # pictures that are no SVG
+
 
 @click.command("draw")
 @click.argument("path", metavar="FILE|RUN", type=click.Path())
@@ -96,6 +98,9 @@ def command(
         for p, m in found
     ]
     if svg is not None:
+        if Path(svg).suffix.lower() in OTHER:
+            raise common.usage(f"--svg writes SVG, and '{svg}' would be something else: "
+                               f"{Path(svg).with_suffix('.svg')}")  # fmt: skip
         whole = as_svg.render(*pictures)
         if svg == "-":
             click.echo(whole, nl=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from qrlang.cli import common, printing
+from qrlang.environment import MOST_THREADS
 
 
 @click.command("eval")
@@ -18,7 +19,7 @@ from qrlang.cli import common, printing
               help="Sequences at a time.  [default: 256; of a stream, as in training]")  # fmt: skip
 @click.option("--beam", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Translations: how many beginnings are kept.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(0, 4096), default=0,
+@click.option("--threads", type=click.IntRange(0, MOST_THREADS), default=0,
               help="Of the CPU; 0: all cores.")  # fmt: skip
 @click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
               help="How it is computed; without it, as in training.")  # fmt: skip

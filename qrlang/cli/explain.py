@@ -9,7 +9,7 @@ from qrlang.diagnostics.words import suggestion
 
 
 @click.command("explain")
-@click.argument("code", metavar="CODE", required=False)
+@click.argument("code", metavar="[CODE]", required=False)
 @common.output
 def command(code: str | None, form: str, color: str) -> None:
     """Explain a code such as E0301: why, a bad and a good example. Without a code, list all."""

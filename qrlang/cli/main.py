@@ -70,7 +70,8 @@ def run(args: Sequence[str]) -> int:
         return PIPE
     except (RecursionError, MemoryError) as error:
         what = "nests deeper" if isinstance(error, RecursionError) else "needs more memory"
-        click.echo(f"error: the program {what} than qrlc can handle", err=True)
+        said = f": {error}" if isinstance(error, MemoryError) and str(error) else ""
+        click.echo(f"error: the program {what} than qrlc can handle{said}", err=True)
         return WRONG
     except UserError as error:
         from qrlang.cli.printing import tell

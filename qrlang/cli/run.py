@@ -68,6 +68,9 @@ def command(path: str, form: str, color: str, **given: Any) -> None:
     for line in lacking(subject.program, processor):
         raise DeviceError(line, f"choose a device that has: --device {target.ablest}")
     plan = Plan(given["shots"], given["seed"], given["loop"], mitigation(given["mitigate"]))
+    folder = _folder(processor, plan, path, given)
+    if not given["dry_run"]:
+        _free(folder, given["resume"])
     possible(plan.mitigate, processor)
     if not plan.shots and not processor.capabilities.exact:
         raise DeviceError(f"`{processor.name}` has no exact mode", "give it shots: --shots 1000")
@@ -81,31 +84,55 @@ def command(path: str, form: str, color: str, **given: Any) -> None:
         return
     limits = budget(processor, given["max_shots"], given["max_cost"], prices)
     device.allowed(limits.over(found.jobs, found.executions), given["yes"])
-    _execute(subject, processor, plan, found, path, form, given)
+    try:
+        _execute(subject, processor, plan, found, folder, form, given)
+    except OSError as error:
+        raise DeviceError(
+            f"cannot write '{error.filename or folder}': {error.strerror or error}",
+            "make room, or mend the folder, then go on with --resume; or name another: --out DIR",
+        ) from None
 
 
-def _execute(
-    subject: Subject, device: Any, plan: Any, found: Preflight, path: str, form: str,
-    given: dict[str, Any],
-) -> None:  # fmt: skip
-    from qrlang.hardware import batch
-    from qrlang.hardware.checkpoint import Journal
-    from qrlang.hardware.device import DeviceError
-    from qrlang.hardware.jobs import Progress
-    from qrlang.hardware.loop import run
-    from qrlang.hardware.preflight import rms
-
+def _folder(device: Any, plan: Any, path: str, given: dict[str, Any]) -> Path:
+    """Where the journal and the results go."""
     plain = "".join(c if c.isalnum() else "_" for c in device.name)
     base = Path(path) if Path(path).is_dir() else Path("runs") / Path(path).stem
     words = [plain, plan.loop, str(plan.shots), *str(plan.mitigate).replace(":", ",").split(",")]
-    folder = Path(given["out"] or base / "device" / "-".join(w for w in words if w))
-    journal = folder / "journal.jsonl"
-    if journal.exists() and not given["resume"]:
-        raise DeviceError(f"'{folder}' holds a run already",
-                          "go on with it: --resume; or begin another: --out DIR")  # fmt: skip
-    if given["resume"] and not journal.exists():
+    return Path(given["out"] or base / "device" / "-".join(w for w in words if w))
+
+
+def _free(folder: Path, resume: bool) -> None:
+    """Nothing of anybody else's is written over: a run folder has a `result.json` too."""
+    from qrlang.hardware.device import DeviceError
+
+    begun = (folder / "journal.jsonl").exists()
+    if resume and not begun:
         raise DeviceError(f"'{folder}' holds no run to go on with",
                           "say where it is: --out DIR; or begin one: without --resume")  # fmt: skip
+    if resume:
+        return
+    if begun:
+        raise DeviceError(f"'{folder}' holds a run already",
+                          "go on with it: --resume; or begin another: --out DIR")  # fmt: skip
+    if folder.exists() and not folder.is_dir():
+        raise DeviceError(f"'{folder}' is a file", "name a folder: --out DIR")
+    if folder.is_dir() and {p.name for p in folder.iterdir()} - {"journal.lock"}:
+        raise DeviceError(f"'{folder}' is not empty", "name another: --out DIR")
+
+
+def _execute(
+    subject: Subject, device: Any, plan: Any, found: Preflight, folder: Path, form: str,
+    given: dict[str, Any],
+) -> None:  # fmt: skip
+    from qrlang.diagnostics.words import plural
+    from qrlang.hardware import batch
+    from qrlang.hardware.checkpoint import Journal
+    from qrlang.hardware.jobs import Progress
+    from qrlang.hardware.loop import run
+    from qrlang.hardware.preflight import rms
+    from qrlang.hardware.table import shown
+
+    journal = folder / "journal.jsonl"
     about = {"model": batch.fingerprint(subject), "device": device.name, "shots": plan.shots,
              "seed": plan.seed, "loop": plan.loop, "noise": given["noise"],
              "level": given["level"], "mitigate": str(plan.mitigate)}  # fmt: skip
@@ -138,12 +165,13 @@ def _execute(
         printing.print_json({"out": str(folder), **page})
         return
     for name, value in figures.items():
-        beside = f", exactly {page['exact'][name]:.4g}" if exact else ""
-        click.echo(f"{name}  {value:.4g}{beside}  ({len(subject.items)} sequences)")
+        beside = f", exactly {shown(name, page['exact'][name])}" if exact else ""
+        of = plural(len(subject.items), "sequence")
+        click.echo(f"{name}  {shown(name, value)}{beside}  ({of})")
     if seen:
         click.echo(f"readouts  rms error {seen[0]:.3g} at first, {seen[-1]:.3g} at last, against "
                    "the simulator")  # fmt: skip
-    click.echo(f"{done.counts.executions:,} executions in {done.counts.jobs} jobs"
+    click.echo(f"{done.counts.executions:,} executions in {plural(done.counts.jobs, 'job')}"
                f" ({done.counts.fetched} from the journal); results in {folder}")  # fmt: skip
 
 

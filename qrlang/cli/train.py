@@ -13,7 +13,9 @@ import click
 
 from qrlang.cli import common, device, printing
 from qrlang.cli.exits import INTERRUPTED, NOT_CALM
+from qrlang.diagnostics.words import plural
 from qrlang.driver import Setting
+from qrlang.environment import MOST_THREADS
 
 if TYPE_CHECKING:
     from qrlang.hardware.gradient.forecast import Forecast
@@ -72,7 +74,7 @@ def _every_setting(command: Any) -> Any:
 @click.option("--out", metavar="DIR", help="The run's folder.  [default: runs/MODEL-1, -2, …]")
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
 @click.option(
-    "--threads", type=click.IntRange(0, 4096), default=0, help="Of the CPU; 0: all cores."
+    "--threads", type=click.IntRange(0, MOST_THREADS), default=0, help="Of the CPU; 0: all cores."
 )
 @click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
               help="How it is computed; without it, the fastest that fits.")  # fmt: skip
@@ -145,7 +147,14 @@ def command(
         raise common.usage("--dry-run, --noise, --mitigate, limits and prices are of a quantum "
                            "device: --target NAME")  # fmt: skip
     if (path is None) == (resume is None):
-        raise common.usage("give a FILE to train, or --resume RUN to go on with")
+        both = ", not both: a run has its own program" if path else ""
+        raise common.usage(f"give a FILE to train, or --resume RUN to go on with{both}")
+    if path is not None and (Path(path) / "settings.json").is_file():
+        raise common.usage(f"'{path}' is a run: go on with it by --resume {path}, or train its "
+                           "program anew")  # fmt: skip
+    if not trace and (trace_samples, trace_every, trace_limit, trace_budget) != ("4", 1, 64.0, 5.0):
+        raise common.usage("--trace-samples, --trace-every, --trace-limit and --trace-budget are "
+                           "of a trace: say --trace too")  # fmt: skip
     if resume is not None and (
         changed or settings or out or model or target or noise or mitigate or lr is not None
     ):
@@ -175,6 +184,10 @@ def command(
                   road or "", on, init, override.strip())  # fmt: skip
     from qrlang.trace.recorder import Asked as Traced
 
+    if trace:
+        from qrlang.trace.samples import named
+
+        named(trace_samples)  # before a folder is made
     traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
     _session(asked, resume, form, color, traced, check_gradient or 0)
 
@@ -315,7 +328,8 @@ def _updates(trainer: Trainer) -> str:
     if trainer.optimizer.whole:
         return f"{trainer.steps}, each over all training data"
     s = trainer.settings
-    return f"{trainer.steps} of {s.batch * s.accumulate}, {trainer.epochs} epochs"
+    many = plural(s.batch * s.accumulate, "sequence")
+    return f"{trainer.steps} of {many}, {plural(trainer.epochs, 'epoch')}"
 
 
 def _call(choice: tuple[str, dict[str, Any]]) -> str:
@@ -330,7 +344,7 @@ def _where(trainer: Trainer) -> str:
         return f"{processor.device.name}, {processor.shots or 'no'} shots a circuit"
     many = f", {trainer.world.size} processes" if trainer.world.size > 1 else ""
     return (f"{trainer.objective.device}, {trainer.settings.precision} precision, {road} road, "
-            f"{trainer.settings.threads} threads{many}")  # fmt: skip
+            f"{plural(trainer.settings.threads, 'thread')}{many}")  # fmt: skip
 
 
 def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
@@ -351,7 +365,7 @@ def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
         click.echo(f"without gradients: {found['runs']:,} runs of a sequence, "
                    f"{found['circuits']:,} circuits on a device{each}")  # fmt: skip
     click.echo(
-        f"{found['steps']} updates in {duration(found['seconds'])} "
+        f"{plural(found['steps'], 'update')} in {duration(found['seconds'])} "
         f"({found['seconds_an_epoch']:.1f} s an epoch{skipped}); best epoch {found['best_epoch']}; "
         f"curves in {Path(trainer.run.folder) / 'curves.svg'}"
     )

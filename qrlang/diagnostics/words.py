@@ -50,6 +50,7 @@ def suggestion(word: str, words: Iterable[str]) -> str:
 
 
 def plural(count: int, word: str) -> str:
-    if count == 1:
-        return f"1 {word}"
-    return f"{count} {word[:-1]}ies" if word.endswith("ty") else f"{count} {word}s"
+    """`1 thread`, `4,096 threads`."""
+    if count != 1:
+        word = f"{word[:-1]}ies" if word.endswith("ty") else f"{word}s"
+    return f"{count:,} {word}"

@@ -28,6 +28,13 @@ class DeviceError(UserError):
     """Of a device, or of what it is asked for: `help` is the very command, if possible."""
 
 
+def described(page: Mapping[str, Any]) -> str:
+    """A device's page in a line; one with noise says so in its name."""
+    name = str(page["device"])
+    said = {"device"} | ({"noise"} if str(page.get("noise")) in name else set())
+    return ", ".join([name, *(f"{k} {v}" for k, v in page.items() if k not in said)])
+
+
 class JobLost(DeviceError):
     """A job that will never have a result: it failed, or somebody cancelled it."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from qrlang.diagnostics.words import plural
 from qrlang.inspection.data import Data
-from qrlang.names import assumption
+from qrlang.names import assumption, quantity
 
 
 def page(data: Mapping[str, Any]) -> str:
@@ -159,25 +160,6 @@ def _step(data: Mapping[str, Any]) -> list[str]:
         f"  torch takes the {data['road']['name']} road:",
         f"    {data['road']['why']}",
     ]  # fmt: skip
-
-
-def plural(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'s' * (count != 1)}"
-
-
-def quantity(x: int, unit: str, base: int) -> str:
-    """`1.4 G`, `12 MiB`."""
-    prefixes = ["", "k", "M", "G", "T", "P", "E"]
-    value, k = float(x), 0
-    while value >= base and k < len(prefixes) - 1:
-        value, k = value / base, k + 1
-    binary = "i" if base == 1024 and k else ""
-    prefix = prefixes[k].upper() if base == 1024 else prefixes[k]
-    return (
-        f"{value:.3g} {prefix}{binary}{unit}".strip()
-        if value < 1000
-        else f"{value:.0f} {prefix}{binary}{unit}"
-    )
 
 
 def table(rows: Sequence[tuple[str, ...]], right: set[int]) -> list[str]:

@@ -15,7 +15,9 @@ from qrlang.syntax.foreign import (
     gate_named,
     half_a_use,
     if_as_value,
+    loop_of_several,
     measure_arrow,
+    part_of_a_carry,
     read_alone,
     sequence_length,
     untyped_parameter,
@@ -303,6 +305,9 @@ def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
             Diagnostic("E0110", "expected `=`, found `<-`", span, "", help, fix=Fix(span, "=")),
             better,
         )
+    named: Edit | None = None
+    if symbol == "ASSIGN" and m.symbol(m.at - 1) == "NAME" and m.expects("COLON", "RPAREN"):
+        edit = named = Edit(m.at, 1, (number["COLON"],), m.height)
     if edit is None or edit.remove != 1 or len(edit.insert) != 1:
         return None
     meant = table().symbols[edit.insert[0]]
@@ -324,7 +329,7 @@ def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
             helps[symbol, meant],
             fix=Fix(span, sign),
         ),
-        None,
+        named,
     )
 
 
@@ -407,6 +412,8 @@ def _gate_operands(m: Mistake, edit: Edit | None) -> Explained | None:
         if edit is not None and table().symbols[edit.insert[0] if edit.insert else 0] == "UPDATE":
             return None
         help = f"write `{gate} q[0]`; for a value, `let {gate} = …`"
+        if m.symbol(m.at) == "DOT":
+            help = f"gates have no module before them: `{m.text(m.at + 1).lower()} q[0]`"
     elif m.symbol(m.at - 1) == "RPAREN":
         help = f"write `{gate}(…) q[0]`; a value needs a name or a use: `let y = {gate}(…)`"
     else:
@@ -536,6 +543,8 @@ _SLIPS: tuple[Slip, ...] = (
     elsewhere,
     measure_arrow,
     call_style,
+    loop_of_several,
+    part_of_a_carry,
     if_as_value,
     half_a_use,
     colon_range,

@@ -127,7 +127,12 @@ class Recorder(Observer):
             f"trace: {self.records} of {trainer.progress.step + 1} steps recorded, "
             f"{bytes / MEGABYTE:.1f} MB, {share:.1f} % of the time of training "
             f"(and {self.setup:.1f} s to begin)"
+            + ("; more: --trace-budget 0" if self._sparse(trainer.progress.step) else "")
         )
+
+    def _sparse(self, steps: int) -> bool:
+        """A short run: its share of the time was what left most steps out."""
+        return bool(self.asked.budget) and 4 * self.records < steps // self.every
 
     def state(self) -> Any:
         return {"last": self.last, "records": self.records}
@@ -261,7 +266,7 @@ class Recorder(Observer):
         one = size(self.fields) + 256
         if one > self.asked.limit * MEGABYTE:
             raise TraceError(
-                f"one record of the trace has {one / MEGABYTE:.1f} MB, and the limit is "
+                f"one record of the trace has {one / MEGABYTE:.2g} MB, and the limit is "
                 f"{self.asked.limit:g}",
                 "watch fewer samples, or allow more: "
                 f"--trace-limit {math.ceil(4 * one / MEGABYTE)}",

@@ -95,7 +95,10 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         run = _run_of(path)
         help = "make room, or name another folder: --out DIR"
-        if (run / "checkpoints" / "last.safetensors").exists():
+        drawn = path.suffix in (".svg", ".png", ".txt", ".md", ".html")
+        if drawn and (run / "settings.json").exists():
+            help = f"make room, or mend the folder {run}"
+        elif (run / "checkpoints" / "last.safetensors").exists():
             help = ("nothing is lost: the checkpoint before this one is whole. Make room (or mend "
                     f"the folder), then go on with: qrlc train --resume {run}")  # fmt: skip
         raise TrainingError(f"cannot write '{path}': {error.strerror or error}", help) from None

@@ -24,7 +24,7 @@ def begin_with(trainer: Trainer, given: str) -> None:
     """
     path = Path(given)
     run = Run.open(path) if path.is_dir() else None
-    tensors = checkpoint.load(run.best)[0] if run is not None else read(path)
+    tensors = checkpoint.load(run.kept())[0] if run is not None else read(path)
     own = trainer.objective.model.state_dict()
     problems = [p for k, v in tensors.items() if (p := _problem(k, v, own))]
     if run is None and problems:

@@ -53,6 +53,14 @@ class Run:
     def best(self) -> Path:
         return self.folder / "checkpoints" / "best.safetensors"
 
+    def kept(self, which: str = "best") -> Path:
+        """The weights that are asked for; the last ones, where none were best."""
+        file = self.best if which == "best" and self.best.exists() else self.last
+        if not file.exists():
+            raise TrainingError(f"'{self.folder}' has no checkpoint yet",
+                                f"train it: qrlc train --resume {self.folder}")  # fmt: skip
+        return file
+
     @property
     def metrics(self) -> Path:
         return self.folder / "metrics.jsonl"

@@ -17,7 +17,7 @@ from qrlang.driver import Compilation, Setting
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.ir.walk import uses, walk
-from qrlang.training import heap, overrides
+from qrlang.training import heap, overrides, room
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.run import Run, free_folder, vacant
@@ -233,6 +233,8 @@ def _trainer(
             "leave it out, or give a share: validation = 0.1",
         )
     plain = replace(settings, road="plain") if settings.processor else settings
+    if not settings.processor and device(settings) == "cpu":
+        room.refuse(program, settings)
     objective = make_objective(program, plain, world, imports)
     cut = settings.truncate and not feed.streaming  # on the host
     if not (cut or settings.processor or settings.optimizer[0] == "ridge"):
@@ -249,7 +251,7 @@ def make_objective(
     import torch
 
     from qrlang.backends.torch.load import make
-    from qrlang.engine.cpu.threads import set_threads
+    from qrlang.engine.cpu.launch.threads import set_threads
     from qrlang.training.objective import Objective
 
     environment.check()

@@ -97,6 +97,15 @@ def test_a_head_on_readouts_alone_has_a_gain() -> None:
         "  return head(read Z(q[0]), x) }"
     )
     assert [op.gain for op in ops(mixed, ir.Linear)] == [1.0]
+    emitted = checked(
+        "model M { input x: seq[real[1]]  target y: seq[real[2]]"
+        "  recurrent f over x { qubits q[1]  step v { rx(v[0]) q[0]  emit z = read [Z(q[0])] } }"
+        "  recurrent b over reversed(x) { qubits q[1]"
+        "    step v { ry(v[0]) q[0]  emit z = read [Z(q[0])] } }"
+        "  recurrent tag over f.z, reversed(b.z) {"
+        "    layer head = linear(2)  step a, b { emit head(a, b) } } }"
+    )
+    assert [op.gain for op in ops(emitted, ir.Linear)] == [16.0]
 
 
 def test_calls_of_a_circuit_share_weights_and_have_their_own_qubits() -> None:

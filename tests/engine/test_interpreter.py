@@ -120,7 +120,7 @@ def test_ragged_batches(program):
 def test_dropout_is_the_kernels():
     """The same draws from the same seed, forward and backward."""
     pytest.importorskip("llvmlite")
-    from qrlang.engine.cpu.kernel import kernel
+    from qrlang.engine.cpu.launch.kernel import kernel
 
     program = qrnn(3, dropout=0.4)
     found = plan(program)

@@ -17,6 +17,7 @@ pytest.importorskip("safetensors")
 from training_tools import MODEL, lines, project, same, weights  # noqa: E402
 
 from qrlang.cli.main import run as qrlc  # noqa: E402
+from qrlang.training.errors import TrainingError  # noqa: E402
 
 SHORT = ("--threads", "1", "--log", "4 steps")
 
@@ -71,6 +72,28 @@ def test_eval_says_what_the_run_said(tmp_path: Path, capsys: Any) -> None:
     assert f"{100 * valid['accuracy']:.2f} %" in capsys.readouterr().out
 
 
+def test_a_run_is_a_module(tmp_path: Path) -> None:
+    """In a loop of one's own, at the parameters and weights of the run."""
+    import qrlang
+    from qrlang.backends.torch.load import LoadError
+
+    run = train(tmp_path, "--set", "n=3", "--core", "pqc")
+    model = qrlang.load(run)
+    assert model.steer.w1.shape == (8, 5)
+    xs = torch.as_tensor(np.load(tmp_path / "tiny.npz")["xs"][:50])
+    kept = weights(run, "best")
+    assert all(torch.equal(p, kept[name]) for name, p in model.state_dict().items())
+    assert model(xs).shape == (50, 2)
+    with pytest.raises(LoadError, match="its own model and settings"):
+        qrlang.load(run, n=3)
+    (run / "checkpoints" / "best.safetensors").unlink()
+    (run / "checkpoints" / "last.safetensors").unlink()
+    with pytest.raises(LoadError, match="no checkpoint yet"):
+        qrlang.load(run)
+    with pytest.raises(LoadError, match="not a run folder"):
+        qrlang.load(tmp_path)
+
+
 def test_compare(tmp_path: Path, capsys: Any) -> None:
     runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
     runs.append(train(tmp_path, "--core", "rnn", out="rnn"))
@@ -91,6 +114,15 @@ def test_compare(tmp_path: Path, capsys: Any) -> None:
     assert qrlc([*args, "--format", "markdown"]) == 0
     assert capsys.readouterr().out.startswith("| model | accuracy | seeds |")
     assert qrlc([*args, "--metric", "bleu"]) == 1
+
+
+def test_the_table_is_there_without_the_picture(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    capsys.readouterr()
+    (tmp_path / "file").write_text("")
+    assert qrlc(["compare", str(run), "--picture", str(tmp_path / "file" / "x.svg")]) == 1
+    said = capsys.readouterr()
+    assert "accuracy" in said.out and "--picture" in said.err
 
 
 def test_compare_names_only_what_differs(tmp_path: Path, capsys: Any) -> None:
@@ -189,6 +221,53 @@ def test_a_run_that_was_killed_before_it_began(tmp_path: Path) -> None:
     (tmp_path / "run" / "program").mkdir(parents=True)
     (tmp_path / "run" / "program.ir").write_text("half of")
     train(tmp_path)
+
+
+def test_a_model_that_the_machine_cannot_hold(tmp_path: Path, capsys: Any) -> None:
+    """The system would kill the process, and say nothing."""
+    path = project(tmp_path)
+    out = tmp_path / "run"
+    args = ["train", str(path), "--out", str(out), "--set", "n=40"]
+    assert qrlc(args) == 1
+    said = capsys.readouterr().err
+    assert "16 sequences take 256 TiB" in said and "fewer qubits" in said
+    assert not out.exists()
+
+
+def test_room_for_some_sequences(tmp_path: Path, monkeypatch: Any) -> None:
+    from qrlang.driver import Compilation
+    from qrlang.training import room
+    from qrlang.training.settings import Settings, settle
+
+    path = project(tmp_path)
+    program = Compilation.of_bytes("m", path.read_bytes(), {"n": 10}).models()[0].program
+    settings = settle({"data": ("x", {}), "batch": 4}, program.targets[-1].type)
+    one = 2**10 * 8  # of single precision
+    assert isinstance(settings, Settings) and room.of_sequence(program, settings) == one
+    monkeypatch.setattr(room, "machine", lambda: 8 * one)
+    room.refuse(program, settings)  # four states, and their slopes
+    assert room.sequences(program, settings, 64) == 2
+    monkeypatch.setattr(room, "machine", lambda: 8 * one - 1)
+    with pytest.raises(TrainingError, match="4 sequences take 64 KiB") as caught:
+        room.refuse(program, settings)
+    assert "--batch 3 at most" in caught.value.help
+    monkeypatch.setattr(room, "machine", lambda: 0)  # a system that does not say
+    room.refuse(program, settings)
+    assert room.sequences(program, settings, 64) == 64
+
+
+def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    (run / ".lock").unlink(missing_ok=True)
+    (run / ".lock").mkdir()  # what no user may write, root neither
+    assert qrlc(["train", "--resume", str(run)]) == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_run_is_no_file(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    assert qrlc(["train", str(run)]) == 2
+    assert "--resume" in capsys.readouterr().err
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:

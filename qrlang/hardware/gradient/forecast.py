@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
-from qrlang.hardware.device import Device, Limits, Template
+from qrlang.hardware.device import Device, Limits, Template, described
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.jobs import Counts, Task
@@ -202,16 +203,15 @@ def shifted(processor: Processor, limits: Limits) -> Amount:
 
 def page(found: Forecast, name: str) -> str:
     """For people."""
-    device = ", ".join(f"{k} {v}" if k != "device" else str(v) for k, v in found.device.items())
     how = f"{found.shots} shots a circuit" if found.shots else "exact"
     most = "at most " if found.most else ""
 
     def line(title: str, a: Amount, more: str = "") -> str:
         return (f"  {title:<11} {a.circuits:,} circuits, {a.executions:,} executions, "
-                f"{a.jobs:,} jobs{more}")  # fmt: skip
+                f"{plural(a.jobs, 'job')}{more}")  # fmt: skip
 
     lines = [
-        f"preflight: training {name} on {device}",
+        f"preflight: training {name} on {described(found.device)}",
         f"  slopes      {found.method}, {how}",
         *([line("calibration", found.calibration)] if found.calibration.jobs else []),
         line("an update", found.update),

@@ -116,7 +116,7 @@ def _refuse(program: Program, device: Device) -> None:
     if limit and widest > limit:
         raise DeviceError(
             f"a circuit needs {widest} qubits, and `{device.name}` has {limit}",
-            "make the model smaller, for example --set n=…, or choose another device: --device",
+            "take a smaller model (train it with --set n=…), or choose another device: --device",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qrlang.data_schemas import DATA_SETS, Number
+from qrlang.data_schemas import DATA_SETS, Number, kind_of_file
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.training.data import (
     generated,
@@ -101,10 +101,8 @@ def open_data(
 
 
 def _path_as_data(name: str, given: dict[str, Number]) -> tuple[str, dict[str, Number]]:
-    lower = name.lower()
-    for kind, endings in (("csv", (".csv", ".csv.gz", ".tsv", ".txt")), ("npz", (".npz",))):
-        if lower.endswith(endings):
-            return kind, {"path": name, **given}
+    if kind := kind_of_file(name):
+        return kind, {"path": name, **given}
     raise DataError(
         "unknown-data",
         f"there is no data set `{name}`",
