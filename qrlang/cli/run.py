@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qrlang.cli import common, device, printing
+from qrlang.diagnostics.words import plural
 
 if TYPE_CHECKING:
     from qrlang.hardware.batch import Subject
@@ -124,7 +125,6 @@ def _execute(
     subject: Subject, device: Any, plan: Any, found: Preflight, folder: Path, form: str,
     given: dict[str, Any],
 ) -> None:  # fmt: skip
-    from qrlang.diagnostics.words import plural
     from qrlang.hardware import batch
     from qrlang.hardware.checkpoint import Journal
     from qrlang.hardware.jobs import Progress

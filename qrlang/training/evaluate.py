@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from qrlang.diagnostics.words import plural
 from qrlang.training import checkpoint, decode, metrics, room, start
 from qrlang.training.feed import Feed, split_of
 from qrlang.training.metrics import Tally
@@ -50,7 +51,6 @@ def report(tally: Tally, split: str) -> dict[str, Any]:
 
 def page(found: dict[str, Any]) -> str:
     """For people."""
-    from qrlang.diagnostics.words import plural
     from qrlang.training.progress import number
 
     lines = [f"{found['split']}: {plural(found['sequences'], 'sequence')}, 95 % intervals"]
