@@ -9,7 +9,6 @@ from qrlang.analysis.cost import Roles, gate_name
 from qrlang.circuits import AnyAngle, Circuit, Product, flat
 from qrlang.draw.labels import number
 from qrlang.ir.program import (
-    Angle,
     CallExtern,
     Embed,
     Evolve,
@@ -117,10 +116,3 @@ def _term(coefficient: float, name: str) -> str:
     if coefficient == 1:
         return name
     return f"−{name}" if coefficient == -1 else f"{number(coefficient)} · {name}"
-
-
-def changing(angle: AnyAngle) -> bool:
-    if isinstance(angle, Product):
-        return bool(angle.a.terms or angle.b.terms)
-    assert isinstance(angle, Angle)
-    return bool(angle.terms)

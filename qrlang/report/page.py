@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.analysis.cost import Cost, Roles, cost
+from qrlang.analysis.evaluations import evaluations
 from qrlang.circuits import circuits
 from qrlang.errors import UserError
 from qrlang.ir.program import Loop, Program
@@ -16,7 +17,6 @@ from qrlang.ir.walk import walk
 from qrlang.names import initial
 from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
-from qrlang.report.evaluations import evaluations
 from qrlang.report.gates import DATA_DRIVEN, FIXED, KIND, TRAINED, Gates
 from qrlang.training.files import read_json, write_atomically
 from qrlang.training.run import Run

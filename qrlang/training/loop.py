@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.analysis.evaluations import evaluations
 from qrlang.training import checkpoint, decode, optim, randomness, room, schedule, segments
 from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Array, Batch, Feed
@@ -112,8 +113,6 @@ class Trainer:
 
     def circuits(self, time: int) -> int:
         """Of one sequence: every reading of every step is a circuit on a device."""
-        from qrlang.report.evaluations import evaluations
-
         if time not in self._circuits:
             self._circuits[time] = evaluations(self.objective.program, time).sample
         return self._circuits[time]

@@ -17,10 +17,10 @@ pytest.importorskip("safetensors")
 from cli_tools import qrlc  # noqa: E402
 from training_tools import project  # noqa: E402
 
+from qrlang.analysis.evaluations import evaluations, terms  # noqa: E402
 from qrlang.cli.probe import KINDS  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
 from qrlang.ir.program import Program  # noqa: E402
-from qrlang.report.evaluations import evaluations, terms  # noqa: E402
 
 SMALL = ("--samples", "2", "--steps", "4", "--draws", "3", "--pairs", "100", "--delays", "2",
          "--vary", "n=2,3")  # fmt: skip

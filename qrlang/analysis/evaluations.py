@@ -16,10 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qrlang.analysis.settings import measurement_settings
-from qrlang.circuits import Circuit, circuits, flat
-from qrlang.ir.program import Evolve, Expect, Op, Probabilities, Program, Unitary
+from qrlang.circuits import AnyAngle, Circuit, Product, circuits, flat
+from qrlang.ir.program import Angle, Evolve, Expect, Op, Probabilities, Program, Unitary
 from qrlang.ir.walk import walk
-from qrlang.report.gates import changing
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,17 @@ def _shifts(circuit: Circuit) -> tuple[int, int]:
         if isinstance(op, (Unitary, Evolve)):
             for gate in flat(op):
                 for k, angle in enumerate(gate.angles):
-                    if changing(angle):
+                    if _changing(angle):
                         rule += terms(gate.name, k, bool(gate.controls or gate.zeros))
         later += rule * _settings(op)
     return rule, later
+
+
+def _changing(angle: AnyAngle) -> bool:
+    if isinstance(angle, Product):
+        return bool(angle.a.terms or angle.b.terms)
+    assert isinstance(angle, Angle)
+    return bool(angle.terms)
 
 
 def terms(name: str, angle: int, controlled: bool) -> int:
