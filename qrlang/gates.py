@@ -177,6 +177,18 @@ def written_name(base: str, controls: int) -> str | None:
     return names[controls - 1] if controls <= len(names) else None
 
 
+def waves(name: str, which: int, controlled: bool) -> tuple[int, float]:
+    """Of an expectation as a function of the angle number `which`: how many frequencies it has,
+    and the lowest of them. Each costs two circuits of a derivative."""
+    if name == "p" or (name == "u" and which > 0):
+        return 1, 1.0  # a phase of one half of the states, under controls too
+    if name == "r" and which == 1:
+        return 2, 1.0  # the axis: it turns back and forth, so that its angle counts twice
+    if name == "xx_plus_yy" or controlled:
+        return 2, 0.5  # eigenvalues 0, +1/2, -1/2
+    return 1, 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
     """A noise channel: its Kraus operators as a function of its numbers (each in [0, 1])."""

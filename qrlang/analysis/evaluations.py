@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from qrlang.analysis.settings import measurement_settings
 from qrlang.circuits import AnyAngle, Circuit, Product, circuits, flat
+from qrlang.gates import waves
 from qrlang.ir.program import Angle, Evolve, Expect, Op, Probabilities, Program, Unitary
 from qrlang.ir.walk import walk
 
@@ -69,7 +70,8 @@ def _shifts(circuit: Circuit) -> tuple[int, int]:
             for gate in flat(op):
                 for k, angle in enumerate(gate.angles):
                     if _changing(angle):
-                        rule += terms(gate.name, k, bool(gate.controls or gate.zeros))
+                        under = bool(gate.controls or gate.zeros)
+                        rule += 2 * waves(gate.name, k, under)[0]
         later += rule * _settings(op)
     return rule, later
 
@@ -79,14 +81,6 @@ def _changing(angle: AnyAngle) -> bool:
         return bool(angle.a.terms or angle.b.terms)
     assert isinstance(angle, Angle)
     return bool(angle.terms)
-
-
-def terms(name: str, angle: int, controlled: bool) -> int:
-    """Circuits for the derivative by one angle: two for each frequency of an expectation in it.
-    `r(θ, φ)` turns by φ forth and back; angles of `p` and two of `u` are phases of one state."""
-    phase = name == "p" or (name == "u" and angle > 0)
-    back = name == "r" and angle == 1
-    return 4 if back or name == "xx_plus_yy" or (controlled and not phase) else 2
 
 
 def _settings(op: Op) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from qrlang.gates import GATES
+from qrlang.gates import waves
 from qrlang.hardware.device import Step
 
 Rule = tuple[tuple[float, float], ...]  # (shift, factor)
@@ -18,21 +18,7 @@ Rule = tuple[tuple[float, float], ...]  # (shift, factor)
 
 def rule(step: Step, which: int) -> Rule:
     """Of the angle number `which` of a gate: slope = Σ factor * readout(angle + shift)."""
-    return _equidistant(*waves(step, which))
-
-
-def waves(step: Step, which: int) -> tuple[int, float]:
-    """How many frequencies there are, and the lowest of them."""
-    under = bool(step.controls or step.zeros)
-    if step.name == "p" or (step.name == "u" and which > 0):
-        return 1, 1.0  # a phase of one half of the states, under controls too
-    if step.name == "r" and which == 1:
-        return 2, 1.0  # the axis: it turns back and forth, so that its angle counts twice
-    if step.name == "xx_plus_yy" or under:
-        return 2, 0.5  # eigenvalues 0, +1/2, -1/2
-    if GATES[step.name].pauli or step.name in ("u", "r"):
-        return 1, 1.0
-    raise AssertionError(f"{step.name} has no angle")
+    return _equidistant(*waves(step.name, which, bool(step.controls or step.zeros)))
 
 
 @cache
