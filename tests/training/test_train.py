@@ -252,15 +252,16 @@ def test_room_for_some_sequences(tmp_path: Path, monkeypatch: Any) -> None:
     settings = settle({"data": ("x", {}), "batch": 4}, program.targets[-1].type)
     one = 2**10 * 8  # of single precision
     assert isinstance(settings, Settings) and room.of_sequence(program, settings) == one
-    monkeypatch.setattr(room, "machine", lambda: 8 * one)
-    room.refuse(program, settings)  # four states, and their slopes
+    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one)
+    room.refuse(program, settings, 99)  # four states, and their slopes
     assert room.sequences(program, settings, 64) == 2
-    monkeypatch.setattr(room, "machine", lambda: 8 * one - 1)
+    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one - 1)
     with pytest.raises(TrainingError, match="4 sequences take 64 KiB") as caught:
-        room.refuse(program, settings)
+        room.refuse(program, settings, 99)
+    room.refuse(program, settings, 3)  # there are no more
     assert "--batch 3 at most" in caught.value.help
-    monkeypatch.setattr(room, "machine", lambda: 0)  # a system that does not say
-    room.refuse(program, settings)
+    monkeypatch.setattr(room.machine, "memory", lambda: 0)  # a system that does not say
+    room.refuse(program, settings, 99)
     assert room.sequences(program, settings, 64) == 64
 
 
