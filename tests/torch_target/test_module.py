@@ -237,3 +237,15 @@ def test_a_road_that_is_none(qrnn):
     qrnn.road = "fast"
     with pytest.raises(ValueError, match="native"):
         qrnn(torch.rand(2, 3, 28))
+
+
+def test_without_torch_the_command_is_named(root, monkeypatch):
+    import sys
+
+    import qrlang.backends.torch
+
+    monkeypatch.delitem(sys.modules, "qrlang.backends.torch.load", raising=False)
+    monkeypatch.delattr(qrlang.backends.torch, "load", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs torch: pip install 'qrlang\[torch\]'"):
+        qrlang.load(root / "examples/qrnn/rows.qrl")
