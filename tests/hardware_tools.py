@@ -13,7 +13,7 @@ from strategies import arguments
 from qrlang.backends.reference import initial_weights
 from qrlang.backends.reference import run as reference
 from qrlang.driver import Compilation
-from qrlang.hardware.device import Floats, Footprint, Template, Ticket, Work
+from qrlang.hardware.device import Ticket, Work
 from qrlang.hardware.loop import Item
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
@@ -109,9 +109,3 @@ class Mortal(Simulator):
         self.circuits += sum(w.circuits for w in works)
         self.executions += sum(w.executions for w in works)
         return ticket
-
-    def probabilities(self, template: Template, angles: Floats) -> Floats:
-        return super().probabilities(template, angles)
-
-    def footprint(self, template: Template) -> Footprint:
-        return super().footprint(template)

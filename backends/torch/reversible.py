@@ -217,12 +217,7 @@ class ReversibleQubits(Qubits):
         return self.tensor if not string else super()._rotated(string, angle)
 
     def prepare(self, amplitudes: Tensor, *qubits: int) -> None:
-        self.run.watch(self.name, {"amplitudes": amplitudes})
-        a = amplitudes.to(self.tensor.dtype)
-        norm = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
-        if not bool((norm > 0).all()):
-            raise ValueError(f"amplitudes for {self.name!r} are all zero{self.run.where()}")
-        a = a / norm
+        a = self.normalised(amplitudes)
         self._move(_Prepare(self.n, a.detach(), qubits), a)
 
     def postselect(self, qubits: tuple[int, ...], bits: tuple[int, ...]) -> Tensor:

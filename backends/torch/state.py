@@ -166,14 +166,18 @@ class Qubits:
 
     def prepare(self, amplitudes: Tensor, *qubits: int) -> None:
         """Amplitudes, normalised, on qubits that are |0…0⟩."""
+        a = self.normalised(amplitudes)
+        # As the first column of a matrix that takes |0…0⟩ to the amplitudes.
+        u = torch.nn.functional.pad(a[..., None], (0, a.shape[-1] - 1))
+        self.set(self._times(u, qubits))
+
+    def normalised(self, amplitudes: Tensor) -> Tensor:
         self.run.watch(self.name, {"amplitudes": amplitudes})
         a = amplitudes.to(self.tensor.dtype)
         norm = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
         if not bool((norm > 0).all()):
             raise ValueError(f"amplitudes for {self.name!r} are all zero{self.run.where()}")
-        # As the first column of a matrix that takes |0…0⟩ to the amplitudes.
-        u = torch.nn.functional.pad((a / norm)[..., None], (0, a.shape[-1] - 1))
-        self.set(self._times(u, qubits))
+        return a / norm
 
     # --- readouts -------------------------------------------------------------------------------
 

@@ -242,10 +242,6 @@ def _of_train_block(
 
 def _of_feed(feed: Any, program: Any, given: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     from qrlang.hardware.batch import items_of_feed
-    from qrlang.hardware.device import DeviceError
+    from qrlang.training.feed import split_of
 
-    there = [s for s in ("test", "validation", "train") if feed.sizes.get(s)]
-    split = given["split"] or there[0]
-    if split not in there:
-        raise DeviceError(f"the data has no {split} split", f"it has {', '.join(there)}")
-    return items_of_feed(feed, program, split, given["limit"])
+    return items_of_feed(feed, program, split_of(feed, given["split"]), given["limit"])

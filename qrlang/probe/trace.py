@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from qrlang.ir.program import Free, Loop
+from qrlang.ir.walk import qubits_of, walk
 from qrlang.names import qubit_names
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.subject import Array, Sample, Subject, reads
@@ -48,8 +49,6 @@ def traces(subject: Subject) -> list[Trace]:
 
 def _space(subject: Subject, loop: Loop) -> int:
     """The one with most qubits at the end of a step; a circuit layer's are gone by then."""
-    from qrlang.ir.walk import qubits_of, walk
-
     gone = {q for op in walk(loop.body) if isinstance(op, Free) for q in op.qubits}
     touched = {q for op in walk(loop.body) for q in qubits_of(op)}
     sizes: dict[int, int] = {}

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from qrlang.trace.errors import TraceError
-from qrlang.trace.files import Folder, lines_of
+from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, FULL, VERSION, Array, Field, size, unpacked
 from qrlang.trace.samples import Samples
-from qrlang.training.files import read_json
+from qrlang.training.files import json_lines, read_json
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Trace:
             raise TraceError(f"'{folder.header}' is damaged: fields beyond a record's end")
         there = folder.blocks.stat().st_size if folder.blocks.exists() else 0
         self.lines: list[dict[str, Any]] = []
-        for line in lines_of(folder.index):
+        for line in json_lines(folder.index):
             if not _whole(line) or line["offset"] + line["bytes"] > there:
                 break  # its block never came to the disk
             self.lines.append(line)

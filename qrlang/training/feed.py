@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from qrlang.ir.program import Program
+from qrlang.training.errors import TrainingError
 from qrlang.training.files import read_json, write_json
 from qrlang.training.settings import Settings
 
@@ -152,3 +153,16 @@ def open_feed(
         seen.still_there(rights, [r.source for r in data.rights], run)
     segment = settings.truncate or settings.length
     return DataFeed(data, program, segment, settings.optimizer[0] == "ridge")
+
+
+HELD_OUT = ("test", "validation", "train")
+
+
+def split_of(feed: Feed, asked: str | None) -> str:
+    """The one that was asked for; else the first that is there, the test split before all."""
+    there = [s for s in HELD_OUT if feed.sizes.get(s)]
+    if asked is None:
+        return there[0]
+    if asked not in there:
+        raise TrainingError(f"the data has no {asked} split", f"it has {', '.join(there)}")
+    return asked

@@ -28,7 +28,7 @@ import qrlang
 from qrlang.ir.program import Program
 from qrlang.lock import Lock
 from qrlang.training.errors import TrainingError
-from qrlang.training.files import append, cut, read_json, write_atomically, write_json
+from qrlang.training.files import append, cut, json_lines, read_json, write_atomically, write_json
 from qrlang.training.settings import Settings
 
 _BEFORE = {"program", "program.ir", "versions.json", "metrics.jsonl", "timing.jsonl",
@@ -172,17 +172,7 @@ class Run:
 
     def lines(self, path: Path) -> list[dict[str, Any]]:
         """The lines of metrics or of timing; one that a crash has cut short is left out."""
-        found: list[dict[str, Any]] = []
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        for line in text.splitlines():
-            try:
-                page = json.loads(line)
-            except ValueError:
-                break
-            if not isinstance(page, dict):
-                break
-            found.append(page)
-        return found
+        return json_lines(path)
 
     def log(self, path: Path, line: dict[str, Any]) -> None:
         append(path, json.dumps(line) + "\n")

@@ -9,6 +9,7 @@ from typing import Any
 from qrlang.errors import UserError
 from qrlang.training import checkpoint, evaluate
 from qrlang.training.errors import TrainingError
+from qrlang.training.feed import split_of
 from qrlang.training.files import write_json
 from qrlang.training.loop import CHAOS, Trainer
 from qrlang.training.observer import Observer
@@ -68,7 +69,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     kept = trainer.run.best if trainer.run.best.exists() else trainer.run.last
     weights, page = checkpoint.load(kept)  # no epoch was best where none had a figure
     objective.model.load_state_dict(weights)
-    split = evaluate.split_of(feed, None)
+    split = split_of(feed, None)
     began = time.perf_counter()
     tally = objective.evaluate(feed, split, trainer.broad)
     p = trainer.progress
