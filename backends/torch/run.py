@@ -80,7 +80,7 @@ class Run:
         if self.processor is not None:
             return self.processor.qubits(self, n, name)
         density = mixed and not self.trajectories
-        qubits_limit(n, density, self.batch * max(self.trajectories, 1))
+        qubits_limit(n, density, self.batch * max(self.trajectories, 1), self.like)
         if density:
             return MixedQubits(self, n, name)
         if self.stepwise and not mixed:

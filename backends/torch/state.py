@@ -21,9 +21,12 @@ from qrlang.backends.torch.noise import kraus
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import stack
 from qrlang.backends.torch.shots import sampled, sampled_distribution
+from qrlang.diagnostics.words import plural
+from qrlang.engine.cpu.llvm import machine
 from qrlang.gates import pauli_matrix
 from qrlang.ir import pauli
 from qrlang.ir.program import PauliString
+from qrlang.names import quantity
 
 if TYPE_CHECKING:
     from qrlang.backends.torch.run import Run
@@ -344,11 +347,18 @@ def _pauli(n: int, string: PauliString, like: Tensor) -> Tensor:
     return _constants.get(("pauli", word), pauli_matrix(word), like)
 
 
-def qubits_limit(n: int, density: bool, batch: int) -> None:
-    """Refuses what no machine holds, with the number."""
+def qubits_limit(n: int, density: bool, batch: int, like: Tensor) -> None:
+    """Refuses what no machine holds, or not this one, with the number."""
     amplitudes = batch * 2 ** (2 * n if density else n)
+    what = "density matrices" if density else "states"
+    size, there = 2 * amplitudes * like.element_size(), machine.memory()
+    if like.device.type == "cpu" and 0 < there < size:
+        raise MemoryError(
+            f"{what} of {n} qubits for {plural(batch, 'sequence')} take "
+            f"{quantity(size, 'B', 1024)}, and this machine has {quantity(there, 'B', 1024)}: take "
+            "fewer qubits, or fewer sequences at once"
+        )
     if amplitudes > 2**34:
-        what = "density matrices" if density else "states"
         raise MemoryError(
             f"{what} of {n} qubits for {batch} sequences are {math.log2(amplitudes):.0f} bits of "
             "numbers; the limit is 2^34 of them"

@@ -314,6 +314,7 @@ class _Checker:
                 attempt,
                 loss[0] if isinstance(loss, tuple) else None,
                 node.span if node is not None and isinstance(loss, tuple) else None,
+                trained=True,
             )
         checked = done[0][1].checked
         if checked is not None:

@@ -10,7 +10,9 @@ from qrlang.check.settings import dotted
 from qrlang.data_schemas import DATA_SETS, Column
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
+from qrlang.ir.program import Loop, Pointwise, Probabilities, Program, Softmax
 from qrlang.ir.types import Type
+from qrlang.ir.walk import defs, walk
 from qrlang.source import Span
 from qrlang.syntax import ast
 
@@ -171,8 +173,10 @@ def check_freeze(e: Elaborator, item: ast.Train, attempt: Attempt) -> None:
             )
 
 
-def check_loss(e: Elaborator, attempt: Attempt, loss: str | None, at: Span | None) -> None:
-    """The model's output against its targets."""
+def check_loss(
+    e: Elaborator, attempt: Attempt, loss: str | None, at: Span | None, trained: bool = False
+) -> None:
+    """The model's output against its targets. `trained`: by a `train` block, with this loss."""
     targets = [p for p in attempt.inputs if isinstance(p[0], ast.Target)]
     if attempt.result is None or len(targets) != 1:
         return
@@ -183,6 +187,10 @@ def check_loss(e: Elaborator, attempt: Attempt, loss: str | None, at: Span | Non
         return  # nobody has said how numbers are to be compared
     problem = loss_problem(name, output, target, loss is not None)
     if problem is None:
+        if trained and attempt.checked is not None:
+            where = at or attempt.result_span
+            assert isinstance(where, Span)
+            _check_scale(e, name, attempt.checked.program, where)
         return
     span = attempt.result_span
     assert span is not None
@@ -203,3 +211,26 @@ def check_loss(e: Elaborator, attempt: Attempt, loss: str | None, at: Span | Non
             *([Note(f"the output is {output}", span)] if at else []),
         ],
     )
+
+
+def _check_scale(e: Elaborator, loss: str, program: Program, at: Span) -> None:
+    """Scores and probabilities are numbers alike, but no loss takes the one for the other."""
+    [*_, out] = program.outputs
+    ops = list(walk(program.body))
+    emitted = {m.out.id: m.value for op in ops if isinstance(op, Loop) for m in op.emits}
+    value = emitted.get(out.value.id, out.value)
+    maker = next((op for op in ops if any(v.id == value.id for v in defs(op))), None)
+    if loss == "cross_entropy" and isinstance(maker, (Probabilities, Softmax)):
+        e.error(
+            "E0902",
+            at,
+            "the output is a distribution already, and `cross_entropy` takes scores",
+            help="`loss = nll` takes probabilities; or hand out their `log`",
+        )
+    elif loss == "nll" and isinstance(maker, Pointwise) and maker.fn == "log":
+        e.error(
+            "E0902",
+            at,
+            "the output is a logarithm, and `nll` takes probabilities",
+            help="leave `log` out, or use `cross_entropy`",
+        )

@@ -19,7 +19,8 @@ from qrlang.cli import common, printing
 def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) -> None:
     """Compare finished runs: one table and one picture.
 
-    Runs that differ only in their seed are one row: mean ± standard deviation. Results of `qrlc
+    Runs that differ only in their seed are one row: mean ± standard deviation. Runs that are not
+    finished, or are the same again, are left out, and said. Results of `qrlc
     run` are a table of their own: each device beside what is exact for the same sequences.
     """
     common.needs_training()
@@ -30,7 +31,10 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     if any(table.is_device(r) for r in runs):
         _devices(runs, metric, form)
         return
-    found = compare.rows(runs, metric)
+    left: list[TrainingError] = []
+    found = compare.rows(runs, metric, left)
+    for why in left:
+        click.echo(f"left out: {why}" + (f" ({why.help})" if why.help else ""), err=True)
     if form == "markdown":
         click.echo(compare.markdown(found), nl=False)
     elif form == "text":

@@ -59,6 +59,7 @@ def page(run: Run, others: Sequence[str], steps: int, folder: Path) -> list[Bloc
 
 def _result(run: Run, others: Sequence[str]) -> list[Block]:
     from qrlang.training import compare
+    from qrlang.training.errors import TrainingError
     from qrlang.training.progress import number
 
     blocks: list[Block] = [Heading("Result")]
@@ -71,7 +72,10 @@ def _result(run: Run, others: Sequence[str]) -> list[Block]:
         rows.append((name, number(name, one["value"]), between))
     head = (f"{result['split']}, {result['sequences']} sequences", "value", "95 % interval")
     blocks += [Table(head, rows, frozenset({1, 2}))]
-    found = compare.rows([str(run.folder), *others], None)
+    left: list[TrainingError] = []
+    found = compare.rows([str(run.folder), *others], None, left)
+    if left:  # asked for by name
+        raise left[0]
     table = compare.cells(found)
     blocks.append(Paragraph(
         f"Time: {result['seconds']:.3g} s for {result['epochs']} epochs, "

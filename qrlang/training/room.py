@@ -3,9 +3,9 @@ many take more than there is, and the system then kills the process without a wo
 
 from __future__ import annotations
 
-import os
-
 from qrlang.analysis.cost import training_step
+from qrlang.diagnostics.words import plural
+from qrlang.engine.cpu.llvm import machine
 from qrlang.ir.program import Program
 from qrlang.names import quantity
 from qrlang.training.errors import TrainingError
@@ -14,34 +14,27 @@ from qrlang.training.settings import Settings
 SHARE = 4  # a quarter of the memory, where nothing asks for more sequences at once
 
 
-def machine() -> int:
-    """Bytes of memory; 0: the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return 0
-
-
 def of_sequence(program: Program, settings: Settings) -> int:
     """Bytes of the states of one sequence, without their slopes."""
     both = training_step(program, 1, 1).state_bytes
     return both if settings.precision == "double" else both // 2
 
 
-def refuse(program: Program, settings: Settings) -> None:
+def refuse(program: Program, settings: Settings, records: int) -> None:
     """An update for which there is no room. Values between the states come on top."""
-    there = machine()
+    batch = min(settings.batch, records)
+    there = machine.memory()
     one = of_sequence(program, settings)
     if settings.optimizer[0] not in ("spsa", "nelder_mead", "ridge"):
         one *= 2  # the state, and its slopes
-    wanted = settings.batch * one
+    wanted = batch * one
     if not there or wanted <= there:
         return
     most = there // one
     raise TrainingError(
-        f"the states of {settings.batch} sequences take {quantity(wanted, 'B', 1024)}, and this "
+        f"the states of {plural(batch, 'sequence')} take {quantity(wanted, 'B', 1024)}, and this "
         f"machine has {quantity(there, 'B', 1024)} of memory",
-        f"make the batch smaller (--batch {most} at most), or take fewer qubits"
+        f"take a smaller batch, --batch {most} at most, or fewer qubits"
         if most
         else f"take fewer qubits: one sequence alone takes {quantity(one, 'B', 1024)}",
     )
@@ -50,4 +43,5 @@ def refuse(program: Program, settings: Settings) -> None:
 def sequences(program: Program, settings: Settings, most: int) -> int:
     """How many of at most so many may be looked at together."""
     one = max(of_sequence(program, settings), 1)
-    return max(1, min(most, machine() // SHARE // one)) if machine() else most
+    there = machine.memory()
+    return max(1, min(most, there // SHARE // one)) if there else most

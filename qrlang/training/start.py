@@ -234,7 +234,8 @@ def _trainer(
         )
     plain = replace(settings, road="plain") if settings.processor else settings
     if not settings.processor and device(settings) == "cpu":
-        room.refuse(program, settings)
+        lanes = settings.batch if feed.streaming else feed.sizes.get("train") or settings.batch
+        room.refuse(program, settings, lanes)
     objective = make_objective(program, plain, world, imports)
     cut = settings.truncate and not feed.streaming  # on the host
     if not (cut or settings.processor or settings.optimizer[0] == "ridge"):

@@ -193,6 +193,17 @@ def test_noise_that_is_none(qrnn, name, value):
         qrnn(torch.rand(2, 3, 28))
 
 
+@pytest.mark.parametrize("road", ["plain", "stepwise"])
+def test_states_that_do_not_fit(qrnn, monkeypatch, road):
+    from qrlang.engine.cpu.llvm import machine
+
+    qrnn.road = road
+    monkeypatch.setattr(machine, "memory", lambda: 2 * 16 * 8 - 1)  # two of four qubits
+    qrnn(torch.rand(1, 3, 28))
+    with pytest.raises(MemoryError, match=r"4 qubits for 2 sequences take 256 B, .* has 255 B"):
+        qrnn(torch.rand(2, 3, 28))
+
+
 def test_a_layer_of_another_width(qrnn):
     qrnn.steer = torch.nn.Linear(32, 23)
     with pytest.raises(ValueError, match="`steer` is 23 numbers, and 24 are needed"):
@@ -226,3 +237,15 @@ def test_a_road_that_is_none(qrnn):
     qrnn.road = "fast"
     with pytest.raises(ValueError, match="native"):
         qrnn(torch.rand(2, 3, 28))
+
+
+def test_without_torch_the_command_is_named(root, monkeypatch):
+    import sys
+
+    import qrlang.backends.torch
+
+    monkeypatch.delitem(sys.modules, "qrlang.backends.torch.load", raising=False)
+    monkeypatch.delattr(qrlang.backends.torch, "load", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs torch: pip install 'qrlang\[torch\]'"):
+        qrlang.load(root / "examples/qrnn/rows.qrl")

@@ -125,6 +125,23 @@ def test_the_table_is_there_without_the_picture(tmp_path: Path, capsys: Any) -> 
     assert "accuracy" in said.out and "--picture" in said.err
 
 
+def test_what_is_no_row_is_left_out_and_said(tmp_path: Path, capsys: Any) -> None:
+    """Of `runs/*` some were stopped, and some are the same run once more."""
+    runs = [train(tmp_path, "--steps", "1", out=name) for name in ("a", "again", "stopped")]
+    (runs[2] / "result.json").unlink()
+    capsys.readouterr()
+    args = ["compare", *map(str, runs), "--picture", str(tmp_path / "p.svg"), "--format", "json"]
+    assert qrlc(args) == 0
+    said = capsys.readouterr()
+    (row,) = json.loads(said.out)["rows"]
+    assert row["seeds"] == [0] and row["deviation"] is None
+    assert f"left out: '{runs[1]}' is '{runs[0]}' once more, of the same seed" in said.err
+    assert f"left out: '{runs[2]}' is not finished" in said.err
+    assert qrlc(["compare", str(runs[2])]) == 1
+    assert "is not finished" in capsys.readouterr().err
+    assert qrlc(["report", str(runs[0]), str(runs[2])]) == 1
+
+
 def test_compare_names_only_what_differs(tmp_path: Path, capsys: Any) -> None:
     asked = ("adam(lr: 0.01)", "adam(lr: 0.02)", "sgd(lr: 0.01)")
     runs = [
@@ -244,15 +261,16 @@ def test_room_for_some_sequences(tmp_path: Path, monkeypatch: Any) -> None:
     settings = settle({"data": ("x", {}), "batch": 4}, program.targets[-1].type)
     one = 2**10 * 8  # of single precision
     assert isinstance(settings, Settings) and room.of_sequence(program, settings) == one
-    monkeypatch.setattr(room, "machine", lambda: 8 * one)
-    room.refuse(program, settings)  # four states, and their slopes
+    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one)
+    room.refuse(program, settings, 99)  # four states, and their slopes
     assert room.sequences(program, settings, 64) == 2
-    monkeypatch.setattr(room, "machine", lambda: 8 * one - 1)
+    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one - 1)
     with pytest.raises(TrainingError, match="4 sequences take 64 KiB") as caught:
-        room.refuse(program, settings)
+        room.refuse(program, settings, 99)
+    room.refuse(program, settings, 3)  # there are no more
     assert "--batch 3 at most" in caught.value.help
-    monkeypatch.setattr(room, "machine", lambda: 0)  # a system that does not say
-    room.refuse(program, settings)
+    monkeypatch.setattr(room.machine, "memory", lambda: 0)  # a system that does not say
+    room.refuse(program, settings, 99)
     assert room.sequences(program, settings, 64) == 64
 
 
