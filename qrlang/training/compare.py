@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.ir.program import Expect, Loop, Op, Probabilities, Program
+from qrlang.ir.walk import walk
 from qrlang.training.curves import WORDS, per_step, save, scaled
 from qrlang.training.errors import TrainingError
 from qrlang.training.plot.chart import Chart, Panel, Series
@@ -120,8 +121,6 @@ def _entry(path: str) -> Entry:
 def readouts(program: Program) -> int:
     """Expectation values and probabilities in one turn of the busiest recurrence (in the whole
     program, where it has none)."""
-    from qrlang.ir.walk import walk
-
     def count(ops: tuple[Op, ...]) -> int:
         return sum(o.out.type.count for o in walk(ops) if isinstance(o, (Expect, Probabilities)))
 

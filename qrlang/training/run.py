@@ -54,7 +54,7 @@ class Run:
         return self.folder / "checkpoints" / "best.safetensors"
 
     def kept(self, which: str = "best") -> Path:
-        """The weights that are asked for; the last ones, where none were best."""
+        """The weights that are asked for; the last, where no epoch had a figure."""
         file = self.best if which == "best" and self.best.exists() else self.last
         if not file.exists():
             raise TrainingError(f"'{self.folder}' has no checkpoint yet",

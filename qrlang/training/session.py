@@ -66,8 +66,7 @@ def observers(trainer: Trainer) -> list[Observer]:
 def finish(trainer: Trainer) -> dict[str, Any]:
     """The best weights on the test split."""
     objective, feed = trainer.objective, trainer.feed
-    kept = trainer.run.best if trainer.run.best.exists() else trainer.run.last
-    weights, page = checkpoint.load(kept)  # no epoch was best where none had a figure
+    weights, page = checkpoint.load(trainer.run.kept())
     objective.model.load_state_dict(weights)
     split = split_of(feed, None)
     began = time.perf_counter()
