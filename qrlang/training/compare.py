@@ -121,6 +121,7 @@ def _entry(path: str) -> Entry:
 def readouts(program: Program) -> int:
     """Expectation values and probabilities in one turn of the busiest recurrence (in the whole
     program, where it has none)."""
+
     def count(ops: tuple[Op, ...]) -> int:
         return sum(o.out.type.count for o in walk(ops) if isinstance(o, (Expect, Probabilities)))
 
