@@ -139,7 +139,8 @@ class Circuits(Parameters):
             self.barrier()
         name = self.layers.settle(node.masks, self.geometries[node.space])
         self.out(self.layers.call(name, node.space, "mine", "mine", self._given(node)))
-        self.barrier(far=True)
+        # In shared memory each block has changed what is its own, and goes on with that.
+        self.barrier(far=not self.mapping.shared)
 
     def _layers_back(self, node: nodes.Circuit, k: int) -> None:
         out, s = self.out, node.space
