@@ -33,6 +33,7 @@ from qrlang.check.values import (
     Register,
     Tensor,
     describe,
+    together,
 )
 from qrlang.ir import program as ir
 from qrlang.ir.functions import FUNCTIONS as POINTWISE
@@ -378,7 +379,8 @@ for _name in "XYZ":
 def _probs(e: Elaborator, node: ast.Call, given: Given) -> object:
     qubits: list[int] = []
     registers: list[Register] = []
-    for at, q in given:
+    for at, thing in given:
+        q = together(thing)
         if not isinstance(q, Qubits):
             return e.error("E0208", at, f"`probs` needs qubits, found {describe(q)}")
         qubits.extend(q.qubits)

@@ -7,7 +7,7 @@ from qrlang.check.calls import qubit_name, within_limits
 from qrlang.check.core import STMT, Elaborator
 from qrlang.check.modifiers import PLAIN, change_of, inverted_gate, powered_gates, put, put_gate
 from qrlang.check.report import did_you_mean, plural
-from qrlang.check.values import Pending, Poison, Qubits, Tensor, describe
+from qrlang.check.values import Pending, Poison, Qubits, Tensor, describe, together
 from qrlang.gates import CHANNELS, GATES, SUGAR, GateSpec
 from qrlang.ir import program as ir
 from qrlang.syntax import ast
@@ -148,7 +148,7 @@ def operands_of(
     out: list[Qubits] = []
     good = True
     for node in nodes:
-        thing = e.eval(node)
+        thing = together(e.eval(node))
         if isinstance(thing, Qubits) and (thing.qubits or many):
             out.append(thing)  # an empty slice is no qubits, where several are put together
             continue
