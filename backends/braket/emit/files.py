@@ -1,4 +1,4 @@
-"""The folder: module, weights, and each circuit of a step in Braket's OpenQASM where it can say it."""
+"""The folder: module, weights, and each circuit of a step as OpenQASM, where that can say it."""
 
 from __future__ import annotations
 
