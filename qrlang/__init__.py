@@ -27,8 +27,14 @@ def load(
     """A model of a `.qrl` file as a `torch.nn.Module`: the module that `--target torch` writes.
 
     `load("qrnn.qrl", n=10)`: keywords are the model's settings. `model` names one of several in
-    the file. `road` is "native", "stepwise" or "plain" (None: the fastest that fits).
+    the file. `load("runs/QRNN-1")` is the model of a run, at its best weights. `road` is "native",
+    "stepwise" or "plain" (None: the fastest that fits).
     """
-    from qrlang.backends.torch.load import load as load_module
-
+    try:
+        from qrlang.backends.torch.load import load as load_module
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("qrlang"):
+            raise
+        what = f"qrlang.load needs {error.name}: pip install 'qrlang[torch]'"
+        raise ModuleNotFoundError(what, name=error.name) from None
     return load_module(path, model=model, road=road, dtype=dtype, device=device, **settings)

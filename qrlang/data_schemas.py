@@ -225,3 +225,11 @@ DATA_SETS: dict[str, DataSet] = {
                  Argument("columns", "string", ""), Argument("tokens", "string", "word"))),
     )
 }  # fmt: skip
+
+_ENDINGS = {"csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz"), "npz": (".npz",)}
+
+
+def kind_of_file(path: str) -> str:
+    """By which data set a file of one's own is read; "" if its name does not say."""
+    lower = path.lower()
+    return next((kind for kind, ends in _ENDINGS.items() if lower.endswith(ends)), "")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from qrlang.errors import UserError
+
 VECTORS = ("portable", "avx2", "avx512")
 COMPILE = ("inside",)
+MOST_THREADS = 4096
 _ON, _OFF = ("1", "on", "yes", "true"), ("0", "off", "no", "false")
 
 
-class WrongEnvironment(Exception):
-    """`str(error)` says what is wrong, `help` what to do."""
-
+class WrongEnvironment(UserError):
     def __init__(self, name: str, why: str, help: str) -> None:
-        super().__init__(f"the environment variable {name} is `{os.environ.get(name)}`: {why}")
-        self.help = help
+        said = f"the environment variable {name} is `{os.environ.get(name)}`: {why}"
+        super().__init__(said, help)
 
 
 def check() -> None:
@@ -32,10 +33,10 @@ def threads() -> int:
     said = os.environ.get("QRLANG_THREADS", "").strip()
     if not said:
         return 0
-    if not (said.isascii() and said.isdigit() and int(said)):
+    if not (said.isascii() and said.isdigit() and 0 < int(said) <= MOST_THREADS):
         raise WrongEnvironment(
             "QRLANG_THREADS",
-            "it has to be a whole number from 1 on",
+            f"it has to be a whole number from 1 to {MOST_THREADS}",
             "for example QRLANG_THREADS=2, or unset it: then there are as many as are worth it",
         )
     return int(said)

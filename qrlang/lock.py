@@ -16,15 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from qrlang.errors import UserError
+
 _held: dict[Path, tuple[IO[str], int]] = {}  # by this process, and by how many of its locks
 
 
-class InUse(Exception):
-    """`str(error)` says by whom, `help` what to do."""
-
-    def __init__(self, message: str, help: str) -> None:
-        super().__init__(message)
-        self.help = help
+class NotTaken(UserError):
+    """`str(error)` says why, and who holds it."""
 
 
 class Lock:
@@ -39,13 +37,19 @@ class Lock:
 
 
 def _taken(path: Path, why: str) -> IO[str]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise NotTaken(
+            f"cannot write '{path.parent}': {error.strerror or error}",
+            "mend the folder, or copy it to where you may write",
+        ) from None
     try:
         _lock(file)
     except OSError:
         with file:
-            raise InUse(
+            raise NotTaken(
                 f"'{path.parent}' is in use by {_holder(file)}",
                 f"wait for it, or stop it: {why}",
             ) from None

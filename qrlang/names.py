@@ -1,12 +1,16 @@
-"""What reports and emitted files say: of a value its own name, or how it was made; of a parameter
-what stands in for it."""
+"""What reports and emitted files say: of a value its own name, or how it was made; of a qubit, of a
+tensor's beginning, of what stands in for a parameter."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterable
 
 from qrlang.ir.program import (
     Attend,
     CallExtern,
     Embed,
+    Initial,
     LayerNorm,
     Linear,
     Loop,
@@ -14,11 +18,28 @@ from qrlang.ir.program import (
     Pointwise,
     Program,
     Reduce,
+    Register,
     UseWeight,
     Value,
 )
 from qrlang.ir.walk import defs, walk
 from qrlang.syntax import ast
+
+
+def quantity(x: int, unit: str, base: int) -> str:
+    """`1.4 G`, `12 MiB`."""
+    prefixes = ["", "k", "M", "G", "T", "P", "E"]
+    value, k = float(x), 0
+    while value >= base and k < len(prefixes) - 1:
+        value, k = value / base, k + 1
+    binary = "i" if base == 1024 and k else ""
+    prefix = prefixes[k].upper() if base == 1024 else prefixes[k]
+    return (
+        f"{value:.3g} {prefix}{binary}{unit}".strip()
+        if value < 1000
+        else f"{value:.0f} {prefix}{binary}{unit}"
+    )
+
 
 _LONGEST = 60
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -76,3 +97,22 @@ def moved_registers(declaration: ast.Item) -> dict[tuple[str, str], str]:
 def assumption(name: str, value: object) -> str:
     """What stands where a parameter has no default and nobody gave a value."""
     return f"nobody says what {name} is: {value} stands in for it; --set {name}=… says it"
+
+
+def qubit_names(registers: Iterable[Register]) -> dict[int, str]:
+    """`memory[2]` of each qubit."""
+    return {r.start + i: f"{r.name}[{i}]" for r in registers for i in range(r.size)}
+
+
+def initial(how: Initial) -> str:
+    """How a tensor begins: `uniform(-π, π)`."""
+    if not how.args:
+        return how.kind
+    if len(how.args) > 4:
+        return f"{how.kind}({len(how.args)} numbers)"
+    return f"{how.kind}({', '.join(map(_number, how.args))})"
+
+
+def _number(x: float) -> str:
+    sign = "-" if x < 0 else ""
+    return f"{sign}π" if abs(abs(x) - math.pi) < 1e-12 else f"{x:.4g}"

@@ -37,14 +37,17 @@ def unpacked(path: Path) -> dict[str, Array]:
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
-        raise ValueError("it is not a safetensors file")
-    page, body = json.loads(data[8 : 8 + size]), data[8 + size :]
+        raise ValueError(f"'{path}' is not a safetensors file, or not all of it")
+    body = data[8 + size :]
     out: dict[str, Array] = {}
-    for name, about in page.items():
-        if name != "__metadata__" and about["dtype"] in _KINDS:
-            start, end = about["data_offsets"]
-            found = np.frombuffer(body[start:end], _KINDS[about["dtype"]])
-            out[name] = found.reshape(about["shape"]).astype(float)
+    try:
+        for name, about in json.loads(data[8 : 8 + size]).items():
+            if name != "__metadata__" and about["dtype"] in _KINDS:
+                start, end = about["data_offsets"]
+                found = np.frombuffer(body[start:end], _KINDS[about["dtype"]])
+                out[name] = found.reshape(about["shape"]).astype(float)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"'{path}' is damaged: {error}") from None
     return out
 
 

@@ -294,7 +294,13 @@ def _noisy(options: DeviceOptions) -> tuple[Any, Any, ErrorRates | None]:
     except ValueError:
         from qrlang.backends.qiskit import ibm
 
-        backend = ibm.snapshot(options.noise)
+        try:
+            backend = ibm.snapshot(options.noise)
+        except DeviceError as error:
+            raise DeviceError(
+                f"--noise: {error}",
+                "give the chance of an error, --noise 0.01, or a device's noise: fake_manila",
+            ) from None
         return backend, NoiseModel.from_backend(backend), typical(backend.target)
     if not 0 <= p < 0.75:
         raise DeviceError(f"a noise of {p:g} is no chance of an error", "for example --noise 0.01")

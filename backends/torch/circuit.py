@@ -216,6 +216,10 @@ class _AngleTable:
         self.factor = np.array([a.terms[0].coefficient for a in fused.angles if a.terms])
         self.scaled = bool((self.factor != 1).any())
         self.moved = bool(self.constant.any())
+        self.needed = dict.fromkeys(names, 0)  # numbers of each vector
+        for term in (t for a in fused.angles for t in a.terms):
+            name = term.value.name
+            self.needed[name] = max(self.needed[name], term.index + 1)
         self._found: dict[tuple[int, ...], Any] = {}
         self._constants = Constants()
 
@@ -227,6 +231,9 @@ class _AngleTable:
         if any(v.dtype != like.dtype for v in vectors):
             vectors = [v.to(like.dtype) for v in vectors]
         sizes = [v.shape[-1] for v in vectors]
+        for name, size in zip(self.names, sizes, strict=True):
+            if size < self.needed[name]:  # a layer that somebody has put in place of ours
+                raise ValueError(f"`{name}` is {size} numbers, and {self.needed[name]} are needed")
         start = dict(zip(self.names, accumulate(sizes, initial=0), strict=False))
         if len(vectors) > 1:
             lead = torch.broadcast_shapes(*(v.shape[:-1] for v in vectors))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import torch
 from qrlang.backends.torch.memory import model_class
 from qrlang.diagnostics import has_errors
 from qrlang.diagnostics.render import render_text
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation
 from qrlang.ir.program import Program
+from qrlang.syntax import ast
 
 Setting = int | float | bool | str
 
@@ -31,25 +34,63 @@ def load(
     **settings: Setting,
 ) -> Any:
     """See `qrlang.load`."""
+    if Path(path).is_dir() and not str(path).endswith(".qrl"):
+        if settings or model is not None:
+            raise LoadError(f"{path} is a run: it has its own model and settings")
+        return _trained(Path(path), road, dtype, device)
     return make(program_of(path, model, settings), road=road, dtype=dtype, device=device)
+
+
+def _trained(path: Path, road: str | int | None, dtype: torch.dtype | None, device: Any) -> Any:
+    """The model of a run, at its best weights."""
+    from qrlang.training import checkpoint
+    from qrlang.training.errors import TrainingError
+    from qrlang.training.run import Run
+
+    try:
+        run = Run.open(path)
+        program, settings = run.program(), run.settings()
+        weights, _ = checkpoint.load(run.kept())
+    except TrainingError as error:
+        raise LoadError(f"{error}" + (f"\n{error.help}" if error.help else "")) from None
+    if program.externs:
+        sys.path.insert(0, str((path / "program").absolute()))  # layers in Python
+    if dtype is None and settings.precision == "double":
+        dtype = torch.float64
+    module = make(program, road=road, dtype=dtype, device=device)
+    module.load_state_dict(weights)
+    module.shots = settings.shots
+    return module
 
 
 def program_of(
     path: str | os.PathLike[str], model: str | None, settings: dict[str, Setting]
 ) -> Program:
     """The one model of a file, or the one of that name, at these settings."""
-    file = Path(path)
-    compilation = Compilation.of_bytes(str(path), file.read_bytes(), settings, model)
+    settings = {name: _plain(name, value) for name, value in settings.items()}
+    compilation = Compilation.of_bytes(str(path), Path(path).read_bytes(), settings, model)
     if has_errors(compilation.diagnostics):
         raise LoadError(f"{path} is not right:\n\n{render_text(compilation.diagnostics)}")
     models = compilation.checked.models
     if model is None and len(models) == 1:
         model = next(iter(models))
     if model is None or model not in models:
-        names = ", ".join(f"`{name}`" for name in models) or "none"
-        asked = "say which" if model is None else f"not `{model}`"
-        raise LoadError(f"{path} has the models {names}: {asked} (`model=…`)")
+        there = [i.name for i in compilation.file.items if isinstance(i, ast.Model)]
+        if model is not None:
+            raise LoadError(f"{path} has no model `{model}`" + suggestion(model, there))
+        names = ", ".join(f"`{name}`" for name in there)
+        raise LoadError(f"{path} has the models {names}: say which (`model=…`)" if there
+                        else f"{path} has no model")  # fmt: skip
     return compilation.for_target(models[model]).program  # as the target gets it
+
+
+def _plain(name: str, value: Any) -> Setting:
+    """NumPy's numbers too."""
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        return _plain(name, value.item())
+    raise LoadError(f"the setting `{name}` is {value!r}: a number or a text is meant")
 
 
 def make(

@@ -102,6 +102,8 @@ class Model(nn.Module):
 
     def begin(self, lengths: Lengths, **inputs: Tensor) -> Any:
         """The run of one call and its inputs, checked, cast and padded with zeros."""
+        self._noise_fits()
+        self._named(lengths)
         kinds = {name: _parse(self.inputs[name]) for name in inputs}
         batch = self._batch(inputs)
         run = Run(self, batch, stepwise=self.chosen_road() != "plain", locate=self._locate)
@@ -122,6 +124,7 @@ class Model(nn.Module):
 
     def checked(self, lengths: Lengths, inputs: Mapping[str, Tensor]) -> Any:
         """Inputs and the lengths of each, as the native kernel takes them."""
+        self._named(lengths)
         self._batch(inputs)
         made, own = [], []
         for name, given in inputs.items():
@@ -132,6 +135,25 @@ class Model(nn.Module):
             own.append(None if length is None else self._lengths(name, length, x, look))
             made.append(x)
         return made, own
+
+    def _noise_fits(self) -> None:
+        for name in ("shots", "trajectories"):
+            value = getattr(self, name)
+            if value and not (isinstance(value, int) and value > 0):
+                raise ValueError(f"`{name}` is a whole number, 0 for exact; found {value!r}")
+        for name in ("readout_error", "gate_error"):
+            value = getattr(self, name)
+            if value and not 0 <= value <= 1:
+                raise ValueError(f"`{name}` is a probability, from 0 to 1; found {value!r}")
+
+    def _named(self, lengths: Lengths) -> None:
+        """A name misspelled would be a sequence of full length."""
+        if isinstance(lengths, Mapping):
+            sequences = [name for name, kind in self.inputs.items() if _parse(kind).seq]
+            for name in lengths:
+                if name not in sequences:
+                    has = ", ".join(f"`{n}`" for n in sequences) or "none"
+                    raise ValueError(f"lengths of `{name}`: the sequences are {has}")
 
     def _batch(self, inputs: Mapping[str, Tensor]) -> int:
         sizes = {n: len(x) for n, x in inputs.items() if isinstance(x, Tensor) and x.dim()}
@@ -146,18 +168,25 @@ class Model(nn.Module):
         if lengths is None:
             return None
         lengths = torch.as_tensor(lengths)
+        if lengths.is_floating_point():
+            raise TypeError(f"lengths of `{name}` are whole numbers, not {lengths.dtype}")
         look = may_look(lengths) and (look or lengths.device.type == "cpu")
         batch, time = x.shape[:2]
         wrong = lengths.shape != (batch,)
         if wrong or (look and bool(((lengths < 1) | (lengths > time)).any())):
+            found = f"found {_short(lengths)}"
             raise ValueError(
-                f"lengths of `{name}`: {batch} numbers from 1 to {time}, its time axis"
+                f"lengths of `{name}`: {batch} numbers from 1 to {time}, its time axis; {found}"
             )
         return lengths.to(self.like.device).long()
 
     def _input(self, name: str, x: Tensor, kind: _Kind) -> Tensor:
         """An input of the right shape, on the model's device and of its dtype."""
+        if x is None:
+            raise TypeError(f"input `{name}` is {self.inputs[name]}, and got None")
         x = torch.as_tensor(x).to(self.like.device)
+        if x.is_complex() and not kind.complex:
+            raise TypeError(f"input `{name}` is {self.inputs[name]}: real numbers, not {x.dtype}")
         if x.dim() != kind.rank + 1 + kind.seq or tuple(x.shape[1 + kind.seq :]) != kind.shape:
             axes = ["batch"] + ["time"] * kind.seq + [str(d) for d in kind.shape]
             raise ValueError(
@@ -254,6 +283,11 @@ def _parse(text: str) -> _Kind:
     if text not in _kinds:
         _kinds[text] = _Kind(text)
     return _kinds[text]
+
+
+def _short(lengths: Tensor) -> str:
+    numbers = str(lengths.tolist())
+    return numbers if len(numbers) <= 60 else f"a tensor {list(lengths.shape)}"
 
 
 def _own(lengths: Lengths, name: str, kind: _Kind) -> Tensor | None:

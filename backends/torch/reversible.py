@@ -31,6 +31,7 @@ from qrlang.backends.torch.fuse import (
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import first_order
 from qrlang.backends.torch.segment import native
+from qrlang.backends.torch.shots import sampled_distribution
 from qrlang.backends.torch.state import Qubits
 
 if TYPE_CHECKING:
@@ -216,12 +217,7 @@ class ReversibleQubits(Qubits):
         return self.tensor if not string else super()._rotated(string, angle)
 
     def prepare(self, amplitudes: Tensor, *qubits: int) -> None:
-        self.run.watch(self.name, {"amplitudes": amplitudes})
-        a = amplitudes.to(self.tensor.dtype)
-        norm = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
-        if not bool((norm > 0).all()):
-            raise ValueError(f"amplitudes for {self.name!r} are all zero{self.run.where()}")
-        a = a / norm
+        a = self.normalised(amplitudes)
         self._move(_Prepare(self.n, a.detach(), qubits), a)
 
     def postselect(self, qubits: tuple[int, ...], bits: tuple[int, ...]) -> Tensor:
@@ -271,8 +267,6 @@ class ReversibleQubits(Qubits):
         return self._read(_Expectations(observables))
 
     def probabilities(self, *qubits: int, shots: int = 0) -> Tensor:
-        from qrlang.backends.torch.shots import sampled_distribution
-
         shots = shots or self.run.shots
         p = self._read(_Distribution(self.n, qubits))
         return sampled_distribution(self.run, p, shots) if shots else p

@@ -80,7 +80,7 @@ class Run:
         if self.processor is not None:
             return self.processor.qubits(self, n, name)
         density = mixed and not self.trajectories
-        qubits_limit(n, density, self.batch * max(self.trajectories, 1))
+        qubits_limit(n, density, self.batch * max(self.trajectories, 1), self.like)
         if density:
             return MixedQubits(self, n, name)
         if self.stepwise and not mixed:
@@ -272,7 +272,8 @@ class Steps:
             run.segment.give(run)
         try:
             for t in range(len(self)):
-                run.merge(axes) if self._merge else None
+                if self._merge:
+                    run.merge(axes)
                 run.step = (
                     f"{place}, " * bool(place) + f"`{self.name}`, step {t + 1} of {len(self)}"
                 )
@@ -282,7 +283,8 @@ class Steps:
                 yield items[0] if len(items) == 1 else tuple(items)
                 if run.look is not None:
                     run.look("step", [s for s in run.states if s.alive])
-            run.merge(axes) if self._merge else None
+            if self._merge:
+                run.merge(axes)
             if run.segment is not None:
                 run.segment.take(run)
         finally:

@@ -28,6 +28,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.diagnostics import Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.syntax import ast
@@ -197,12 +198,13 @@ def binary(e: Elaborator, node: ast.Binary, a: object, b: object) -> object:
             return e.error("E0307", node, f"a list of more than {MAX_LIST} elements")
         return a + b
     if op not in FUNCTION_OF and not isinstance(a, str) and not isinstance(b, str):
+        written = "div" if op == "//" else op
         for side, x in ((node.left, a), (node.right, b)):
             if not is_number(x):
                 return e.error(
                     "E0303",
                     side,
-                    f"`{op}` needs numbers known at compile time, found {describe(x)}",
+                    f"`{written}` needs numbers known at compile time, found {describe(x)}",
                 )
     for thing in (a, b):
         if isinstance(thing, (bool, str, range, Definition, Builtin, Qubits)):
@@ -247,8 +249,6 @@ def combine(
 ) -> Tensor | Poison:
     """A pointwise function of two values."""
     if x.type.shape and y.type.shape and x.type.shape != y.type.shape:
-        from qrlang.diagnostics import Note
-
         ones = [(s, t) for s, t in zip(sides, (x, y), strict=True) if t.type.count == 1]
         taken = next(filter(None, (element_of(s, t) for s, t in ones)), "")
         return e.error(

@@ -21,6 +21,22 @@ NAMES_ELSEWHERE = {
     "PauliZ": "write `Z(q[0])`",
 }
 
+_RATE = "it belongs to the optimizer: `optimizer = adam(lr: 1e-3)`"
+SETTINGS_ELSEWHERE = {
+    "lr": _RATE,
+    "learning_rate": _RATE,
+    "weight_decay": "it belongs to the optimizer: `optimizer = adamw(weight_decay: 0.01)`",
+    "batch_size": "write `batch`",
+    "num_epochs": "write `epochs`",
+    "dataset": "write `data`",
+    "criterion": "write `loss`",
+    "patience": "write `early_stopping`",
+    "bptt": "write `truncate`",
+    "gradient_clipping": "write `clip`",
+    "out": "the command line says it: qrlc train --out DIR",
+    "threads": "the command line says it: qrlc train --threads 2",
+}
+
 _U = "`u(theta, phi, lambda)` is any rotation of one qubit"
 GATES_ELSEWHERE = {
     "rot": f"write `rz(a) q[0]  ry(b) q[0]  rz(c) q[0]`; {_U}",
@@ -31,6 +47,7 @@ GATES_ELSEWHERE = {
     "barrier": "leave it out: gates on one qubit stay in order",
     "cnot": "write `cx q[0], q[1]`",
     "toffoli": "write `ccx q[0], q[1], q[2]`",
+    "fredkin": "write `cswap q[0], q[1], q[2]`",
     "ccnot": "write `ccx q[0], q[1], q[2]`",
     "hadamard": "write `h q[0]`",
     "paulix": "write `x q[0]`",

@@ -6,8 +6,9 @@ from qrlang.check.arithmetic import as_tensor, element_of, numeric, want
 from qrlang.check.calls import qubit_name, within_limits
 from qrlang.check.core import STMT, Elaborator
 from qrlang.check.modifiers import PLAIN, change_of, inverted_gate, powered_gates, put, put_gate
-from qrlang.check.report import did_you_mean, plural
+from qrlang.check.spans import name_span
 from qrlang.check.values import Pending, Poison, Qubits, Tensor, describe, together
+from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.gates import CHANNELS, GATES, SUGAR, GateSpec
 from qrlang.ir import program as ir
 from qrlang.syntax import ast
@@ -23,8 +24,6 @@ def gate_spec(name: str) -> tuple[GateSpec, int] | None:
 
 def unknown_gate(e: Elaborator, node: ast.Gate) -> None:
     """No gate has this name (for the user's own file the resolver has said so)."""
-    from qrlang.check.resolve import name_span
-
     if (id(node.span.source), node.span.start) in e.report.reported_names:
         e.report.failed = True
         return

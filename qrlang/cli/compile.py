@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import EMIT, Compilation, Setting
 
 
@@ -102,14 +103,14 @@ def command(
         _write(made, ctx.obj, options, Path(out or "."), form, color)
         return
     if emit in ("tokens", "ast"):  # of a broken text too, as far as it can be read
-        report.refuse(made.encoding, form, color)
+        printing.refuse(made.encoding, form, color)
         _say(made, EMIT[emit](made), emit, out, form, made.syntax)
         if form == "text":
-            report.show(made.syntax, color)
+            printing.show(made.syntax, color)
         if made.broken:
             raise Wrong
         return
-    report.require(made, form, color)
+    printing.require(made, form, color)
     common.chosen(made)
     phase = print_after or emit or "opt"
     text = _after(made, print_after) if print_after else EMIT[phase](made)
@@ -157,7 +158,9 @@ def _say(
         common.write(out, text)
         data["file"] = out
     if form == "json":
-        report.print_json(data | ({"diagnostics": report.as_data(problems)} if problems else {}))
+        printing.print_json(
+            data | ({"diagnostics": printing.as_data(problems)} if problems else {})
+        )
     else:
         click.echo(data.get("text", f"{out}\n"), nl=False)
 
@@ -166,11 +169,10 @@ def _known_passes(names: tuple[str, ...]) -> None:
     if not names:
         return
     from qrlang.passes import PASSES
-    from qrlang.targets import did_you_mean
 
     for name in names:
         if name not in PASSES:
-            raise common.usage(f"no pass is called '{name}'" + did_you_mean(name, PASSES))
+            raise common.usage(f"no pass is called '{name}'" + suggestion(name, PASSES))
 
 
 def _after(made: Compilation, name: str) -> str:
@@ -201,10 +203,21 @@ def _emitted(
     try:
         ready = made.for_target(model)
         with plugged_in(target):
-            found: Mapping[str, str | bytes] = target.emit(ready, options)
-        return found
+            return dict(target.emit(ready, options))
     except TargetError as error:
         raise common.usage(str(error)) from None
+
+
+_MARK = b"written by qrl"  # what the text files of our targets say at their beginning
+
+
+def _others(path: Path, content: str | bytes) -> bool:
+    """Somebody else's file lies where one of ours is to go: `model.py` is a common name."""
+    data = content.encode() if isinstance(content, str) else content
+    if _MARK not in data[:500].lower() or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return _MARK not in stream.read(500).lower()
 
 
 def _write(
@@ -213,7 +226,7 @@ def _write(
     """All models are checked against the target before anything is written."""
     from qrlang.targets import plugged_in
 
-    report.require(made, form, color)
+    printing.require(made, form, color)
     models = common.chosen(made)
     for m in models:
         for name in m.assumed:
@@ -221,13 +234,17 @@ def _write(
             raise common.usage(f"{what}: it has no default; say --set {name}=…")
     with plugged_in(target):
         problems = [d for m in models for d in target.check(m, options)]
-    report.refuse(problems, form, color)
+    printing.refuse(problems, form, color)
     files: dict[str, str | bytes] = {}
     for m in models:
         for name, content in _emitted(made, target, m, options).items():
             if name in files:
                 raise common.usage(f"several models would write '{name}': choose one with --model")
             files[name] = content
+    for name, content in files.items():
+        if _others(folder / name, content):
+            raise common.usage(f"'{folder / name}' was not written by qrlc, and would be written "
+                               "over: name another folder with -o")  # fmt: skip
     if not files:
         raise common.usage(
             f"the target '{target.name}' has no files to write for {made.source.name}"
@@ -242,7 +259,7 @@ def _write(
             raise common.usage(f"cannot write '{path}': {error.strerror or error}") from None
         written.append(str(path))
     if form == "json":
-        report.print_json({"target": target.name, "files": written})
+        printing.print_json({"target": target.name, "files": written})
     else:
         for name in written:
             click.echo(name)

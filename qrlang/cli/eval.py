@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
+from qrlang.environment import MOST_THREADS
 
 
 @click.command("eval")
@@ -18,7 +19,7 @@ from qrlang.cli import common, report
               help="Sequences at a time.  [default: 256; of a stream, as in training]")  # fmt: skip
 @click.option("--beam", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Translations: how many beginnings are kept.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(0, 4096), default=0,
+@click.option("--threads", type=click.IntRange(0, MOST_THREADS), default=0,
               help="Of the CPU; 0: all cores.")  # fmt: skip
 @click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
               help="How it is computed; without it, as in training.")  # fmt: skip
@@ -40,11 +41,11 @@ def command(
     Intervals are Wilson's for answers that are right or wrong, else from 1000 bootstraps over
     whole sequences. Translations are also produced and measured by BLEU.
     """
-    with common.training():
-        from qrlang.training import evaluate
+    common.needs_training()
+    from qrlang.training import evaluate
 
-        found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, threads, road or "")
+    found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, threads, road or "")
     if form == "json":
-        report.print_json(found)
+        printing.print_json(found)
     else:
         click.echo(evaluate.page(found), nl=False)

@@ -14,20 +14,25 @@ MODEL = """\
 use std.ansatz.su2_ring
 use std.readout.each_z
 
-model {name}(n: int = 4, layers: int = 2, width: int = 3, classes: int = 2) {{
-  input  xs:    seq[real[width]]
-  target label: class[classes]
+model {name}(n: int = 4, layers: int = 2) {{
+  input  xs:    seq[real[3]]
+  target label: class[2]
 
   qubits     memory[n]
   readout    z      = each_z(memory)
   ansatz     evolve = su2_ring(layers)
-  controller steer  = mlp(32, tanh)
-  layer      head   = linear(classes)
+  controller steer  = mlp(32, relu)
+  layer      head   = linear(2)
 
   step x in xs {{
     apply evolve(steer(x, read z)) to memory
   }}
   return head(read z)
+}}
+
+train {name} {{
+  data   = travelling_wave(sensors: 3)   // or a file of yours: "mine.csv"
+  epochs = 5
 }}
 """
 
@@ -41,7 +46,7 @@ qrlc check {file}        # what is wrong with it
 qrlc inspect {file}      # what it is made of and what it costs
 qrlc draw {file}         # one step of it
 qrlc fmt {file}          # lay it out in the one style
-qrlc train {file} --data 'travelling_wave(sensors: 3)'   # or --data mine.csv, --help for the rest
+qrlc train {file}        # seconds; --data mine.csv for yours, --help for the rest
 qrlc compile {file} --target qasm -o out
 ```
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, device, report
+from qrlang.cli import common, device, printing
 from qrlang.cli.exits import INTERRUPTED, NOT_CALM
+from qrlang.diagnostics.words import plural
 from qrlang.driver import Setting
+from qrlang.environment import MOST_THREADS
 
 if TYPE_CHECKING:
     from qrlang.hardware.gradient.forecast import Forecast
@@ -72,7 +74,7 @@ def _every_setting(command: Any) -> Any:
 @click.option("--out", metavar="DIR", help="The run's folder.  [default: runs/MODEL-1, -2, …]")
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
 @click.option(
-    "--threads", type=click.IntRange(0, 4096), default=0, help="Of the CPU; 0: all cores."
+    "--threads", type=click.IntRange(0, MOST_THREADS), default=0, help="Of the CPU; 0: all cores."
 )
 @click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
               help="How it is computed; without it, the fastest that fits.")  # fmt: skip
@@ -145,7 +147,14 @@ def command(
         raise common.usage("--dry-run, --noise, --mitigate, limits and prices are of a quantum "
                            "device: --target NAME")  # fmt: skip
     if (path is None) == (resume is None):
-        raise common.usage("give a FILE to train, or --resume RUN to go on with")
+        both = ", not both: a run has its own program" if path else ""
+        raise common.usage(f"give a FILE to train, or --resume RUN to go on with{both}")
+    if path is not None and (Path(path) / "settings.json").is_file():
+        raise common.usage(f"'{path}' is a run: go on with it by --resume {path}, or train its "
+                           "program anew")  # fmt: skip
+    if not trace and (trace_samples, trace_every, trace_limit, trace_budget) != ("4", 1, 64.0, 5.0):
+        raise common.usage("--trace-samples, --trace-every, --trace-limit and --trace-budget are "
+                           "of a trace: say --trace too")  # fmt: skip
     if resume is not None and (
         changed or settings or out or model or target or noise or mitigate or lr is not None
     ):
@@ -160,23 +169,27 @@ def command(
     if resume is not None and trace:
         raise common.usage("a run goes on with the trace that it was begun with: --resume goes "
                            "without --trace")  # fmt: skip
-    with common.training():
-        from qrlang.training.start import Asked, OnDevice
+    common.needs_training()
+    from qrlang.training.start import Asked, OnDevice
 
-        wanted = None
-        if target is not None:
-            from qrlang.hardware.gradient.setup import Wanted
+    wanted = None
+    if target is not None:
+        from qrlang.hardware.gradient.setup import Wanted
 
-            wanted = Wanted(
-                target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
-            )
-        on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
-        asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
-                      road or "", on, init, override.strip())  # fmt: skip
-        from qrlang.trace.recorder import Asked as Traced
+        wanted = Wanted(
+            target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
+        )
+    on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
+    asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
+                  road or "", on, init, override.strip())  # fmt: skip
+    from qrlang.trace.recorder import Asked as Traced
 
-        traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
-        _session(asked, resume, form, color, traced, check_gradient or 0)
+    if trace:
+        from qrlang.trace.samples import named
+
+        named(trace_samples)  # before a folder is made
+    traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
+    _session(asked, resume, form, color, traced, check_gradient or 0)
 
 
 def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:
@@ -190,7 +203,7 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
             click.echo(page(found, name), err=not dry_run, nl=False)
         if dry_run:
             if form == "json":
-                report.print_json({"preflight": found.to_data()})
+                printing.print_json({"preflight": found.to_data()})
             raise click.exceptions.Exit(0)
         budget = wanted.budget(trainer.objective.model.processor.device)
         device.allowed(budget.over(found.total.jobs, found.total.executions), yes)
@@ -236,7 +249,7 @@ def _session(
                 )
                 raise click.exceptions.Exit(INTERRUPTED) from None
             except NotCalm as why:
-                click.echo(f"error: {why}\nhelp: {why.help}", err=True)
+                printing.tell(why)
                 raise click.exceptions.Exit(NOT_CALM) from None
     finally:
         world.leave(here)
@@ -263,7 +276,7 @@ def _new(asked: Asked, here: World, screen: Watcher, form: str, color: str) -> T
     name, data = common.read(asked.path)
     made, model = start.compilation(asked, name, data)
     common.known(made, list(asked.parameters or {}), asked.model)
-    report.require(made, form, color)
+    printing.require(made, form, color)
     return start.prepare(asked, made, model, here, screen)
 
 
@@ -315,7 +328,8 @@ def _updates(trainer: Trainer) -> str:
     if trainer.optimizer.whole:
         return f"{trainer.steps}, each over all training data"
     s = trainer.settings
-    return f"{trainer.steps} of {s.batch * s.accumulate}, {trainer.epochs} epochs"
+    many = plural(s.batch * s.accumulate, "sequence")
+    return f"{trainer.steps} of {many}, {plural(trainer.epochs, 'epoch')}"
 
 
 def _call(choice: tuple[str, dict[str, Any]]) -> str:
@@ -330,7 +344,7 @@ def _where(trainer: Trainer) -> str:
         return f"{processor.device.name}, {processor.shots or 'no'} shots a circuit"
     many = f", {trainer.world.size} processes" if trainer.world.size > 1 else ""
     return (f"{trainer.objective.device}, {trainer.settings.precision} precision, {road} road, "
-            f"{trainer.settings.threads} threads{many}")  # fmt: skip
+            f"{plural(trainer.settings.threads, 'thread')}{many}")  # fmt: skip
 
 
 def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
@@ -338,7 +352,7 @@ def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
     from qrlang.training.progress import duration
 
     if form == "json":
-        report.print_json({"run": str(trainer.run.folder), **found})
+        printing.print_json({"run": str(trainer.run.folder), **found})
         return
     skipped = f", {found['skipped']} updates skipped" if found["skipped"] else ""
     click.echo(evaluate.page(found), nl=False)
@@ -351,7 +365,7 @@ def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
         click.echo(f"without gradients: {found['runs']:,} runs of a sequence, "
                    f"{found['circuits']:,} circuits on a device{each}")  # fmt: skip
     click.echo(
-        f"{found['steps']} updates in {duration(found['seconds'])} "
+        f"{plural(found['steps'], 'update')} in {duration(found['seconds'])} "
         f"({found['seconds_an_epoch']:.1f} s an epoch{skipped}); best epoch {found['best_epoch']}; "
         f"curves in {Path(trainer.run.folder) / 'curves.svg'}"
     )

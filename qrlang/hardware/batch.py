@@ -28,21 +28,17 @@ class Subject:
 
 def weights_of_run(folder: Path, program: Program) -> dict[str, Any]:
     """The best checkpoint's, or the last one's. Read without torch."""
+    from qrlang.backends.emit import tensors
+
+    if not (folder / "checkpoints" / "last.safetensors").is_file():
+        raise DeviceError(
+            f"'{folder}' has no checkpoint", f"train it: qrlc train --resume {folder}"
+        )
     try:
-        from safetensors import safe_open
-    except ImportError:
-        raise DeviceError("weights are in safetensors", "pip install safetensors") from None
-    for name in ("best", "last"):
-        path = folder / "checkpoints" / f"{name}.safetensors"
-        if path.is_file():
-            with safe_open(str(path), "np") as f:
-                found = {k.removeprefix("model."): f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
-            missing = [w.name for w in program.weights if w.name not in found]
-            if missing:
-                raise DeviceError(f"'{path}' has no weight `{missing[0]}`")
-            return {w.name: np.asarray(found[w.name], float).reshape(w.shape)
-                    for w in program.weights}  # fmt: skip
-    raise DeviceError(f"'{folder}' has no checkpoint", f"train it: qrlc train --resume {folder}")
+        return dict(tensors.weights_of_run(folder, {w.name: w.shape for w in program.weights}))
+    except ValueError as error:
+        again = "put a copy of it back, or train the run anew"
+        raise DeviceError(str(error), again) from None
 
 
 def items_of_feed(
@@ -72,12 +68,8 @@ def items_of_feed(
 def items_of_file(path: str, program: Program, limit: int) -> tuple[list[Item], list[Any]]:
     """An .npz with an array for each input (and target): [sequences, (time), …]."""
     from qrlang.rights.gate import free
-    from qrlang.training.data.errors import DataError
 
-    try:
-        free(Path(path))
-    except DataError as error:
-        raise DeviceError(error.message, error.help) from None
+    free(Path(path))
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = {k: found[k] for k in found.files}

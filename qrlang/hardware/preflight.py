@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
-from qrlang.hardware.device import Device, DeviceError, Template
+from qrlang.hardware.device import Device, DeviceError, Template, described
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.jobs import Task
 from qrlang.hardware.loop import Item, Plan, Result, run
@@ -75,7 +76,7 @@ def preflight(
     if device.limits.qubits and widest > device.limits.qubits:
         raise DeviceError(
             f"a circuit needs {widest} qubits, and `{device.name}` has {device.limits.qubits}",
-            "make the model smaller, for example --set n=…, or choose another device: --device",
+            "take a smaller model (train it with --set n=…), or choose another device: --device",
         )
     sizes = [device.footprint(t) for t in largest.values()]
     noisy = None
@@ -151,15 +152,15 @@ def rms(exact: Result, noisy: Result, replicas: int = 1) -> list[float]:
 
 def page(found: Preflight, name: str) -> str:
     """For people."""
-    device = ", ".join(f"{k} {v}" if k != "device" else str(v) for k, v in found.device.items())
     lines = [
-        f"preflight: {name} on {device}",
-        f"  loop        {found.loop}, {found.sequences} sequences, "
+        f"preflight: {name} on {described(found.device)}",
+        f"  loop        {found.loop}, {plural(found.sequences, 'sequence')}, "
         + ("at most as many sweeps as moments, " if found.loop == "picard" else "")
         + (f"{found.shots} shots a circuit" if found.shots else "exact")
         + (f", mitigation {found.mitigate}" if found.mitigate else ""),
-        f"  circuits    {found.circuits:,} with {found.settings} measurement settings in "
-        f"{found.jobs} jobs ({found.rounds} rounds)",
+        f"  circuits    {found.circuits:,} with "
+        f"{plural(found.settings, 'measurement setting')} in "
+        f"{plural(found.jobs, 'job')} ({plural(found.rounds, 'round')})",
         f"  executions  {found.executions:,}",
     ]
     if found.moments:

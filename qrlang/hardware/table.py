@@ -26,8 +26,8 @@ class Row:
     def cells(self, metric: str) -> list[str]:
         return [
             self.name, self.loop, str(self.shots) if self.shots else "exact", self.mitigate or "-",
-            str(self.sequences), _figure(metric, self.value),
-            "-" if self.exact is None else _figure(metric, self.exact),
+            str(self.sequences), shown(metric, self.value),
+            "-" if self.exact is None else shown(metric, self.exact),
             "-" if self.error is None else f"{self.error:.3g}",
             f"{self.executions:,}" if self.executions else "-",
         ]  # fmt: skip
@@ -72,7 +72,7 @@ def _row(path: str, page: dict[str, Any], metric: str) -> Row:
                figure, exact, error[-1], page["executions"])  # fmt: skip
 
 
-def _figure(metric: str, value: float) -> str:
+def shown(metric: str, value: float) -> str:
     return f"{100 * value:.2f} %" if metric == "accuracy" else f"{value:.4g}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from qrlang.museum.exhibit import Exhibit, exhibit
 from qrlang.training.errors import TrainingError
-from qrlang.training.files import write_atomically
+from qrlang.training.files import explained, write_atomically
 from qrlang.training.run import Run
 
 _PAGE = Path(__file__).parent / "page"
@@ -49,13 +49,15 @@ def build(runs: Sequence[str], out: str, progress: Callable[[int], None] | None 
             run = Run.open(path)
             found = exhibit(run, id)
             json.dumps(found.to_data(), allow_nan=False)
-            if not museum.exhibits:
-                _page(folder)  # first, so that a folder half made is known as ours
-            found.files = _take(run, folder / "runs" / id, id)
+            files = _files(run)
         except Exception as error:  # one strange folder does not close the museum
             museum.left_out.append((str(path), _why(error)))
             taken.discard(id.lower())
             continue
+        with explained(folder):
+            if not museum.exhibits:
+                _page(folder)  # first, so that a folder half made is known as ours
+            found.files = _take(files, folder / "runs" / id, id)
         museum.exhibits.append(found)
     if not museum.exhibits:
         why = f": {museum.left_out[0][1]}" if museum.left_out else ""
@@ -115,21 +117,26 @@ def _id(name: str, taken: set[str]) -> str:
     return found
 
 
-def _take(run: Run, into: Path, id: str) -> dict[str, str]:
+def _files(run: Run) -> dict[str, tuple[str, bytes]]:
+    """What is taken along: a file's name in the museum, what it is, and its bytes."""
+    found = {
+        name: (word, (run.folder / name).read_bytes())
+        for name, word in _TAKEN.items()
+        if (run.folder / name).is_file()
+    }
+    program = run.folder / "program" / str(run.about().get("file", ""))
+    if program.is_file():  # browsers show texts, and save what they do not know
+        found["program.txt"] = ("program", program.read_bytes())
+    return found
+
+
+def _take(files: dict[str, tuple[str, bytes]], into: Path, id: str) -> dict[str, str]:
     if into.exists():
         shutil.rmtree(into)
     into.mkdir(parents=True)
-    found: dict[str, str] = {}
-    for name, word in _TAKEN.items():
-        source = run.folder / name
-        if source.is_file():
-            shutil.copyfile(source, into / name)
-            found[word] = f"runs/{id}/{name}"
-    program = run.folder / "program" / str(run.about().get("file", ""))
-    if program.is_file():
-        shutil.copyfile(program, into / "program.txt")  # browsers show texts, and save what they
-        found["program"] = f"runs/{id}/program.txt"  # do not know
-    return found
+    for name, (_, data) in files.items():
+        (into / name).write_bytes(data)
+    return {word: f"runs/{id}/{name}" for name, (word, _) in files.items()}
 
 
 def _clear(runs: Path, kept: set[str]) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.circuits import circuits
-from qrlang.inspect import initial
+from qrlang.errors import UserError
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import walk
+from qrlang.names import initial
 from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.evaluations import evaluations
@@ -58,6 +59,7 @@ def page(run: Run, others: Sequence[str], steps: int, folder: Path) -> list[Bloc
 
 def _result(run: Run, others: Sequence[str]) -> list[Block]:
     from qrlang.training import compare
+    from qrlang.training.errors import TrainingError
     from qrlang.training.progress import number
 
     blocks: list[Block] = [Heading("Result")]
@@ -70,7 +72,10 @@ def _result(run: Run, others: Sequence[str]) -> list[Block]:
         rows.append((name, number(name, one["value"]), between))
     head = (f"{result['split']}, {result['sequences']} sequences", "value", "95 % interval")
     blocks += [Table(head, rows, frozenset({1, 2}))]
-    found = compare.rows([str(run.folder), *others], None)
+    left: list[TrainingError] = []
+    found = compare.rows([str(run.folder), *others], None, left)
+    if left:  # asked for by name
+        raise left[0]
     table = compare.cells(found)
     blocks.append(Paragraph(
         f"Time: {result['seconds']:.3g} s for {result['epochs']} epochs, "
@@ -182,15 +187,13 @@ def _circuits(program: Program, gates: Gates, costs: Cost) -> list[Block]:
 def _length(run: Run, program: Program) -> tuple[int, str]:
     """Of the sequences that were trained on: the mean, and how it is known."""
     from qrlang.probe import subject
-    from qrlang.training.data.errors import DataError
-    from qrlang.training.errors import TrainingError
 
     loops = [op for op in walk(program.body) if isinstance(op, Loop) and op.items]
     driven = {i.sequence.id for loop in loops for i in loop.items}
     names = [p.name for p in program.inputs if p.id in driven]
     try:
         samples = subject.of_run(str(run.folder), None, 64, 10**9).samples
-    except (TrainingError, DataError):
+    except UserError:
         return 32, "assumed, as the data is not there"
     ports = [p.name for p in program.inputs if p.type.seq]
     found = [len(s[name]) for s in samples for name in (names or ports) if name in s]

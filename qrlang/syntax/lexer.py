@@ -194,11 +194,24 @@ def _comment(source: Source, start: int, end: int) -> Comment:
     return Comment(Span(source, start, end), source.text[start:end].rstrip(), own_line)
 
 
-_ONLY_A_NUMBER = re.compile(r"//\s*[0-9][0-9_.]*\s*[\])}{]*\s*$")
+_DIVISOR = re.compile(
+    r"//\s*(?P<by>[0-9][0-9_.]*|[^\W\d]\w*)\s*(?P<closed>[\])}{]*)\s*(?P<more>.*)$"
+)
 
 
 def _mistaken_division(out: Tokens, comment: Comment) -> None:
-    if comment.own_line or not _ONLY_A_NUMBER.match(comment.text):
+    """Only a number, and brackets: `n // 2]`; or what would close a bracket of the code before."""
+    found = None if comment.own_line else _DIVISOR.match(comment.text)
+    if found is None:
+        return
+    number, closed = found["by"][0].isdigit(), found["closed"][:1]
+    text, start = out.source.text, comment.span.start
+    before = text[text.rfind("\n", 0, start) + 1 : start].rstrip()
+    if not before[-1:].isalnum() and before[-1:] not in ("_", ")", "]"):
+        return  # nothing to divide
+    opened = {")": "(", "]": "["}.get(closed, "")
+    inside = bool(opened) and before.count(opened) > before.count(closed)
+    if not inside and not (number and (closed == "{" or not found["more"])):
         return
     sign = Span(comment.span.source, comment.span.start, comment.span.start + 2)
     out.diagnostics.append(
@@ -207,7 +220,7 @@ def _mistaken_division(out: Tokens, comment: Comment) -> None:
             "`//` starts a comment, it does not divide",
             comment.span,
             "this is a comment",
-            f"the whole quotient is written `div`: `a div {comment.text[2:].strip()}`",
+            f"the whole quotient is written `div`: `a div {found['by']}`",
             fix=Fix(sign, "div"),
         )
     )

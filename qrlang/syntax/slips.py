@@ -305,6 +305,9 @@ def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
             Diagnostic("E0110", "expected `=`, found `<-`", span, "", help, fix=Fix(span, "=")),
             better,
         )
+    named: Edit | None = None
+    if symbol == "ASSIGN" and m.symbol(m.at - 1) == "NAME" and m.expects("COLON", "RPAREN"):
+        edit = named = Edit(m.at, 1, (number["COLON"],), m.height)
     if edit is None or edit.remove != 1 or len(edit.insert) != 1:
         return None
     meant = table().symbols[edit.insert[0]]
@@ -326,7 +329,7 @@ def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
             helps[symbol, meant],
             fix=Fix(span, sign),
         ),
-        None,
+        named,
     )
 
 
@@ -409,6 +412,8 @@ def _gate_operands(m: Mistake, edit: Edit | None) -> Explained | None:
         if edit is not None and table().symbols[edit.insert[0] if edit.insert else 0] == "UPDATE":
             return None
         help = f"write `{gate} q[0]`; for a value, `let {gate} = …`"
+        if m.symbol(m.at) == "DOT":
+            help = f"gates have no module before them: `{m.text(m.at + 1).lower()} q[0]`"
     elif m.symbol(m.at - 1) == "RPAREN":
         help = f"write `{gate}(…) q[0]`; a value needs a name or a use: `let y = {gate}(…)`"
     else:

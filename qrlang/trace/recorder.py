@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qrlang.ir.program import Embed
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, VERSION, Array, Field, laid_out, packed, size
@@ -126,7 +127,12 @@ class Recorder(Observer):
             f"trace: {self.records} of {trainer.progress.step + 1} steps recorded, "
             f"{bytes / MEGABYTE:.1f} MB, {share:.1f} % of the time of training "
             f"(and {self.setup:.1f} s to begin)"
+            + ("; more: --trace-budget 0" if self._sparse(trainer.progress.step) else "")
         )
+
+    def _sparse(self, steps: int) -> bool:
+        """A short run: its share of the time was what left most steps out."""
+        return bool(self.asked.budget) and 4 * self.records < steps // self.every
 
     def state(self) -> Any:
         return {"last": self.last, "records": self.records}
@@ -260,7 +266,7 @@ class Recorder(Observer):
         one = size(self.fields) + 256
         if one > self.asked.limit * MEGABYTE:
             raise TraceError(
-                f"one record of the trace has {one / MEGABYTE:.1f} MB, and the limit is "
+                f"one record of the trace has {one / MEGABYTE:.2g} MB, and the limit is "
                 f"{self.asked.limit:g}",
                 "watch fewer samples, or allow more: "
                 f"--trace-limit {math.ceil(4 * one / MEGABYTE)}",
@@ -291,7 +297,6 @@ def _finite(x: float | None) -> float | None:
 def _tables(program: Any) -> set[str]:
     """Embedding tables, by their names in the module."""
     from qrlang.backends.torch.emit.names import weight_path
-    from qrlang.ir.program import Embed
     from qrlang.ir.walk import walk
 
     return {".".join(weight_path(op.weight)) for op in walk(program.body) if isinstance(op, Embed)}

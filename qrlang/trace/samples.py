@@ -88,19 +88,25 @@ def chosen(feed: Feed, asked: str) -> Samples:
 
 def wanted(asked: str, there: int) -> list[int]:
     """Numbers of records, as `--trace-samples` says them."""
-    parts = [p.strip() for p in asked.split(",")]
-    if not all(p.isdigit() for p in parts):
-        raise TraceError(f"`--trace-samples {asked}`: write how many, or which: 4, or 0,17,23")
-    numbers = list(dict.fromkeys(int(p) for p in parts))
-    if len(numbers) == 1 and "," not in asked:
+    numbers = named(asked)
+    if "," not in asked:
         numbers = list(range(min(numbers[0], there)))
-    if not numbers or len(numbers) > MOST:
-        raise TraceError(f"`--trace-samples {asked}`: from 1 to {MOST} samples can be watched")
     if max(numbers) >= there:
         raise TraceError(
             f"`--trace-samples {asked}`: there is no record {max(numbers)}",
             f"records have the numbers 0 to {there - 1}",
         )
+    return numbers
+
+
+def named(asked: str) -> list[int]:
+    """How many, or which: whatever data there is."""
+    parts = [p.strip() for p in asked.split(",")]
+    if not all(p.isascii() and p.isdigit() for p in parts):
+        raise TraceError(f"`--trace-samples {asked}`: write how many, or which: 4, or 0,17,23")
+    numbers = list(dict.fromkeys(int(p) for p in parts))
+    if not 1 <= (len(numbers) if "," in asked else numbers[0]) <= MOST:
+        raise TraceError(f"`--trace-samples {asked}`: from 1 to {MOST} samples can be watched")
     return numbers
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qrlang.ir.program import Program
+from qrlang.ir.program import Expect, Loop, Op, Probabilities, Program
 from qrlang.training.curves import WORDS, per_step, save, scaled
 from qrlang.training.errors import TrainingError
 from qrlang.training.plot.chart import Chart, Panel, Series
@@ -72,26 +72,47 @@ class Row:
         }
 
 
-def rows(paths: Iterable[str], metric: str | None) -> list[Row]:
-    entries = [_entry(p) for p in paths]
+class _Left(TrainingError):
+    """A run that is no row: of `runs/*` the others are shown."""
+
+
+def rows(
+    paths: Iterable[str], metric: str | None, left_out: list[TrainingError] | None = None
+) -> list[Row]:
+    """What is left out, and why, goes into `left_out`; nothing to show is an error."""
+    left: list[TrainingError] = [] if left_out is None else left_out
     groups: dict[tuple[Any, ...], list[Entry]] = {}
-    for e in entries:
+    for path in paths:
+        try:
+            e = _entry(path)
+            metric = metric or e.settings.metric
+            _fits(e, metric, groups.get(e.key, []))
+        except _Left as error:
+            left.append(error)
+            continue
         groups.setdefault(e.key, []).append(e)
+    if not groups:
+        raise left[0]
+    assert metric is not None
     names = _names(list(groups.values()))
-    wanted = metric or entries[0].settings.metric
-    for e in entries:
-        if (e.result["figures"].get(wanted) or {}).get("value") is None:
-            raise TrainingError(
-                f"'{e.run.folder}' has no {wanted}",
-                f"it has {', '.join(e.result['figures'])}: choose with --metric",
-            )
-    return [Row(n, tuple(g), wanted) for n, g in zip(names, groups.values(), strict=True)]
+    return [Row(n, tuple(g), metric) for n, g in zip(names, groups.values(), strict=True)]
+
+
+def _fits(e: Entry, metric: str, others: list[Entry]) -> None:
+    if (e.result["figures"].get(metric) or {}).get("value") is None:
+        raise _Left(
+            f"'{e.run.folder}' has no {metric}",
+            f"it has {', '.join(e.result['figures'])}: choose with --metric",
+        )
+    for o in others:
+        if o.settings.seed == e.settings.seed:  # it would make the deviation look smaller
+            raise _Left(f"'{e.run.folder}' is '{o.run.folder}' once more, of the same seed")
 
 
 def _entry(path: str) -> Entry:
     run = Run.open(path)
     if not run.result.exists():
-        raise TrainingError(f"'{path}' is not finished", f"qrlc train --resume {path}")
+        raise _Left(f"'{path}' is not finished", f"qrlc train --resume {path}")
     result = run.outcome("split", "parameters", "epochs", "seconds_an_epoch")
     return Entry(run, run.settings(), run.about(), result, readouts(run.program()))
 
@@ -99,7 +120,6 @@ def _entry(path: str) -> Entry:
 def readouts(program: Program) -> int:
     """Expectation values and probabilities in one turn of the busiest recurrence (in the whole
     program, where it has none)."""
-    from qrlang.ir.program import Expect, Loop, Op, Probabilities
     from qrlang.ir.walk import walk
 
     def count(ops: tuple[Op, ...]) -> int:

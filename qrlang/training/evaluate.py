@@ -6,16 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from qrlang.training import checkpoint, decode, metrics, start
-from qrlang.training.errors import TrainingError
-from qrlang.training.feed import Feed
+from qrlang.training import checkpoint, decode, metrics, room, start
+from qrlang.training.feed import Feed, split_of
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
 from qrlang.training.world import World
-
-HELD_OUT = ("test", "validation", "train")
 
 
 def opened(
@@ -28,27 +25,12 @@ def opened(
     settings = run.settings()
     settings = replace(settings, threads=threads, road=road or settings.road)
     program = run.program()
-    file = run.best if which == "best" and run.best.exists() else run.last
-    if not file.exists():
-        raise TrainingError(
-            f"'{path}' has no checkpoint yet", f"train it: qrlc train --resume {path}"
-        )
-    weights, _ = checkpoint.load(file)
+    weights, _ = checkpoint.load(run.kept(which))
     feed = start.reopen(run, settings, program, run.about(), data_dir)
     imports = [str((Path(path) / "program").absolute())]
     objective = start.make_objective(program, settings, World(), imports)
     objective.model.load_state_dict(weights)
     return run, settings, objective, feed
-
-
-def split_of(feed: Feed, asked: str | None) -> str:
-    """The one that was asked for; else the first that is there, the test split before all."""
-    there = [s for s in HELD_OUT if feed.sizes.get(s)]
-    if asked is None:
-        return there[0]
-    if asked not in there:
-        raise TrainingError(f"the data has no {asked} split", f"it has {', '.join(there)}")
-    return asked
 
 
 def report(tally: Tally, split: str) -> dict[str, Any]:
@@ -68,9 +50,10 @@ def report(tally: Tally, split: str) -> dict[str, Any]:
 
 def page(found: dict[str, Any]) -> str:
     """For people."""
+    from qrlang.diagnostics.words import plural
     from qrlang.training.progress import number
 
-    lines = [f"{found['split']}: {found['sequences']} sequences, 95 % intervals"]
+    lines = [f"{found['split']}: {plural(found['sequences'], 'sequence')}, 95 % intervals"]
     width = max(map(len, found["figures"]))
     for name, one in found["figures"].items():
         value = one["value"]
@@ -100,7 +83,8 @@ def whole(
 ) -> dict[str, Any]:  # fmt: skip
     """What `qrlc eval` says."""
     _, settings, objective, feed = opened(path, data_dir, which, threads, road)
-    batch = batch or (settings.batch if feed.streaming else 256)
+    most = room.sequences(objective.program, settings, 256)
+    batch = batch or (settings.batch if feed.streaming else most)
     chosen = split_of(feed, split)
     found: dict[str, Any] = {"run": path, "checkpoint": which}
     found |= report(objective.evaluate(feed, chosen, batch), chosen)

@@ -45,12 +45,27 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def append(path: Path, text: str) -> int:
+def append(path: Path, data: bytes | str) -> int:
     """Adds to a file; returns how long it is now."""
     with explained(path), open(path, "ab") as stream:
-        stream.write(text.encode())
+        stream.write(data.encode() if isinstance(data, str) else data)
         stream.flush()
         return stream.tell()
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """Up to the first that is not whole: a crash has cut it short."""
+    found: list[dict[str, Any]] = []
+    raw = path.read_bytes() if path.exists() else b""
+    for line in raw.split(b"\n")[:-1]:
+        try:
+            page = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(page, dict):
+            break
+        found.append(page)
+    return found
 
 
 def cut(path: Path, length: int) -> None:
@@ -80,7 +95,10 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         run = _run_of(path)
         help = "make room, or name another folder: --out DIR"
-        if (run / "checkpoints" / "last.safetensors").exists():
+        drawn = path.suffix in (".svg", ".png", ".txt", ".md", ".html")
+        if drawn and (run / "settings.json").exists():
+            help = f"make room, or mend the folder {run}"
+        elif (run / "checkpoints" / "last.safetensors").exists():
             help = ("nothing is lost: the checkpoint before this one is whole. Make room (or mend "
                     f"the folder), then go on with: qrlc train --resume {run}")  # fmt: skip
         raise TrainingError(f"cannot write '{path}': {error.strerror or error}", help) from None

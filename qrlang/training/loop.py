@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.training import checkpoint, decode, optim, randomness, schedule, segments
+from qrlang.training import checkpoint, decode, optim, randomness, room, schedule, segments
 from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.objective import Objective, Work, merged
@@ -28,7 +28,7 @@ from qrlang.training.world import World
 CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
-BROAD = 256
+BROAD, PLAIN = 256, 64  # sequences that are looked at together
 FORM = 2  # of what a checkpoint keeps
 WILD = 1e4  # a gradient's norm; runs that learn stay below a few hundred
 BLINK = 0.1  # seconds: nobody reads faster
@@ -105,8 +105,10 @@ class Trainer:
         """Sequences at a time where nothing is trained: a kernel has no states to keep then."""
         if self.feed.streaming:
             return self.settings.batch  # lanes, each with a beginning of its own
-        native = self.objective.model.chosen_road() == "native"
-        return max(self.settings.batch, BROAD if native else 64)
+        if self.objective.model.chosen_road() == "native":
+            return max(self.settings.batch, BROAD)
+        fit = room.sequences(self.objective.program, self.settings, PLAIN)
+        return max(self.settings.batch, fit)
 
     def circuits(self, time: int) -> int:
         """Of one sequence: every reading of every step is a circuit on a device."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from qrlang.diagnostics import Diagnostic
 from qrlang.source import Source
@@ -37,8 +38,14 @@ def apply(
     file: ast.File, model: str, given: Mapping[str, str]
 ) -> tuple[ast.File, tuple[Diagnostic, ...]]:
     """The file with one block for this model, changed by what was given."""
-    lines, problems = _parsed(model, given)
     old = next((i for i in file.items if isinstance(i, ast.Train) and i.model == model), None)
+    if old is None and "data" not in given:
+        raise TrainingError(
+            f"{file.source.name} does not say what {model} is trained on",
+            "say it here: --data drawn_digits, --data mine.csv; or write a `train` block",
+        )
+    base = Path(file.source.name).parent
+    lines, problems = _parsed(model, {k: _from_here(k, v, base) for k, v in given.items()})
     settings = {s.name: s for s in (*(old.settings if old else ()), *lines.settings)}
     block = replace(old or lines, settings=tuple(settings.values()))
     items = tuple(i for i in file.items if not isinstance(i, ast.Train))
@@ -57,10 +64,24 @@ def _parsed(model: str, given: Mapping[str, str]) -> tuple[ast.Train, tuple[Diag
     return block, problems
 
 
+def _is_path(name: str, text: str) -> bool:
+    plain = not text.startswith('"') and "(" not in text
+    return name == "data" and plain and any(c in text for c in "./\\")
+
+
+def _from_here(name: str, text: str, base: Path) -> str:
+    """What is typed in a shell is a path from there; a block's paths begin at the program."""
+    here = Path(text).expanduser()
+    if not _is_path(name, text) or here.is_absolute() or not here.is_file():
+        return text
+    beside = base / here
+    return text if beside.is_file() and beside.samefile(here) else str(here.absolute())
+
+
 def _written(name: str, text: str) -> str:
     """A path, and what is a text, goes without quotes in a shell."""
     quoted = text.startswith('"')
-    if name == "data" and not quoted and "(" not in text and any(c in text for c in "./\\"):
+    if _is_path(name, text):
         return _quote(text)
     if name in ("checkpoint", "log") and not quoted:
         return _quote(text)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from qrlang.check.settings import LOSSES, OPTIMIZERS, SCHEDULES, default_loss
+from qrlang.check.settings import LOSSES, OPTIMIZERS, SCHEDULES
+from qrlang.check.training import default_loss
+from qrlang.data_schemas import kind_of_file
 from qrlang.ir.types import Type
 from qrlang.training.errors import TrainingError
 
@@ -144,8 +146,7 @@ def _moves(choice: Choice, given: Mapping[str, object]) -> Choice:
 
 def _data(data: object) -> Choice:
     if isinstance(data, str):
-        kind = "csv" if data.lower().endswith((".csv", ".csv.gz", ".tsv")) else "npz"
-        return (kind, {"path": data})
+        return (kind_of_file(data) or "npz", {"path": data})
     assert isinstance(data, tuple)
     return (data[0], dict(data[1]))
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qrlang import environment
+from qrlang.analysis.own import own_weights
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.ir.walk import uses, walk
-from qrlang.training import heap, overrides
+from qrlang.training import heap, overrides, room
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.run import Run, free_folder, vacant
@@ -231,6 +233,9 @@ def _trainer(
             "leave it out, or give a share: validation = 0.1",
         )
     plain = replace(settings, road="plain") if settings.processor else settings
+    if not settings.processor and device(settings) == "cpu":
+        lanes = settings.batch if feed.streaming else feed.sizes.get("train") or settings.batch
+        room.refuse(program, settings, lanes)
     objective = make_objective(program, plain, world, imports)
     cut = settings.truncate and not feed.streaming  # on the host
     if not (cut or settings.processor or settings.optimizer[0] == "ridge"):
@@ -247,7 +252,7 @@ def make_objective(
     import torch
 
     from qrlang.backends.torch.load import make
-    from qrlang.engine.cpu.threads import set_threads
+    from qrlang.engine.cpu.launch.threads import set_threads
     from qrlang.training.objective import Objective
 
     environment.check()
@@ -302,12 +307,10 @@ def freeze(model: Any, names: tuple[str, ...]) -> None:
     for name in names:
         found = [p for k, p in parameters.items() if k == name or k.startswith(f"{name}.")]
         if not found:
-            from qrlang.targets import did_you_mean
-
             layers = {k.rpartition(".")[0] or k for k in parameters} | set(parameters)
             raise TrainingError(
                 f"`freeze` names `{name}`, and the model has no such layer or tensor"
-                + did_you_mean(name, layers),
+                + suggestion(name, layers),
                 "it has " + ", ".join(sorted(layers)),
             )
         for p in found:
@@ -329,11 +332,9 @@ def refuse(settings: Settings, program: Program) -> None:
                 "leave it out: gradients then go back to the beginning",
             )
     if settings.quantum is not None:
-        from qrlang.training.groups import quantum
-
         if settings.optimizer[0] == "ridge":
             raise TrainingError("`ridge` trains the head alone", "leave out `quantum`")
-        if not quantum(program):
+        if not own_weights(program):
             raise TrainingError(
                 f"`quantum` is for a circuit's own angles, and {program.name} has none: layers "
                 "make its angles",

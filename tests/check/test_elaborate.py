@@ -11,10 +11,9 @@ from check_programs import PROGRAMS
 from qrlang.check import (
     CheckedModel,
     Library,
-    angle_count_formula,
     check_file,
-    elaborate_definition,
 )
+from qrlang.check.definitions import angle_count_formula, program_named
 from qrlang.diagnostics import has_errors
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type
@@ -234,13 +233,13 @@ def test_a_definition_is_a_program_of_its_own() -> None:
         "readout z on q: qubit[n] = [Z(q[i]) for i in 0..n]\n"
     )
     file, _ = parse(Source("t.qrl", text))
-    model, diagnostics = elaborate_definition(file, "a", n=5, params={"layers": 3})
-    assert model is not None and not diagnostics and not verify(model.program)
-    assert model.program.inputs[0].type == Type("real", (3, 5))
-    assert len(gates(model)) == 15
-    model, _ = elaborate_definition(file, "z", n=3)
-    assert model is not None and not verify(model.program)
-    assert model.program.outputs[0].value.type == Type("real", (3,))
+    program, diagnostics = program_named(Library(), file, "a", {"n": 5, "layers": 3})
+    assert program is not None and not diagnostics and not verify(program)
+    assert program.inputs[0].type == Type("real", (3, 5))
+    assert sum(len(u.elements) for u in walk(program.body) if isinstance(u, ir.Unitary)) == 15
+    program, _ = program_named(Library(), file, "z", {"n": 3})
+    assert program is not None and not verify(program)
+    assert program.outputs[0].value.type == Type("real", (3,))
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,32 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
 # --- draw ---
 
 
+def test_no_program_is_written_over(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.qrl"
+    mine.write_bytes(QRNN.read_bytes())
+    for command in (("draw", mine, "--svg", mine), ("compile", mine, "--emit", "ir", "-o", mine)):
+        done = qrlc(*command)
+        assert done.code == 2 and "would be written over" in done.err, done
+    assert mine.read_bytes() == QRNN.read_bytes()
+
+
+def test_nobody_elses_module_is_written_over(tmp_path: Path) -> None:
+    own = tmp_path / "model.py"
+    own.write_text("# a year of work\n")
+    done = qrlc("compile", QRNN, "--target", "torch", "-o", tmp_path)
+    assert done.code == 2 and "not written by qrlc" in done.err and "-o" in done.err
+    assert own.read_text() == "# a year of work\n"
+    own.unlink()
+    for _ in range(2):  # ours is written anew
+        assert qrlc("compile", QRNN, "--target", "torch", "-o", tmp_path).code == 0
+
+
+def test_a_picture_of_another_kind(tmp_path: Path) -> None:
+    done = qrlc("draw", QRNN, "--svg", tmp_path / "x.png")
+    assert done.code == 2 and "x.svg" in done.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_draw_definitions() -> None:
     done = qrlc("draw", "-", "turn", "--set", "n=3", stdin=DEFINITIONS)
     assert done.code == 0, done.err
@@ -256,8 +282,8 @@ def test_stdlib_shows_everything() -> None:
     """In one process, so that the library is read once."""
     from qrlang.cli import stdlib
 
-    for name, (made, item) in stdlib._items():
-        data = stdlib._show(name, made, item, {}, False)
+    for name, item in stdlib._items():
+        data = stdlib._show(name, item, {}, False)
         page = stdlib._page(data)
         assert data["doc"].split("\n")[0] in page, name
         assert data["drawing"].strip() in page, name

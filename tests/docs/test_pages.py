@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+from cli_tools import qrlc
 
 from qrlang.check import check_file
 from qrlang.check.library import Library
@@ -46,6 +47,32 @@ def test_block_compiles(where: str, text: str, want: str) -> None:
 def test_block_is_formatted(where: str, text: str, want: str) -> None:
     laid_out, _ = format_text(Source(where, text))
     assert laid_out == text
+
+
+@pytest.mark.parametrize(
+    ("page", "files"), [("README.md", ()), ("docs/tutorial.md", ("memory", "", "", "wrong"))]
+)
+def test_the_compiler_says_what_the_page_shows(
+    page: str, files: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`…` stands for lines that are left out. `files`: what the reader calls each block."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    monkeypatch.chdir(ROOT)
+    if files:
+        monkeypatch.chdir(tmp_path)
+        for name, match in zip(files, BLOCK.finditer(text), strict=False):
+            if name:
+                Path(f"{name}.qrl").write_text(match["text"], encoding="utf-8")
+    shown = 0
+    for session in re.findall(r"^```\n(\$ qrlc .*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for command, output in re.findall(r"\$ qrlc (.*)\n((?:[^$\n].*\n|\n)*)", session):
+            if command.split()[0] in ("check", "draw"):
+                done = qrlc(*command.split())
+                lines = (done.out + done.err).splitlines()
+                missing = [x for x in output.splitlines() if x != "…" and x not in lines]
+                assert not missing, (command, missing)
+                shown += bool(output)
+    assert shown
 
 
 def test_pages_have_blocks() -> None:

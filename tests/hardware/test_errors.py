@@ -285,3 +285,45 @@ def test_resuming_what_is_not_there(run: Run) -> None:
     assert done.code == 1 and "holds no run to go on with" in done.err and "--out" in done.err
     assert run().code == 0
     assert run("--resume").code == 0
+
+
+def test_nothing_is_written_over(run: Run, tmp_path: Path) -> None:
+    """A run folder has a `result.json` too."""
+    folder = tmp_path / "o"
+    folder.mkdir()
+    (folder / "result.json").write_text("{}")
+    done = run()
+    assert done.code == 1 and "is not empty" in done.err and "--out" in done.err
+    assert "preflight" not in done.err, "said before it is simulated"
+    assert run("--dry-run").code == 0
+    assert [p.name for p in folder.iterdir()] == ["result.json"]
+
+
+def test_a_folder_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("--out", tmp_path / "file" / "o")
+    assert done.code == 1 and "cannot write" in done.err, done.err
+    assert "is a file" in run("--out", tmp_path / "file").err
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (None, "has no checkpoint"),
+        (b"", "is not a safetensors file"),
+        (b"\x04" + bytes(7) + b"[1]]", "is damaged"),
+        (b"\x02" + bytes(7) + b"{}", "has no weight"),
+    ],
+)
+def test_weights_that_cannot_be_read(tmp_path: Path, data: bytes | None, what: str) -> None:
+    from hardware_tools import example
+
+    from qrlang.hardware.batch import weights_of_run
+    from qrlang.hardware.device import DeviceError
+
+    if data is not None:
+        (tmp_path / "checkpoints").mkdir()
+        (tmp_path / "checkpoints" / "last.safetensors").write_bytes(data)
+    with pytest.raises(DeviceError, match=what) as error:
+        weights_of_run(tmp_path, example("qrnn/rows.qrl"))
+    assert error.value.help

@@ -152,6 +152,8 @@ def test_a_dry_run_sends_nothing(model: list[Any], tmp_path: Path) -> None:
         (["--target", "qasm"], "has no devices"),
         (["--device", "fake_manila", "--shots", 0], "has no exact mode"),
         (["--device", "aer", "--noise", "7"], "no chance of an error"),
+        (["--device", "aer", "--noise", "x"], "--noise 0.01, or a device's noise"),
+        (["--device", "braket_sv"], "--target braket"),
         (["--data", "nowhere.npz"], "cannot be read"),
     ],
 )

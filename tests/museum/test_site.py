@@ -144,6 +144,13 @@ def test_no_run_at_all(tmp_path: Path, capsys: Any) -> None:
     assert not (tmp_path / "site").exists()
 
 
+def test_a_site_that_cannot_be_written(tmp_path: Path) -> None:
+    run = folder(tmp_path, "one")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match=r"cannot write '.*site'"):
+        build([str(run)], str(tmp_path / "file" / "site"))
+
+
 def test_numbers_that_are_none(tmp_path: Path) -> None:
     run = folder(tmp_path, "wild")
     with open(run / "metrics.jsonl", "a") as stream:

@@ -160,11 +160,69 @@ def test_functional_transforms_on_the_plain_road(qrnn):
         ({"rows": torch.rand(2, 3, 27)}, r"got \[2, 3, 27\]"),
         ({"rows": torch.rand(2, 3, 28), "lengths": torch.tensor([3, 4])}, "from 1 to 3"),
         ({"rows": torch.rand(2, 3, 28), "lengths": torch.tensor([3])}, "lengths of `rows`"),
+        ({"rows": torch.rand(2, 3, 28), "lengths": [3, 4]}, r"found \[3, 4\]"),
+        ({"rows": torch.rand(2, 3, 28), "lengths": {"row": [3, 3]}}, "sequences are `rows`"),
     ],
 )
 def test_inputs_that_do_not_fit(qrnn, given, words):
     with pytest.raises(ValueError, match=words):
         qrnn(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"rows": None}, "got None"),
+        ({"rows": torch.rand(2, 3, 28) + 0j}, "real numbers, not"),
+        ({"rows": torch.rand(2, 3, 28), "lengths": [2.5, 3]}, "are whole numbers"),
+    ],
+)
+@pytest.mark.parametrize("road", ["plain", "native"])
+def test_inputs_of_another_kind(qrnn, given, words, road):
+    qrnn.road = road
+    with pytest.raises(TypeError, match=words):
+        qrnn(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("shots", -1), ("shots", 1.5), ("trajectories", 0.5), ("gate_error", 2)]
+)
+def test_noise_that_is_none(qrnn, name, value):
+    setattr(qrnn, name, value)
+    with pytest.raises(ValueError, match=f"`{name}` is a"):
+        qrnn(torch.rand(2, 3, 28))
+
+
+@pytest.mark.parametrize("road", ["plain", "stepwise"])
+def test_states_that_do_not_fit(qrnn, monkeypatch, road):
+    from qrlang.engine.cpu.llvm import machine
+
+    qrnn.road = road
+    monkeypatch.setattr(machine, "memory", lambda: 2 * 16 * 8 - 1)  # two of four qubits
+    qrnn(torch.rand(1, 3, 28))
+    with pytest.raises(MemoryError, match=r"4 qubits for 2 sequences take 256 B, .* has 255 B"):
+        qrnn(torch.rand(2, 3, 28))
+
+
+def test_a_layer_of_another_width(qrnn):
+    qrnn.steer = torch.nn.Linear(32, 23)
+    with pytest.raises(ValueError, match="`steer` is 23 numbers, and 24 are needed"):
+        qrnn(torch.rand(2, 3, 28))
+
+
+def test_settings_as_numpy_has_them(root, tmp_path):
+    np = pytest.importorskip("numpy")
+    from qrlang.backends.torch.load import LoadError
+
+    rows = root / "examples/qrnn/rows.qrl"
+    assert qrlang.load(rows, n=np.int64(4), hidden=np.int32(8)).steer.w1.shape == (8, 32)
+    with pytest.raises(LoadError, match="`n` is None"):
+        qrlang.load(rows, n=None)
+    with pytest.raises(LoadError, match="no model `QRN`; did you mean `QRNN`"):
+        qrlang.load(rows, model="QRN")
+    (tmp_path / "none.qrl").write_text("const k = 3\n")
+    with pytest.raises(LoadError, match=r"none\.qrl has no model"):
+        qrlang.load(tmp_path / "none.qrl")
 
 
 def test_a_file_that_is_wrong(tmp_path):
@@ -179,3 +237,15 @@ def test_a_road_that_is_none(qrnn):
     qrnn.road = "fast"
     with pytest.raises(ValueError, match="native"):
         qrnn(torch.rand(2, 3, 28))
+
+
+def test_without_torch_the_command_is_named(root, monkeypatch):
+    import sys
+
+    import qrlang.backends.torch
+
+    monkeypatch.delitem(sys.modules, "qrlang.backends.torch.load", raising=False)
+    monkeypatch.delattr(qrlang.backends.torch, "load", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs torch: pip install 'qrlang\[torch\]'"):
+        qrlang.load(root / "examples/qrnn/rows.qrl")

@@ -271,6 +271,17 @@ def test_samples_that_there_are_not(tmp_path: Path, samples: str, said: str) -> 
     assert said in done.err
 
 
+def test_what_cannot_be_traced_leaves_no_folder(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert train(project(tmp_path, MODEL, records=160), out, "--trace-samples", "x").code == 1
+    assert not out.exists()
+
+
+def test_a_trace_that_nobody_asked_for(tmp_path: Path) -> None:
+    done = qrlc("train", project(tmp_path, MODEL, records=160), "--trace-samples", 2)
+    assert done.code == 2 and "say --trace too" in done.err
+
+
 def test_samples_by_their_numbers(tmp_path: Path) -> None:
     one = traced(tmp_path, "--trace-samples", "2,5", "--trace-every", 100)
     trace = qrlang.trace.open(one)
@@ -295,7 +306,7 @@ def test_traces_that_there_are_not(tmp_path: Path, copy: Path) -> None:
     with pytest.raises(TraceError, match="damaged"):
         qrlang.trace.open(copy)
     header.write_text("{")
-    with pytest.raises(TraceError, match="damaged"):
+    with pytest.raises(TrainingError, match="damaged"):
         qrlang.trace.open(copy)
     shutil.rmtree(copy / "trace")
     with pytest.raises(TraceError, match="has no trace"):

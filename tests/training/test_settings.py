@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from training_tools import MODEL
 
@@ -84,8 +87,47 @@ def test_a_file_without_a_block_is_trained_from_the_line() -> None:
     made, _ = compilation(Asked("t.qrl", settings={"data": "tiny.npz"}), "t.qrl", text.encode())
     assert not made.failed
     assert made.checked.trains[0].settings["data"] == "tiny.npz"
-    made, _ = compilation(Asked("t.qrl"), "t.qrl", text.encode())
-    assert made.failed  # no data
+    with pytest.raises(TrainingError, match="what Tiny is trained on") as error:
+        compilation(Asked("t.qrl"), "t.qrl", text.encode())
+    assert "--data" in error.value.help
+
+
+def test_a_path_on_the_line_begins_where_one_stands(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def path() -> object:
+        made, _ = compilation(Asked("sub/t.qrl", settings={"data": "d.csv"}), "sub/t.qrl",
+                              MODEL.encode())  # fmt: skip
+        return made.checked.trains[0].settings["data"]
+
+    assert path() == "d.csv"  # nowhere yet
+    (tmp_path / "sub" / "d.csv").touch()
+    assert path() == "d.csv"  # beside the program
+    (tmp_path / "d.csv").touch()
+    assert path() == str(tmp_path / "d.csv")
+    monkeypatch.chdir(tmp_path / "sub")
+    assert compilation(Asked("t.qrl", settings={"data": "d.csv"}), "t.qrl", MODEL.encode())[
+        0
+    ].checked.trains[0].settings["data"] == "d.csv"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ('"x.parquet"', "is .csv or .tsv"),
+        ("csv(path: x.csv)", "takes a text, found `x.csv`"),
+        ("csv(path: x)", "takes a text, found `x`"),
+    ],
+)
+def test_data_that_is_no_file_of_ours(data: str, said: str) -> None:
+    made, _ = checked(data=data)
+    assert [d for d in made.diagnostics if said in d.message], made.diagnostics
+
+
+def test_large_numbers_are_said_whole() -> None:
+    made, _ = checked(batch="2000000")
+    assert made.diagnostics[0].message == "`batch` is at most 1,048,576, found 2,000,000"
 
 
 def test_which_model() -> None:

@@ -17,6 +17,7 @@ pytest.importorskip("safetensors")
 from training_tools import MODEL, lines, project, same, weights  # noqa: E402
 
 from qrlang.cli.main import run as qrlc  # noqa: E402
+from qrlang.training.errors import TrainingError  # noqa: E402
 
 SHORT = ("--threads", "1", "--log", "4 steps")
 
@@ -71,6 +72,28 @@ def test_eval_says_what_the_run_said(tmp_path: Path, capsys: Any) -> None:
     assert f"{100 * valid['accuracy']:.2f} %" in capsys.readouterr().out
 
 
+def test_a_run_is_a_module(tmp_path: Path) -> None:
+    """In a loop of one's own, at the parameters and weights of the run."""
+    import qrlang
+    from qrlang.backends.torch.load import LoadError
+
+    run = train(tmp_path, "--set", "n=3", "--core", "pqc")
+    model = qrlang.load(run)
+    assert model.steer.w1.shape == (8, 5)
+    xs = torch.as_tensor(np.load(tmp_path / "tiny.npz")["xs"][:50])
+    kept = weights(run, "best")
+    assert all(torch.equal(p, kept[name]) for name, p in model.state_dict().items())
+    assert model(xs).shape == (50, 2)
+    with pytest.raises(LoadError, match="its own model and settings"):
+        qrlang.load(run, n=3)
+    (run / "checkpoints" / "best.safetensors").unlink()
+    (run / "checkpoints" / "last.safetensors").unlink()
+    with pytest.raises(LoadError, match="no checkpoint yet"):
+        qrlang.load(run)
+    with pytest.raises(LoadError, match="not a run folder"):
+        qrlang.load(tmp_path)
+
+
 def test_compare(tmp_path: Path, capsys: Any) -> None:
     runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
     runs.append(train(tmp_path, "--core", "rnn", out="rnn"))
@@ -91,6 +114,32 @@ def test_compare(tmp_path: Path, capsys: Any) -> None:
     assert qrlc([*args, "--format", "markdown"]) == 0
     assert capsys.readouterr().out.startswith("| model | accuracy | seeds |")
     assert qrlc([*args, "--metric", "bleu"]) == 1
+
+
+def test_the_table_is_there_without_the_picture(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    capsys.readouterr()
+    (tmp_path / "file").write_text("")
+    assert qrlc(["compare", str(run), "--picture", str(tmp_path / "file" / "x.svg")]) == 1
+    said = capsys.readouterr()
+    assert "accuracy" in said.out and "--picture" in said.err
+
+
+def test_what_is_no_row_is_left_out_and_said(tmp_path: Path, capsys: Any) -> None:
+    """Of `runs/*` some were stopped, and some are the same run once more."""
+    runs = [train(tmp_path, "--steps", "1", out=name) for name in ("a", "again", "stopped")]
+    (runs[2] / "result.json").unlink()
+    capsys.readouterr()
+    args = ["compare", *map(str, runs), "--picture", str(tmp_path / "p.svg"), "--format", "json"]
+    assert qrlc(args) == 0
+    said = capsys.readouterr()
+    (row,) = json.loads(said.out)["rows"]
+    assert row["seeds"] == [0] and row["deviation"] is None
+    assert f"left out: '{runs[1]}' is '{runs[0]}' once more, of the same seed" in said.err
+    assert f"left out: '{runs[2]}' is not finished" in said.err
+    assert qrlc(["compare", str(runs[2])]) == 1
+    assert "is not finished" in capsys.readouterr().err
+    assert qrlc(["report", str(runs[0]), str(runs[2])]) == 1
 
 
 def test_compare_names_only_what_differs(tmp_path: Path, capsys: Any) -> None:
@@ -162,6 +211,15 @@ def test_data_that_does_not_fit(tmp_path: Path, capsys: Any) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_road_that_is_not_open_is_said(tmp_path: Path, capsys: Any) -> None:
+    weak = MODEL.replace("  return ", "  measure memory[0]\n  return ")
+    assert weak != MODEL
+    for road in ("native", "stepwise"):
+        train(tmp_path, "--road", road, out=road, code=1, model=weak)
+        err = capsys.readouterr().err
+        assert f"error: the {road} road is not open: " in err and "without a road" in err
+
+
 def test_a_wrong_program_is_said_as_check_says_it(tmp_path: Path, capsys: Any) -> None:
     train(tmp_path, "--epochs", "0", code=1)
     assert "E0905" in capsys.readouterr().err
@@ -180,6 +238,54 @@ def test_a_run_that_was_killed_before_it_began(tmp_path: Path) -> None:
     (tmp_path / "run" / "program").mkdir(parents=True)
     (tmp_path / "run" / "program.ir").write_text("half of")
     train(tmp_path)
+
+
+def test_a_model_that_the_machine_cannot_hold(tmp_path: Path, capsys: Any) -> None:
+    """The system would kill the process, and say nothing."""
+    path = project(tmp_path)
+    out = tmp_path / "run"
+    args = ["train", str(path), "--out", str(out), "--set", "n=40"]
+    assert qrlc(args) == 1
+    said = capsys.readouterr().err
+    assert "16 sequences take 256 TiB" in said and "fewer qubits" in said
+    assert not out.exists()
+
+
+def test_room_for_some_sequences(tmp_path: Path, monkeypatch: Any) -> None:
+    from qrlang.driver import Compilation
+    from qrlang.training import room
+    from qrlang.training.settings import Settings, settle
+
+    path = project(tmp_path)
+    program = Compilation.of_bytes("m", path.read_bytes(), {"n": 10}).models()[0].program
+    settings = settle({"data": ("x", {}), "batch": 4}, program.targets[-1].type)
+    one = 2**10 * 8  # of single precision
+    assert isinstance(settings, Settings) and room.of_sequence(program, settings) == one
+    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one)
+    room.refuse(program, settings, 99)  # four states, and their slopes
+    assert room.sequences(program, settings, 64) == 2
+    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one - 1)
+    with pytest.raises(TrainingError, match="4 sequences take 64 KiB") as caught:
+        room.refuse(program, settings, 99)
+    room.refuse(program, settings, 3)  # there are no more
+    assert "--batch 3 at most" in caught.value.help
+    monkeypatch.setattr(room.machine, "memory", lambda: 0)  # a system that does not say
+    room.refuse(program, settings, 99)
+    assert room.sequences(program, settings, 64) == 64
+
+
+def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    (run / ".lock").unlink(missing_ok=True)
+    (run / ".lock").mkdir()  # what no user may write, root neither
+    assert qrlc(["train", "--resume", str(run)]) == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_run_is_no_file(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    assert qrlc(["train", str(run)]) == 2
+    assert "--resume" in capsys.readouterr().err
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:

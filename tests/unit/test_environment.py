@@ -10,7 +10,7 @@ from qrlang.engine import cache
 from qrlang.environment import WrongEnvironment
 
 
-@pytest.mark.parametrize("said", ["x", "0", "-1", "1.5", "٣"])
+@pytest.mark.parametrize("said", ["x", "0", "-1", "1.5", "٣", "99999"])
 def test_threads_that_are_no_number(monkeypatch, said):
     monkeypatch.setenv("QRLANG_THREADS", said)
     with pytest.raises(WrongEnvironment, match=r"QRLANG_THREADS is `.*whole number") as caught:
@@ -19,7 +19,7 @@ def test_threads_that_are_no_number(monkeypatch, said):
 
 
 def test_threads(monkeypatch):
-    from qrlang.engine.cpu import threads
+    from qrlang.engine.cpu.launch import threads
 
     monkeypatch.setattr(threads, "_set", 0)
     monkeypatch.delenv("QRLANG_THREADS", raising=False)
@@ -46,7 +46,7 @@ def test_words_and_flags(monkeypatch, tmp_path):
 
 
 def test_vectors(monkeypatch):
-    from qrlang.engine.cpu import machine
+    from qrlang.engine.cpu.llvm import machine
 
     host = machine.host.__wrapped__
     monkeypatch.setenv("QRLANG_VECTORS", "sse9")

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
-from qrlang.hardware.device import Device, Limits, Template
+from qrlang.hardware.device import Device, Limits, Template, described
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.jobs import Counts, Task
 from qrlang.hardware.mitigation import NONE, Confusion, Mitigation
+from qrlang.training.feed import split_of
 
 if TYPE_CHECKING:
     from qrlang.training.feed import Batch
@@ -91,8 +93,6 @@ def forecast(
     validation = Amount()
     if trainer.feed.sizes.get("validation"):
         validation = rehearsal.split("validation", s.batch) * trainer.epochs
-    from qrlang.training.evaluate import split_of
-
     test = rehearsal.split(split_of(trainer.feed, None), max(s.batch, 64))
     largest = rehearsal.largest
     found = device.footprint(largest) if largest else None
@@ -203,16 +203,15 @@ def shifted(processor: Processor, limits: Limits) -> Amount:
 
 def page(found: Forecast, name: str) -> str:
     """For people."""
-    device = ", ".join(f"{k} {v}" if k != "device" else str(v) for k, v in found.device.items())
     how = f"{found.shots} shots a circuit" if found.shots else "exact"
     most = "at most " if found.most else ""
 
     def line(title: str, a: Amount, more: str = "") -> str:
         return (f"  {title:<11} {a.circuits:,} circuits, {a.executions:,} executions, "
-                f"{a.jobs:,} jobs{more}")  # fmt: skip
+                f"{plural(a.jobs, 'job')}{more}")  # fmt: skip
 
     lines = [
-        f"preflight: training {name} on {device}",
+        f"preflight: training {name} on {described(found.device)}",
         f"  slopes      {found.method}, {how}",
         *([line("calibration", found.calibration)] if found.calibration.jobs else []),
         line("an update", found.update),

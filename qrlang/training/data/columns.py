@@ -41,6 +41,8 @@ class Dense:
     ) -> None:
         self.array = shaped(array, port, where)
         checked(self.array, port, where)
+        if port.type.seq and len(self.array) and not self.array.shape[1]:
+            raise DataError("bad-value", f"{where}: its sequences have no moments")
         self.dtype = dtype_of(port.type)
         self.lengths = None
         if lengths is not None and port.type.seq:

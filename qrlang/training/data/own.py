@@ -6,15 +6,16 @@ numbers), else they come in the order of those lines, with or without a row of n
 - a record, where the model's inputs are no sequences;
 - a whole sequence of numbers, moment after moment, then its target (empty cells at the end of the
   moments: a shorter one); or a text in a single cell;
-- a moment, where there is a column `sequence`: rows that follow one another with the same entry
-  are one sequence, whose target stands in each of them (the last one counts);
+- a moment, where there is a column `sequence`: rows with the same entry stand together and are one
+  sequence, whose target stands in each of them (the last one counts);
 - a moment of one long series, where all columns of the model are sequences of numbers.
 
 Two files are joined by a column that both have: `csv(path: "visits.csv", join: "lab.csv", on:
 "patient")` gives each row of the first the columns of the row of the second with the same entry;
 rows without one are left out.
 
-A column `split` says train, validation or test; else a tenth each is held out, always the same.
+A column `split` says train, validation or test; else a tenth is held out for validation and a fifth
+for the test, always the same.
 
 NumPy files. An array for each line of the model, under its name, or `x` and `y`: as `x`, with
 splits drawn here or by an array `split`; or as `x_train`, `x_test` and perhaps `x_valid`.
@@ -30,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qrlang.diagnostics.words import plural
 from qrlang.training.data.columns import Column, Dense
 from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import Archive
@@ -87,11 +89,20 @@ class _Sheet:
         self._assign(len(first[1]))
         whole = self.at_sequence is None
         last: str | None = None
+        ended: set[str] = set()
         of: dict[str, str] = {}  # whose the present sequence is
         for line, row in rows:
             begins = whole or row[self.at_sequence or 0] != last
-            if not whole:
+            if not whole and begins:
+                if last is not None:
+                    ended.add(last)
                 last = row[self.at_sequence or 0]
+                if last in ended:
+                    raise DataError(
+                        "bad-row",
+                        f"{self.path}, line {line}: the sequence {last!r} had ended before",
+                        f"rows of one sequence stand together: sort them by `{_SEQUENCE}`",
+                    )
             if begins:
                 of = dict(self.table.present)
             elif of != self.table.present:
@@ -114,7 +125,7 @@ class _Sheet:
 
     def columns(self) -> dict[str, list[str]]:
         """By source with a manifest: the columns that records were made of, by name and number."""
-        by_name = {n for n in self.names if _base(n) in self.named or n == _SEQUENCE}
+        by_name = {n for n in self.names if self._base(n) in self.named or n == _SEQUENCE}
         return {
             source: [
                 word
@@ -126,22 +137,23 @@ class _Sheet:
         }
 
     def _is_head(self, row: list[str]) -> bool:
-        names = {p.name for p in self.ports} | {_SEQUENCE, _SPLIT}
-        bases = {m[1] for c in row if (m := _NUMBERED.fullmatch(c))}
-        if names & {*row, *bases}:
+        names = {w.lower() for w in self._words()}
+        if names & {w.lower() for c in row for w in (c, self._base(c))}:
             return True
         return not any(map(_number, row)) and not any(map(_is_text, self.ports))
 
     def _assign(self, count: int) -> None:
         """Which cells belong to which port; `None`: by counting, row by row."""
+        self._spelt()
         self.at_sequence = self.names.index(_SEQUENCE) if _SEQUENCE in self.names else None
         self.at_split = self.names.index(_SPLIT) if _SPLIT in self.names else None
-        bases = [_base(n) for n in self.names]
+        bases = [self._base(n) for n in self.names]
         for name, rights in self.table.hidden.items():
             # Its place must not be taken by another column, in order.
-            if _base(name) in {p.name for p in self.ports} - {*bases}:
+            if self._base(name) in {p.name for p in self.ports} - {*bases}:
                 raise rights.refuse(name)
-        named = [[k for k, b in enumerate(bases) if b == p.name] for p in self.ports]
+        named = [self._in_order([k for k, b in enumerate(bases) if b == p.name])
+                 for p in self.ports]  # fmt: skip
         self.by_name = named if all(named) else None
         self.named = {p.name: set(k) for p, k in zip(self.ports, named, strict=True) if k}
         self.free = [k for k in range(count) if k not in (self.at_sequence, self.at_split)]
@@ -149,6 +161,39 @@ class _Sheet:
         self.series = self.at_sequence is None and all(
             p.type.seq and not _is_text(p) for p in self.ports
         )
+
+    def _words(self) -> list[str]:
+        """Names that mean something here."""
+        return [*(p.name for p in self.ports), _SEQUENCE, _SPLIT]
+
+    def _base(self, name: str) -> str:
+        """`x[3]` is a part of `x`."""
+        found = None if name in self._words() else _NUMBERED.fullmatch(name)
+        return found[1] if found else name
+
+    def _in_order(self, places: list[int]) -> list[int]:
+        """`x[1], x[0]` are the second number and the first."""
+        if len({self.names[k] for k in places}) < len(places):
+            twice = next(n for n in map(self.names.__getitem__, places) if self.names.count(n) > 1)
+            raise DataError("wrong-column", f"{self.path} has the column `{twice}` twice")
+
+        def number(k: int) -> int:
+            found = _NUMBERED.fullmatch(self.names[k])
+            return int(found[2] or found[3]) if found else -1
+
+        return sorted(places, key=number)
+
+    def _spelt(self) -> None:
+        """A name in other letters would go by the order of the columns, whatever that is."""
+        bases = {self._base(n) for n in self.names}
+        for word in self._words():
+            other = next((b for b in bases if b != word and b.lower() == word.lower()), None)
+            if word not in bases and other is not None:
+                raise DataError(
+                    "wrong-column",
+                    f"{self.path} has a column `{other}`, and `{word}` is meant",
+                    f"call it `{word}`: small and capital letters differ",
+                )
 
     def _places(self, line: int, row: list[str]) -> list[tuple[Port, Sequence[int]]]:
         if self.by_name is not None:
@@ -165,7 +210,13 @@ class _Sheet:
                 f"name the columns, or write a moment a row, with a column `{_SEQUENCE}`",
             )
         if (wide and (rest <= 0 or rest % _width(wide[0]))) or (not wide and rest):
-            raise self._bad(line, f"it has {len(free)} cells; {self._wanted(wide)}")
+            help = ""
+            if len(row) == 1 and (sign := next((c for c in ";\t" if c in row[0]), "")):
+                what = "semicolons" if sign == ";" else "tabs"
+                help = f"cells are between commas here, and these seem to be between {what}: " + (
+                    "save it with commas" if sign == ";" else "call it .tsv"
+                )
+            raise self._bad(line, f"it has {plural(len(free), 'cell')}; {self._wanted(wide)}", help)
         found: list[tuple[Port, Sequence[int]]] = []
         at = 0
         for p in self.ports:
@@ -187,8 +238,7 @@ class _Sheet:
         parts = []
         for p in self.ports:
             width = _width(p)
-            cells = "1 cell" if width == 1 else f"{width} cells"
-            parts.append(f"{p} takes {cells}" + (" a moment" if p in wide else ""))
+            parts.append(f"{p} takes {plural(width, 'cell')}" + (" a moment" if p in wide else ""))
         return ", ".join(parts)
 
     def _take(
@@ -212,10 +262,13 @@ class _Sheet:
         width = _width(port)
         if not found or len(found) % width or (not port.type.seq and len(at) != width):
             for name, rights in self.table.hidden.items():
-                if _base(name) == port.name:
+                if self._base(name) == port.name:
                     raise rights.refuse(name)
-            raise self._bad(line, f"it has {len(found)} cells for {port}")
+            raise self._bad(line, f"it has {plural(len(found), 'cell')} for {port}")
         if port.type.kind in ("class", "token"):
+            if "" in found:
+                name = f" ({self.names[at[found.index('')]]})" if self.names else ""
+                raise self._bad(line, f"cell {at[found.index('')] + 1}{name} is empty, for {port}")
             if not port.type.seq and not begins:
                 cells.words[-1] = found[0]
                 return
@@ -242,14 +295,8 @@ class _Sheet:
         else:
             cells.lengths[-1] += moments
 
-    def _bad(self, line: int, what: str) -> DataError:
-        return DataError("bad-row", f"{self.path}, line {line}: {what}")
-
-
-def _base(name: str) -> str:
-    """`x[3]` is a part of `x`."""
-    found = _NUMBERED.fullmatch(name)
-    return found[1] if found else name
+    def _bad(self, line: int, what: str, help: str = "") -> DataError:
+        return DataError("bad-row", f"{self.path}, line {line}: {what}", help)
 
 
 def _float(text: str) -> float | None:
@@ -343,6 +390,9 @@ def load_npz(request: Request) -> Loaded:
             raise DataError(
                 "malformed-file",
                 f"{archive.path} has no {split or ''} array of {', '.join(missing)}",
+                f"save it too, as {missing[0]}_{split}; without the endings, splits are drawn here"
+                if split
+                else "",
             )
         found: list[Column] = []
         for array, stem, port in zip(arrays, stems, request.ports, strict=True):

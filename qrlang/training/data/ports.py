@@ -106,12 +106,15 @@ def shaped(array: Array, port: Port, where: str) -> Array:
 
 
 def _misfit(array: Array, port: Port, where: str) -> DataError:
+    help = "change the model's line, or the array"
+    if port.type.kind in ("class", "token") and array.shape[-1:] == (port.type.size,):
+        help = "numbers of classes are wanted, not one-hot vectors: y.argmax(-1)"
     shape = [str(n) for n in moment_shape(port.type)]
     wanted = ", ".join(["records", *(["time"] if port.type.seq else []), *shape])
     return DataError(
         "wrong-column",
         f"{where} is [{', '.join(map(str, array.shape))}]; {port} takes [{wanted}]",
-        "change the model's line, or the array",
+        help,
     )
 
 
@@ -120,10 +123,13 @@ def checked(array: Array, port: Port, where: str, offset: int = 0) -> None:
     kind = array.dtype.kind
     type = port.type
     if kind not in "biufc" or (kind == "c" and type.kind not in ("state", "unitary")):
-        raise DataError("wrong-column", f"{where} holds {_holds(array)}, {port} takes numbers")
+        kinds = "real numbers" if kind == "c" else "numbers"
+        raise DataError("wrong-column", f"{where} holds {_holds(array)}, {port} takes {kinds}")
     if type.kind in ("token", "class") and kind in "fc":
         raise DataError(
-            "wrong-column", f"{where} holds {array.dtype} numbers, {port} takes whole numbers"
+            "wrong-column",
+            f"{where} holds {array.dtype} numbers, {port} takes whole numbers",
+            "save it as whole numbers: y.astype('int64')",
         )
     per = max(1, prod(array.shape[1:]))
     step = max(1, _BLOCK // per)

@@ -110,6 +110,8 @@ class Request:
         folders = [self.base or Path(), *(p for _, p in places(self.data_dir)[:-1])]
         for folder in folders:
             path = folder / Path(given).expanduser()
+            if path.is_dir():
+                raise DataError("missing-file", f"'{path}' is a folder", "name a file in it")
             if path.is_file():
                 found = admit(path)
                 if found is not None:

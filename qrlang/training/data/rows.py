@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qrlang.diagnostics.words import plural
 from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import opened
 from qrlang.training.data.request import Request
@@ -58,10 +60,10 @@ class Table:
     def _even(self, rows: Iterator[Row], names: int) -> Iterator[Row]:
         for line, row in rows:
             if len(row) != names:
-                cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
                 raise DataError(
                     "bad-row",
-                    f"{self.path}, line {line}: it has {cells}, the row of names has {names}",
+                    f"{self.path}, line {line}: it has {plural(len(row), 'cell')}, the row of "
+                    f"names has {names}",
                     "a comma too many or too few? a text with commas stands in quotes",
                 )
             yield line, row
@@ -74,7 +76,10 @@ class Table:
                 for row in reader:
                     if any(c.strip() for c in row):
                         yield reader.line_num, [c.strip() for c in row]
-        except (UnicodeDecodeError, csv.Error, OSError, EOFError) as e:
+        except UnicodeDecodeError as e:
+            raise DataError("malformed-file", f"{self.path} is not UTF-8 text",
+                            "save it with the encoding UTF-8") from e  # fmt: skip
+        except (csv.Error, OSError, EOFError, zlib.error) as e:
             raise DataError("malformed-file", f"{self.path} can't be read: {e}") from e
 
 

@@ -99,8 +99,8 @@ class Columns:
 def split_rows(
     request: Request, count: int, given: Sequence[str] | None, where: Callable[[int], str]
 ) -> dict[str, Array]:
-    """Which records are in which split: as a column says, or a tenth each for validation and
-    test."""
+    """Which records are in which split: as a column says, or a tenth for validation and a fifth for
+    the test."""
     if given:
         named = []
         for k, word in enumerate(given):
@@ -128,7 +128,13 @@ def split_rows(
 
 def loaded(columns: Columns, records: Records, rows: dict[str, Array]) -> Loaded:
     if not len(rows["train"]):
-        raise DataError("empty-split", "no record is left for training")
+        held = f"{len(rows['validation'])} for validation and {len(rows['test'])} for the test"
+        raise DataError(
+            "empty-split",
+            f"no record is left for training: there are {held}",
+            "give more records, say which are to train in a column `split`, or hold out a smaller "
+            "share: validation = 0.1",
+        )
 
     def part(split: str) -> Records:
         return records.subset(rows[split])

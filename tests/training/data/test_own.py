@@ -118,13 +118,42 @@ def test_packed_and_tabbed(tmp_path: Path) -> None:
         ("1,2\n", (Type("state", (), 1), label(2)), "can't hold `input x: state[1]`"),
         ("x,y,split\n1,0,test\n", (real(1), label(2)), "no record is left for training"),
         ("y,a,b\n0,1,2\n", (real(2), label(2)), "none has the name `x`"),
+        # What was taken for something else, without a word:
+        ("1,2,0\n1,2,\n", (real(2), label(2)), "line 2: cell 3 is empty, for `target y"),
+        ("x[0],x[1],y\n1,2,0\n1,2,\n", (real(2), label(2)), "line 3: cell 3 (y) is empty"),
+        ("X,y\n1,0\n", (real(1), label(2)), "a column `X`, and `x` is meant"),
+        ("Sequence,x,y\na,1,0\n", (seq(real(1)), label(2)), "`Sequence`, and `sequence` is"),
+        ("x,y,Split\n1,0,test\n", (real(1), label(2)), "`Split`, and `split` is meant"),
+        ("x[0],x[0],y\n1,2,0\n", (real(2), label(2)), "the column `x[0]` twice"),
+        ("sequence,x,y\na,1,0\nb,2,1\na,3,0\n", (seq(real(1)), label(2)),
+         "line 4: the sequence 'a' had ended before"),
     ],
 )  # fmt: skip
 def test_bad_csv(tmp_path: Path, text: str, types: tuple[Type, ...], said: str) -> None:
     path = write(tmp_path / "bad.csv", text)
     with pytest.raises(DataError) as error:
         own(path, *types)
-    assert said in error.value.message
+    assert said in str(error.value)
+
+
+def test_numbers_go_by_their_names(tmp_path: Path) -> None:
+    text = "x[1],y,x[0]\n" + "2,0,1\n4,1,3\n" * 10
+    x, y = everything(own(write(tmp_path / "f.csv", text), real(2), label(2)))
+    assert x[y == 0].tolist() == [[1, 2]] * 10 and x[y == 1].tolist() == [[3, 4]] * 10
+
+
+def test_a_line_that_is_called_like_a_number_of_another(tmp_path: Path) -> None:
+    lines = ports(real(1), real(1), names=["x_2", "x_1"])  # type: ignore[arg-type]
+    path = write(tmp_path / "f.csv", "x_1,x_2\n" + "1,2\n" * 10)
+    x2, x1 = everything(open_data(str(path), {}, lines))
+    assert (x2 == 2).all() and (x1 == 1).all()
+
+
+@pytest.mark.parametrize(("sign", "help"), [(";", "save it with commas"), ("\t", "call it .tsv")])
+def test_cells_between_other_signs(tmp_path: Path, sign: str, help: str) -> None:
+    with pytest.raises(DataError, match="1 cell;") as error:
+        own(write(tmp_path / "f.csv", f"1{sign}2{sign}0\n" * 9), real(2), label(2))
+    assert help in error.value.help
 
 
 def test_one_name_at_the_place_that_the_order_gives_it(tmp_path: Path) -> None:
@@ -135,7 +164,7 @@ def test_one_name_at_the_place_that_the_order_gives_it(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x01,2\n")
-    with pytest.raises(DataError, match="can't be read"):
+    with pytest.raises(DataError, match="is not UTF-8 text"):
         own(tmp_path / "b.csv", real(1), label(2))
 
 
@@ -149,7 +178,7 @@ def test_paths_start_at_the_program_then_at_the_data(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         open_data("g.csv", {}, model, base=tmp_path / "a", data_dir=tmp_path / "b")
     assert error.value.code == "missing-file"
-    assert str(tmp_path / "a") in error.value.message and str(tmp_path / "b") in error.value.message
+    assert str(tmp_path / "a") in str(error.value) and str(tmp_path / "b") in str(error.value)
 
 
 # --- NumPy files ---
@@ -221,14 +250,29 @@ def test_a_sequence_of_classes(tmp_path: Path) -> None:
         ({"x": np.full((9, 3), np.nan), "y": np.zeros(9, int)}, "record 0: nan is not a finite number"),
         ({"x": np.ones((9, 3)), "y": np.full(9, 2)}, "record 0: 2 is outside 0 … 1"),
         ({"x": np.ones((9, 3)), "y": np.zeros(9)}, "takes whole numbers"),
+        ({"x": np.ones((9, 3)), "y": np.eye(2)[[0] * 9]}, "is [9, 2]; `target y: class[2]` takes [records]"),
+        ({"x": np.ones((9, 3), complex), "y": np.zeros(9, int)}, "takes real numbers"),
         ({"x": np.array([["a"] * 3] * 9), "y": np.zeros(9, int)}, "holds texts"),
     ],
 )  # fmt: skip
 def test_bad_arrays(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError) as error:
         own(save(tmp_path / "a.npz", **arrays), real(3), label(2))
-    assert said in error.value.message
-    assert "a.npz" in error.value.message
+    assert said in str(error.value)
+    assert "a.npz" in str(error.value)
+
+
+def test_a_split_that_was_not_saved(tmp_path: Path) -> None:
+    path = save(tmp_path / "f.npz", x_train=np.ones((9, 3)), y_train=np.zeros(9, int))
+    with pytest.raises(DataError, match="no test array of x, y") as error:
+        own(path, real(3), label(2)).count("test")
+    assert "x_test" in error.value.help
+
+
+def test_sequences_without_a_moment(tmp_path: Path) -> None:
+    path = save(tmp_path / "f.npz", x=np.ones((9, 0, 1)), y=np.zeros(9, int))
+    with pytest.raises(DataError, match="have no moments"):
+        own(path, SERIES, label(2)).count("train")
 
 
 def test_a_bad_value_is_found_wherever_it_is(tmp_path: Path) -> None:
