@@ -176,10 +176,18 @@ def _only(ops: tuple[Op, ...], mine: set[int]) -> tuple[Op, ...]:
                 kept.append(Unitary(elements))
         elif isinstance(op, Expect):
             if (set(qubits_of(op)) or mine) & mine:
-                kept.append(op)
+                kept.append(_seen_by(op, mine))
         elif not regions(op) and set(qubits_of(op)) & mine:
             kept.append(op)
     return tuple(kept)
+
+
+def _seen_by(op: Expect, mine: set[int]) -> Expect:
+    """A readout as far as it is of these qubits: one line may read several states."""
+    if set(qubits_of(op)) <= mine:
+        return op
+    parts = [tuple((c, s) for c, s in o if {q for q, _ in s} <= mine) for o in op.observables]
+    return replace(op, observables=tuple(o for o in parts if any(s for _, s in o)))
 
 
 # --- as gates -------------------------------------------------------------------------------------

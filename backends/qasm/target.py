@@ -12,6 +12,7 @@ from qrlang.backends.qasm.dialects import DIALECTS, Dialect
 from qrlang.backends.qasm.printer import Text, emit
 from qrlang.check.model import CheckedModel
 from qrlang.circuits import Circuit, circuits
+from qrlang.features import FEATURES
 from qrlang.ir.program import Expect, Measure, Op, Probabilities, Program, Reset
 from qrlang.ir.walk import walk
 from qrlang.names import value_names
@@ -93,6 +94,13 @@ def texts(program: Program, dialect: Dialect) -> dict[str, Text]:
         )
         for circuit in circuits(program)
     }
+
+
+def texts_beside(program: Program, dialect: Dialect) -> dict[str, Text]:
+    """The same beside a module that can more: none where the texts could not say all of it."""
+    support = target.features({"dialect": dialect.name})
+    lacking = (f for name, f in FEATURES.items() if not support[name].yes)
+    return {} if any(any(f.find(program)) for f in lacking) else texts(program, dialect)
 
 
 def measured(program: Program, dialect: Dialect) -> dict[str, Text]:

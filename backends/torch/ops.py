@@ -45,6 +45,11 @@ def softplus(x: Tensor) -> Tensor:
     return torch.logaddexp(x, torch.zeros_like(x))
 
 
+def clipped(x: Tensor) -> Tensor:
+    """x kept within [-1, 1], without a slope at the borders: as of arc sine and cosine."""
+    return torch.where(x.abs() < 1, x, x.detach().clamp(-1, 1))
+
+
 def may_look(x: Tensor) -> bool:
     """Whether a tensor's numbers can be asked for: not while a CUDA graph is captured, nor in
     `torch.func`, whose `vmap` has many in the place of one."""

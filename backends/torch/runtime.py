@@ -3,7 +3,7 @@
 from qrlang.backends.torch.circuit import Circuit, circuit
 from qrlang.backends.torch.model import Lengths, Model, written
 from qrlang.backends.torch.observables import Observables, observables, paulis
-from qrlang.backends.torch.ops import cat, gather, matvec, reshape, softplus, stack
+from qrlang.backends.torch.ops import cat, clipped, gather, matvec, reshape, softplus, stack
 from qrlang.backends.torch.run import Run, Steps
 from qrlang.backends.torch.sequence import Sequence, additive, bilinear, dot, scaled
 from qrlang.backends.torch.weights import (
@@ -33,6 +33,7 @@ __all__ = [
     "bilinear",
     "cat",
     "circuit",
+    "clipped",
     "constant",
     "dot",
     "frozen",

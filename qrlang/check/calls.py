@@ -26,6 +26,7 @@ from qrlang.check.values import (
     Qubits,
     Tensor,
     describe,
+    together,
 )
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean, plural
@@ -116,7 +117,7 @@ def _with_values(e: Elaborator, node: ast.Call) -> object:
     first = evaluate(e, outer) if isinstance(outer, ast.Call) else None
     if args is None or args.poisoned or (isinstance(outer, ast.Call) and first is None):
         return POISON
-    if args.positional and all(isinstance(v, Qubits) for _, v in args.positional):
+    if args.positional and all(isinstance(together(v), Qubits) for _, v in args.positional):
         return e.eval(node)  # called already: `h(q)(q)`
     if first is not None or d.params is None:
         if d.params is not None:
@@ -145,7 +146,7 @@ def call_definition(e: Elaborator, d: Definition, node: ast.Call, args: Args) ->
     """`xs(2)`, `each_z(memory)`, `vqc(4)`, `vqc(4)(v)`, `tfim(J, h)`, `su2_ring(layers)`."""
     given = [v for _, v in args.positional]
     kind = d.kind
-    on_qubits = bool(given) and all(isinstance(v, Qubits) for v in given)
+    on_qubits = bool(given) and all(isinstance(together(v), Qubits) for v in given)
     if kind in ("readout", "Hamiltonian") and on_qubits:
         from qrlang.check.observed import observe
 
@@ -362,9 +363,9 @@ def bind_registers(
     assert isinstance(d.item, (ast.Ansatz, ast.ReadoutDef, ast.Hamiltonian))
     registers = d.item.registers
     if len(registers) == 1 and len(operands) > 1:
-        joined = tuple(q for o in operands for q in o.qubits)
-        seen = tuple({id(r): r for o in operands for r in o.registers}.values())
-        operands = [Qubits(joined, seen)]
+        one = together(tuple(operands))
+        assert isinstance(one, Qubits)
+        operands = [one]
     if len(operands) != len(registers):
         names = ", ".join(r.name for r in registers)
         e.error(

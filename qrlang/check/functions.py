@@ -32,6 +32,7 @@ from qrlang.check.values import (
     Register,
     Tensor,
     describe,
+    together,
 )
 from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.ir import program as ir
@@ -371,7 +372,8 @@ for _name in "XYZ":
 def _probs(e: Elaborator, node: ast.Call, given: Given) -> object:
     qubits: list[int] = []
     registers: list[Register] = []
-    for at, q in given:
+    for at, thing in given:
+        q = together(thing)
         if not isinstance(q, Qubits):
             return e.error("E0208", at, f"`probs` needs qubits, found {describe(q)}")
         qubits.extend(q.qubits)

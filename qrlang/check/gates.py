@@ -7,7 +7,7 @@ from qrlang.check.calls import qubit_name, within_limits
 from qrlang.check.core import STMT, Elaborator
 from qrlang.check.modifiers import PLAIN, change_of, inverted_gate, powered_gates, put, put_gate
 from qrlang.check.spans import name_span
-from qrlang.check.values import Pending, Poison, Qubits, Tensor, describe
+from qrlang.check.values import Pending, Poison, Qubits, Tensor, describe, together
 from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.gates import CHANNELS, GATES, SUGAR, GateSpec
 from qrlang.ir import program as ir
@@ -147,7 +147,7 @@ def operands_of(
     out: list[Qubits] = []
     good = True
     for node in nodes:
-        thing = e.eval(node)
+        thing = together(e.eval(node))
         if isinstance(thing, Qubits) and (thing.qubits or many):
             out.append(thing)  # an empty slice is no qubits, where several are put together
             continue

@@ -22,6 +22,7 @@ from qrlang.check.values import (
     Readout,
     Tensor,
     describe,
+    together,
 )
 from qrlang.diagnostics.words import plural
 from qrlang.syntax import ast
@@ -33,7 +34,8 @@ def observe(e: Elaborator, d: Definition, node: ast.Node, args: Args) -> object:
     if params is None:
         return POISON
     operands = []
-    for at, value in args.positional:
+    for at, given in args.positional:
+        value = together(given)
         if not isinstance(value, Qubits):
             return e.error("E0208", at, f"expected a register, found {describe(value)}")
         operands.append(value)

@@ -19,6 +19,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
     release,
+    together,
 )
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import plural
@@ -28,7 +29,7 @@ from qrlang.syntax import ast
 
 
 def measure(e: Elaborator, node: ast.Measure) -> object:
-    thing = e.eval(node.target)
+    thing = together(e.eval(node.target))
     if isinstance(thing, Poison) or not _may_measure(e, node):
         return POISON
     if not isinstance(thing, Qubits):
@@ -79,7 +80,7 @@ def reset(e: Elaborator, node: ast.Reset) -> None:
 
 
 def postselect(e: Elaborator, node: ast.Postselect) -> None:
-    thing = e.eval(node.target)
+    thing = together(e.eval(node.target))
     outcome = e.eval(node.outcome)
     if isinstance(thing, Poison) or isinstance(outcome, Poison):
         return

@@ -78,6 +78,17 @@ class Qubits:
     single: bool = False  # one by its index, not a register or a slice of one
 
 
+def together(thing: object) -> object:
+    """A list of qubits as the register that it stands for; anything else as it is."""
+    if not isinstance(thing, tuple) or not thing:
+        return thing
+    parts = [part for part in thing if isinstance(part, Qubits)]
+    if len(parts) < len(thing):
+        return thing
+    registers = {id(r): r for part in parts for r in part.registers}
+    return Qubits(tuple(q for part in parts for q in part.qubits), tuple(registers.values()))
+
+
 @dataclass(frozen=True, slots=True)
 class Observable:
     """A sum of Pauli strings; the coefficients may be run-time values."""

@@ -131,7 +131,11 @@ def _reduce(low: Lowering, fn: str, x: int, axis: int) -> int:
             ]
         )
     if fn == "norm":
-        return low.map("sqrt", _reduce(low, "sum", low.map("mul", x, x), axis))
+        squares = _reduce(low, "sum", low.map("mul", x, x), axis)
+        # Of zeros it is zero, and so is its slope.
+        some = low.map("sign", squares)
+        none = low.map("sub", low.constants((1.0,) * groups), some)
+        return low.map("mul", some, low.map("sqrt", low.map("add", squares, none)))
     name = {"max": "maximum", "min": "minimum", "prod": "mul"}[fn]
     columns = _columns(low, x, axis)
     total = columns[0]

@@ -80,7 +80,8 @@ def adjoint(name: str, x: list[Array], y: Array, d: Array) -> list[Array | None]
         case "pow":
             with np.errstate(divide="ignore", invalid="ignore"):
                 logged = np.where(a > 0, np.log(a), 0.0)
-                return [d * x[1] * np.power(a, x[1] - 1), d * y * logged]
+                less = np.where(x[1] == 0, 0.0, np.power(a, x[1] - 1))
+                return [d * x[1] * less, d * y * logged]
     return [d * _slope(name, a, y)]
 
 

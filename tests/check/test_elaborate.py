@@ -314,3 +314,31 @@ def test_mistakes_of_a_neighbour_are_shown_in_it(tmp_path: Path) -> None:
     file, _ = parse(Source(str(path), path.read_text(encoding="utf-8")))
     _, found = check_file(file)
     assert found and all(d.span.source.name.endswith("one.qrl") for d in found)
+
+
+def test_a_list_of_qubits_is_a_register() -> None:
+    head = (
+        "readout xz on q: qubit[n] = [X(q[i]) * Z(q[(i + 1) % n]) for i in 0..n]"
+        "  ansatz fan on c: qubit[k], t: qubit[1] with w: angle[k]"
+        "  { for i in 0..k { cry(w[i]) c[i], t[0] } }"
+        "  model M { input v: real[2]  qubits a[2], b[2]"
+    )
+    lists = checked(
+        f"{head} let c = [b[1], a[0]]  h c  apply fan(v) to c, a[1]  let m = measure c"
+        "  postselect c == [0, 1]  return concat(read xz(c), read probs(c), m) }"
+    )
+    plain = checked(
+        f"{head} h b[1]  h a[0]  cry(v[0]) b[1], a[1]  cry(v[1]) a[0], a[1]"
+        "  let m0 = measure b[1]  let m1 = measure a[0]"
+        "  postselect b[1] == 0  postselect a[0] == 1"
+        "  return concat(read [X(b[1]) * Z(a[0]), X(a[0]) * Z(b[1])], read probs(b[1], a[0]), m0, m1)"
+        " }"
+    )
+    unitaries = [ops(m, ir.Unitary) for m in (lists, plain)]
+    gates = [[(g.name, g.all_qubits) for u in us for g in u.elements] for us in unitaries]
+    assert gates[0] == gates[1]
+    reads = [[o.observables for o in ops(m, ir.Expect)] for m in (lists, plain)]
+    assert reads[0] == reads[1]
+    assert [o.qubits for m in (lists, plain) for o in ops(m, ir.Probabilities)] == [(3, 0)] * 2
+    assert [o.qubits for o in ops(lists, ir.Measure)] == [(3, 0)]
+    assert [(o.qubits, o.bits) for o in ops(lists, ir.Postselect)] == [((3, 0), (0, 1))]

@@ -24,9 +24,11 @@ from qrlang.backends.braket.emit.module import emit_module as braket_module
 from qrlang.backends.emit.names import inputs_of
 from qrlang.backends.qiskit.emit.module import emit_module as qiskit_module
 from qrlang.backends.reference.errors import RunError
+from qrlang.driver import Compilation
 from qrlang.hardware.target import MODULE
 from qrlang.ir.program import Program
 from qrlang.passes import GATES, run_passes
+from qrlang.targets import defaults, load
 
 GOLDEN = Path(__file__).parent / "golden"
 EMIT = {"qiskit": qiskit_module, "braket": braket_module}
@@ -172,6 +174,25 @@ def test_the_folder_runs_by_itself(name: str, target: str, tmp_path: Path) -> No
     assert "50 shots each" in found and f"loaded: {target}\n" in found
     if name == "qrnn/rows":
         assert "4 circuits in 2 jobs" in found  # two moments of two sequences
+
+
+CROSS = Path(__file__).parent.parent / "cross"
+FOLDERS = [*sorted(CROSS.glob("features/*.qrl")), CROSS / "odd/ends_apart.qrl"]
+
+
+@pytest.mark.parametrize("target", ["qiskit", "braket", "qasm"])
+@pytest.mark.parametrize("path", FOLDERS, ids=lambda p: p.stem)
+def test_a_folder_of_everything(path: Path, target: str) -> None:
+    """What is not refused is written, also the circuits beside the module."""
+    made = Compilation.of_bytes(str(path), path.read_bytes())
+    opened = load(target)
+    for model in made.models():
+        lowered = made.for_target(model)
+        if not opened.check(lowered, defaults(opened)):
+            files = opened.emit(lowered, defaults(opened))
+            texts = [text for name, text in files.items() if name.endswith(".qasm")]
+            assert ("model.py" in files) == (target != "qasm")
+            assert all(str(text).count("OPENQASM 3.0;") == 1 for text in texts)
 
 
 def test_circuits_as_qpy(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The folder: module, weights, and each circuit of a step in Braket's OpenQASM."""
+"""The folder: module, weights, and each circuit of a step as OpenQASM, where that can say it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qrlang.backends.braket.gates import COMMON, NATIVE
 from qrlang.backends.emit.lowered import as_gates
 from qrlang.backends.emit.tensors import packed
 from qrlang.backends.qasm.dialects import DIALECTS
-from qrlang.backends.qasm.target import texts
+from qrlang.backends.qasm.target import texts_beside
 from qrlang.ir.program import Program
 
 _HEADER = {"name": "braket.ir.openqasm.program", "version": "1"}
@@ -24,7 +24,7 @@ def files(
         "model.py": emit_module(program, COMMON if common else NATIVE),
         "weights.safetensors": packed(weights),
     }
-    for path, text in texts(as_gates(program), DIALECTS["braket"]).items():
+    for path, text in texts_beside(as_gates(program), DIALECTS["braket"]).items():
         made[path] = text.source
         if ir:
             # What `braket.ir.openqasm.Program(source=…).json()` gives; the inputs come at run time.

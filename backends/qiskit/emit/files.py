@@ -1,4 +1,5 @@
-"""The folder: module, weights, and each circuit of a step in Qiskit's OpenQASM, also as QPY."""
+"""The folder: module, weights, and each circuit of a step in Qiskit's OpenQASM, also as QPY, where
+OpenQASM can say it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 from qrlang.backends.emit.lowered import as_gates
 from qrlang.backends.emit.tensors import packed
 from qrlang.backends.qasm.dialects import DIALECTS
-from qrlang.backends.qasm.target import texts
+from qrlang.backends.qasm.target import texts_beside
 from qrlang.backends.qiskit.emit.module import emit_module
 from qrlang.backends.reference.weights import initial_weights
 from qrlang.ir.program import Program
@@ -23,7 +24,7 @@ def files(
         "model.py": emit_module(program),
         "weights.safetensors": packed(initial_weights(program) if weights is None else weights),
     }
-    for path, text in texts(as_gates(program), DIALECTS["qiskit"]).items():
+    for path, text in texts_beside(as_gates(program), DIALECTS["qiskit"]).items():
         made[path] = text.source
         if qpy:
             made[path.removesuffix(".qasm") + ".qpy"] = _qpy(text.source)

@@ -41,8 +41,8 @@ def flat(text: str, value: Value) -> str:
 class Expressions(classical.Expressions):
     library = "torch"
     calls: ClassVar[Mapping[str, str]] = {
-        "asin": "torch.asin({}.clamp(-1, 1))",
-        "acos": "torch.acos({}.clamp(-1, 1))",
+        "asin": "torch.asin(qr.clipped({}))",
+        "acos": "torch.acos(qr.clipped({}))",
         "leaky_relu": "F.leaky_relu({})",
         "elu": "F.elu({})",
         "silu": "F.silu({})",

@@ -47,7 +47,7 @@ def reduce_half_pi(fn: Fn, x: V) -> tuple[V, V]:
             2.02226624879595063154e-21,
         ):
             r = fn.fma(k, fn.const(-part), r)
-        return r, fn.cast("fptosi", k, fn.vi)
+        return within_quarter(fn, r), fn.cast("fptosi", k, fn.vi)
     # In double precision, half a vector at a time.
     n = fn.fmt.lanes
     halves, whole = [], []
@@ -63,7 +63,16 @@ def reduce_half_pi(fn: Fn, x: V) -> tuple[V, V]:
         halves.append(fn.cast("fptrunc", r, f"<{n // 2} x float>"))
         whole.append(fn.cast("fptosi", k, f"<{n // 2} x i32>"))
     both = list(range(n))
-    return fn.shuffle(halves[0], halves[1], both), fn.shuffle(whole[0], whole[1], both)
+    r = within_quarter(fn, fn.shuffle(halves[0], halves[1], both))
+    return r, fn.shuffle(whole[0], whole[1], both)
+
+
+def within_quarter(fn: Fn, r: V) -> V:
+    """|r| <= π/4, also of an angle so large that nothing of it is left after whole turns: then any
+    r will do, but the polynomials are sine and cosine only there."""
+    edge = math.nextafter(math.pi / 4, 1)
+    r = fn.select(fn.compare("ogt", r, fn.const(edge)), fn.const(edge), r)
+    return fn.select(fn.compare("olt", r, fn.const(-edge)), fn.const(-edge), r)
 
 
 def _doubles(x: float, n: int) -> V:
@@ -376,6 +385,7 @@ def adjoint(fn: Fn, name: str, x: list[V], y: V, d: V) -> list[V | None]:
             return [fn.div(d, fn.fma(a, a, one))]
         case "pow":
             less = by_lane(fn, "pow", a, fn.sub(x[1], one))
+            less = gate(fn.compare("une", x[1], zero), less)  # of x ** 0, also at 0
             logged = gate(fn.compare("ogt", a, zero), log(fn, a))
             return [fn.mul(d, fn.mul(x[1], less)), fn.mul(d, fn.mul(y, logged))]
     raise KeyError(name)

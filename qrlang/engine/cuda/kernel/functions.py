@@ -156,7 +156,7 @@ def adjoint(name: str, x: list[str], y: str, d: str) -> list[str | None]:
             return [f"{d} / ({a} * {a} + F(1))"]
         case "pow":
             return [
-                f"{d} * {x[1]} * FN(pow)({a}, {x[1]} - F(1))",
+                f"({x[1]} == F(0) ? F(0) : {d} * {x[1]} * FN(pow)({a}, {x[1]} - F(1)))",
                 f"({a} > F(0) ? {d} * {y} * FN(log)({a}) : F(0))",
             ]
     raise KeyError(name)
