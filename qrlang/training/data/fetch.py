@@ -40,9 +40,10 @@ def fetched(name: str, file: str, looked: str, progress: Progress | None, allowe
     if origin is None:
         raise DataError("missing-file", missing, f"it can't be fetched: {here}")
     first = origin.parts[0].url
+    made = f"; where there is a network, the same command makes it in {cache_dir()} of {first}"
     if not allowed or environment.flag("QRLANG_OFFLINE"):
         why = "QRLANG_OFFLINE is set" if allowed else "fetching is turned off"
-        raise DataError("missing-file", f"{missing}; {why}", f"{here}. It comes from {first}")
+        raise DataError("missing-file", f"{missing}; {why}", here + made)
     target = cache_dir() / file
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
@@ -58,7 +59,7 @@ def fetched(name: str, file: str, looked: str, progress: Progress | None, allowe
                 raise DataError(
                     "no-network",
                     f"{missing}. Fetching {part.url} failed: {reason}",
-                    f"without a network: {here}",
+                    f"without a network: {here}{made}",
                 ) from e
             if part.md5 and _md5(path) != part.md5:
                 raise DataError(
