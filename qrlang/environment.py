@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from qrlang.errors import UserError
 VECTORS = ("portable", "avx2", "avx512")
 COMPILE = ("inside",)
 MOST_THREADS = 4096
+NAMES = ("THREADS", "VECTORS", "CACHE_DIR", "CACHE", "COMPILE", "CUDA_GRAPH", "DATA", "OFFLINE")
 _ON, _OFF = ("1", "on", "yes", "true"), ("0", "off", "no", "false")
 
 
@@ -21,11 +23,23 @@ class WrongEnvironment(UserError):
 
 def check() -> None:
     """Everything at once, before anything is begun that would have to be thrown away."""
+    _names()
     threads()
     word("QRLANG_VECTORS", VECTORS)
     word("QRLANG_COMPILE", COMPILE)
     for name in ("QRLANG_CACHE", "QRLANG_OFFLINE", "QRLANG_CUDA_GRAPH"):
         flag(name)
+
+
+def _names() -> None:
+    """A name a letter off would be obeyed by nobody."""
+    for name in os.environ:
+        word = name.removeprefix("QRLANG_")
+        if word != name and word not in NAMES:
+            close = difflib.get_close_matches(word, NAMES, n=1, cutoff=0.8)
+            if close:
+                meant = f"did you mean QRLANG_{close[0]}? else unset it"
+                raise WrongEnvironment(name, "nothing reads a variable of this name", meant)
 
 
 def threads() -> int:

@@ -52,6 +52,9 @@ class Segment:
         reason = why_not_segments(model)
         if reason:
             raise ValueError(f"{type(model).__name__} cannot run in segments: {reason}")
+        if given is not None and not isinstance(given, State):
+            raise TypeError("`state` is what the segment before has left (the second of its two "
+                            f"results), or None; got {type(given).__name__}")  # fmt: skip
         self.given = given
         self.qubits: list[Tensor] = []
         self.carried: list[Tensor] = []

@@ -209,8 +209,12 @@ class Library:
             if name in loaded.uses and loaded.uses[name] is None:
                 return None
         if holder is not None:
+            elsewhere = standard_items().get(name) if kind == "library" else None
             return Problem(
-                "E0205", f"`{holder.file.source.name}` has no `{name}`", "", tuple(holder.items)
+                "E0205",
+                f"`{holder.file.source.name}` has no `{name}`",
+                f"it is in another file: `use {elsewhere}`" if elsewhere else "",
+                () if elsewhere else tuple(holder.items),
             )
         shown = " or ".join(f"`{self._display(p, root, use)}`" for p in tried)
         return Problem("E0204", f"there is no file for `{written}`", f"looked for {shown}")

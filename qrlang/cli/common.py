@@ -178,10 +178,14 @@ def nothing(made: Compilation, what: str) -> UserError:
     return UserError(f"{made.source.name} has no {what}")
 
 
-def write(path: str, text: str) -> None:
-    """Writes a file, and the folders above it; never in place of a program."""
+def spare(path: str) -> None:
     if Path(path).suffix == ".qrl" and Path(path).exists():
         raise usage(f"'{path}' is a program, and would be written over: name another file")
+
+
+def write(path: str, text: str) -> None:
+    """Writes a file, and the folders above it; never in place of a program."""
+    spare(path)
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text, encoding="utf-8")

@@ -68,6 +68,11 @@ def command(
     Of a RUN that was trained with --trace: what its lines of travel, gates and classical net were
     at a step, for one sample; as SVG and PNG, or with --animate as a page that plays.
     """
+    if svg is not None:
+        common.spare(svg)
+        if Path(svg).suffix.lower() in OTHER:
+            raise common.usage(f"--svg writes SVG, and '{svg}' would be something else: "
+                               f"{Path(svg).with_suffix('.svg')}")  # fmt: skip
     if Path(path).is_dir() and not path.endswith(".qrl"):
         if name or settings or model or fold or optimised or plain or width or form == "json":
             raise common.usage(
@@ -98,9 +103,6 @@ def command(
         for p, m in found
     ]
     if svg is not None:
-        if Path(svg).suffix.lower() in OTHER:
-            raise common.usage(f"--svg writes SVG, and '{svg}' would be something else: "
-                               f"{Path(svg).with_suffix('.svg')}")  # fmt: skip
         whole = as_svg.render(*pictures)
         if svg == "-":
             click.echo(whole, nl=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -52,7 +53,8 @@ def run(args: Sequence[str]) -> int:
             # Not `main`, which has exit codes of its own for a broken pipe.
             with qrlc.make_context("qrlc", list(args)) as context:
                 qrlc.invoke(context)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # closed from the beginning: `>&-`
+                sys.stdout.flush()
         return FINE
     except click.exceptions.Exit as done:
         return done.exit_code
@@ -64,9 +66,7 @@ def run(args: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has had enough; nothing may be written there at exit either.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _lose_output()
         return PIPE
     except (RecursionError, MemoryError) as error:
         what = "nests deeper" if isinstance(error, RecursionError) else "needs more memory"
@@ -79,10 +79,21 @@ def run(args: Sequence[str]) -> int:
         tell(error)
         return USAGE if isinstance(error, WrongEnvironment) else WRONG
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            where = f"'{error.filename}'" if error.filename else "the output"
+            _lose_output()
+            click.echo(f"error: cannot write {where}: {error.strerror}", err=True)
+            return WRONG
         from qrlang.cli.bug import page
 
         click.echo(page(error, args), err=True)
         return BUG
+
+
+def _lose_output() -> None:
+    """Whoever read it has had enough, or it is full: nothing may be written there at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _utf8(stack: contextlib.ExitStack) -> None:

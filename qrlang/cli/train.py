@@ -226,7 +226,7 @@ def _session(
 
     here = world.join(torch.cuda.is_available())
     screen: Watcher = Silent()
-    if here.first:
+    if here.first and sys.stderr is not None:
         screen = Screen(sys.stderr, width=common.width())
     try:
         with _notes(screen):

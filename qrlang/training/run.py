@@ -20,6 +20,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,15 @@ import qrlang
 from qrlang.ir.program import Program
 from qrlang.lock import Lock
 from qrlang.training.errors import TrainingError
-from qrlang.training.files import append, cut, json_lines, read_json, write_atomically, write_json
+from qrlang.training.files import (
+    append,
+    cut,
+    explained,
+    json_lines,
+    read_json,
+    write_atomically,
+    write_json,
+)
 from qrlang.training.settings import Settings
 
 _BEFORE = {"program", "program.ir", "versions.json", "metrics.jsonl", "timing.jsonl",
@@ -202,11 +212,31 @@ def vacant(folder: Path) -> bool:
     return {p.name for p in folder.iterdir()} <= _BEFORE
 
 
-def free_folder(model: str, parent: Path = Path("runs")) -> Path:
-    """`runs/QRNN-3`: the first that is free."""
+@contextmanager
+def claimed(model: str, parent: Path = Path("runs")) -> Iterator[Path]:
+    """`runs/QRNN-3`: the first that is free, and this process's alone from now on, however many
+    begin at the same moment. Where nothing comes of it, it is not there again."""
+    first = not parent.exists()
+    folder = _made(model, parent)
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # only if nothing is in them
+            folder.rmdir()
+            if first:
+                parent.rmdir()
+        raise
+
+
+def _made(model: str, parent: Path) -> Path:
     for k in range(1, 1_000_000):
         folder = parent / f"{model}-{k}"
-        if not folder.exists():
+        with explained(folder):
+            parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
             return folder
     raise TrainingError(f"'{parent}' is full of runs of {model}", "name a folder: --out DIR")
 

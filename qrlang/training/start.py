@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from qrlang.ir.walk import uses, walk
 from qrlang.training import heap, overrides, room
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import DataFeed, Feed, open_feed
-from qrlang.training.run import Run, free_folder, vacant
+from qrlang.training.run import Run, claimed, vacant
 from qrlang.training.settings import Settings, settle
 
 if TYPE_CHECKING:
@@ -104,24 +105,37 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     if settings.core != "pqc":
         program = core.swapped(program, settings.core)
         settings = replace(settings, quantum=None, turns=0)  # no angles are left
-    folder = Path(world.say(asked.out or str(free_folder(_run_name(model, settings)))))
-    if world.first and not vacant(folder):
-        raise TrainingError(f"'{folder}' is not empty", "name another: --out DIR")
-    trainer = _trainer(Run(folder), program, settings, feed, world, watcher, [str(base)])
-    if wanted is not None:
-        _attach(trainer, wanted, device, asked.device)
-    if world.first:
-        Run.begin(folder, program, settings, files_of(made, base, program), about)
-        trainer.run.hold()
-        feed.save(folder)
-    world.say("begun")  # the others read what is there
-    if asked.init:
-        from qrlang.training.initial import begin_with
+    with _folder(asked, _run_name(model, settings), world) as folder:
+        if world.first and not vacant(folder):
+            what = "is not empty" if folder.is_dir() else "is a file"
+            raise TrainingError(f"'{folder}' {what}", "name another: --out DIR")
+        trainer = _trainer(Run(folder), program, settings, feed, world, watcher, [str(base)])
+        if wanted is not None:
+            _attach(trainer, wanted, device, asked.device)
+        if world.first:
+            trainer.run.hold()
+            if not vacant(folder):  # another process was here first, and has ended
+                raise TrainingError(f"'{folder}' is not empty", "name another: --out DIR")
+            Run.begin(folder, program, settings, files_of(made, base, program), about)
+            feed.save(folder)
+        world.say("begun")  # the others read what is there
+        if asked.init:
+            from qrlang.training.initial import begin_with
 
-        begin_with(trainer, asked.init)
-    if wanted is not None:
-        _keep_journal(trainer, wanted)
+            begin_with(trainer, asked.init)
+        if wanted is not None:
+            _keep_journal(trainer, wanted)
     return trainer
+
+
+@contextmanager
+def _folder(asked: Asked, name: str, world: World) -> Iterator[Path]:
+    """The run's, in all processes."""
+    if asked.out or not world.first:
+        yield Path(world.say(asked.out or ""))
+        return
+    with claimed(name) as mine:
+        yield Path(world.say(str(mine)))
 
 
 def _governed(made: Compilation, model: str, override: str) -> dict[str, Any]:

@@ -225,6 +225,20 @@ def test_a_reader_that_leaves() -> None:
         assert process.wait() == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_an_output_that_is_full_or_closed(good: Path) -> None:
+    call = [sys.executable, "-m", "qrlang", "stdlib"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("error: cannot write the output: No space left")
+    assert b"bug" not in done.stderr and b"Traceback" not in done.stderr
+    with mock.patch.object(sys, "stdout", None):  # `>&-`
+        from qrlang.cli.main import run
+
+        assert run(["check", str(good)]) == 0
+
+
 def test_no_colours_in_a_pipe(wrong: Path) -> None:
     assert "\x1b[" not in qrlc("check", wrong).err
     assert "\x1b[" in qrlc("check", wrong, "--color", "always").err

@@ -205,3 +205,5 @@ def test_what_cannot_be_cut():
     _, state = model(x, state=None)
     with pytest.raises(ValueError, match="of 5 sequences, and the batch has 3"):
         model(x[:3], state=state)
+    with pytest.raises(TypeError, match=r"`state` is what the segment before .* got tuple"):
+        model(x, state=model(x, state=None))

@@ -234,6 +234,33 @@ def test_an_old_run_is_not_written_over(tmp_path: Path, capsys: Any) -> None:
     assert all(torch.equal(v, before[k]) for k, v in weights(run).items())
 
 
+def test_runs_that_begin_at_once_have_folders_of_their_own(tmp_path: Path) -> None:
+    from qrlang.training.run import claimed
+
+    runs = tmp_path / "runs"
+    with claimed("Tiny", runs) as one, claimed("Tiny", runs) as two:
+        assert (one, two) == (runs / "Tiny-1", runs / "Tiny-2")
+        with pytest.raises(KeyboardInterrupt), claimed("Tiny", runs) as three:
+            assert three == runs / "Tiny-3" and three.is_dir()
+            raise KeyboardInterrupt
+        assert not three.exists()
+        (two / "program.ir").touch()
+    with pytest.raises(ValueError), claimed("Tiny", tmp_path / "new"):
+        raise ValueError
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_another_has_begun_is_left_alone(tmp_path: Path, capsys: Any) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with open(folder / ".lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        train(tmp_path, code=1)
+    assert "is in use by" in capsys.readouterr().err
+    assert [p.name for p in folder.iterdir()] == [".lock"]
+
+
 def test_a_run_that_was_killed_before_it_began(tmp_path: Path) -> None:
     (tmp_path / "run" / "program").mkdir(parents=True)
     (tmp_path / "run" / "program.ir").write_text("half of")

@@ -18,6 +18,15 @@ def test_threads_that_are_no_number(monkeypatch, said):
     assert "QRLANG_THREADS=2" in caught.value.help
 
 
+def test_a_name_a_letter_off(monkeypatch):
+    monkeypatch.setenv("QRLANG_SOMETHING", "1")  # somebody else's
+    environment.check()
+    monkeypatch.setenv("QRLANG_THREAD", "2")
+    with pytest.raises(WrongEnvironment, match="QRLANG_THREAD is `2`: nothing reads") as caught:
+        environment.check()
+    assert "did you mean QRLANG_THREADS?" in caught.value.help
+
+
 def test_threads(monkeypatch):
     from qrlang.engine.cpu.launch import threads
 

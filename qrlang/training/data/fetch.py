@@ -43,12 +43,13 @@ def fetched(name: str, file: str, looked: str, progress: Progress | None, allowe
     here = "put the file into one of these folders, or name another with QRLANG_DATA"
     if origin is None:
         raise DataError("missing-file", missing, f"it can't be fetched: {here}")
+    first = origin.parts[0].url
+    elsewhere = f"where there is a network, the same command makes it in {cache_dir()} of {first}"
     if not allowed or environment.flag("QRLANG_OFFLINE"):
         why = "QRLANG_OFFLINE is set" if allowed else "fetching is turned off"
-        help = f"{here}. It comes from {origin.parts[0].url}"
-        raise DataError("missing-file", f"{missing}; {why}", help)
+        raise DataError("missing-file", f"{missing}; {why}", f"{here}; {elsewhere}")
     try:
-        return _kept(origin, cache_dir() / file, missing, here, progress)
+        return _kept(origin, cache_dir() / file, missing, f"{here}; {elsewhere}", progress)
     except OSError as e:
         raise DataError(
             "missing-file",
@@ -58,7 +59,7 @@ def fetched(name: str, file: str, looked: str, progress: Progress | None, allowe
         ) from None
 
 
-def _kept(origin: Origin, target: Path, missing: str, here: str, progress: Progress | None) -> Path:
+def _kept(origin: Origin, target: Path, missing: str, help: str, progress: Progress | None) -> Path:
     """What was fetched, checked and put together, as the file `target`."""
     first = origin.parts[0].url
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ def _kept(origin: Origin, target: Path, missing: str, here: str, progress: Progr
                 raise DataError(
                     "no-network",
                     f"{missing}. Fetching {part.url} failed: {reason}",
-                    f"without a network: {here}",
+                    f"without a network: {help}",
                 ) from e
             if part.md5 and _md5(path) != part.md5:
                 raise DataError(

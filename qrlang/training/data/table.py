@@ -55,19 +55,23 @@ class Columns:
         found = encode(texts, self.by, vocabulary, size, SEPARATE, longest=longest)
         return Ragged(found.flat, found.offsets, port, f"`{port.name}`")
 
-    def classes(self, words: Sequence[str], port: Port) -> Array:
+    def classes(self, words: list[str], port: Port) -> Array:
         """Numbers from 0 on as they are; other labels in the order of the alphabet."""
         kinds = sorted(set(words))
         whole = all(w.isdigit() and int(w) < port.type.size for w in kinds)
         if whole and not self.labels:
             return np.array([int(w) for w in words], np.int32)
         if len({*kinds, *self.labels}) > port.type.size:
+            word = "target" if port.target else "input"
+            help = f"write `{word} {port.name}: class[{len(kinds)}]`"
+            if words.count(words[0]) == 1:
+                help += f"; or, if the first row holds names, call this column `{port.name}`"
             raise DataError(
                 "wrong-column",
                 f"`{port.name}` has {len(kinds)} different labels "
                 f"({', '.join(kinds[:6])}{', …' if len(kinds) > 6 else ''}); {port} has "
                 f"{port.type.size}",
-                f"write `{'target' if port.target else 'input'} {port.name}: class[{len(kinds)}]`",
+                help,
             )
         if not self.labels:
             self.labels = tuple(kinds)

@@ -156,6 +156,13 @@ def test_cells_between_other_signs(tmp_path: Path, sign: str, help: str) -> None
     assert help in error.value.help
 
 
+def test_names_that_are_taken_for_a_record(tmp_path: Path) -> None:
+    text = "text,mood\n" + "so so,good\nso,bad\n" * 9
+    with pytest.raises(DataError, match=r"3 different labels \(bad, good, mood\)") as error:
+        own(write(tmp_path / "f.csv", text), token(9), label(2))
+    assert "if the first row holds names, call this column `y`" in error.value.help
+
+
 def test_one_name_at_the_place_that_the_order_gives_it(tmp_path: Path) -> None:
     data = own(write(tmp_path / "f.csv", "a,b,y\n" + "1,2,0\n3,4,1\n" * 10), real(2), label(2))
     x, y = everything(data)
