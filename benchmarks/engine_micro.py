@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from engine_programs import qrnn  # noqa: E402
 
-from qrlang.engine.cpu.kernel import kernel  # noqa: E402
+from qrlang.engine.cpu.launch.kernel import kernel  # noqa: E402
 from qrlang.engine.plan import plan  # noqa: E402
 
 CASES = {
@@ -129,8 +129,8 @@ def fma_peak():
     """Vector multiply-adds a second of this core, measured by a loop of them."""
     import ctypes
 
-    from qrlang.engine.cpu import machine
-    from qrlang.engine.cpu.asm import Fn, Format, Module
+    from qrlang.engine.cpu.llvm import machine
+    from qrlang.engine.cpu.llvm.asm import Fn, Format, Module
 
     host = machine.host()
     mod = Module(Format(host, 4))

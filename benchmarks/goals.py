@@ -67,7 +67,7 @@ def large(seconds: float) -> dict[str, Any]:
     from routes_torch import road
 
     from qrlang.backends.torch.native import _of
-    from qrlang.engine.cpu.kernel import kernel
+    from qrlang.engine.cpu.launch.kernel import kernel
 
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, range(os.cpu_count() or 1))

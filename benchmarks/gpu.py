@@ -262,8 +262,8 @@ def head(dry: bool) -> str:
     import torch
 
     name = "dry run, no figure means anything" if dry else torch.cuda.get_device_name(0)
-    from qrlang.engine.cuda.compile import versions
-    from qrlang.engine.cuda.launcher import Unavailable
+    from qrlang.engine.cuda.launch.compile import versions
+    from qrlang.engine.cuda.launch.launcher import Unavailable
 
     try:
         made_by = versions()

@@ -110,4 +110,3 @@ TYPES: tuple[Keyword, ...] = (
 )
 
 RESERVED: frozenset[str] = frozenset(k.word for k in KEYWORDS if k.reserved)
-BY_WORD: dict[str, Keyword] = {k.word: k for k in (*KEYWORDS, *TYPES)}

@@ -141,29 +141,25 @@ def _groups(program: Program, ops: tuple[Op, ...]) -> list[tuple[Register, ...]]
             i = parent[i]
         return i
 
-    def join(qubits: Iterator[int] | tuple[int, ...]) -> None:
-        together = [owner[q] for q in qubits if q in owner]
-        used.update(together)
-        for i in together[1:]:
-            parent[root(i)] = root(together[0])
-
     first_of_space: dict[int, int] = {}
     for i, r in enumerate(program.registers):
         parent[root(i)] = root(first_of_space.setdefault(r.space, i))
     measured: dict[int, tuple[int, ...]] = {}
     for op in walk(ops):
-        join(tuple(q for q in qubits_of(op)[:1]))
-        for q in qubits_of(op):
-            join((q,))
+        used.update(owner[q] for q in qubits_of(op) if q in owner)
         if isinstance(op, Measure):
             measured[op.out.id] = op.qubits
         if isinstance(op, If):
             inside = tuple(q for part in walk((*op.then, *op.orelse)) for q in qubits_of(part))
-            join((*measured.get(op.condition.id, ())[:1], *inside))
-    together: dict[int, list[Register]] = {}
+            steered = (*measured.get(op.condition.id, ())[:1], *inside)
+            together = [owner[q] for q in steered if q in owner]
+            used.update(together)
+            for i in together[1:]:
+                parent[root(i)] = root(together[0])
+    groups: dict[int, list[Register]] = {}
     for i in sorted(used):
-        together.setdefault(root(i), []).append(program.registers[i])
-    return [tuple(group) for group in together.values()]
+        groups.setdefault(root(i), []).append(program.registers[i])
+    return [tuple(group) for group in groups.values()]
 
 
 def _only(ops: tuple[Op, ...], mine: set[int]) -> tuple[Op, ...]:

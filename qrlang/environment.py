@@ -6,6 +6,8 @@ import difflib
 import os
 from collections.abc import Sequence
 
+from qrlang.errors import UserError
+
 VECTORS = ("portable", "avx2", "avx512")
 COMPILE = ("inside",)
 MOST_THREADS = 4096
@@ -13,12 +15,10 @@ NAMES = ("THREADS", "VECTORS", "CACHE_DIR", "CACHE", "COMPILE", "CUDA_GRAPH", "D
 _ON, _OFF = ("1", "on", "yes", "true"), ("0", "off", "no", "false")
 
 
-class WrongEnvironment(Exception):
-    """`str(error)` says what is wrong, `help` what to do."""
-
+class WrongEnvironment(UserError):
     def __init__(self, name: str, why: str, help: str) -> None:
-        super().__init__(f"the environment variable {name} is `{os.environ.get(name)}`: {why}")
-        self.help = help
+        said = f"the environment variable {name} is `{os.environ.get(name)}`: {why}"
+        super().__init__(said, help)
 
 
 def check() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from qrlang.analysis.purity import per_shot
+from qrlang.ir.pauli import all_commute
 from qrlang.ir.program import (
     Alloc,
     ApplyMatrix,
@@ -24,7 +25,6 @@ from qrlang.ir.program import (
     Loop,
     Measure,
     Op,
-    PauliString,
     Pool,
     Postselect,
     Prepare,
@@ -170,12 +170,6 @@ def _mixed_start(program: Program) -> Iterator[Found]:
             yield found(program, op, "these qubits begin maximally mixed")
 
 
-def commute(a: PauliString, b: PauliString) -> bool:
-    """Whether two Pauli strings commute: they differ on an even number of shared qubits."""
-    letters = dict(a)
-    return sum(1 for q, p in b if letters.get(q, p) != p) % 2 == 0
-
-
 def _evolve(trotter: bool) -> Callable[[Program], Iterator[Found]]:
     def find(program: Program) -> Iterator[Found]:
         for op in walk(program.body):
@@ -184,8 +178,7 @@ def _evolve(trotter: bool) -> Callable[[Program], Iterator[Found]]:
             if trotter:
                 yield found(program, op, f"`trotter {op.trotter}`")
                 continue
-            strings = [s for _, s in op.terms]
-            if not all(commute(a, b) for i, a in enumerate(strings) for b in strings[:i]):
+            if not all_commute(s for _, s in op.terms):
                 yield found(program, op, "these terms do not commute")
 
     return find

@@ -99,67 +99,57 @@ class GateSpec:
     diagonal: bool = False
     real: bool = False  # a real matrix at every angle
     permutation: bool = False  # permutes basis states without phases
-    clifford: bool = False
     controlled: tuple[str, ...] = ()  # its names with 1, 2, … controls
-    qasm: str = ""  # name in OpenQASM 3's stdgates.inc ("" = defined by the emitter)
-    qiskit: str = ""  # method of QuantumCircuit
     braket: str = ""  # method of braket.circuits.Circuit; with one control: `braket_controlled`
     braket_controlled: str = ""
 
 
 _TABLE = (
     GateSpec("id", 1, 0, _fixed(_I2), "identity", diagonal=True, real=True, permutation=True,
-             clifford=True, qasm="id", qiskit="id", braket="i"),
-    GateSpec("x", 1, 0, _fixed(_X), "bit flip", real=True, permutation=True, clifford=True,
-             controlled=("cx", "ccx"), qasm="x", qiskit="x", braket="x", braket_controlled="cnot"),
-    GateSpec("y", 1, 0, _fixed(_Y), "bit and phase flip", clifford=True, controlled=("cy",),
-             qasm="y", qiskit="y", braket="y", braket_controlled="cy"),
-    GateSpec("z", 1, 0, _fixed(_Z), "phase flip", diagonal=True, real=True, clifford=True,
-             controlled=("cz", "ccz"), qasm="z", qiskit="z", braket="z", braket_controlled="cz"),
-    GateSpec("h", 1, 0, _fixed(((_H, _H), (_H, -_H))), "Hadamard", real=True, clifford=True,
-             controlled=("ch",), qasm="h", qiskit="h", braket="h"),
+             braket="i"),
+    GateSpec("x", 1, 0, _fixed(_X), "bit flip", real=True, permutation=True,
+             controlled=("cx", "ccx"), braket="x", braket_controlled="cnot"),
+    GateSpec("y", 1, 0, _fixed(_Y), "bit and phase flip", controlled=("cy",), braket="y",
+             braket_controlled="cy"),
+    GateSpec("z", 1, 0, _fixed(_Z), "phase flip", diagonal=True, real=True,
+             controlled=("cz", "ccz"), braket="z", braket_controlled="cz"),
+    GateSpec("h", 1, 0, _fixed(((_H, _H), (_H, -_H))), "Hadamard", real=True, controlled=("ch",),
+             braket="h"),
     GateSpec("s", 1, 0, _fixed(_diag(1, 1j)), "quarter phase", inverse="sdg", diagonal=True,
-             clifford=True, qasm="s", qiskit="s", braket="s"),
+             braket="s"),
     GateSpec("sdg", 1, 0, _fixed(_diag(1, -1j)), "inverse of s", inverse="s", diagonal=True,
-             clifford=True, qasm="sdg", qiskit="sdg", braket="si"),
-    GateSpec("t", 1, 0, _fixed(_diag(1, cmath.exp(0.25j * math.pi))), "eighth phase",
-             inverse="tdg", diagonal=True, qasm="t", qiskit="t", braket="t"),
+             braket="si"),
+    GateSpec("t", 1, 0, _fixed(_diag(1, cmath.exp(0.25j * math.pi))), "eighth phase", inverse="tdg",
+             diagonal=True, braket="t"),
     GateSpec("tdg", 1, 0, _fixed(_diag(1, cmath.exp(-0.25j * math.pi))), "inverse of t",
-             inverse="t", diagonal=True, qasm="tdg", qiskit="tdg", braket="ti"),
-    GateSpec("sx", 1, 0, _fixed(_SX), "square root of x", inverse="sxdg", clifford=True,
-             controlled=("csx",), qasm="sx", qiskit="sx", braket="v", braket_controlled="cv"),
-    GateSpec("sxdg", 1, 0, _fixed(_SXDG), "inverse of sx", inverse="sx", clifford=True,
-             qiskit="sxdg", braket="vi"),
+             inverse="t", diagonal=True, braket="ti"),
+    GateSpec("sx", 1, 0, _fixed(_SX), "square root of x", inverse="sxdg", controlled=("csx",),
+             braket="v", braket_controlled="cv"),
+    GateSpec("sxdg", 1, 0, _fixed(_SXDG), "inverse of sx", inverse="sx", braket="vi"),
     GateSpec("rx", 1, 1, _rotation("X"), "rotation about X", pauli="X", controlled=("crx",),
-             qasm="rx", qiskit="rx", braket="rx"),
+             braket="rx"),
     GateSpec("ry", 1, 1, _rotation("Y"), "rotation about Y", pauli="Y", real=True,
-             controlled=("cry",), qasm="ry", qiskit="ry", braket="ry"),
+             controlled=("cry",), braket="ry"),
     GateSpec("rz", 1, 1, _rotation("Z"), "rotation about Z", pauli="Z", diagonal=True,
-             controlled=("crz",), qasm="rz", qiskit="rz", braket="rz"),
+             controlled=("crz",), braket="rz"),
     GateSpec("p", 1, 1, lambda a: _diag(1, cmath.exp(1j * a)), "phase of |1⟩", diagonal=True,
-             controlled=("cp",), qasm="p", qiskit="p", braket="phaseshift",
-             braket_controlled="cphaseshift"),
-    GateSpec("u", 1, 3, _u, "any rotation: u(θ, φ, λ)",
-             inverse_angles=((-1, 0), (-1, 2), (-1, 1)), qiskit="u", braket="u"),
+             controlled=("cp",), braket="phaseshift", braket_controlled="cphaseshift"),
+    GateSpec("u", 1, 3, _u, "any rotation: u(θ, φ, λ)", inverse_angles=((-1, 0), (-1, 2), (-1, 1)),
+             braket="u"),
     GateSpec("r", 1, 2, _r, "rotation by θ about an axis at φ in the XY plane",
-             inverse_angles=((-1, 0), (1, 1)), qiskit="r", braket="prx"),
+             inverse_angles=((-1, 0), (1, 1)), braket="prx"),
     GateSpec("swap", 2, 0, _fixed(_SWAP), "exchange of two qubits", real=True, permutation=True,
-             clifford=True, controlled=("cswap",), qasm="swap", qiskit="swap", braket="swap",
-             braket_controlled="cswap"),
+             controlled=("cswap",), braket="swap", braket_controlled="cswap"),
     GateSpec("iswap", 2, 0, _fixed(_ISWAP), "exchange with a phase i", inverse="iswapdg",
-             clifford=True, qiskit="iswap", braket="iswap"),
-    GateSpec("iswapdg", 2, 0, _fixed(_ISWAPDG), "inverse of iswap", inverse="iswap",
-             clifford=True),
-    GateSpec("rxx", 2, 1, _rotation("XX"), "rotation about XX", pauli="XX", qiskit="rxx",
-             braket="xx"),
-    GateSpec("ryy", 2, 1, _rotation("YY"), "rotation about YY", pauli="YY", qiskit="ryy",
-             braket="yy"),
+             braket="iswap"),
+    GateSpec("iswapdg", 2, 0, _fixed(_ISWAPDG), "inverse of iswap", inverse="iswap"),
+    GateSpec("rxx", 2, 1, _rotation("XX"), "rotation about XX", pauli="XX", braket="xx"),
+    GateSpec("ryy", 2, 1, _rotation("YY"), "rotation about YY", pauli="YY", braket="yy"),
     GateSpec("rzz", 2, 1, _rotation("ZZ"), "rotation about ZZ", pauli="ZZ", diagonal=True,
-             qiskit="rzz", braket="zz"),
-    GateSpec("rzx", 2, 1, _rotation("ZX"), "rotation about ZX", pauli="ZX", qiskit="rzx"),
+             braket="zz"),
+    GateSpec("rzx", 2, 1, _rotation("ZX"), "rotation about ZX", pauli="ZX"),
     GateSpec("xx_plus_yy", 2, 1, _xx_plus_yy,
-             "partial exchange exp(-i a/4 (XX + YY)): keeps the number of ones",
-             qiskit="xx_plus_yy", braket=""),
+             "partial exchange exp(-i a/4 (XX + YY)): keeps the number of ones"),
 )  # fmt: skip
 
 GATES: dict[str, GateSpec] = {g.name: g for g in _TABLE}
@@ -196,7 +186,6 @@ class ChannelSpec:
     args: int
     kraus: Callable[..., tuple[Matrix, ...]]
     doc: str
-    qiskit: str = ""
     braket: str = ""
 
 

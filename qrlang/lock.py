@@ -16,15 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from qrlang.errors import UserError
+
 _held: dict[Path, tuple[IO[str], int]] = {}  # by this process, and by how many of its locks
 
 
-class NotTaken(Exception):
-    """`str(error)` says why, and who holds it; `help` what to do."""
-
-    def __init__(self, message: str, help: str) -> None:
-        super().__init__(message)
-        self.help = help
+class NotTaken(UserError):
+    """`str(error)` says why, and who holds it."""
 
 
 class Lock:

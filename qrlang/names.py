@@ -1,12 +1,16 @@
-"""What reports and emitted files say: of a value its own name, or how it was made; of a parameter
-what stands in for it."""
+"""What reports and emitted files say: of a value its own name, or how it was made; of a qubit, of a
+tensor's beginning, of what stands in for a parameter."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterable
 
 from qrlang.ir.program import (
     Attend,
     CallExtern,
     Embed,
+    Initial,
     LayerNorm,
     Linear,
     Loop,
@@ -14,16 +18,12 @@ from qrlang.ir.program import (
     Pointwise,
     Program,
     Reduce,
+    Register,
     UseWeight,
     Value,
 )
 from qrlang.ir.walk import defs, walk
 from qrlang.syntax import ast
-
-
-def plural(count: int, thing: str) -> str:
-    """`1 thread`, `4,096 threads`."""
-    return f"{count:,} {thing}{'s' * (count != 1)}"
 
 
 def quantity(x: int, unit: str, base: int) -> str:
@@ -97,3 +97,22 @@ def moved_registers(declaration: ast.Item) -> dict[tuple[str, str], str]:
 def assumption(name: str, value: object) -> str:
     """What stands where a parameter has no default and nobody gave a value."""
     return f"nobody says what {name} is: {value} stands in for it; --set {name}=… says it"
+
+
+def qubit_names(registers: Iterable[Register]) -> dict[int, str]:
+    """`memory[2]` of each qubit."""
+    return {r.start + i: f"{r.name}[{i}]" for r in registers for i in range(r.size)}
+
+
+def initial(how: Initial) -> str:
+    """How a tensor begins: `uniform(-π, π)`."""
+    if not how.args:
+        return how.kind
+    if len(how.args) > 4:
+        return f"{how.kind}({len(how.args)} numbers)"
+    return f"{how.kind}({', '.join(map(_number, how.args))})"
+
+
+def _number(x: float) -> str:
+    sign = "-" if x < 0 else ""
+    return f"{sign}π" if abs(abs(x) - math.pi) < 1e-12 else f"{x:.4g}"

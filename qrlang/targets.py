@@ -6,14 +6,14 @@ features it has; a program that uses another is refused with a place before anyt
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from qrlang.check.model import CheckedModel
 from qrlang.diagnostics import Diagnostic, Note
+from qrlang.diagnostics.words import suggestion
 from qrlang.features import FEATURES, Feature, Found
 from qrlang.source import Span
 
@@ -170,7 +170,7 @@ def available() -> dict[str, Callable[[], object]]:
 def load(name: str) -> Target:
     found = available()
     if name not in found:
-        raise TargetError(f"no target is called `{name}`" + did_you_mean(name, found))
+        raise TargetError(f"no target is called `{name}`" + suggestion(name, found))
     try:
         target = found[name]()
     except Exception as error:  # anything may happen in a plug-in
@@ -192,11 +192,3 @@ def plugged_in(target: Target) -> Iterator[None]:
         if module.partition(".")[0] != "qrlang":
             error.add_note(f"in the plug-in {module}, which provides the target `{target.name}`")
         raise
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"; did you mean `{close[0]}`?"
-    return f"; there are: {', '.join(known)}" if 0 < len(known) <= 16 else ""

@@ -198,7 +198,8 @@ model M(n: int = 2) {
   input  u:   unitary[n]
   input  psi: state[n]
   input  v:   real[2 ** n]
-  qubits a[n], b[n], c[n] = mixed, d[1]
+  qubits a[n], b[n], d[1]
+  qubits c[n] = mixed
   param  w: unitary[1] = haar
   prepare psi on a
   prepare v on b
@@ -208,9 +209,7 @@ model M(n: int = 2) {
   apply w to d
   cx a, b
   return read [Z(a[0]), Z(b[1]), X(d[0]), Z(c[0])]
-}""".replace(
-        "qubits a[n], b[n], c[n] = mixed, d[1]", "qubits a[n], b[n], d[1]\n  qubits c[n] = mixed"
-    ),
+}""",
     "Hamiltonians": """
 hamiltonian field(sign: int = 1) on q: qubit[n] with J: real, h: real[n] =
   sign * J * sum([Z(q[i]) * Z(q[i + 1]) for i in 0..n - 1]) + sum([h[i] * X(q[i]) for i in 0..n])

@@ -1,5 +1,7 @@
 """Programs that make the CUDA printer go each of its ways."""
 
+import random
+
 from engine_programs import Build, angle, qrnn
 
 from qrlang.ir import program as ir
@@ -46,6 +48,21 @@ def logarithms(n=3):
     return ir.Program(
         "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n),),
         tuple(ops), (ir.Output("", end),),
+    )  # fmt: skip
+
+
+def pooled(n=2):
+    """A circuit after the loops, steered by a mean over time."""
+    b = Build()
+    x, mean = b.seq(n), b.real(n)
+    gates = tuple(ir.Gate("ry", (q,), (angle(mean, q),)) for q in range(n))
+    end = b.real(n)
+    ops = (
+        ir.Alloc(tuple(range(n))), ir.Pool(mean, "mean", x), ir.Unitary(gates),
+        ir.Expect(end, tuple(((1.0, ((q, "Z"),)),) for q in range(n))),
+    )  # fmt: skip
+    return ir.Program(
+        "m", (), (x,), (), (), (), (ir.Register("m", 0, n),), ops, (ir.Output("", end),),
     )  # fmt: skip
 
 
@@ -138,3 +155,31 @@ def loop_in_loop(n=2, width=3):
         "m", (), (x,), (), tuple(b.weights.values()), (), (ir.Register("m", 0, n, 0),),
         tuple(ops), (ir.Output("", out), ir.Output("", end)),
     )  # fmt: skip
+
+
+def wired(seed, n, layers, ring):
+    """Layers by lot, all with the same CNOTs, a ring of all qubits or any; some qubits are flipped,
+    some not rotated."""
+    dice = random.Random(seed)
+    order = dice.sample(range(n), n)
+    pairs = [dice.sample(range(n), 2) for _ in range(dice.randint(1, 3 * n))]
+    if ring:
+        pairs = [(order[i], order[(i + 1) % n]) for i in range(n)]
+    rotated = [q for q in range(n) if dice.random() < 0.8]
+    flipped = [q for q in range(n) if dice.random() < 0.2]
+
+    def ansatz(linear, qubits):
+        theta = linear(2 * n * layers)
+        elements = []
+        for depth in range(layers):
+            for q in qubits:
+                k = 2 * (depth * n + q)
+                if q in rotated:  # by some turns: at times that is a flip
+                    elements.append(ir.Gate("ry", (q,), (angle(theta, k, 6.0),)))
+                if dice.random() < 0.5:
+                    elements.append(ir.Gate("rz", (q,), (angle(theta, k + 1),)))
+            elements += [ir.Gate("x", (q,)) for q in flipped]
+            elements += [ir.Gate("x", (target,), (), (control,)) for control, target in pairs]
+        return elements
+
+    return qrnn(n, width=4, features=2, ansatz=ansatz, extra=1)

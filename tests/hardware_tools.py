@@ -13,7 +13,7 @@ from strategies import arguments
 from qrlang.backends.reference import initial_weights
 from qrlang.backends.reference import run as reference
 from qrlang.driver import Compilation
-from qrlang.hardware.device import Floats, Footprint, Template, Ticket, Work
+from qrlang.hardware.device import Ticket, Work
 from qrlang.hardware.loop import Item
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
@@ -33,6 +33,11 @@ SMALL: dict[str, dict[str, int | float]] = {
     "qrnn/rows.qrl": {"n": 3},
     "qrnn/rows_xyz.qrl": {"n": 3},
     "sentiment/sentiment.qrl": {"n": 2, "vocab": 20, "d": 4},
+    "phases/embedding.qrl": {"depth": 2},
+    "translation/captions.qrl": {"n": 2, "src": 9, "tgt": 7, "d": 4},
+    "translation/captions_without.qrl": {"n": 2, "src": 9, "tgt": 7, "d": 4},
+    "translation/short.qrl": {"n": 2, "src": 9, "tgt": 7, "d": 4, "hidden": 4},
+    "translation/short_without.qrl": {"n": 2, "src": 9, "tgt": 7, "d": 4, "hidden": 4},
     "translation/translation.qrl": {"n": 2, "src": 9, "tgt": 7, "d": 4},
     "attention/score.qrl": {"n": 2, "vocab": 9},
     "ancilla/weak.qrl": {"n": 2},
@@ -104,9 +109,3 @@ class Mortal(Simulator):
         self.circuits += sum(w.circuits for w in works)
         self.executions += sum(w.executions for w in works)
         return ticket
-
-    def probabilities(self, template: Template, angles: Floats) -> Floats:
-        return super().probabilities(template, angles)
-
-    def footprint(self, template: Template) -> Footprint:
-        return super().footprint(template)

@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from qrlang.training.feed import Batch
 
 ROOT = Path(__file__).parents[1]
 
@@ -92,3 +96,37 @@ def same(a: Path, b: Path) -> bool:
         if one.keys() != two.keys() or not all(torch.equal(one[k], two[k]) for k in one):
             return False
     return True
+
+
+@dataclass
+class Arrays:
+    """Sequences that lie in memory, as a feed."""
+
+    splits: Mapping[str, Batch]
+    recall: bool = False
+    streaming: bool = False
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {name: b.size for name, b in self.splits.items()}
+
+    def count(self, split: str, batch: int) -> int:
+        return -(-self.splits[split].size // batch)
+
+    def batches(
+        self, split: str, batch: int, *, seed: int, epoch: int, shuffle: bool, start: int = 0
+    ) -> Iterator[Batch]:
+        whole = self.splits[split]
+        order = np.arange(whole.size)
+        if shuffle:
+            order = np.random.default_rng((seed, epoch)).permutation(whole.size)
+        for k in range(start, self.count(split, batch)):
+            pick = order[k * batch : (k + 1) * batch]
+            yield Batch(
+                {n: v[pick] for n, v in whole.values.items()},
+                {n: v[pick] for n, v in whole.lengths.items()},
+                None if whole.counted is None else whole.counted[pick],
+            )
+
+    def save(self, folder: Path) -> None:
+        pass

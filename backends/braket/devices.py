@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from qrlang.diagnostics.words import suggestion
 from qrlang.hardware.device import Device, DeviceError, DeviceOptions
 
 LOCAL = ("braket_sv", "braket_dm")
@@ -30,10 +29,8 @@ def open_device(name: str, options: DeviceOptions | None = None) -> Device:
         from qrlang.backends.braket.aws import open_aws
 
         return open_aws(name)
-    close = difflib.get_close_matches(name, LOCAL, n=1)
     raise DeviceError(
-        f"Braket has no device called `{name}`"
-        + (f"; did you mean `{close[0]}`?" if close else ""),
+        f"Braket has no device called `{name}`{suggestion(name, LOCAL)}",
         f"--device {' or '.join(LOCAL)}, or the ARN of a device: "
         "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from qrlang.gates import GATES
+from qrlang.gates import CHANNELS, GATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +103,7 @@ def _braket() -> Dialect:
         "float",
         gates,
         _BRAKET_DEFINE,
-        {
-            "depolarizing": "depolarizing",
-            "depolarizing2": "two_qubit_depolarizing",
-            "bit_flip": "bit_flip",
-            "phase_flip": "phase_flip",
-            "pauli_channel": "pauli_channel",
-            "amplitude_damping": "amplitude_damping",
-            "phase_damping": "phase_damping",
-        },
+        {c.name: c.braket for c in CHANNELS.values()},
         drops_idle_qubits=True,
         resets_wrongly="`braket_dm`: `braket_sv` resets an entangled qubit wrongly, in silence",
         has_negctrl=False,

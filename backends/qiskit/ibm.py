@@ -16,6 +16,7 @@ from qrlang.backends.qiskit.devices import (
     pubs,
     typical,
 )
+from qrlang.diagnostics.words import suggestion
 from qrlang.hardware.device import (
     Bits,
     Capabilities,
@@ -31,7 +32,6 @@ from qrlang.hardware.device import (
     Ticket,
     Work,
 )
-from qrlang.targets import did_you_mean
 
 _SERVICE = "from qiskit_ibm_runtime import QiskitRuntimeService as S"
 ACCOUNT = f"""python -c "{_SERVICE}; S.save_account(token='…')\""""
@@ -61,7 +61,7 @@ def snapshot(name: str) -> Any:
     if name.startswith(("braket_", "arn:")):
         raise DeviceError(f"`{name}` is a device of Braket", "say so: --target braket")
     raise DeviceError(
-        f"no device is called `{name}`" + did_you_mean(name, ["aer", *shown]),
+        f"no device is called `{name}`" + suggestion(name, ["aer", *shown]),
         "there are `aer`, the snapshots `fake_…` of qiskit-ibm-runtime, and `ibm_…` of an account",
     )
 

@@ -108,6 +108,8 @@ def compute(op: Op, v: Values, w: Weights) -> Array | None:
     out: Value = op.out  # type: ignore[attr-defined]
     if out.type.kind in ("token", "class"):
         return np.asarray(result, int)
+    if out.type.kind in ("state", "unitary"):
+        return np.asarray(result, complex)
     array = np.asarray(result, float)
     return array if out.type.seq else array.reshape(out.type.shape)
 

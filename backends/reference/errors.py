@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from qrlang.errors import UserError
 
-class RunError(Exception):
+
+class RunError(UserError):
     """A run that has no result: inputs that don't fit, numbers that are not finite, a limit."""

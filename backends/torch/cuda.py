@@ -27,7 +27,7 @@ class Kernels:
         return self.reasons[index]
 
     def _why_not(self, device: torch.device) -> str:
-        from qrlang.engine.cuda.launcher import Unavailable
+        from qrlang.engine.cuda.launch.launcher import Unavailable
 
         reason = unavailable(device)
         if reason:
@@ -41,7 +41,7 @@ class Kernels:
     def on(self, device: torch.device, dtype: str) -> Any:
         key = dtype, _index(device)
         if key not in self.made:
-            from qrlang.engine.cuda.runtime import Kernel
+            from qrlang.engine.cuda.launch.runtime import Kernel
 
             self.made[key] = Kernel(self.plan, dtype, launcher(device))
         return self.made[key]
@@ -49,13 +49,13 @@ class Kernels:
 
 def unavailable(device: torch.device) -> str:
     """What keeps any kernel from running on a device; "" if nothing does."""
-    from qrlang.engine.cuda import device as gpus
+    from qrlang.engine.cuda.launch import device as gpus
 
     return gpus.why_not(_index(device))
 
 
 def launcher(device: torch.device) -> Any:
-    from qrlang.engine.cuda import device as gpus
+    from qrlang.engine.cuda.launch import device as gpus
 
     return gpus.gpu(_index(device))
 
@@ -83,7 +83,8 @@ class Faults:
         here = torch.empty(1, dtype=torch.int64, pin_memory=True)
         here.copy_(error, non_blocking=True)
         event = torch.cuda.Event()
-        event.record()
+        # Of its own device, whichever is the current one.
+        event.record(torch.cuda.current_stream(error.device))
         self.waiting.append((kernel, here, event))
 
     def look(self, wait: bool) -> None:

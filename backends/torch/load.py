@@ -12,10 +12,10 @@ import torch
 from qrlang.backends.torch.memory import model_class
 from qrlang.diagnostics import has_errors
 from qrlang.diagnostics.render import render_text
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation
 from qrlang.ir.program import Program
 from qrlang.syntax import ast
-from qrlang.targets import did_you_mean
 
 Setting = int | float | bool | str
 
@@ -77,7 +77,7 @@ def program_of(
     if model is None or model not in models:
         there = [i.name for i in compilation.file.items if isinstance(i, ast.Model)]
         if model is not None:
-            raise LoadError(f"{path} has no model `{model}`" + did_you_mean(model, there))
+            raise LoadError(f"{path} has no model `{model}`" + suggestion(model, there))
         names = ", ".join(f"`{name}`" for name in there)
         raise LoadError(f"{path} has the models {names}: say which (`model=…`)" if there
                         else f"{path} has no model")  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from qrlang.analysis.purity import per_shot
 from qrlang.ir.program import (
     Alloc,
     ApplyMatrix,
@@ -12,17 +14,14 @@ from qrlang.ir.program import (
     Expect,
     Free,
     If,
-    Loop,
     Measure,
     Op,
-    Postselect,
     Prepare,
-    Probabilities,
     Program,
     Reset,
     Unitary,
 )
-from qrlang.ir.walk import defs, qubits_of, regions, uses, walk
+from qrlang.ir.walk import qubits_of, regions, uses
 
 _REASONS = {
     Measure: "a measurement collapses it",
@@ -39,34 +38,19 @@ def spaces_of(program: Program) -> dict[int, tuple[int, ...]]:
     return {space: tuple(sorted(qubits)) for space, qubits in out.items()}
 
 
-def bit_dependent(program: Program) -> set[int]:
-    """Values that differ from shot to shot. A `read` averages over shots, so it ends that."""
-    tainted = {op.out.id for op in walk(program.body) if isinstance(op, Measure)}
-    before = -1
-    while tainted and before != len(tainted):
-        before = len(tainted)
-        for op in walk(program.body):
-            if isinstance(op, Loop):
-                for carry in op.carries:
-                    if {carry.initial.id, carry.next.id} & tainted:
-                        tainted |= {carry.arg.id, carry.out.id}
-                tainted |= {e.out.id for e in op.emits if e.value.id in tainted}
-                tainted |= {i.item.id for i in op.items if i.sequence.id in tainted}
-            elif not isinstance(op, (Expect, Probabilities, Postselect, If)) and any(
-                v.id in tainted for v in uses(op)
-            ):
-                tainted |= {v.id for v in defs(op)}
-    return tainted
-
-
 def mixed_spaces(program: Program) -> dict[int, str]:
     """The spaces whose state gets mixed, each with the reason in words."""
     space_of = {q: s for s, qubits in spaces_of(program).items() for q in qubits}
     size = {s: len(q) for s, q in spaces_of(program).items()}
-    tainted = bit_dependent(program)
+    tainted = per_shot(program)
     found: dict[int, str] = {}
     for op, conditional in _with_conditions(program.body, False):
-        reason = _reason(op, tainted, size, space_of)
+        if isinstance(op, Free):
+            ending = Counter(space_of[q] for q in op.qubits)
+            for space in (s for s, n in ending.items() if n < size[s]):
+                found.setdefault(space, "some of its qubits end before the others")
+            continue
+        reason = _reason(op, tainted)
         if not reason and conditional:
             reason = "a measured bit decides about its gates"
         if reason:
@@ -82,7 +66,7 @@ def _with_conditions(ops: tuple[Op, ...], conditional: bool) -> Iterator[tuple[O
             yield from _with_conditions(body, conditional or isinstance(op, If))
 
 
-def _reason(op: Op, tainted: set[int], size: dict[int, int], space_of: dict[int, int]) -> str:
+def _reason(op: Op, tainted: set[int]) -> str:
     if type(op) in _REASONS:
         return _REASONS[type(op)]
     match op:
@@ -90,8 +74,6 @@ def _reason(op: Op, tainted: set[int], size: dict[int, int], space_of: dict[int,
             return "it begins maximally mixed"
         case Expect(weak=weak) if weak:
             return "a weak readout disturbs it"
-        case Free(qubits=qubits) if len(qubits) < size[space_of[qubits[0]]]:
-            return "some of its qubits end before the others"
         case Unitary() | Evolve() | ApplyMatrix() | Prepare():
             if any(v.id in tainted for v in uses(op)):
                 return "a measured bit enters its angles"

@@ -19,9 +19,11 @@ from qrlang.backends.torch import cuda, sequence
 from qrlang.backends.torch import head as heads
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
+from qrlang.backends.torch.ends import check_ends, together
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
 from qrlang.backends.torch.ops import first_order, transformed
 from qrlang.backends.torch.roads import why_not_reversible
+from qrlang.engine.plan import plan
 from qrlang.engine.resumable import opened
 from qrlang.ir.text import parse_program
 
@@ -51,13 +53,12 @@ class _Prepared:
         self.kernels: dict[torch.dtype, Any] = {}
         self.plan: Any = None
         if not self.reason:
-            from qrlang.engine.plan import plan
-
             self.plan = plan(self.program, segment)
             self.cuda = cuda.Kernels(self.plan)
             self.paths = [weight_path(w.name) for w in self.plan.weights]
             shapes = {o.name: o.value.type.shape for o in program.outputs}
             self.shapes = [shapes[o.name] for o in self.plan.outputs]
+            self.together = together(self.plan)
             if self.head is not None:
                 self.shapes[self.head.output] = self.head.shape
 
@@ -67,7 +68,7 @@ class _Prepared:
 
     def kernel(self, dtype: torch.dtype) -> Any:
         if dtype not in self.kernels:
-            from qrlang.engine.cpu.kernel import kernel
+            from qrlang.engine.cpu.launch.kernel import kernel
 
             self.kernels[dtype] = kernel(self.plan, _DTYPES[dtype])
         return self.kernels[dtype]
@@ -173,7 +174,7 @@ class _Node(torch.autograd.Function):
         )  # fmt: skip
         saved.alive = held, lengths
         if plan.kept:
-            from qrlang.engine.cpu import carried
+            from qrlang.engine.cpu.launch import carried
 
             left += map(torch.from_numpy, carried.take(kernel, saved))
         ctx.kernel, ctx.inputs, ctx.saved, ctx.dtype = kernel, inputs, saved, dtype
@@ -219,6 +220,8 @@ def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     if segment is not None:
         prepared = prepared.segment(segment.given is not None)
     inputs, own = model.checked(lengths, given)
+    if prepared.together and (machine(model) == "cpu" or model.checks == "now"):
+        check_ends(prepared.plan, prepared.together, inputs, own)
     for i, (x, length) in enumerate(zip(inputs, own, strict=True)):
         if length is not None and not x.is_floating_point():
             # What is behind the end may be no token at all, and kernels look it up.
@@ -265,7 +268,7 @@ def _on_cpu(
     for x, spec in zip(inputs, specs, strict=True):
         if spec.token and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < spec.size:
             raise ValueError(f"input `{spec.name}` has tokens outside 0 … {spec.size - 1}")
-    from qrlang.engine.cpu.kernel import NotFinite
+    from qrlang.engine.cpu.launch.kernel import NotFinite
 
     begun = [x.resolve_conj().numpy() for x in states]
     try:
@@ -301,7 +304,7 @@ def _on_gpu(
     states: list[Tensor], left: list[Tensor],
 ) -> Any:  # fmt: skip
     kernel = prepared.cuda.on(model.like.device, _DTYPES[model.like.dtype])
-    weights = [_follow(model, path) for path in prepared.paths]
+    weights = [follow(model, path) for path in prepared.paths]
     return cuda.call(
         model, kernel, _seed(model, kernel), inputs, lengths, weights, states, left
     )  # fmt: skip
@@ -320,7 +323,7 @@ def _weight(
     path: tuple[str, ...] | None = None,
 ) -> Tensor:  # fmt: skip
     """Of the shape, and of the type and on the device that are needed."""
-    x = _follow(model, path or weight_path(name))
+    x = follow(model, path or weight_path(name))
     if x.shape != shape:
         raise ValueError(f"weight `{name}` has shape {tuple(x.shape)}, not {shape}")
     return x if x.dtype is like.dtype and x.device == like.device else x.to(like)
@@ -333,7 +336,7 @@ def _seed(model: Model, kernel: Any) -> int | None:
     return int(torch.randint(2**62, (), generator=model.generator))
 
 
-def _follow(model: Any, path: tuple[str, ...]) -> Tensor:
+def follow(model: Any, path: tuple[str, ...]) -> Tensor:
     for name in path:
         # Where modules keep them; what is computed (parametrised) is an attribute.
         held = model._modules.get(name)

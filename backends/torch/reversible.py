@@ -2,7 +2,8 @@
 
 The evolution is unitary, so no state is stored for a step: the backward pass undoes each move on
 the state ψ and on its cotangent g together, and collects the gradient on the way. What is kept
-is ψ, g and the angles of each step, whatever the number of steps.
+is ψ, g and the angles of each step, whatever the number of steps; and what a post-selection has
+thrown away.
 
 Each move and each readout is an autograd node of its own. A token (a tensor without content)
 goes through all of them, so that autograd calls them in strict reverse order. Moves after the
@@ -30,6 +31,7 @@ from qrlang.backends.torch.fuse import (
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import first_order
 from qrlang.backends.torch.segment import native
+from qrlang.backends.torch.shots import sampled_distribution
 from qrlang.backends.torch.state import Qubits
 
 if TYPE_CHECKING:
@@ -215,13 +217,29 @@ class ReversibleQubits(Qubits):
         return self.tensor if not string else super()._rotated(string, angle)
 
     def prepare(self, amplitudes: Tensor, *qubits: int) -> None:
-        self.run.watch(self.name, {"amplitudes": amplitudes})
-        a = amplitudes.to(self.tensor.dtype)
-        norm = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
-        if not bool((norm > 0).all()):
-            raise ValueError(f"amplitudes for {self.name!r} are all zero{self.run.where()}")
-        a = a / norm
+        a = self.normalised(amplitudes)
         self._move(_Prepare(self.n, a.detach(), qubits), a)
+
+    def postselect(self, qubits: tuple[int, ...], bits: tuple[int, ...]) -> Tensor:
+        outcome = int("".join(map(str, bits)), 2)
+        weight = self._read(_Distribution(self.n, qubits))[..., outcome]
+        if self.run.mask is not None:
+            weight = torch.where(self.run.mask, weight, torch.ones_like(weight))
+        kept = self.run.keep_shots(weight, self.name)
+        self._move(_Select(self.n, qubits, outcome))
+        return kept
+
+    def _measure_one(self, qubit: int) -> Tensor:
+        raise self._not_pure()
+
+    def _kraus(self, operators: Tensor, qubits: tuple[int, ...]) -> None:
+        raise self._not_pure()
+
+    def _not_pure(self) -> RuntimeError:
+        return RuntimeError(
+            f"the state of {self.name!r} does not stay pure{self.run.where()}: say so where it "
+            f"begins, `run.qubits({self.n}, {self.name!r}, mixed=True)`"
+        )
 
     def free(self, *qubits: int) -> None:
         self.last_look()
@@ -249,8 +267,6 @@ class ReversibleQubits(Qubits):
         return self._read(_Expectations(observables))
 
     def probabilities(self, *qubits: int, shots: int = 0) -> Tensor:
-        from qrlang.backends.torch.shots import sampled_distribution
-
         shots = shots or self.run.shots
         p = self._read(_Distribution(self.n, qubits))
         return sampled_distribution(self.run, p, shots) if shots else p
@@ -509,4 +525,39 @@ class _Prepare(Move):
 
     def _with_zero(self, rest: Tensor) -> Tensor:
         rows = torch.nn.functional.pad(rest, (0, 0, 0, 2 ** len(self.qubits) - 1))
+        return sweep.from_front(rows, self.n, self.qubits)
+
+
+class _Select(Move):
+    """Only the amplitudes where the qubits have one outcome. The others can't be had back, so they
+    are kept."""
+
+    def __init__(self, n: int, qubits: tuple[int, ...], outcome: int) -> None:
+        self.n = n
+        self.qubits = qubits
+        self.outcome = outcome
+
+    def do(self, psi: Tensor, spare: Tensor | None) -> Tensor:
+        front = sweep.to_front(psi, self.n, self.qubits)
+        kept = front[..., self.outcome, :]
+        size = torch.linalg.vector_norm(kept, dim=-1, keepdim=True)
+        self.size = torch.where(size > 0, size, torch.ones_like(size))
+        self.lost = front.clone()
+        self.lost[..., self.outcome, :] = 0
+        return self._alone(kept / self.size)
+
+    def undo(self, psi: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
+        kept = sweep.to_front(psi, self.n, self.qubits)[..., self.outcome, :]
+        whole = self.lost.clone()
+        whole[..., self.outcome, :] = kept * self.size
+        before = sweep.from_front(whole, self.n, self.qubits)
+        if g is None:
+            return before, None, None
+        own = sweep.to_front(g, self.n, self.qubits)[..., self.outcome, :]
+        along = (kept.conj() * own).real.sum(-1, keepdim=True)
+        return before, self._alone((own - along * kept) / self.size), None
+
+    def _alone(self, kept: Tensor) -> Tensor:
+        rows = kept.new_zeros(*kept.shape[:-1], 2 ** len(self.qubits), kept.shape[-1])
+        rows[..., self.outcome, :] = kept
         return sweep.from_front(rows, self.n, self.qubits)

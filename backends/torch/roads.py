@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qrlang.backends.torch.fit import why_not
 from qrlang.backends.torch.mixing import mixed_spaces
+from qrlang.errors import UserError
 from qrlang.ir.program import Program
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ Road = Literal["native", "stepwise", "plain"]
 ROADS: tuple[Road, ...] = ("native", "stepwise", "plain")
 
 
-class RoadError(Exception):
+_ELSE = "without a road that is asked for, the fastest that is open is taken"
+
+
+class RoadError(UserError):
     """A road was asked for that the program can't take."""
 
 
@@ -61,10 +65,10 @@ def road_of(model: Model) -> Road:
     if not reason and asked != "stepwise":
         return "native"
     if asked == "native":
-        raise RoadError(f"the native road is not open: {reason}")
+        raise RoadError(f"the native road is not open: {reason}", _ELSE)
     mixed = _sampled(model) or native.why_not_reversible_model(model)
     if asked == "stepwise" and mixed:
-        raise RoadError(f"the stepwise road is not open: {mixed}")
+        raise RoadError(f"the stepwise road is not open: {mixed}", _ELSE)
     if asked is None:
         found = "plain torch" if mixed else "step by step"
         _say_once(model, f"runs {found}, as no native kernel fits: {reason}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from qrlang.backends.torch.ends import same_ends
 from qrlang.backends.torch.matrices import complex_of
 from qrlang.backends.torch.sequence import Sequence
 from qrlang.backends.torch.state import MixedQubits, Qubits, qubits_limit
@@ -253,10 +254,14 @@ class Steps:
                 f"{' and '.join(map(str, sorted(times)))} moments"
             )
         self.time = times.pop() if times else 0
+        if len(sequences) > 1:
+            ends = [(s.lengths, s.time) for s in sequences]
+            same_ends(f"the sequences of `{self.name}`", ends)
         self.padded = self.time
         if self.lengths is not None:
             self.time = int(self.lengths.max())
         self.flag: Tensor = run.like.new_zeros(run.batch)
+        self._after = [] if self.lengths is None else [self._over(s) for s in sequences]
 
     def __len__(self) -> int:
         return self.time + self.extra
@@ -267,17 +272,19 @@ class Steps:
             run.segment.give(run)
         try:
             for t in range(len(self)):
-                run.merge(axes) if self._merge else None
+                if self._merge:
+                    run.merge(axes)
                 run.step = (
                     f"{place}, " * bool(place) + f"`{self.name}`, step {t + 1} of {len(self)}"
                 )
                 alive = self._set_time(t)
                 run.mask = outer if alive is None else alive if outer is None else outer & alive
-                items = [self._item(s, t) for s in self.sequences]
+                items = [self._item(i, t) for i in range(len(self.sequences))]
                 yield items[0] if len(items) == 1 else tuple(items)
                 if run.look is not None:
                     run.look("step", [s for s in run.states if s.alive])
-            run.merge(axes) if self._merge else None
+            if self._merge:
+                run.merge(axes)
             if run.segment is not None:
                 run.segment.take(run)
         finally:
@@ -292,12 +299,19 @@ class Steps:
         self.flag = (t >= self.lengths).to(self.run.like.dtype)
         return t < self.lengths + self.extra
 
-    def _item(self, sequence: Sequence, t: int) -> Tensor:
+    def _over(self, sequence: Sequence) -> Tensor:
+        """What a sequence that is over sees. It counts nothing, but what is made of it has to have
+        a slope, or 0 * NaN spoils the others': so, what it has seen before."""
+        last = sequence.last(1).select(sequence.axis, 0)
+        return torch.zeros_like(last) if self.extra else last
+
+    def _item(self, number: int, t: int) -> Tensor:
+        sequence = self.sequences[number]
         if self.lengths is None:
             return sequence.at(t) if t < self.time else torch.zeros_like(sequence.at(0))
         item = sequence.at(min(t, sequence.time - 1))
         going = (t < self.lengths).reshape(-1, *(1,) * sequence.rank)
-        return torch.where(going, item, torch.zeros_like(item))
+        return torch.where(going, item, self._after[number])
 
     def begin(self, *carried: Tensor) -> Any:
         """What is carried, at the first step: as the program begins it, or as the segment before

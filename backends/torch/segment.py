@@ -83,29 +83,33 @@ def machine(psi: Tensor) -> str:
 
 
 def _make(circuit: Circuit, dtype: str, on: Tensor | None) -> Native | OnGpu | None:
+    from qrlang.engine.cpu.llvm.machine import NoCompiler
+    from qrlang.engine.cuda.launch.launcher import Unavailable
+    from qrlang.engine.lower import Unsupported
     from qrlang.engine.segment import Segment, plan_segment
 
     place: dict[Angle, int] = {}
     for i, angle in enumerate(circuit.fused.angles):
         place.setdefault(angle, i)
+
+    def column(angle: Angle) -> int | None:
+        if angle.terms and angle not in place:
+            raise Unsupported("an angle that was put together anew")
+        return place[angle] if angle.terms else None
+
+    plan = plan_segment(circuit.n, circuit.elements, circuit.count, column)
+    if not isinstance(plan, Segment):
+        return None
     try:
-        plan = plan_segment(
-            circuit.n,
-            circuit.elements,
-            circuit.count,
-            lambda a: place[a] if a.terms else None,
-        )
-        if not isinstance(plan, Segment):
-            return None
         if on is not None:
-            from qrlang.engine.cuda.steps import SegmentKernel
+            from qrlang.engine.cuda.launch.steps import SegmentKernel
 
             return OnGpu(SegmentKernel(plan, dtype, cuda.launcher(on.device)))
         from qrlang.engine.cpu.segment import segment_kernel
 
         return Native(segment_kernel(plan, dtype))
-    except (ImportError, KeyError, RuntimeError, OSError):
-        return None  # an angle was put together anew, or no code can be made here
+    except (NoCompiler, Unavailable):
+        return None
 
 
 def _rows(angles: Tensor, psi: Tensor) -> Tensor:

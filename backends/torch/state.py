@@ -21,9 +21,12 @@ from qrlang.backends.torch.noise import kraus
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import stack
 from qrlang.backends.torch.shots import sampled, sampled_distribution
-from qrlang.engine.cpu import machine
+from qrlang.diagnostics.words import plural
+from qrlang.engine.cpu.llvm import machine
+from qrlang.gates import pauli_matrix
+from qrlang.ir import pauli
 from qrlang.ir.program import PauliString
-from qrlang.names import plural, quantity
+from qrlang.names import quantity
 
 if TYPE_CHECKING:
     from qrlang.backends.torch.run import Run
@@ -137,7 +140,7 @@ class Qubits:
         """exp(-i time Σ coefficient * string); exact, or in `trotter` equal steps."""
         self.run.watch(self.name, {"coefficients": coefficients, "time": time[..., None]})
         angles = 2 * coefficients * time[..., None] / max(trotter, 1)
-        if trotter or _all_commute(strings):
+        if trotter or pauli.all_commute(strings):
             for _ in range(max(trotter, 1)):
                 for j, string in enumerate(strings):
                     self.set(self._rotated(string, angles[..., j]))
@@ -163,14 +166,18 @@ class Qubits:
 
     def prepare(self, amplitudes: Tensor, *qubits: int) -> None:
         """Amplitudes, normalised, on qubits that are |0…0⟩."""
+        a = self.normalised(amplitudes)
+        # As the first column of a matrix that takes |0…0⟩ to the amplitudes.
+        u = torch.nn.functional.pad(a[..., None], (0, a.shape[-1] - 1))
+        self.set(self._times(u, qubits))
+
+    def normalised(self, amplitudes: Tensor) -> Tensor:
         self.run.watch(self.name, {"amplitudes": amplitudes})
         a = amplitudes.to(self.tensor.dtype)
         norm = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
         if not bool((norm > 0).all()):
             raise ValueError(f"amplitudes for {self.name!r} are all zero{self.run.where()}")
-        # As the first column of a matrix that takes |0…0⟩ to the amplitudes.
-        u = torch.nn.functional.pad((a / norm)[..., None], (0, a.shape[-1] - 1))
-        self.set(self._times(u, qubits))
+        return a / norm
 
     # --- readouts -------------------------------------------------------------------------------
 
@@ -335,20 +342,8 @@ class MixedQubits(Qubits):
 _RESET = [[[1, 0], [0, 0]], [[0, 1], [0, 0]]]
 
 
-def _all_commute(strings: tuple[PauliString, ...]) -> bool:
-    for i, a in enumerate(strings):
-        letters = dict(a)
-        for b in strings[:i]:
-            if sum(letters.get(q, p) != p for q, p in b) % 2:
-                return False
-    return True
-
-
 def _pauli(n: int, string: PauliString, like: Tensor) -> Tensor:
-    from qrlang.gates import pauli_matrix
-
-    letters = dict(string)
-    word = "".join(letters.get(q, "I") for q in range(n))
+    word = pauli.word(string, range(n))
     return _constants.get(("pauli", word), pauli_matrix(word), like)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from qrlang.analysis.flow import Flow
+from qrlang.analysis.own import own_weights
 from qrlang.analysis.purity import purity
 from qrlang.analysis.settings import measurement_settings
 from qrlang.circuits import FlatGate, Product, circuits, flat
@@ -39,7 +40,6 @@ from qrlang.ir.program import (
     Op,
     Permutation,
     Postselect,
-    Prepare,
     Probabilities,
     Program,
     Reset,
@@ -194,7 +194,6 @@ class Part:
     loop: str
     gates: Gates
     readouts: int  # numbers read (expectations, probabilities, bits)
-    expectations: int
     settings: int  # circuits that a device needs to have them all
 
 
@@ -220,7 +219,7 @@ def cost(program: Program) -> Cost:
     roles = Roles(program)
     parts = [_part("", tuple(op for op in program.body if not isinstance(op, Loop)), roles)]
     parts += [_part(op.name, op.body, roles) for op in walk(program.body) if isinstance(op, Loop)]
-    quantum = _direct_weights(program, roles.flow)
+    quantum = own_weights(program, roles.flow)
     sizes = {w.name: prod(w.shape) for w in program.weights}
     trained = {w.name for w in program.weights if w.trained}
     spaces: dict[int, int] = {}
@@ -228,7 +227,7 @@ def cost(program: Program) -> Cost:
         spaces[register.space] = spaces.get(register.space, 0) + register.size
     return Cost(
         classical=sum(sizes[name] for name in trained - quantum),
-        quantum=sum(sizes[name] for name in trained & quantum),
+        quantum=sum(sizes[name] for name in quantum),
         frozen=sum(size for name, size in sizes.items() if name not in trained),
         parts=parts,
         circuits={c.name: gates_of(c.ops, roles) for c in circuits(program)},
@@ -239,12 +238,11 @@ def cost(program: Program) -> Cost:
 
 
 def _part(loop: str, ops: tuple[Op, ...], roles: Roles) -> Part:
-    readouts = expectations = settings = 0
+    readouts = settings = 0
     own = list(_without_loops(ops))
     for op in own:
         if isinstance(op, Expect):
             readouts += len(op.observables)
-            expectations += len(op.observables)
             settings += len(measurement_settings(op))
         elif isinstance(op, Probabilities):
             readouts += 1 << len(op.qubits)
@@ -252,7 +250,7 @@ def _part(loop: str, ops: tuple[Op, ...], roles: Roles) -> Part:
         elif isinstance(op, Measure):
             readouts += len(op.qubits)
     gates = gates_of([op for op in ops if not isinstance(op, Loop)], roles)
-    return Part(loop, gates, readouts, expectations, settings)
+    return Part(loop, gates, readouts, settings)
 
 
 def _without_loops(ops: Iterable[Op]) -> Iterator[Op]:
@@ -262,37 +260,6 @@ def _without_loops(ops: Iterable[Op]) -> Iterator[Op]:
         yield op
         for body in regions(op):
             yield from _without_loops(body)
-
-
-def _direct_weights(program: Program, flow: Flow) -> set[str]:
-    """Weights whose numbers turn gates, through nothing but arithmetic."""
-    found: set[str] = set()
-    for op in walk(program.body):
-        if isinstance(op, Unitary):
-            values = [t.value for e in op.elements for a in angles_of(e) for t in a.terms]
-        elif isinstance(op, Evolve):
-            angles = (op.time, *(a for a, _ in op.terms))
-            values = [t.value for a in angles for t in a.terms]
-        elif isinstance(op, ApplyMatrix):
-            values = [op.matrix]
-        elif isinstance(op, Prepare):
-            values = [op.amplitudes]
-        else:
-            continue
-        seen: set[int] = set()
-        while values:
-            value = values.pop()
-            if value.id in seen:
-                continue
-            seen.add(value.id)
-            made = flow.maker.get(value.id)
-            if isinstance(made, UseWeight):
-                found.add(made.weight)
-            elif not isinstance(
-                made, (Linear, Embed, CallExtern, LayerNorm, Attend, Expect, Probabilities)
-            ):
-                values.extend(flow.sources(value))
-    return found
 
 
 # --- one training step --------------------------------------------------------------------------

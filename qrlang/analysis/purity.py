@@ -77,11 +77,12 @@ def purity(program: Program) -> Purity:
 
     def visit(ops: tuple[Op, ...], loop: str, repeated: bool) -> None:
         for op in ops:
-            for what in _mixes(op, discards):
-                touched = qubits_of(op)
-                cause = Cause(op, what, touched, loop)
-                for s in sorted({space.get(q, 0) for q in touched}):
-                    result.causes.setdefault(s, []).append(cause)
+            by_space: dict[int, list[int]] = {}
+            for q in qubits_of(op):
+                by_space.setdefault(space.get(q, 0), []).append(q)
+            for s, own in sorted(by_space.items()):
+                for what in _mixes(op, tuple(own), discards):
+                    result.causes.setdefault(s, []).append(Cause(op, what, tuple(own), loop))
             if isinstance(op, Alloc):
                 alive.update(op.qubits)
                 if not op.mixed:
@@ -112,7 +113,7 @@ def _flat(ops: tuple[Op, ...]) -> Iterator[Op]:
             yield from _flat(body)
 
 
-def _mixes(op: Op, discards: object) -> Iterator[str]:
+def _mixes(op: Op, qubits: tuple[int, ...], discards: object) -> Iterator[str]:
     assert callable(discards)
     match op:
         case Alloc(mixed=True):
@@ -122,10 +123,10 @@ def _mixes(op: Op, discards: object) -> Iterator[str]:
         case Channel():
             yield op.name
         case Reset():
-            if discards(op.qubits, False):
+            if discards(qubits, False):
                 yield "reset"
         case Free():
-            if discards(op.qubits, True):
+            if discards(qubits, True):
                 yield "end"
         case Expect():
             if op.weak:

@@ -1,7 +1,6 @@
 """From a syntax tree to programs: names, types, shapes, qubits' lives, and the IR."""
 
 from qrlang.check.checker import check_file
-from qrlang.check.definitions import angle_count_formula, elaborate_definition
 from qrlang.check.library import Library
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, Place, Places, TrainBlock
 
@@ -14,7 +13,5 @@ __all__ = [
     "Place",
     "Places",
     "TrainBlock",
-    "angle_count_formula",
     "check_file",
-    "elaborate_definition",
 ]

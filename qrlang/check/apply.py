@@ -12,7 +12,7 @@ from qrlang.check.calls import (
     bind_values,
     default_params,
     evaluate,
-    header,
+    match_values,
     qubit_name,
 )
 from qrlang.check.core import STMT, Elaborator, Rejected, Scope
@@ -20,9 +20,10 @@ from qrlang.check.expressions import integer
 from qrlang.check.gates import angle_of, gate_spec, operands_of
 from qrlang.check.modifiers import MOST_EXACT, PLAIN, change_of, changed, put, put_gate
 from qrlang.check.observed import observed
-from qrlang.check.report import plural
+from qrlang.check.spans import header
 from qrlang.check.values import Definition, Observable, Poison, Qubits, Tensor, describe
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import plural
 from qrlang.ir import program as ir
 from qrlang.syntax import ast
 
@@ -260,8 +261,6 @@ def _evolve(
             return
         params, values = found
         if values is not None:
-            from qrlang.check.calls import match_values
-
             given = match_values(e, d, node.callee, values)
             if given is None:
                 return

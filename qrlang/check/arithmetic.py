@@ -28,6 +28,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.diagnostics import Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.syntax import ast
@@ -248,13 +249,15 @@ def combine(
 ) -> Tensor | Poison:
     """A pointwise function of two values."""
     if x.type.shape and y.type.shape and x.type.shape != y.type.shape:
-        from qrlang.diagnostics import Note
-
+        ones = [(s, t) for s, t in zip(sides, (x, y), strict=True) if t.type.count == 1]
+        taken = next(filter(None, (element_of(s, t) for s, t in ones)), "")
         return e.error(
             "E0401",
             node,
             f"shapes don't match: {x.type} and {y.type}",
-            help="a scalar goes with any shape; otherwise both sides need the same",
+            help=f"a scalar goes with any shape: {taken}"
+            if taken
+            else "a scalar goes with any shape; otherwise both sides need the same",
             notes=[
                 Note(f"this is {x.type}", sides[0].span),
                 Note(f"this is {y.type}", sides[1].span),
@@ -286,6 +289,14 @@ def combine(
         return e.error("E0304", sides[1], "division by zero")
     e.count_op(node)
     return of_value(b.pointwise(fn, b.real_whole(x), b.real_whole(y)))
+
+
+def element_of(node: ast.Node, t: Tensor) -> str:
+    """How the first number of a value is written, if what it is of goes before an index."""
+    text, short = node.span.text, (ast.Name, ast.Index, ast.Field, ast.Call)
+    if not isinstance(node, short) or "\n" in text or len(text) > 40:
+        return ""
+    return f"`{text}[{', '.join('0' * len(t.type.shape))}]`"
 
 
 def _finite(a: ir.Angle) -> bool:

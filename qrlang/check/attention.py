@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from qrlang.check.arithmetic import as_tensor, flat, of_value
+from qrlang.check.arithmetic import as_tensor, flat, numeric, of_value
 from qrlang.check.builder import LoopDraft
 from qrlang.check.calls import evaluate
 from qrlang.check.core import Elaborator
@@ -43,7 +43,6 @@ def attend(e: Elaborator, layer: Layer, node: ast.Call) -> object:
         t = as_tensor(e, thing, at)
         if not isinstance(t, Tensor):
             return POISON
-        from qrlang.check.arithmetic import numeric
 
         if not numeric(e, t, at):
             return POISON
@@ -76,8 +75,7 @@ def attend(e: Elaborator, layer: Layer, node: ast.Call) -> object:
     if weights is None:
         return POISON
     out = e.builder.value(values.type.item)
-    if values.value.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
+    e.builder.like(values.value, out)
     e.builder.classical(ir.Attend(out, kind, query, keys.value, values.value, weights))
     return of_value(out)
 

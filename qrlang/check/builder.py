@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from qrlang.check.values import Freeing, Tensor
+from qrlang.check.values import Freeing, Poison, Tensor
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.source import Span
@@ -23,6 +23,7 @@ class LoopDraft:
     carries: list[ir.LoopCarry] = field(default_factory=list)
     emits: list[ir.LoopEmit] = field(default_factory=list)
     reads: dict[object, ir.Value] = field(default_factory=dict)  # read at the end of every step
+    emitted: dict[str, Tensor | Poison] = field(default_factory=dict)  # by name
 
 
 @dataclass(slots=True)
@@ -56,6 +57,11 @@ class Builder:
         if span is not None:
             self.spans[value.id] = span
         return value
+
+    def like(self, x: ir.Value, out: ir.Value) -> None:
+        """`out` is made of readouts alone if `x` is."""
+        if x.id in self.readouts:
+            self.readouts.add(out.id)
 
     def classical(self, op: ir.Op) -> None:
         # Not a flush: what a gate's angle needs may be worked out before the whole segment.
@@ -127,8 +133,7 @@ class Builder:
         found = self._once(key)
         if found is None:
             found = self._keep(key, self.value(replace(x.type, shape=shape)))
-            if x.id in self.readouts:
-                self.readouts.add(found.id)
+            self.like(x, found)
             self.classical(ir.Gather(found, x, indices))
         return found
 
@@ -139,8 +144,7 @@ class Builder:
         found = self._once(key)
         if found is None:
             found = self._keep(key, self.value(replace(x.type, shape=shape)))
-            if x.id in self.readouts:
-                self.readouts.add(found.id)
+            self.like(x, found)
             self.classical(ir.Reshape(found, x))
         return found
 

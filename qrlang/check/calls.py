@@ -9,10 +9,10 @@ from math import prod
 from typing import Any
 
 from qrlang.check.arithmetic import as_tensor, numeric, viewed, want
-from qrlang.check.constants import is_number
+from qrlang.check.constants import is_number, is_whole
 from qrlang.check.core import EXPR, Elaborator, Scope
 from qrlang.check.expressions import not_callable
-from qrlang.check.report import did_you_mean, plural
+from qrlang.check.spans import header
 from qrlang.check.types import Declared, declared
 from qrlang.check.values import (
     POISON,
@@ -28,8 +28,8 @@ from qrlang.check.values import (
     describe,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.ir.functions import FUNCTIONS as POINTWISE
-from qrlang.source import Span
 from qrlang.syntax import ast
 
 
@@ -37,15 +37,22 @@ from qrlang.syntax import ast
 class Args:
     """Evaluated arguments of one call."""
 
-    node: ast.Node
     positional: tuple[tuple[ast.Expr, object], ...]
     named: Mapping[str, tuple[ast.Arg, object]]
 
     @property
     def poisoned(self) -> bool:
-        return any(isinstance(v, Poison) for _, v in self.positional) or any(
-            isinstance(v, Poison) for _, v in self.named.values()
-        )
+        return any(isinstance(v, Poison) for v in self.values)
+
+    @property
+    def values(self) -> list[object]:
+        return [*(v for _, v in self.positional), *(v for _, v in self.named.values())]
+
+    @property
+    def by_node(self) -> dict[int, object]:
+        """Each value by the `id` of the expression that it is of."""
+        named = {id(arg.value): v for arg, v in self.named.values()}
+        return {id(at): v for at, v in self.positional} | named
 
 
 def evaluate(e: Elaborator, node: ast.Call | ast.Gate | ast.Train) -> Args | None:
@@ -70,19 +77,20 @@ def evaluate(e: Elaborator, node: ast.Call | ast.Gate | ast.Train) -> Args | Non
             good = False
         else:
             named[arg.name] = (arg, value)
-    return Args(node, tuple(positional), named) if good else None
+    return Args(tuple(positional), named) if good else None
 
 
 # How a thing of each kind is called, its arguments evaluated; functions and layers add theirs.
 CALL: dict[type, Callable[[Elaborator, Any, ast.Call, Args], object]] = {}
-# Layers evaluate their arguments themselves: `wanted` is how many numbers are needed of them.
-CALL_LAYER: list[Callable[[Elaborator, Layer, ast.Call, int | None], object]] = []
 
 
 def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
+    """`wanted` is how many numbers are needed of a layer, which evaluates its arguments itself."""
+    from qrlang.check.layers import call_layer
+
     thing = _with_values(e, node.func) if isinstance(node.func, ast.Call) else e.eval(node.func)
     if isinstance(thing, Layer):
-        return CALL_LAYER[0](e, thing, node, wanted)
+        return call_layer(e, thing, node, wanted)
     later = isinstance(thing, Builtin) and thing.name == "shifted"
     e.in_shifted += later
     args = evaluate(e, node)
@@ -120,8 +128,7 @@ def _with_values(e: Elaborator, node: ast.Call) -> object:
     values = match_values(e, d, node, node.args)
     if values is None:
         return POISON
-    known = {id(at): v for at, v in args.positional}
-    known |= {id(arg.value): v for arg, v in args.named.values()}
+    known = args.by_node
     return replace(d, values=tuple(known[id(values[p.name])] for p in item.values))
 
 
@@ -203,20 +210,11 @@ def _fit_parameters(params: tuple[ast.Parameter, ...], args: Args) -> bool:
 
 
 def _run_time(args: Args) -> bool:
-    values = [v for _, v in args.positional] + [v for _, v in args.named.values()]
-    return any(isinstance(v, (Tensor, Pending)) for v in values)
+    return any(isinstance(v, (Tensor, Pending)) for v in args.values)
 
 
 def declared_note(d: Definition) -> Note:
     return Note(f"`{d.item.name}` is declared here", header(d.item))
-
-
-def header(item: ast.Node) -> Span:
-    """The first line of an item: what to point at."""
-    span = item.span
-    text = span.text
-    end = len(text.split("\n", 1)[0].rstrip().removesuffix("{").rstrip())
-    return Span(span.source, span.start, span.start + max(end, 1))
 
 
 # --- parameters known at compile time ---
@@ -226,7 +224,7 @@ def fits_parameter(type_name: str, value: object) -> object:
     """The value as this type of parameter takes it; None if it does not."""
     match type_name:
         case "int":
-            whole = isinstance(value, int) and not isinstance(value, bool)
+            whole = is_whole(value)
             return value if whole and within_limits(value) else None
         case "real":
             return float(value) if is_number(value) and within_limits(value) else None

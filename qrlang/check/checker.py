@@ -10,22 +10,18 @@ from qrlang.check import elaborate, functions_tensors, resolve_lines  # noqa: F4
 from qrlang.check.calls import fits_parameter, within_limits
 from qrlang.check.constants import is_number
 from qrlang.check.core import Abort, Budget, Elaborator, Scope
+from qrlang.check.definitions import check_definition
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
-from qrlang.check.report import Reporter, did_you_mean
-from qrlang.check.resolve import Resolver, forgotten, head, name_span
-from qrlang.check.settings import (
-    BOUNDS,
-    SettingsChecker,
-    bound_by_data,
-    check_data,
-    check_freeze,
-    check_loss,
-    train_block,
-)
+from qrlang.check.report import Reporter
+from qrlang.check.resolve import Resolver, forgotten
+from qrlang.check.settings import BOUNDS, SettingsChecker
+from qrlang.check.spans import header, name_span
+from qrlang.check.training import bound_by_data, check_data, check_freeze, check_loss
 from qrlang.check.values import Builtin, Poison, describe
 from qrlang.diagnostics import Diagnostic, Note
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span
 from qrlang.syntax import ast
 
@@ -90,7 +86,7 @@ class _Checker:
 
     def too_deep(self) -> None:
         node = self.current
-        span = head(node) if node is not None else Span(self.file.source, 0, 0)
+        span = header(node) if node is not None else Span(self.file.source, 0, 0)
         self.report.error("E0307", span, "this is nested too deeply", help="give parts of it names")
 
     def run(self) -> None:
@@ -114,13 +110,9 @@ class _Checker:
         if self.only is None:
             budget = Budget()
             for definition in self.file.items:
-                if id(definition) not in self.used and isinstance(
-                    definition, (ast.Ansatz, ast.ReadoutDef, ast.Hamiltonian, ast.Circuit)
-                ):
+                if id(definition) not in self.used and isinstance(definition, ast.Definition):
                     self.current = definition
-                    elaborate.check_definition(
-                        self.library, self.module, definition, self.report, budget
-                    )
+                    check_definition(self.library, self.module, definition, self.report, budget)
                 elif isinstance(definition, (ast.Const, ast.AnsatzBinding)):
                     self.current = definition
                     e = self._elaborator()
@@ -202,7 +194,7 @@ class _Checker:
         if before is not None:
             e.error(
                 "E0202",
-                head(item),
+                header(item),
                 f"`{item.model}` is governed twice",
                 notes=[Note("the first is here", before.span)],
             )
@@ -210,7 +202,7 @@ class _Checker:
         found, right = SettingsChecker(e, item, BOUNDS).settings()
         if known and right:
             bounds = {k: v for k, v in found.items() if isinstance(v, (int, float))}
-            self.governs[item.model] = GovernBlock(item.model, bounds, head(item))
+            self.governs[item.model] = GovernBlock(item.model, bounds, header(item))
 
     def _train(
         self,
@@ -255,9 +247,9 @@ class _Checker:
             good = False
             e.error(
                 "E0202",
-                head(item),
+                header(item),
                 f"`{item.model}` has a train block already",
-                notes=[Note("the first is here", head(blocks[item.model][0][0]))],
+                notes=[Note("the first is here", header(blocks[item.model][0][0]))],
                 help="keep one; single settings can be given on the line: qrlc train --epochs 3",
             )
         found, right = SettingsChecker(e, item).settings()
@@ -265,7 +257,7 @@ class _Checker:
             right = False
             e.error(
                 "E0901",
-                head(item),
+                header(item),
                 "a train block needs `data`",
                 help='`data = mnist_rows`, or a file of your own: `data = "mine.csv"`',
             )
@@ -275,7 +267,7 @@ class _Checker:
             k: v for k, v in args.items() if isinstance(v, (int, float, bool, str))
         }
         if right:
-            self.trains.append(train_block(item, plain, found))
+            self.trains.append(TrainBlock(item.model, plain, found, header(item)))
         blocks.setdefault(item.model, []).append((item, args, found))
 
     # --- models ---
@@ -322,6 +314,7 @@ class _Checker:
                 attempt,
                 loss[0] if isinstance(loss, tuple) else None,
                 node.span if node is not None and isinstance(loss, tuple) else None,
+                trained=True,
             )
         checked = done[0][1].checked
         if checked is not None:

@@ -10,18 +10,18 @@ from qrlang.check.calls import (
     bind_value,
     declared_in,
     default_params,
-    header,
     match_values,
     wanting,
 )
 from qrlang.check.core import Elaborator, Scope
+from qrlang.check.spans import header
 from qrlang.check.types import declared
 from qrlang.check.values import POISON, Definition, Freeing, Layer, Pending, Poison, Tensor
 from qrlang.diagnostics import Note
 from qrlang.syntax import ast
 
 
-def call_layer(e: Elaborator, layer: Layer, node: ast.Call) -> object:
+def call_circuit(e: Elaborator, layer: Layer, node: ast.Call) -> object:
     d = layer.spec
     assert isinstance(d, Definition) and isinstance(d.item, ast.Circuit)
     given = match_values(e, d, node, node.args)
@@ -69,8 +69,7 @@ def call_unbound(e: Elaborator, d: Definition, node: ast.Call, args: Args) -> ob
     given = match_values(e, d, node, node.args)
     if given is None:
         return POISON
-    known = {id(at): v for at, v in args.positional}
-    known |= {id(arg.value): v for arg, v in args.named.values()}
+    known = args.by_node
     values = [(given[p.name], known[id(given[p.name])]) for p in d.item.values]
     return run_circuit(e, bound, d.item.name, False, node, values)
 

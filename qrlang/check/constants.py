@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 MAX_BITS = 1023  # of an integer: as large as a real number can be
 MAX_LIST = 100_000
@@ -26,6 +26,10 @@ class Wrong(Exception):
 
 def is_number(x: object) -> TypeGuard[int | float]:
     return isinstance(x, (int, float)) and not isinstance(x, bool)
+
+
+def is_whole(x: object) -> TypeGuard[int]:
+    return isinstance(x, int) and not isinstance(x, bool)
 
 
 def checked(x: object) -> Number:
@@ -59,13 +63,13 @@ ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
     "%": operator.mod,
     "**": _power,
 }
-COMPARISON: dict[str, Callable[[object, object], bool]] = {
+COMPARISON: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
-    "<": operator.lt,  # type: ignore[dict-item]
-    "<=": operator.le,  # type: ignore[dict-item]
-    ">": operator.gt,  # type: ignore[dict-item]
-    ">=": operator.ge,  # type: ignore[dict-item]
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 

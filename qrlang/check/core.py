@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qrlang.check.builder import Builder
+from qrlang.check.builder import Builder, LoopDraft
 from qrlang.check.library import Library, Module
 from qrlang.check.model import Fact, Place
 from qrlang.check.report import Frame, Reporter
-from qrlang.check.values import POISON, Carry, Definition, Freeing, Poison, Register
+from qrlang.check.values import POISON, Carry, Definition, Freeing, Poison, Register, Tensor
 from qrlang.diagnostics import Fix, Note
 from qrlang.ir import program as ir
 from qrlang.source import Span
@@ -142,11 +142,10 @@ class Elaborator:
         self.names: dict[str, Span] = {}
         self.outputs: list[tuple[object, Span]] = []  # what is returned or emitted unnamed
         self.result: object = None  # of the circuit being inlined
-        self.loops: list[Any] = []  # LoopContext, innermost last
-        self.last_loop: Any = None  # the finished step of this block
-        self.last_emits: dict[str, Any] = {}  # and what it emits
-        self.pending_sequences: Any = None  # what the recurrent block runs over
-        self.outputs_pending: list[object] = []
+        self.output_pending = False  # something is handed out whose width is not known yet
+        self.loops: list[LoopDraft] = []  # steps being written, innermost last
+        self.last_loop: LoopDraft | None = None  # the finished step of this block
+        self.pending_sequences: list[Tensor] | None = None  # what the recurrent block runs over
         self.hints = dict(hints)
         self.wanted: dict[str, tuple[tuple[int, ...], Span]] = {}  # hints found in this round
         self.open_widths: dict[str, tuple[Span, str]] = {}  # pending declarations met
@@ -267,6 +266,10 @@ class Elaborator:
                 continue
             STMT[type(statement)](self, statement)
 
+    def emitted(self) -> Mapping[str, Tensor | Poison]:
+        """What the finished step of this block emits, by name."""
+        return self.last_loop.emitted if self.last_loop is not None else {}
+
     def inner(self) -> Scope:
         """Opens a scope inside this one; the caller sets `scope` back."""
         outer = self.scope
@@ -295,7 +298,9 @@ class Elaborator:
             thing = POISON if source is None else self.module_thing(*source)
             self.report.failed = self.report.failed or thing is POISON
         else:
-            thing = BUILTIN[0](name)
+            from qrlang.check.functions import builtin
+
+            thing = builtin(name)
         if thing is not None:
             module.things[name] = thing
         return thing
@@ -350,6 +355,5 @@ class Elaborator:
         return Frame(node.span, name, self.scope.numbers)
 
 
-BUILTIN: list[Callable[[str], object | None]] = []  # what the names of the language stand for
 EXPR: dict[type, Callable[[Elaborator, Any], object]] = {}
 STMT: dict[type, Callable[[Elaborator, Any], None]] = {}

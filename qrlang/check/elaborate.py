@@ -1,12 +1,11 @@
-"""Whole definitions: a model at its settings; a library's ansatz, readout or circuit at a size."""
+"""A model at its settings: its lines elaborated until every width in it is known."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count, product
+from itertools import count
 
-# The modules that say how each kind of expression and statement is elaborated.
 from qrlang.check import (  # noqa: F401
     apply,
     carries,
@@ -17,32 +16,28 @@ from qrlang.check import (  # noqa: F401
     statements,
     steps,
 )
-from qrlang.check.apply import inline, leading_requires
 from qrlang.check.builder import finish
-from qrlang.check.calls import fits_parameter, header
-from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
+from qrlang.check.calls import fits_parameter
+from qrlang.check.core import Abort, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
-from qrlang.check.observed import observed
-from qrlang.check.readouts import plain
 from qrlang.check.report import Reporter
+
+# The modules that say how each kind of expression and statement is elaborated.
+from qrlang.check.spans import header
 from qrlang.check.tensors import finish_inits
-from qrlang.check.types import declared
 from qrlang.check.values import (
     POISON,
     Builtin,
     Definition,
-    Observable,
     Poison,
-    Probs,
-    Qubits,
-    Register,
     Tensor,
     describe,
 )
 from qrlang.diagnostics import Note
 from qrlang.ir import program as ir
-from qrlang.ir.types import Type, real
+from qrlang.ir.types import Type
+from qrlang.source import Span
 from qrlang.syntax import ast
 
 Setting = int | float | bool | str
@@ -50,7 +45,6 @@ ROUNDS = 8  # of inferring widths, however long each takes
 WORK = 400_000  # … and as many more as this allows: gates, operations and iterations
 TRIALS = 50_000  # iterations spent on sizes at which a model is wrong
 SAMPLES = (4, 2, 3, 5, 6, 8, 1, 7, 16)  # for a whole number that nobody gives
-WIDTHS = (2, 3, 4, 5, 6)  # of free registers
 
 
 @dataclass(slots=True)
@@ -59,7 +53,7 @@ class Attempt:
 
     checked: CheckedModel | None
     result: Tensor | None = None
-    result_span: object = None
+    result_span: Span | None = None
     inputs: tuple[tuple[ast.Input | ast.Target, Type], ...] = ()
     elaborator: Elaborator | None = None
     assumed: tuple[str, ...] = field(default=())
@@ -172,7 +166,7 @@ def _model_rounds(
                 "E0404",
                 span,
                 f"the width of `{key}` can't be inferred",
-                help=f"say it: `{word} {key.rpartition('.')[2]} = linear(8)`, `mlp(64, out: 8)`"
+                help=f"say it: {_with_width(span.text)}"
                 if word in ("layer", "controller", "attention")
                 else "write the number instead of `...`",
                 notes=[
@@ -182,9 +176,18 @@ def _model_rounds(
                     )
                 ],
             )
-            attempt = Attempt(None)
+            attempt = Attempt(None, elaborator=e)
     report.take(trial)
     return attempt
+
+
+def _with_width(declaration: str) -> str:
+    """The declaration of a layer again, of eight numbers."""
+    said, _, kind = declaration.partition("=")
+    name, _, given = " ".join(kind.split()).partition("(")
+    settings = [given.removesuffix(")")] if given else []
+    width = ["8", *settings] if name == "linear" else [*settings, "out: 8"]
+    return f"`{' '.join(said.split())} = {name}({', '.join(width)})`, if eight are meant"
 
 
 def _model_once(
@@ -256,9 +259,9 @@ def _parameters(
     return tuple(settings)
 
 
-def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, object]:
+def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, Span]:
     if not e.outputs:
-        if not e.report.failed and not e.outputs_pending and not e.report.misplaced:
+        if not e.report.failed and not e.output_pending and not e.report.misplaced:
             e.error(
                 "E0602",
                 header(item),
@@ -317,216 +320,3 @@ def checked_model(e: Elaborator, program: ir.Program, item: ast.Item) -> Checked
     places = Places(tuple(e.places), e.builder.spans, e.names)
     facts = tuple(e.facts[k] for k in sorted(e.facts))
     return CheckedModel(program, places, facts, item)
-
-
-# --- definitions on their own ---
-
-
-def definition(
-    library: Library,
-    module: Module,
-    item: ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian | ast.Circuit,
-    widths: Mapping[str, int],
-    params: Mapping[str, object],
-    report: Reporter,
-    budget: Budget | None = None,
-) -> CheckedModel | None:
-    """An ansatz, readout, Hamiltonian or circuit as a program whose inputs are its values."""
-    e = Elaborator(library, report, {})
-    e.budget = budget
-    scope = e.scope = Scope(module)
-    e.region = "model"
-    e.carries.append([])
-    d = Definition(item, module)
-    try:
-        settings = _definition_params(e, item, params, scope)
-        if settings is None:
-            return None
-        operands: list[Qubits] = []
-        for r in getattr(item, "registers", ()):
-            size = _width(e, r, widths, scope)
-            if size is None:
-                return None
-            operands.append(_register(e, r.name, size, r))
-        if isinstance(item, ast.Ansatz):
-            for r, q in zip(item.registers, operands, strict=True):
-                scope.names[r.name] = q
-            if not inline(e, d, item, scope, item, leading_requires(item)):
-                return None
-        values: list[Tensor] = []
-        for p in getattr(item, "values", ()):
-            shape = declared(e, p.type, free=True)
-            if shape is None:
-                return None
-            for dim in shape.shape:
-                if isinstance(dim, str):
-                    scope.names.setdefault(dim, widths.get(dim, 3))
-            shape = declared(e, p.type, free=True)
-            if shape is None or (not shape.known):
-                return None
-            type_ = (
-                shape.type
-                if shape.size is not None or shape.kind in ("real", "bit")
-                else Type(shape.kind, (), 3)
-            )
-            value = e.builder.value(type_, p.name, p.span)
-            e.inputs.append(value)
-            t = Tensor(type_, value)
-            values.append(t)
-            scope.names[p.name] = t
-        outputs: tuple[ir.Output, ...] = ()
-        if isinstance(item, ast.Ansatz):
-            e.scope = Scope(module)
-            inline(e, d, item, scope, item)
-        elif isinstance(item, ast.Circuit):
-            result = _circuit(e, d, item, scope, values)
-            if isinstance(result, Tensor) and not report.failed:
-                outputs = (ir.Output("", e.builder.whole(result)),)
-        else:
-            given = {p.name: scope.names[p.name] for p in item.params}
-            d = Definition(item, module, given, tuple(values) if values else None)
-            e.scope = Scope(module)
-            found = observed(e, d, given, operands, item)
-            outputs = _read_out(e, found)
-    except Rejected:
-        return None
-    except Abort:
-        return None
-    if report.failed:
-        return None
-    return checked_model(e, program_of(e, item.name, settings, outputs), item)
-
-
-def _definition_params(
-    e: Elaborator, item: ast.Item, params: Mapping[str, object], scope: Scope
-) -> tuple[tuple[str, Setting], ...] | None:
-    settings: list[tuple[str, Setting]] = []
-    for p in getattr(item, "params", ()):
-        value: object = params.get(p.name)
-        if value is None and p.default is not None:
-            value = e.eval(p.default)
-        if value is None:
-            value = stand_in(p.type.name, 2)
-        if isinstance(value, Poison):
-            return None
-        fitted = fits_parameter(p.type.name, value)
-        if fitted is None:
-            e.error("E0312", p, f"`{p.name}` is of type {p.type.name}, found {describe(value)}")
-            return None
-        scope.names[p.name] = fitted
-        if isinstance(fitted, (int, float, bool, str)):
-            settings.append((p.name, fitted))
-    return tuple(settings)
-
-
-def _width(
-    e: Elaborator, r: ast.RegisterParam, widths: Mapping[str, int], scope: Scope
-) -> int | None:
-    if r.size is None:
-        return 1
-    if isinstance(r.size, ast.Name) and r.size.id not in scope.names:
-        scope.names[r.size.id] = widths.get(r.size.id, 4)
-    size = e.eval(r.size)
-    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_QUBITS:
-        if not isinstance(size, Poison):
-            e.error("E0311", r.size, f"a register needs at least one qubit, found {describe(size)}")
-        return None
-    return size
-
-
-def _register(e: Elaborator, name: str, size: int, node: ast.Node) -> Qubits:
-    start = len(e.register_of)
-    register = Register(name, start, size, node.span)
-    e.space_of.append(0)
-    e.register_of.extend([len(e.registers)] * size)
-    e.registers.append(register)
-    e.names[name] = node.span
-    qubits = tuple(range(start, start + size))
-    e.builder.quantum(ir.Alloc(qubits))
-    e.fresh.update(qubits)
-    return Qubits(qubits, (register,))
-
-
-def _circuit(
-    e: Elaborator, d: Definition, item: ast.Circuit, scope: Scope, values: list[Tensor]
-) -> object:
-    from qrlang.check.circuits import run_circuit
-
-    params = {p.name: scope.names[p.name] for p in item.params}
-    e.scope = Scope(d.module)
-    given = [(p, t) for p, t in zip(item.values, values, strict=True)]
-    return run_circuit(e, Definition(item, d.module, params), item.name, False, item, given)
-
-
-def _read_out(e: Elaborator, found: object) -> tuple[ir.Output, ...]:
-    if isinstance(found, Probs):
-        out = e.builder.value(real(2 ** len(found.qubits.qubits)))
-        e.builder.quantum(ir.Probabilities(out, found.qubits.qubits))
-        return (ir.Output("", out),)
-    observables = (found,) if isinstance(found, Observable) else found
-    if not isinstance(observables, tuple):
-        return ()
-    fixed = tuple(
-        Observable(tuple((ir.Angle(1.0 if c.terms else c.constant), p) for c, p in o.terms))
-        for o in observables
-    )
-    out = e.builder.value(real(len(fixed)))
-    e.builder.quantum(ir.Expect(out, plain(fixed)))
-    return (ir.Output("", out),)
-
-
-def free_widths(item: ast.Item) -> list[str]:
-    """Names of register widths that the caller decides."""
-    params = {p.name for p in getattr(item, "params", ())}
-    found: dict[str, None] = {}
-    for r in getattr(item, "registers", ()):
-        if isinstance(r.size, ast.Name) and r.size.id not in params:
-            found[r.size.id] = None
-    return list(found)
-
-
-def check_definition(
-    library: Library,
-    module: Module,
-    item: ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian | ast.Circuit,
-    report: Reporter,
-    budget: Budget,
-) -> None:
-    """A definition that no model uses: elaborated at small sizes, the first mistake reported."""
-    free = free_widths(item)
-    sizes = list(product(WIDTHS, repeat=len(free)))
-    if len(free) > 1:
-        sizes = [s for s in sizes if sum(s) <= 8][:12]
-    needed = [p.name for p in item.params if p.default is None and p.type.name == "int"]
-    if any(
-        p.default is None and p.type.name not in ("int", "real", "bool", "string", "activation")
-        for p in item.params
-    ):
-        return  # it waits for a definition that only its user has
-    # A readout and a Hamiltonian can't say `require`: they are too narrow where nothing is left.
-    too_small = {"E0308"} if isinstance(item, (ast.Ansatz, ast.Circuit)) else {"E0308", "E0311"}
-    usual = [(k, s) for k in ((1, 2, 3, 4, 8) if needed else (0,)) for s in sizes]
-    # Only for those that refuse every usual size:
-    rare = [
-        (k, (w,) * len(free)) for k, _ in usual[:: len(sizes)] for w in (1, 7, 8, 9, 10, 12, 16)
-    ]
-    refused: Reporter | None = None
-    for candidates in (usual, rare if free else []):
-        allowed = False
-        for k, size in candidates:
-            trial = report.child()
-            widths = dict(zip(free, size, strict=True))
-            definition(library, module, item, widths, dict.fromkeys(needed, k), trial, budget)
-            if budget.left < 0:
-                return
-            if not trial.failed:
-                allowed = True
-            elif any(d.code in too_small for d in trial.diagnostics):
-                refused = refused or trial
-            else:
-                report.take(trial)
-                return
-        if allowed:
-            return
-    if refused is not None:
-        report.take(refused)

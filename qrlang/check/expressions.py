@@ -6,10 +6,9 @@ from math import prod
 
 from qrlang.check import constants
 from qrlang.check.arithmetic import binary, negate, numeric, scalar
-from qrlang.check.constants import MAX_LIST, MAX_TEXT, is_number
+from qrlang.check.constants import MAX_LIST, MAX_TEXT, is_number, is_whole
 from qrlang.check.core import EXPR, Elaborator
 from qrlang.check.observables import scale_observable, sum_observables
-from qrlang.check.report import did_you_mean
 from qrlang.check.values import (
     POISON,
     Carry,
@@ -28,6 +27,7 @@ from qrlang.check.values import (
     release,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.ir import program as ir
 from qrlang.ir.types import real
 from qrlang.syntax import ast
@@ -225,7 +225,7 @@ def _compare(e: Elaborator, node: ast.Binary, left: object, right: object) -> ob
 def integer(e: Elaborator, node: ast.Expr, what: str) -> int | None:
     """A whole number known at compile time; says what is wrong otherwise."""
     value = e.eval(node)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if is_whole(value):
         return value
     if isinstance(value, Poison):
         return None
@@ -328,9 +328,7 @@ def _items(
             out.append(range(lo, hi, by))
             continue
         value = e.eval(item)
-        if isinstance(value, (tuple, range)) and all(
-            isinstance(v, int) and not isinstance(v, bool) for v in value
-        ):
+        if isinstance(value, (tuple, range)) and all(is_whole(v) for v in value):
             for v in value:
                 if not 0 <= v < size:
                     _out_of_range(e, node, item, str(v), size, axis, len(shape))
@@ -340,7 +338,7 @@ def _items(
                 return None
             out.append(tuple(value))
             continue
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not is_whole(value):
             if isinstance(value, (Tensor, Pending)):
                 e.error(
                     "E0303",
@@ -378,7 +376,10 @@ def _out_of_range(
             + ("element" if size == 1 else "elements"),
         )
         return
-    if "%" not in item.span.text and ("+" in item.span.text or "-" in item.span.text):
+    if isinstance(item, ast.Unary) and isinstance(item.operand, ast.Int):
+        help = "counting begins at 0; the last "
+        help += f"is `{base}[len({base}) - 1]`" if rank == 1 else f"index is {size - 1} here"
+    elif "%" not in item.span.text and ("+" in item.span.text or "-" in item.span.text):
         help = f"let the loop end earlier, or wrap around: `({item.span.text}) % {size}`"
     e.error(
         "E0306",

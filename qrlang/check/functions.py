@@ -17,9 +17,8 @@ from qrlang.check.arithmetic import (
 from qrlang.check.arithmetic import binary as binary_operator
 from qrlang.check.calls import CALL, Args
 from qrlang.check.constants import Wrong, checked, is_number
-from qrlang.check.core import BUILTIN, Elaborator
+from qrlang.check.core import Elaborator
 from qrlang.check.observables import IDENTITY, pauli, sum_observables
-from qrlang.check.report import did_you_mean, plural
 from qrlang.check.values import (
     POISON,
     Builtin,
@@ -34,6 +33,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.ir import program as ir
 from qrlang.ir.functions import FUNCTIONS as POINTWISE
 from qrlang.syntax import ast
@@ -287,13 +287,6 @@ def _of_list(
             return e.error("E0309", node, "the result is too large")
     if any(isinstance(i, Observable) for i in items):
         observables = [i for i in items if isinstance(i, Observable)]
-        if name == "prod":
-            product = items[0]
-            for item in items[1:]:
-                product = binary_operator(
-                    e, ast.Binary("*", node, node, span=node.span), product, item
-                )
-            return product
         if name not in ("sum", "prod"):
             return e.error(
                 "E0310", at, f"`{name}` can't take observables", help="`sum` and `prod` can"
@@ -336,8 +329,8 @@ def _reduce(e: Elaborator, node: ast.Call, name: str, t: Tensor, at: ast.Node) -
             return POISON
         assert t.value is not None
         out = e.builder.value(t.type.item)
-        if t.value.id in e.builder.readouts and name != "sum":
-            e.builder.readouts.add(out.id)
+        if name != "sum":
+            e.builder.like(t.value, out)
         e.builder.classical(ir.Pool(out, name, t.value))
         return of_value(out)
     if not numeric(e, t, at):
@@ -429,4 +422,3 @@ def _call(e: Elaborator, thing: Builtin, node: ast.Call, args: Args) -> object:
 
 
 CALL[Builtin] = _call
-BUILTIN.append(builtin)

@@ -10,6 +10,7 @@ from qrlang.check.arithmetic import (
     viewed,
     want,
 )
+from qrlang.check.constants import is_whole
 from qrlang.check.core import Elaborator
 from qrlang.check.functions import DOCS, MANY, Given, define, function, tensor_of
 from qrlang.check.values import (
@@ -122,18 +123,25 @@ def _flatten(e: Elaborator, node: ast.Call, given: Given) -> object:
     return viewed(t, (t.type.count,)) if isinstance(t, Tensor) else t
 
 
+def _dims(e: Elaborator, given: Given) -> tuple[int, ...] | None:
+    """A shape that is written as one argument for each dimension; None if it is wrong (said)."""
+    dims: list[int] = []
+    for at, d in given:
+        if not is_whole(d) or d < 1:
+            e.error("E0311", at, f"a dimension is a whole number above 0, found {describe(d)}")
+            return None
+        dims.append(d)
+    return tuple(dims)
+
+
 @function("reshape", 2, 10, doc="reshape(x, d, …): the same numbers in another shape")
 def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
     t = tensor_of(e, given[0])
-    dims: list[int] = []
-    for at, d in given[1:]:
-        if not isinstance(d, int) or isinstance(d, bool) or d < 1:
-            return e.error(
-                "E0311", at, f"a dimension is a whole number above 0, found {describe(d)}"
-            )
-        dims.append(d)
+    dims = _dims(e, given[1:])
+    if dims is None:
+        return POISON
     if isinstance(t, Pending):
-        want(e, t, tuple(dims), node)
+        want(e, t, dims, node)
     if not isinstance(t, Tensor):
         return POISON
     if math.prod(dims) != t.type.count:
@@ -144,9 +152,9 @@ def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
             f"{t.type} has {t.type.count} numbers, real[{shown}] has {math.prod(dims)}",
         )
     return (
-        viewed(t, tuple(dims))
+        viewed(t, dims)
         if t.type.kind == "real"
-        else of_value(e.builder.reshape(e.builder.real_whole(t), tuple(dims)))
+        else of_value(e.builder.reshape(e.builder.real_whole(t), dims))
     )
 
 
@@ -165,13 +173,9 @@ def _transpose(e: Elaborator, node: ast.Call, given: Given) -> object:
 
 def _filled(name: str, number: float) -> None:
     def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
-        dims: list[int] = []
-        for at, d in given:
-            if not isinstance(d, int) or isinstance(d, bool) or d < 1:
-                return e.error(
-                    "E0311", at, f"a dimension is a whole number above 0, found {describe(d)}"
-                )
-            dims.append(d)
+        dims = _dims(e, given)
+        if dims is None:
+            return POISON
         count = math.prod(dims)
         if count > MANY:
             return e.error("E0307", node, f"a constant of more than {MANY} numbers")
@@ -247,7 +251,7 @@ def _shifted(e: Elaborator, node: ast.Call, given: Given) -> object:
     start = 0
     if len(given) > 1:
         at, value = given[1]
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not is_whole(value):
             return e.error("E0312", at, f"`start` is a token's number, found {describe(value)}")
         if value and x.type.kind not in ("token", "class"):
             return e.error(
@@ -270,8 +274,7 @@ def _reversed(e: Elaborator, node: ast.Call, given: Given) -> object:
     if x is None:
         return POISON
     out = e.builder.value(x.type)
-    if x.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
+    e.builder.like(x, out)
     e.builder.classical(ir.Reverse(out, x))
     return of_value(out)
 
@@ -284,7 +287,7 @@ def _last(e: Elaborator, node: ast.Call, given: Given) -> object:
     count = 1
     if len(given) > 1:
         at, value = given[1]
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not is_whole(value) or value < 1:
             return e.error(
                 "E0312", at, f"`last` takes a number of moments, found {describe(value)}"
             )
@@ -308,7 +311,6 @@ def last_of(e: Elaborator, x: ir.Value, count: int, node: ast.Node) -> ir.Value 
     if not e.fits((count, *x.type.shape), node):
         return None
     out = e.builder.value(Type(x.type.kind, (count, *x.type.shape)))
-    if x.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
+    e.builder.like(x, out)
     e.builder.classical(ir.Last(out, x, count))
     return out

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from qrlang.check.arithmetic import as_tensor, numeric, want
+from qrlang.check.arithmetic import as_tensor, element_of, numeric, want
 from qrlang.check.calls import qubit_name, within_limits
 from qrlang.check.core import STMT, Elaborator
 from qrlang.check.modifiers import PLAIN, change_of, inverted_gate, powered_gates, put, put_gate
-from qrlang.check.report import did_you_mean, plural
+from qrlang.check.spans import name_span
 from qrlang.check.values import Pending, Poison, Qubits, Tensor, describe
+from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.gates import CHANNELS, GATES, SUGAR, GateSpec
 from qrlang.ir import program as ir
 from qrlang.syntax import ast
@@ -23,8 +24,6 @@ def gate_spec(name: str) -> tuple[GateSpec, int] | None:
 
 def unknown_gate(e: Elaborator, node: ast.Gate) -> None:
     """No gate has this name (for the user's own file the resolver has said so)."""
-    from qrlang.check.resolve import name_span
-
     if (id(node.span.source), node.span.start) in e.report.reported_names:
         e.report.failed = True
         return
@@ -94,7 +93,8 @@ def angles_of(e: Elaborator, node: ast.Gate, count: int) -> tuple[ir.Angle, ...]
             e.error("E0302", arg, f"the angles of `{node.name}` have no names")
             good = False
             continue
-        angle = angle_of(e, arg.value, f"an angle of `{node.name}`")
+        each = _one_each(e, node, arg.value) if count == 1 else ""
+        angle = angle_of(e, arg.value, f"an angle of `{node.name}`", each)
         if angle is None:
             good = False
         else:
@@ -102,8 +102,23 @@ def angles_of(e: Elaborator, node: ast.Gate, count: int) -> tuple[ir.Angle, ...]
     return tuple(out) if good else None
 
 
-def angle_of(e: Elaborator, node: ast.Expr, what: str) -> ir.Angle | None:
-    """One real number as an affine sum."""
+def _one_each(e: Elaborator, node: ast.Gate, angles: ast.Expr) -> str:
+    """How a gate gets a number of a vector for each qubit of its register."""
+    register = node.operands[0] if len(node.operands) == 1 and not node.modifiers else None
+    if not isinstance(register, ast.Name) or not isinstance(angles, ast.Name):
+        return ""
+    qubits, vector = e.eval(register), e.eval(angles)
+    if not isinstance(qubits, Qubits) or not isinstance(vector, Tensor):
+        return ""
+    n = len(qubits.qubits)
+    if n < 2 or vector.type.shape != (n,):
+        return ""
+    line = f"{node.name}({angles.id}[i]) {register.id}[i]"
+    return f"one for each qubit: `for i in 0..{n} {{ {line} }}`"
+
+
+def angle_of(e: Elaborator, node: ast.Expr, what: str, help: str = "") -> ir.Angle | None:
+    """One real number as an affine sum. `help`: where it is none, instead of the usual."""
     thing = e.eval(node)
     if isinstance(thing, (int, float)) and not isinstance(thing, bool):
         if not within_limits(thing):
@@ -119,11 +134,8 @@ def angle_of(e: Elaborator, node: ast.Expr, what: str) -> ir.Angle | None:
     if not isinstance(t, Tensor) or not numeric(e, t, node):
         return None
     if t.type.shape:
-        help = (
-            f"take one element: `{node.span.text}[0]`"
-            if isinstance(node, (ast.Name, ast.Index))
-            else ""
-        )
+        taken = element_of(node, t)
+        help = help or (f"take one element: {taken}" if taken else "")
         e.error("E0401", node, f"{what} is one number, found {t.type}", help=help)
         return None
     return e.builder.angle(t)

@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from qrlang.check.arithmetic import as_tensor, flat, numeric, of_value
+from qrlang.check.arithmetic import want as ask
 from qrlang.check.calls import (
     ACTIVATIONS,
     CALL,
-    CALL_LAYER,
     Args,
+    bind_params,
     evaluate,
     fits_parameter,
     is_activation,
     wanting,
 )
-from qrlang.check.core import Elaborator
-from qrlang.check.report import did_you_mean, plural
+from qrlang.check.constants import is_whole
+from qrlang.check.core import Elaborator, Scope
+from qrlang.check.types import declared
 from qrlang.check.values import (
     POISON,
     Builtin,
@@ -36,6 +38,7 @@ from qrlang.check.values import (
     describe,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.ir import program as ir
 from qrlang.ir.types import real
 from qrlang.syntax import ast
@@ -78,7 +81,7 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
             if is_activation(value):
                 values["activation"] = value.name  # type: ignore[attr-defined]
                 continue
-            if isinstance(value, int) and not isinstance(value, bool):
+            if is_whole(value):
                 if value < 1:
                     return e.error(
                         "E0311", at, f"a layer needs a width of at least 1, found {value}"
@@ -136,7 +139,7 @@ def _set(
     value: object,
 ) -> bool:
     if s.type == "width":
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not is_whole(value):
             e.error(
                 "E0312",
                 at,
@@ -181,8 +184,6 @@ def declare(e: Elaborator, node: ast.Layer) -> Layer | Poison:
     word = node.kind
     if isinstance(value, Definition) and value.kind in ("circuit", "layer"):
         if value.params is None:
-            from qrlang.check.calls import bind_params
-
             params = bind_params(e, value.item.params, value, node.value, None)
             if params is None:
                 return POISON
@@ -216,13 +217,13 @@ def declare(e: Elaborator, node: ast.Layer) -> Layer | Poison:
 # --- calling ---
 
 
-def call(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) -> object:
+def call_layer(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) -> object:
     e.count_op(node)
     if isinstance(layer.spec, Definition):
         if layer.spec.kind == "circuit":
-            from qrlang.check.circuits import call_layer
+            from qrlang.check.circuits import call_circuit
 
-            return call_layer(e, layer, node)
+            return call_circuit(e, layer, node)
         return _extern(e, layer, node)
     layer.calls += 1
     return layer.spec.kind.call(e, layer, node, wanted)
@@ -430,8 +431,7 @@ def _dropout(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) ->
         )
     x = e.builder.real_whole(parts[0]) if len(parts) == 1 else flat(e, parts)
     out = e.builder.value(x.type)
-    if x.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
+    e.builder.like(x, out)
     e.builder.classical(ir.Dropout(out, x, p))
     return of_value(out)
 
@@ -449,11 +449,8 @@ def _attention(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) 
 
 
 def _extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
-    from qrlang.check.types import declared
-
     d = layer.spec
     assert isinstance(d, Definition) and isinstance(d.item, ast.Extern) and d.params is not None
-    from qrlang.check.core import Scope
 
     inner = Scope(d.module)
     inner.names.update(d.params)
@@ -480,8 +477,6 @@ def _extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
         thing = wanting(e, arg.value, want.count)
         if isinstance(thing, (Poison, Pending)):
             if isinstance(thing, Pending):
-                from qrlang.check.arithmetic import want as ask
-
                 ask(e, thing, want.dims(), arg)
             return POISON
         t = (
@@ -588,4 +583,3 @@ LAYERS: Mapping[str, LayerKind] = {
 }
 
 CALL[LayerKind] = spec
-CALL_LAYER.append(call)

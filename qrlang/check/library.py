@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from qrlang.diagnostics import Diagnostic, Note
+from qrlang.diagnostics.words import did_you_mean, nearest
 from qrlang.source import Source
 from qrlang.syntax import ast
 
@@ -131,8 +132,6 @@ class Library:
         self, module: Module, report: Callable[[ast.Use, ast.UseName, Problem], None]
     ) -> None:
         """Binds every name that a module draws in."""
-        from qrlang.check.report import nearest
-
         for item in module.file.items:
             if isinstance(item, ast.Use):
                 for use in item.names:
@@ -276,8 +275,6 @@ class Library:
 
 
 def problem_at(use: ast.Use, name: ast.UseName, problem: Problem) -> Diagnostic:
-    from qrlang.check.report import did_you_mean
-
     written = use.path[0] if problem.code == "E0204" and use.path else name.name
     help = did_you_mean(written, problem.candidates) or problem.help
     span = use.span if problem.code == "E0204" and len(use.names) == 1 else name.span

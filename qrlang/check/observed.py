@@ -11,7 +11,6 @@ from qrlang.check.calls import (
     default_params,
 )
 from qrlang.check.core import Elaborator, Scope
-from qrlang.check.report import plural
 from qrlang.check.values import (
     POISON,
     Definition,
@@ -24,6 +23,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.diagnostics.words import plural
 from qrlang.syntax import ast
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, numeric, of_value, want
-from qrlang.check.calls import qubit_name
-from qrlang.check.core import EXPR, STMT, Elaborator, Rejected
+from qrlang.check.calls import qubit_name, wanting
+from qrlang.check.constants import is_whole
+from qrlang.check.core import EXPR, MAX_QUBITS, STMT, Elaborator, Rejected
 from qrlang.check.expressions import integer
 from qrlang.check.gates import operands_of
 from qrlang.check.modifiers import put
-from qrlang.check.report import plural
 from qrlang.check.values import (
     POISON,
     Mixed,
@@ -21,6 +21,7 @@ from qrlang.check.values import (
     release,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import plural
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
 from qrlang.syntax import ast
@@ -92,7 +93,7 @@ def postselect(e: Elaborator, node: ast.Postselect) -> None:
     bits: tuple[int, ...]
     if isinstance(outcome, tuple) and len(outcome) == k and all(b in (0, 1) for b in outcome):
         bits = tuple(int(b) for b in outcome)
-    elif isinstance(outcome, int) and not isinstance(outcome, bool) and 0 <= outcome < 2**k:
+    elif is_whole(outcome) and 0 <= outcome < 2**k:
         bits = tuple((outcome >> (k - 1 - i)) & 1 for i in range(k))
     elif isinstance(outcome, (Tensor, Pending)):
         e.error(
@@ -122,7 +123,6 @@ def prepare(e: Elaborator, node: ast.Prepare) -> None:
     if len(set(qubits)) != len(qubits):
         e.error("E0501", node, "the same qubit is prepared twice")
         return
-    from qrlang.check.calls import wanting
 
     k = len(qubits)
     if k > 24:
@@ -213,9 +213,7 @@ def qubits(e: Elaborator, node: ast.Qubits) -> None:
         )
     for r, size in zip(node.registers, widths, strict=True):
         start = len(e.register_of)
-        if start + size > 1024:
-            from qrlang.check.core import MAX_QUBITS
-
+        if start + size > MAX_QUBITS:
             e.error("E0307", r, f"the program has more than {MAX_QUBITS} qubits")
             raise Rejected
         name = e.register_prefix + r.name

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qrlang.check.core import declared_names
 from qrlang.check.elsewhere import NAMES_ELSEWHERE
 from qrlang.check.functions import builtin, builtin_names
-from qrlang.check.library import Module
-from qrlang.check.report import Reporter, did_you_mean
+from qrlang.check.library import Module, standard_items
+from qrlang.check.report import Reporter
+from qrlang.check.spans import header, name_span
 from qrlang.check.values import POISON, Poison
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.gates import CHANNELS, GATES, SUGAR
 from qrlang.source import Span
 from qrlang.syntax import ast
@@ -108,6 +110,9 @@ _HELP: dict[type, str] = {
     ast.Init: "write it where the layer is declared",
     ast.Readout: "name it in the model; a definition of its own stands at the top of the file",
 }
+
+
+MISSING = "declare it, or `use` it from the library"  # of a name that nobody knows
 
 
 class Resolver:
@@ -237,8 +242,6 @@ class Resolver:
             if isinstance(item, ast.Circuit) and not any(
                 isinstance(s, ast.Return) for s in item.body
             ):
-                from qrlang.check.calls import header
-
                 self._error(
                     "E0605",
                     header(item),
@@ -294,7 +297,7 @@ class Resolver:
             return True
         return builtin(name) is not None
 
-    def use(self, node: ast.Name) -> None:
+    def use(self, node: ast.Name, missing: str = MISSING) -> None:
         name = node.id
         if self._mark(name):
             return
@@ -330,15 +333,15 @@ class Resolver:
                 f"a gate is a line of its own: `{name} q[0]`",
             )
             return
-        self._error("E0201", node.span, f"unknown name `{name}`", self._suggest(name))
+        self._error("E0201", node.span, f"unknown name `{name}`", self._suggest(name, missing))
 
-    def _suggest(self, name: str) -> str:
+    def _suggest(self, name: str, missing: str) -> str:
         if name in NAMES_ELSEWHERE:
             return NAMES_ELSEWHERE[name]
         words = {n for block in self.blocks for n in block.names}
         words |= set(self.module.items) | set(self.module.uses) | set(builtin_names())
         help = did_you_mean(name, words)
-        return help or library_hint(name) or "declare it, or `use` it from the library"
+        return help or library_hint(name) or missing
 
     def _unused(self, block: Block) -> None:
         for name, info in block.names.items():
@@ -402,10 +405,10 @@ class Resolver:
                 if step is not None:
                     self._error(
                         "E0604",
-                        head(s),
+                        header(s),
                         "a block has one step",
                         "give each its own block: `recurrent first over xs { … step x { … } }`",
-                        [Note("the first step is here", head(step))],
+                        [Note("the first step is here", header(step))],
                     )
                 step = step or s
             STATEMENTS[type(s)](self, s)
@@ -417,7 +420,7 @@ class Resolver:
         where = (
             "a `for` or an `if`" if self.nested and type(s) in ALLOWED[self.region] else self.region
         )
-        self._error("E0601", head(s), f"{shown} can't stand in {where}", _HELP.get(type(s), ""))
+        self._error("E0601", header(s), f"{shown} can't stand in {where}", _HELP.get(type(s), ""))
 
     def nest(
         self, bodies: Iterable[tuple[ast.Stmt, ...]], names: Iterable[tuple[str, Span]] = ()
@@ -454,8 +457,8 @@ class Resolver:
 
 
 # By the kind of line; `resolve_lines` fills them.
-STATEMENTS: dict[type, Callable[[Resolver, ast.Stmt], None]] = {}
-EXPRESSIONS: dict[type, Callable[[Resolver, ast.Expr], None]] = {}
+STATEMENTS: dict[type, Callable[[Resolver, Any], None]] = {}
+EXPRESSIONS: dict[type, Callable[[Resolver, Any], None]] = {}
 
 NAMED = (
     ast.Const,
@@ -513,33 +516,8 @@ def unknown(e: Elaborator, node: ast.Name) -> Poison:
 
 def library_hint(name: str) -> str:
     """Where the standard library has an item of this name."""
-    from qrlang.check.library import standard_items
-
     where = standard_items().get(name)
     return f"it is in the library: `use {where}`" if where else ""
-
-
-def head(node: ast.Node) -> Span:
-    """The line that a statement begins with."""
-    from qrlang.check.calls import header
-
-    return header(node)
-
-
-def name_span(node: ast.Node, name: str) -> Span:
-    """Where a declaration says its name."""
-    text = node.span.source.text
-    start = node.span.start
-    at = start
-    while True:
-        at = text.find(name, at, node.span.end)
-        if at < 0:
-            return head(node)
-        before = text[at - 1] if at > 0 else " "
-        after = text[at + len(name)] if at + len(name) < len(text) else " "
-        if not (before.isalnum() or before == "_" or after.isalnum() or after == "_"):
-            return Span(node.span.source, at, at + len(name))
-        at += 1
 
 
 def forgotten(r: Resolver) -> None:

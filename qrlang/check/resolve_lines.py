@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable
 
 from qrlang.check.core import REGISTER, declared_names
 from qrlang.check.elsewhere import GATES_ELSEWHERE
-from qrlang.check.report import did_you_mean
 from qrlang.check.resolve import (
     EXPRESSIONS,
     STATEMENTS,
     Block,
     Info,
     Resolver,
-    head,
-    name_span,
 )
+from qrlang.check.spans import header, name_span
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.gates import CHANNELS, GATES, SUGAR
 from qrlang.source import Span
 from qrlang.syntax import ast
@@ -23,7 +22,7 @@ from qrlang.syntax import ast
 
 def _simple(word: str) -> Callable[[Resolver, ast.Stmt], None]:
     def handler(r: Resolver, s: ast.Stmt) -> None:
-        if isinstance(s, (ast.Input, ast.Target, ast.Param, ast.Carry)):
+        if isinstance(s, (ast.Input, ast.Target, ast.Carry)):
             r.type(s.type)
         for name in ("initial", "value", "shots", "weak"):
             part = getattr(s, name, None)
@@ -47,7 +46,8 @@ def _update(r: Resolver, s: ast.Update) -> None:
     r.expr(s.value)
     if r._find(s.name) is None:
         # The name, not the whole line.
-        r.use(ast.Name(s.name, span=name_span(s, s.name)))
+        name = ast.Name(s.name, span=name_span(s, s.name))
+        r.use(name, f"declare it before the step: `carry {s.name}: real[n] = 0`")
         r.report.reported_names.add((id(s.span.source), s.span.start))
 
 
@@ -189,9 +189,9 @@ def _step(r: Resolver, s: ast.Step) -> None:
     outer, r.region = r.region, "a step"
     r.blocks.append(Block())
     for name in s.items:
-        r.declare(name, "item", head(s))
+        r.declare(name, "item", header(s))
     if s.flag is not None:
-        r.declare(s.flag, "item", head(s))
+        r.declare(s.flag, "item", header(s))
     r._statements(s.body)
     block = r.blocks.pop()
     r._unused(block)
@@ -232,7 +232,7 @@ def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     if not steps:
         r._error(
             "E0604",
-            head(s),
+            header(s),
             f"the recurrence `{s.name}` has no step",
             "say what happens at each moment: `step x { … }`",
         )
@@ -240,7 +240,7 @@ def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     ended = dict(r.ended)
     block = r.block(s.body)
     r.region, r.ended = outer, ended
-    r.declare(s.name, "recurrent", head(s))
+    r.declare(s.name, "recurrent", header(s))
     found = r.blocks[-1].names[s.name]
     found.members = block.names
     # What its step emits without a name is the result of the model.
@@ -261,23 +261,23 @@ STATEMENTS.update(
         ast.Input: _simple("input"),
         ast.Target: _simple("target"),
         ast.Carry: _simple("carry"),
-        ast.Param: _param,  # type: ignore[dict-item]
-        ast.Qubits: _qubits,  # type: ignore[dict-item]
-        ast.Update: _update,  # type: ignore[dict-item]
-        ast.Emit: _emit,  # type: ignore[dict-item]
+        ast.Param: _param,
+        ast.Qubits: _qubits,
+        ast.Update: _update,
+        ast.Emit: _emit,
         ast.Return: _values,
-        ast.Gate: _gate,  # type: ignore[dict-item]
-        ast.Apply: _apply,  # type: ignore[dict-item]
+        ast.Gate: _gate,
+        ast.Apply: _apply,
         ast.Prepare: _values,
         ast.Reset: _values,
         ast.Discard: _values,
         ast.Postselect: _values,
         ast.Require: _values,
-        ast.If: _if,  # type: ignore[dict-item]
-        ast.For: _for,  # type: ignore[dict-item]
-        ast.Init: _init,  # type: ignore[dict-item]
-        ast.Step: _step,  # type: ignore[dict-item]
-        ast.Recurrent: _recurrent,  # type: ignore[dict-item]
+        ast.If: _if,
+        ast.For: _for,
+        ast.Init: _init,
+        ast.Step: _step,
+        ast.Recurrent: _recurrent,
     }
 )
 
@@ -332,15 +332,15 @@ def _read(r: Resolver, e: ast.Read) -> None:
 
 EXPRESSIONS.update(
     {
-        ast.Name: lambda r, e: r.use(e),  # type: ignore[arg-type]
-        ast.Unary: lambda r, e: r.expr(e.operand),  # type: ignore[attr-defined]
-        ast.Call: _call,  # type: ignore[dict-item]
-        ast.Index: _index,  # type: ignore[dict-item]
-        ast.Range: _range,  # type: ignore[dict-item]
-        ast.Field: _field,  # type: ignore[dict-item]
-        ast.List: _list,  # type: ignore[dict-item]
-        ast.Comprehension: _comprehension,  # type: ignore[dict-item]
-        ast.Read: _read,  # type: ignore[dict-item]
-        ast.Measure: lambda r, e: r.expr(e.target),  # type: ignore[attr-defined]
+        ast.Name: lambda r, e: r.use(e),
+        ast.Unary: lambda r, e: r.expr(e.operand),
+        ast.Call: _call,
+        ast.Index: _index,
+        ast.Range: _range,
+        ast.Field: _field,
+        ast.List: _list,
+        ast.Comprehension: _comprehension,
+        ast.Read: _read,
+        ast.Measure: lambda r, e: r.expr(e.target),
     }
 )

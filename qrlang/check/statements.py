@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qrlang.check import layers
-from qrlang.check.builder import Block
+from qrlang.check.builder import Block, finish
+from qrlang.check.calls import bind_params
 from qrlang.check.constants import is_number
 from qrlang.check.core import MAX_SHOTS, STMT, Elaborator, Rejected, Scope
 from qrlang.check.expressions import bit_angle, integer, is_bit
@@ -86,8 +87,6 @@ def readout(e: Elaborator, node: ast.Readout) -> None:
     if isinstance(found, Poison):
         e.scope.names[node.name] = POISON
         return
-    if isinstance(found, Readout):
-        found = found.value
     e.scope.names[node.name] = Readout(node.name, found, shots, weak, node.span)
     width = (
         2 ** len(found.qubits.qubits)
@@ -109,8 +108,6 @@ def ansatz_binding(e: Elaborator, node: ast.AnsatzBinding) -> None:
             "E0208", node.value, f"expected an ansatz, found {describe(value)}", help=help
         )
     if isinstance(value, Definition) and value.params is None:
-        from qrlang.check.calls import bind_params
-
         params = bind_params(e, value.item.params, value, node.value, None)
         value = POISON if params is None else replace(value, params=params)
     e.scope.names[node.name] = value
@@ -176,7 +173,6 @@ def if_(e: Elaborator, node: ast.If) -> None:
         touched |= fresh - e.fresh
     e.in_if -= 1
     e.fresh = fresh - touched
-    from qrlang.check.builder import finish
 
     place = e.place_of(node)
     e.builder.quantum(ir.If(term.value, term.index, finish(done[0]), finish(done[1]), place))

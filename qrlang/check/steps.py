@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, of_value
 from qrlang.check.builder import LoopDraft
-from qrlang.check.calls import header
 from qrlang.check.core import STMT, Elaborator
 from qrlang.check.expressions import integer
-from qrlang.check.report import plural
+from qrlang.check.spans import header
 from qrlang.check.values import (
     POISON,
     Carry,
@@ -20,18 +19,10 @@ from qrlang.check.values import (
     describe,
 )
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import plural
 from qrlang.ir import program as ir
 from qrlang.ir.types import real, seq
 from qrlang.syntax import ast
-
-
-class LoopContext:
-    """A step being written: what it emits."""
-
-    def __init__(self, draft: LoopDraft) -> None:
-        self.draft = draft
-        self.emits: dict[str, Tensor] = {}
-
 
 # --- results ---
 
@@ -41,7 +32,7 @@ def _result(e: Elaborator, node: ast.Emit | ast.Return) -> Tensor | None:
     if isinstance(value, Poison):
         return None
     if isinstance(value, Pending):
-        e.outputs_pending.append(value)
+        e.output_pending = True
         return None
     if isinstance(value, Tensor) and value.type.kind in ("token", "class", "bit"):
         return value
@@ -60,7 +51,7 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
             help="`return` hands out a value at the end",
         )
         return
-    context: LoopContext = e.loops[-1]
+    loop = e.loops[-1]
     if e.in_if:
         e.error(
             "E0609",
@@ -70,7 +61,7 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
         )
         return
     name = node.name or ""
-    if name in context.emits:
+    if name in loop.emitted:
         e.error(
             "E0603",
             node,
@@ -79,7 +70,7 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
         )
         return
     if t is None:
-        context.emits[name] = POISON  # type: ignore[assignment]
+        loop.emitted[name] = POISON
         if not name:
             e.outputs.append((POISON, node.span))
         return
@@ -89,16 +80,15 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
             node.value,
             f"one moment is emitted at a time, found a whole sequence, {t.type}",
         )
-        context.emits[name] = POISON  # type: ignore[assignment]
+        loop.emitted[name] = POISON
         if not name:
             e.outputs.append((POISON, node.span))
         return
     value = e.builder.whole(t)
     out = e.builder.value(seq(value.type), name, node.span)
-    if value.id in e.builder.readouts:
-        e.builder.readouts.add(out.id)
-    context.draft.emits.append(ir.LoopEmit(name, value, out))
-    context.emits[name] = of_value(out)
+    e.builder.like(value, out)
+    loop.emits.append(ir.LoopEmit(name, value, out))
+    loop.emitted[name] = of_value(out)
     if not name:
         e.outputs.append((of_value(out), node.span))
 
@@ -130,7 +120,7 @@ def _region(region: str) -> str:
 
 def step(e: Elaborator, node: ast.Step) -> None:
     if e.region == "recurrent":
-        sequences: list[Tensor] | None = e.pending_sequences
+        sequences = e.pending_sequences
         if node.sequences:
             e.error(
                 "E0601",
@@ -202,6 +192,8 @@ def run(
     for item, sequence in zip(node.items, sequences or [], strict=False):
         assert sequence.value is not None
         value = b.value(sequence.type.item, item, node.span)
+        if sequence.value.id in b.readouts:
+            b.readouts.add(value.id)
         items.append(ir.LoopItem(sequence.value, value))
         e.scope.names[item] = of_value(value)
     for item in node.items:
@@ -218,8 +210,7 @@ def run(
         if arg is not None:
             c.now = of_value(arg)
         c.open = True
-    context = LoopContext(draft)
-    e.loops.append(context)
+    e.loops.append(draft)
     e.fresh = set()
     freeing = Freeing([])
     e.endings.append(freeing)
@@ -255,9 +246,8 @@ def run(
         c.now = of_value(out)
     b.quantum(draft)
     e.last_loop = draft
-    e.last_emits = context.emits
     if region != "recurrent":
-        for emitted, found in context.emits.items():
+        for emitted, found in draft.emitted.items():
             if emitted:
                 e.scope.names.setdefault(emitted, found)
 
@@ -269,7 +259,7 @@ def recurrent(e: Elaborator, node: ast.Recurrent) -> None:
     saved = (e.prefix, e.register_prefix, e.region, e.pending_sequences, e.last_loop)
     e.prefix = e.register_prefix = e.prefix + node.name + "."
     e.region, e.pending_sequences = "recurrent", sequences
-    e.last_loop, e.last_emits = None, {}
+    e.last_loop = None
     outer = e.inner()
     e.names[found.name] = found.span
     freeing = Freeing([])
@@ -280,7 +270,7 @@ def recurrent(e: Elaborator, node: ast.Recurrent) -> None:
     e.carries.pop()
     e.endings.pop()
     e.scope = outer
-    emits = e.last_emits
+    emits = e.emitted()
     e.prefix, e.register_prefix, e.region, e.pending_sequences, e.last_loop = saved
     for name, thing in inside.items():
         if isinstance(thing, Qubits):

@@ -9,7 +9,6 @@ from qrlang.check import layers
 from qrlang.check.arithmetic import as_tensor, of_value
 from qrlang.check.constants import is_number
 from qrlang.check.core import STMT, Elaborator
-from qrlang.check.report import did_you_mean
 from qrlang.check.types import Declared, declared
 from qrlang.check.values import (
     POISON,
@@ -22,6 +21,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.ir import program as ir
 from qrlang.syntax import ast
 

@@ -7,7 +7,7 @@ from math import prod
 
 from qrlang.check.core import Elaborator
 from qrlang.check.expressions import integer
-from qrlang.check.report import did_you_mean
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.ir.types import Type
 from qrlang.syntax import ast
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic, has_errors
 from qrlang.driver import Setting
@@ -33,8 +33,8 @@ def command(
         found += common.compilation(path, settings, model).diagnostics
     wrong = has_errors(found) or (strict and bool(found))
     if form == "json":
-        report.print_json({"ok": not wrong, "diagnostics": report.as_data(found)})
+        printing.print_json({"ok": not wrong, "diagnostics": printing.as_data(found)})
     else:
-        report.show(found, color)
+        printing.show(found, color)
     if wrong:
         raise Wrong

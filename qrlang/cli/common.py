@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from qrlang.cli.exits import Wrong
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
+from qrlang.errors import UserError
 
 if TYPE_CHECKING:
     from qrlang.check.model import CheckedModel
@@ -146,26 +146,23 @@ def compilation(
 
 def known(made: Compilation, settings: list[str], model: str | None) -> None:
     from qrlang.syntax import ast
-    from qrlang.targets import did_you_mean
 
     if made.broken:
         return  # what the names are cannot be known
     models = {i.name: i for i in made.file.items if isinstance(i, ast.Model)}
     if model is not None and model not in models:
-        raise usage(f"{made.source.name} has no model '{model}'" + did_you_mean(model, models))
+        raise usage(f"{made.source.name} has no model '{model}'" + suggestion(model, models))
     asked = [models[model]] if model else list(models.values())
     what = model or (asked[0].name if len(asked) == 1 else "no model")
     known_settings(settings, [p.name for m in asked for p in m.params], what)
 
 
 def known_settings(settings: Iterable[str], params: Iterable[str], what: str) -> None:
-    from qrlang.targets import did_you_mean
-
     params = list(params)
     for name in settings:
         if name not in params:
             has = "has a" if what == "no model" else "has no"
-            raise usage(f"{what} {has} parameter '{name}'" + did_you_mean(name, params))
+            raise usage(f"{what} {has} parameter '{name}'" + suggestion(name, params))
 
 
 def chosen(made: Compilation) -> list[CheckedModel]:
@@ -176,10 +173,9 @@ def chosen(made: Compilation) -> list[CheckedModel]:
     return models
 
 
-def nothing(made: Compilation, what: str) -> Wrong:
+def nothing(made: Compilation, what: str) -> UserError:
     """The file lacks what it is asked for."""
-    click.echo(f"error: {made.source.name} has no {what}", err=True)
-    return Wrong()
+    return UserError(f"{made.source.name} has no {what}")
 
 
 def spare(path: str) -> None:
@@ -205,25 +201,11 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-@contextmanager
-def training() -> Iterator[None]:
-    """What training needs is there, and what goes wrong with data and disks is said."""
+def needs_training() -> None:
+    """What training needs is there, or the command ends here."""
     try:
         import safetensors
         import torch
     except ImportError as error:
-        click.echo(
-            f"error: training needs {error.name}\nhelp: pip install 'qrlang[train]'", err=True
-        )
-        raise Wrong from None
+        raise UserError(f"training needs {error.name}", "pip install 'qrlang[train]'") from None
     del safetensors, torch
-    from qrlang.hardware.device import DeviceError
-    from qrlang.training.data.errors import DataError
-    from qrlang.training.errors import TrainingError
-
-    try:
-        yield
-    except (TrainingError, DataError, DeviceError) as error:
-        message, help = getattr(error, "message", str(error)), error.help
-        click.echo(f"error: {message}" + (f"\nhelp: {help}" if help else ""), err=True)
-        raise Wrong from None

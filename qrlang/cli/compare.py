@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 
 
 @click.command("compare")
@@ -23,30 +23,30 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     finished, or are the same again, are left out, and said. Results of `qrlc
     run` are a table of their own: each device beside what is exact for the same sequences.
     """
-    with common.training():
-        from qrlang.hardware import table
-        from qrlang.training import compare
-        from qrlang.training.errors import TrainingError
+    common.needs_training()
+    from qrlang.hardware import table
+    from qrlang.training import compare
+    from qrlang.training.errors import TrainingError
 
-        if any(table.is_device(r) for r in runs):
-            _devices(runs, metric, form)
-            return
-        left: list[TrainingError] = []
-        found = compare.rows(runs, metric, left)
-        for why in left:
-            click.echo(f"left out: {why}" + (f" ({why.help})" if why.help else ""), err=True)
-        if form == "markdown":
-            click.echo(compare.markdown(found), nl=False)
-        elif form == "text":
-            click.echo(compare.text(found), nl=False)
-        try:
-            written = compare.picture(found, Path(picture).with_suffix(""))
-        except TrainingError as error:
-            raise TrainingError(str(error), "name another place: --picture PATH") from None
-        if form == "json":
-            report.print_json(
-                {"rows": [r.data() for r in found], "pictures": [str(p) for p in written]}
-            )
+    if any(table.is_device(r) for r in runs):
+        _devices(runs, metric, form)
+        return
+    left: list[TrainingError] = []
+    found = compare.rows(runs, metric, left)
+    for why in left:
+        click.echo(f"left out: {why}" + (f" ({why.help})" if why.help else ""), err=True)
+    if form == "markdown":
+        click.echo(compare.markdown(found), nl=False)
+    elif form == "text":
+        click.echo(compare.text(found), nl=False)
+    try:
+        written = compare.picture(found, Path(picture).with_suffix(""))
+    except TrainingError as error:
+        raise TrainingError(str(error), "name another place: --picture PATH") from None
+    if form == "json":
+        printing.print_json(
+            {"rows": [r.data() for r in found], "pictures": [str(p) for p in written]}
+        )
     click.echo("picture: " + ", ".join(map(str, written)), err=True)
 
 
@@ -56,7 +56,7 @@ def _devices(runs: tuple[str, ...], metric: str | None, form: str) -> None:
 
     wanted, found = table.rows(runs, metric)
     if form == "json":
-        report.print_json({"metric": wanted, "rows": table.data(found)})
+        printing.print_json({"metric": wanted, "rows": table.data(found)})
         return
     lines = table.cells(wanted, found)
     click.echo((compare.ruled if form == "markdown" else compare.aligned)(lines), nl=False)

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import EMIT, Compilation, Setting
 
 
@@ -102,14 +103,14 @@ def command(
         _write(made, ctx.obj, options, Path(out or "."), form, color)
         return
     if emit in ("tokens", "ast"):  # of a broken text too, as far as it can be read
-        report.refuse(made.encoding, form, color)
+        printing.refuse(made.encoding, form, color)
         _say(made, EMIT[emit](made), emit, out, form, made.syntax)
         if form == "text":
-            report.show(made.syntax, color)
+            printing.show(made.syntax, color)
         if made.broken:
             raise Wrong
         return
-    report.require(made, form, color)
+    printing.require(made, form, color)
     common.chosen(made)
     phase = print_after or emit or "opt"
     text = _after(made, print_after) if print_after else EMIT[phase](made)
@@ -157,7 +158,9 @@ def _say(
         common.write(out, text)
         data["file"] = out
     if form == "json":
-        report.print_json(data | ({"diagnostics": report.as_data(problems)} if problems else {}))
+        printing.print_json(
+            data | ({"diagnostics": printing.as_data(problems)} if problems else {})
+        )
     else:
         click.echo(data.get("text", f"{out}\n"), nl=False)
 
@@ -166,11 +169,10 @@ def _known_passes(names: tuple[str, ...]) -> None:
     if not names:
         return
     from qrlang.passes import PASSES
-    from qrlang.targets import did_you_mean
 
     for name in names:
         if name not in PASSES:
-            raise common.usage(f"no pass is called '{name}'" + did_you_mean(name, PASSES))
+            raise common.usage(f"no pass is called '{name}'" + suggestion(name, PASSES))
 
 
 def _after(made: Compilation, name: str) -> str:
@@ -224,7 +226,7 @@ def _write(
     """All models are checked against the target before anything is written."""
     from qrlang.targets import plugged_in
 
-    report.require(made, form, color)
+    printing.require(made, form, color)
     models = common.chosen(made)
     for m in models:
         for name in m.assumed:
@@ -232,7 +234,7 @@ def _write(
             raise common.usage(f"{what}: it has no default; say --set {name}=…")
     with plugged_in(target):
         problems = [d for m in models for d in target.check(m, options)]
-    report.refuse(problems, form, color)
+    printing.refuse(problems, form, color)
     files: dict[str, str | bytes] = {}
     for m in models:
         for name, content in _emitted(made, target, m, options).items():
@@ -257,7 +259,7 @@ def _write(
             raise common.usage(f"cannot write '{path}': {error.strerror or error}") from None
         written.append(str(path))
     if form == "json":
-        report.print_json({"target": target.name, "files": written})
+        printing.print_json({"target": target.name, "files": written})
     else:
         for name in written:
             click.echo(name)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
-from qrlang.cli import common, draw_run, report
+from qrlang.cli import common, draw_run, printing
 from qrlang.cli.draw_run import FRAMES
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 
 if TYPE_CHECKING:
@@ -110,9 +110,9 @@ def command(
             common.write(svg, whole)
     elif form == "json":
         texts = {p.name: as_text.render(q) for (p, _), q in zip(found, pictures, strict=True)}
-        report.print_json(texts)
+        printing.print_json(texts)
     else:
-        width = width or shutil.get_terminal_size((100, 24)).columns
+        width = width or common.width()
         click.echo("\n".join(as_text.render(p, width, plain) for p in pictures), nl=False)
 
 
@@ -127,33 +127,31 @@ def _programs(
 ) -> list[tuple[Program, CheckedModel | None]]:
     """What is asked for: a model, or a definition of the file; without a name all models, or the
     first definition of a file that has none."""
-    from qrlang.cli.definitions import DEFINITIONS, parameters, program_of
+    from qrlang.check.definitions import program_named, settable
     from qrlang.syntax import ast
 
     plain = common.compilation(path)
     if plain.broken:
-        report.require(plain, form, color)
-    kinds = (ast.Model,) if only_models else (ast.Model, *DEFINITIONS)
+        printing.require(plain, form, color)
+    kinds = (ast.Model,) if only_models else (ast.Model, *get_args(ast.Definition))
     found = {i.name: i for i in plain.file.items if isinstance(i, kinds)}
     if name is None and not any(isinstance(i, ast.Model) for i in found.values()):
         name = next(iter(found), None)
     if name is None and not found:
         raise common.nothing(plain, "model and no circuit to draw")
     if name is not None and name not in found:
-        from qrlang.targets import did_you_mean
-
         what = f"{'model ' if only_models else ''}'{name}'"
-        raise common.usage(f"{plain.source.name} has no {what}" + did_you_mean(name, found))
+        raise common.usage(f"{plain.source.name} has no {what}" + suggestion(name, found))
     if name is not None and not isinstance(found[name], ast.Model):
         item = found[name]
-        assert isinstance(item, DEFINITIONS)
-        common.known_settings([k for k, _ in settings], parameters(item), name)
-        program, problems = program_of(plain, name, dict(settings))
-        report.refuse(problems, form, color)
+        assert isinstance(item, ast.Definition)
+        common.known_settings([k for k, _ in settings], settable(item), name)
+        program, problems = program_named(plain.library, plain.file, name, dict(settings))
+        printing.refuse(problems, form, color)
         assert program is not None
         return [(program, None)]
     made_model = Compilation(plain.source, dict(settings), only=name)
     common.known(made_model, [k for k, _ in settings], name)
-    report.require(made_model, form, color)
+    printing.require(made_model, form, color)
     models = made_model.models()
     return [((made_model.for_target(m) if optimised else m).program, m) for m in models]

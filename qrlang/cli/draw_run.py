@@ -20,14 +20,14 @@ def draw(
     svg: str | None, out: str | None, data_dir: str | None,
 ) -> None:  # fmt: skip
     """Writes the picture, and says what and where."""
-    with common.training():
-        from qrlang.trace.moments import Moments
+    common.needs_training()
+    from qrlang.trace.moments import Moments
 
-        found = Moments(path, data_dir)
-        if animate:
-            _film(found, path, sample, moment, frames, out)
-        else:
-            _picture(found, path, step, sample, moment, dark, svg, out)
+    found = Moments(path, data_dir)
+    if animate:
+        _film(found, path, sample, moment, frames, out)
+    else:
+        _picture(found, path, step, sample, moment, dark, svg, out)
 
 
 def _picture(

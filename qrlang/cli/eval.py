@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.environment import MOST_THREADS
 
 
@@ -41,11 +41,11 @@ def command(
     Intervals are Wilson's for answers that are right or wrong, else from 1000 bootstraps over
     whole sequences. Translations are also produced and measured by BLEU.
     """
-    with common.training():
-        from qrlang.training import evaluate
+    common.needs_training()
+    from qrlang.training import evaluate
 
-        found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, threads, road or "")
+    found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, threads, road or "")
     if form == "json":
-        report.print_json(found)
+        printing.print_json(found)
     else:
         click.echo(evaluate.page(found), nl=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
+from qrlang.diagnostics.words import suggestion
 
 
 @click.command("explain")
@@ -13,20 +14,19 @@ from qrlang.cli import common, report
 def command(code: str | None, form: str, color: str) -> None:
     """Explain a code such as E0301: why, a bad and a good example. Without a code, list all."""
     from qrlang.diagnostics.catalogue import codes, page, title
-    from qrlang.targets import did_you_mean
 
     if code is None:
         titles = {c: title(c) for c in codes()}
         if form == "json":
-            report.print_json(titles)
+            printing.print_json(titles)
         else:
             for c, text in titles.items():
                 click.echo(f"{c}  {text}")
         return
     code = code.upper()
     if code not in codes():
-        raise common.usage(f"there is no code '{code}'" + did_you_mean(code, codes()))
+        raise common.usage(f"there is no code '{code}'" + suggestion(code, codes()))
     if form == "json":
-        report.print_json({"code": code, "title": title(code), "page": page(code)})
+        printing.print_json({"code": code, "title": title(code), "page": page(code)})
     else:
         click.echo(page(code), nl=False)

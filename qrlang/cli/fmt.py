@@ -8,7 +8,7 @@ import tempfile
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic
 from qrlang.driver import Compilation
@@ -43,10 +43,10 @@ def command(paths: tuple[str, ...], check: bool, diff: bool, form: str, color: s
             _write(path, text)
     wrong = bool(problems) or (check and bool(changed))
     if form == "json":
-        data = {"ok": not wrong, "changed": changed, "diagnostics": report.as_data(problems)}
-        report.print_json(data)
+        data = {"ok": not wrong, "changed": changed, "diagnostics": printing.as_data(problems)}
+        printing.print_json(data)
     else:
-        report.show(problems, color)
+        printing.show(problems, color)
         word = "would change" if check or diff else "changed"
         for name in changed:
             click.echo(f"{word}: {name}", err=True)

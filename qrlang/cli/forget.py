@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from qrlang.cli import common, report
-from qrlang.cli.exits import Wrong
+from qrlang.cli import common, printing
 
 
 @click.command("forget")
@@ -30,28 +29,22 @@ def command(
     from qrlang.rights import forget
     from qrlang.rights.manifest import manifests
     from qrlang.training.data.errors import DataError
-    from qrlang.training.errors import TrainingError
 
     path = Path(data)
-    try:
-        if not manifests(path):
-            raise DataError(
-                "missing-file",
-                f"'{data}' has no manifest, so nothing of it has to be forgotten",
-                f"a manifest lies beside it: {path.name}.rights.toml",
-            )
-        if records and not dry_run:
-            forget.request(path, records)
-        if not places and not Path("runs").is_dir():
-            raise common.usage("there is no folder runs/: say where the runs are")
-        also = records if dry_run else ()
-        found = forget.forget(path, places or ("runs",), datetime.date.today(), dry_run, also)
-    except (DataError, TrainingError) as error:
-        message = getattr(error, "message", str(error))
-        click.echo(f"error: {message}" + (f"\nhelp: {error.help}" if error.help else ""), err=True)
-        raise Wrong from None
+    if not manifests(path):
+        raise DataError(
+            "missing-file",
+            f"'{data}' has no manifest, so nothing of it has to be forgotten",
+            f"a manifest lies beside it: {path.name}.rights.toml",
+        )
+    if records and not dry_run:
+        forget.request(path, records)
+    if not places and not Path("runs").is_dir():
+        raise common.usage("there is no folder runs/: say where the runs are")
+    also = records if dry_run else ()
+    found = forget.forget(path, places or ("runs",), datetime.date.today(), dry_run, also)
     if form == "json":
-        report.print_json({"dry_run": dry_run, "runs": [f.to_data() for f in found]})
+        printing.print_json({"dry_run": dry_run, "runs": [f.to_data() for f in found]})
         return
     for one in found:
         saw = ", ".join(f"{n} of {split}" for split, n in one.splits.items()) or "all of it"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.driver import Setting
-from qrlang.inspect import BATCH, STEPS, inspect, page
+from qrlang.inspection.data import BATCH, STEPS, inspect
+from qrlang.inspection.page import page
 
 CAPABILITIES = ("8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "10.3", "12.0", "12.1")
 
@@ -59,13 +60,13 @@ def command(
     Gates, depth and angles are those of the circuits that qrlc compile --target qasm writes.
     """
     made = common.compilation(path, settings, model)
-    report.require(made, form, color)
+    printing.require(made, form, color)
     gpu = int(capability.replace(".", "")) if device == "cuda" else 0
     found = [
         inspect(m, made.for_target(m).program, made.optimised(m.program), batch, steps, gpu)
         for m in common.chosen(made)
     ]
     if form == "json":
-        report.print_json({"models": found, "diagnostics": report.as_data(made.diagnostics)})
+        printing.print_json({"models": found, "diagnostics": printing.as_data(made.diagnostics)})
     else:
         click.echo("\n".join(page(data) for data in found), nl=False)

@@ -6,8 +6,7 @@ import importlib
 
 import click
 
-# Name -> what it does, in the order of `--help`. Each is `command` in the module of its name,
-# or of the name given below.
+# Name -> what it does, in the order of `--help`. Each is `command` in the module of its name.
 COMMANDS = {
     "check": "Say what is wrong with files.",
     "fmt": "Lay files out in the one style.",
@@ -31,8 +30,6 @@ COMMANDS = {
     "completion": "Print a shell's completion script.",
 }
 
-MODULES = {"report": "run_report"}  # `report` prints diagnostics
-
 
 class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -41,7 +38,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"qrlang.cli.{MODULES.get(cmd_name, cmd_name)}").command
+        command = importlib.import_module(f"qrlang.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -54,7 +51,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from qrlang.targets import did_you_mean
+            from qrlang.diagnostics.words import suggestion
 
-            ctx.fail(f"no command is called '{name}'" + did_you_mean(name, COMMANDS))
+            ctx.fail(f"no command is called '{name}'" + suggestion(name, COMMANDS))
         return super().resolve_command(ctx, args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import report
+from qrlang.cli import printing
 from qrlang.cli.exits import Wrong
 
 
@@ -21,19 +21,15 @@ def command(run: str, form: str) -> None:
     from qrlang.training.errors import TrainingError
     from qrlang.training.run import Run
 
-    try:
-        opened = Run.open(run)
-        path = opened.ledger
-        # A run that has ended says how many updates it had.
-        ended = opened.result.is_file() and opened.settings().optimizer[0] != "ridge"
-        updates = int(opened.outcome("steps")["steps"]) if ended else 0
-        if not path.is_file():
-            raise TrainingError(
-                f"'{run}' has no ledger", "a run has one if its program has a `govern` block"
-            )
-    except TrainingError as error:
-        click.echo(f"error: {error}" + (f"\nhelp: {error.help}" if error.help else ""), err=True)
-        raise Wrong from None
+    opened = Run.open(run)
+    path = opened.ledger
+    # A run that has ended says how many updates it had.
+    ended = opened.result.is_file() and opened.settings().optimizer[0] != "ridge"
+    updates = int(opened.outcome("steps")["steps"]) if ended else 0
+    if not path.is_file():
+        raise TrainingError(
+            f"'{run}' has no ledger", "a run has one if its program has a `govern` block"
+        )
     texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
     broken = ledger.broken(texts)
     if broken is None and updates and ledger.ends_early(list(ledger.read(texts)), updates):
@@ -41,7 +37,7 @@ def command(run: str, form: str) -> None:
     # What stands behind a broken line proves nothing.
     lines = list(ledger.read(texts[: broken[0] - 1] if broken else texts))
     if form == "json":
-        report.print_json({"whole": broken is None, "broken_at": broken and broken[0],
+        printing.print_json({"whole": broken is None, "broken_at": broken and broken[0],
                            "lines": lines})  # fmt: skip
     else:
         click.echo(page.text(lines), nl=False)

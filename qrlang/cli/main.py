@@ -14,6 +14,7 @@ import qrlang
 from qrlang.cli.exits import BUG, FINE, INTERRUPTED, PIPE, USAGE, WRONG, Wrong
 from qrlang.cli.lazy import LazyGroup
 from qrlang.environment import WrongEnvironment
+from qrlang.errors import UserError
 
 _HELP = """A compiler for recurrent quantum models.
 
@@ -72,9 +73,11 @@ def run(args: Sequence[str]) -> int:
         said = f": {error}" if isinstance(error, MemoryError) and str(error) else ""
         click.echo(f"error: the program {what} than qrlc can handle{said}", err=True)
         return WRONG
-    except WrongEnvironment as error:
-        click.echo(f"error: {error}\nhelp: {error.help}", err=True)
-        return USAGE
+    except UserError as error:
+        from qrlang.cli.printing import tell
+
+        tell(error)
+        return USAGE if isinstance(error, WrongEnvironment) else WRONG
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             where = f"'{error.filename}'" if error.filename else "the output"

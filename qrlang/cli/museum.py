@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli.exits import Wrong
-
 
 @click.command("museum")
 @click.argument("runs", metavar="RUNS...", nargs=-1, required=True, type=click.Path())
@@ -17,13 +15,8 @@ def command(runs: tuple[str, ...], out: str) -> None:
     RUNS are run folders, or folders of them. Folders that are no runs are left out, and said.
     """
     from qrlang.museum.site import build
-    from qrlang.training.errors import TrainingError
 
-    try:
-        museum = build(runs, out)
-    except TrainingError as error:
-        click.echo(f"error: {error}" + (f"\nhelp: {error.help}" if error.help else ""), err=True)
-        raise Wrong from None
+    museum = build(runs, out)
     for path, why in museum.left_out:
         click.echo(f"left out: {path}: {why}", err=True)
     count = len(museum.exhibits)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.driver import Setting
 
 if TYPE_CHECKING:
@@ -68,32 +68,32 @@ def command(
     much the loop amplifies noise of its readouts. memory: how far back an input can be told.
     bloch: Bloch vectors and readouts over time.
     """
-    with common.training():
-        from qrlang.probe.all import probes
+    common.needs_training()
+    from qrlang.probe.all import probes
 
-        subject = _subject(path, settings, model, samples, steps, seed, checkpoint, data_dir,
-                           form, color)  # fmt: skip
-        options: dict[str, dict[str, Any]] = {
-            "gradients": {"draws": draws, "steps": min(steps, 6), "vary": _sizes(vary, subject)},
-            "ansatz": {"samples": pairs},
-            "memory": {"delays": delays or 0},
-        }
-        folder = Path(out) if out else _folder(path, subject)
-        data: dict[str, Any] = {"model": subject.name, "source": subject.source}
-        for found in probes(subject, what or KINDS, options):
-            if isinstance(found, tuple):
-                kind, error = found
-                if what:
-                    raise error
-                data[kind] = {"impossible": str(error)}
-                click.echo(f"{kind}: {error}", err=True)
-                continue
-            data[found.name] = found.data
-            written = ", ".join(map(str, found.write(folder)))
-            if form == "text":
-                click.echo(f"{found.text()}  picture: {written}\n")
+    subject = _subject(path, settings, model, samples, steps, seed, checkpoint, data_dir,
+                       form, color)  # fmt: skip
+    options: dict[str, dict[str, Any]] = {
+        "gradients": {"draws": draws, "steps": min(steps, 6), "vary": _sizes(vary, subject)},
+        "ansatz": {"samples": pairs},
+        "memory": {"delays": delays or 0},
+    }
+    folder = Path(out) if out else _folder(path, subject)
+    data: dict[str, Any] = {"model": subject.name, "source": subject.source}
+    for found in probes(subject, what or KINDS, options):
+        if isinstance(found, tuple):
+            kind, error = found
+            if what:
+                raise error
+            data[kind] = {"impossible": str(error)}
+            click.echo(f"{kind}: {error}", err=True)
+            continue
+        data[found.name] = found.data
+        written = ", ".join(map(str, found.write(folder)))
+        if form == "text":
+            click.echo(f"{found.text()}  picture: {written}\n")
     if form == "json":
-        report.print_json(data)
+        printing.print_json(data)
 
 
 def _subject(
@@ -116,7 +116,7 @@ def _subject(
                                "files")  # fmt: skip
         return subject.of_run(path, data_dir, samples, steps, checkpoint)
     made = common.compilation(path, settings, model)
-    report.require(made, form, color)
+    printing.require(made, form, color)
     models = common.chosen(made)
     if len(models) > 1:
         names = ", ".join(m.program.name for m in models)

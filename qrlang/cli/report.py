@@ -1,57 +1,31 @@
-"""Printing diagnostics: as text on the standard error, or as JSON on the standard output."""
+"""`qrlc report`"""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
 
 import click
 
-from qrlang.cli.exits import Wrong
-from qrlang.diagnostics import Diagnostic, has_errors
-from qrlang.driver import Compilation
+from qrlang.cli import common
 
 
-def coloured(color: str) -> bool:
-    if color == "auto":
-        return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    return color == "always"
+@click.command("report")
+@click.argument("run", metavar="RUN", type=click.Path())
+@click.argument("others", metavar="[BASELINE]...", nargs=-1, type=click.Path())
+@click.option("--steps", type=click.IntRange(1, 10**6),
+              help="Steps of a sample, for its costs.  [default: the data's]")  # fmt: skip
+@click.option("--out", metavar="PATH",
+              help="The page; .md and .html are written.  [default: RUN/report]")  # fmt: skip
+def command(run: str, others: tuple[str, ...], steps: int | None, out: str | None) -> None:
+    """Write down all of a run, as a page that a paper should have.
 
+    Every gate, observables and how they are packed, parameters by role, readouts and circuit
+    evaluations of a step, a sample and a gradient, figures with intervals, times beside those of
+    other runs, settings, versions, and the program.
+    """
+    common.needs_training()
+    from qrlang.report.page import write
 
-def show(diagnostics: Sequence[Diagnostic], color: str) -> None:
-    """On the standard error, since the standard output may be somebody's input."""
-    from qrlang.diagnostics.render import render_text
-
-    if diagnostics:
-        click.echo(render_text(diagnostics, color=coloured(color)), err=True, nl=False, color=True)
-
-
-def as_data(diagnostics: Iterable[Diagnostic]) -> list[Any]:
-    from qrlang.diagnostics.render import to_data
-
-    return [to_data(d) for d in diagnostics]
-
-
-def print_json(data: object) -> None:
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def refuse(diagnostics: Sequence[Diagnostic], form: str, color: str) -> None:
-    """Says what is wrong and ends the command, if there is anything wrong; warnings pass."""
-    if not has_errors(diagnostics):
-        if form == "text":
-            show(diagnostics, color)
-        return
-    if form == "json":
-        print_json({"diagnostics": as_data(diagnostics)})
-    else:
-        show(diagnostics, color)
-    raise Wrong
-
-
-def require(made: Compilation, form: str, color: str) -> None:
-    """The program is right, or the command ends here."""
-    refuse(made.diagnostics, form, color)
+    written = write(run, others, steps or 0, Path(out).with_suffix("") if out else None)
+    for path in written:
+        click.echo(str(path))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, device, report
-from qrlang.cli.exits import Wrong
+from qrlang.cli import common, device, printing
 
 if TYPE_CHECKING:
     from qrlang.hardware.batch import Subject
@@ -47,11 +44,6 @@ def command(path: str, form: str, color: str, **given: Any) -> None:
     job's answer is kept in a journal: what was stopped goes on with --resume, and nothing is run
     twice.
     """
-    with _said():
-        _command(path, form, color, given)
-
-
-def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
     from qrlang.hardware.budget import Prices, budget
     from qrlang.hardware.device import DeviceError, DeviceOptions
     from qrlang.hardware.loop import Plan
@@ -88,7 +80,7 @@ def _command(path: str, form: str, color: str, given: dict[str, Any]) -> None:
         click.echo(page(found, subject.about), err=not given["dry_run"], nl=False)
     if given["dry_run"]:
         if form == "json":
-            report.print_json({"preflight": found.to_data()})
+            printing.print_json({"preflight": found.to_data()})
         return
     limits = budget(processor, given["max_shots"], given["max_cost"], prices)
     device.allowed(limits.over(found.jobs, found.executions), given["yes"])
@@ -132,13 +124,13 @@ def _execute(
     subject: Subject, device: Any, plan: Any, found: Preflight, folder: Path, form: str,
     given: dict[str, Any],
 ) -> None:  # fmt: skip
+    from qrlang.diagnostics.words import plural
     from qrlang.hardware import batch
     from qrlang.hardware.checkpoint import Journal
     from qrlang.hardware.jobs import Progress
     from qrlang.hardware.loop import run
     from qrlang.hardware.preflight import rms
     from qrlang.hardware.table import shown
-    from qrlang.names import plural
 
     journal = folder / "journal.jsonl"
     about = {"model": batch.fingerprint(subject), "device": device.name, "shots": plan.shots,
@@ -170,7 +162,7 @@ def _execute(
         page["exact"] = batch.score(exact.outputs, subject.answers, subject.kind)
     batch.save(folder, done.outputs, page)
     if form == "json":
-        report.print_json({"out": str(folder), **page})
+        printing.print_json({"out": str(folder), **page})
         return
     for name, value in figures.items():
         beside = f", exactly {shown(name, page['exact'][name])}" if exact else ""
@@ -218,12 +210,12 @@ def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: st
         from qrlang.backends.reference import initial_weights
 
         made = common.compilation(path, given["settings"], given["model"])
-        report.require(made, form, color)
+        printing.require(made, form, color)
         models = common.chosen(made)
         if len(models) > 1:
             raise common.usage(f"{path} has several models: choose one with --model")
         (model,) = models
-        report.refuse(target.check(model, {}), form, color)
+        printing.refuse(target.check(model, {}), form, color)
         program = made.for_target(model).program
         weights = initial_weights(program, given["seed"])
         if given["data"]:
@@ -250,32 +242,6 @@ def _of_train_block(
 
 def _of_feed(feed: Any, program: Any, given: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     from qrlang.hardware.batch import items_of_feed
-    from qrlang.hardware.device import DeviceError
+    from qrlang.training.feed import split_of
 
-    there = [s for s in ("test", "validation", "train") if feed.sizes.get(s)]
-    split = given["split"] or there[0]
-    if split not in there:
-        raise DeviceError(f"the data has no {split} split", f"it has {', '.join(there)}")
-    return items_of_feed(feed, program, split, given["limit"])
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """What goes wrong outside the program, in one message."""
-    try:
-        import numpy
-    except ImportError:
-        click.echo("error: this needs numpy\nhelp: pip install 'qrlang[qiskit]'", err=True)
-        raise Wrong from None
-    del numpy
-    from qrlang.backends.reference.errors import RunError
-    from qrlang.hardware.device import DeviceError
-    from qrlang.training.data.errors import DataError
-    from qrlang.training.errors import TrainingError
-
-    try:
-        yield
-    except (DeviceError, TrainingError, DataError, RunError) as error:
-        message, help = getattr(error, "message", str(error)), getattr(error, "help", "")
-        click.echo(f"error: {message}" + (f"\nhelp: {help}" if help else ""), err=True)
-        raise Wrong from None
+    return items_of_feed(feed, program, split_of(feed, given["split"]), given["limit"])

@@ -9,6 +9,7 @@ import click
 
 from qrlang.cli import common
 from qrlang.cli.exits import Wrong
+from qrlang.errors import UserError
 
 
 @click.command("scar")
@@ -27,21 +28,22 @@ def command(
     its beginning, at its best, and the last. With --replay it is trained once more and gets the
     trace that it lacks, if that ends at the same weights.
     """
-    from qrlang.cli import report
+    from qrlang.cli import printing
 
+    common.needs_training()
     done: list[dict[str, str]] = []
     for run in runs:
         try:
-            with common.training():
-                picture, words = _strip(run, replay, data_dir)
-        except Wrong:  # it has been said; the others are drawn
+            picture, words = _strip(run, replay, data_dir)
+        except UserError as error:  # the others are drawn
+            printing.tell(error)
             continue
         said = words.read_text(encoding="utf-8")
         done.append({"run": run, "picture": str(picture), "account": said})
         if form == "text":
             click.echo(f"{picture}\n{said}")
     if form == "json":
-        report.print_json(done)
+        printing.print_json(done)
     if len(done) < len(runs):
         raise Wrong
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
+from qrlang.source import Source
 from qrlang.syntax import ast
 
-Item = ast.Ansatz | ast.ReadoutDef | ast.Hamiltonian | ast.Circuit
 _KINDS: dict[type, str] = {
     ast.Ansatz: "ansatz",
     ast.ReadoutDef: "readout",
@@ -47,20 +47,18 @@ def command(
     assert name is not None
     full = [k for k in found if name in (k, k.rsplit(".", 1)[1])]
     if not full:
-        from qrlang.targets import did_you_mean
-
         short = {part for k in found for part in (k.rsplit(".", 1)[1], k.rsplit(".", 1)[0])}
-        raise common.usage(f"no library has '{name}'" + did_you_mean(name, short))
+        raise common.usage(f"no library has '{name}'" + suggestion(name, short))
     for k, key in enumerate(full):
-        made, item = found[key]
-        data = _show(key, made, item, dict(settings), fold)
+        item = found[key]
+        data = _show(key, item, dict(settings), fold)
         if form == "json":
-            report.print_json(data)
+            printing.print_json(data)
         else:
             click.echo(("\n" if k else "") + _page(data), nl=False)
 
 
-def _items() -> Iterator[tuple[str, tuple[Compilation, Item]]]:
+def _items() -> Iterator[tuple[str, ast.Definition]]:
     """Everything that `use` reaches, by its full name, in the order of the files."""
     from qrlang.check.library import Library
 
@@ -74,15 +72,15 @@ def _items() -> Iterator[tuple[str, tuple[Compilation, Item]]]:
             shown = f"{root}/{path.relative_to(folder).as_posix()}"
             made = Compilation.of_bytes(shown, path.read_bytes())
             for item in made.file.items:
-                if isinstance(item, (ast.Ansatz, ast.ReadoutDef, ast.Hamiltonian, ast.Circuit)):
+                if isinstance(item, ast.Definition):
                     full = ".".join((root, *Path(inside).parts, item.name))
-                    yield full, (made, item)
+                    yield full, item
 
 
-def _list(found: dict[str, tuple[Compilation, Item]], form: str) -> None:
-    rows = [(key, _KINDS[type(item)], _first(item.doc)) for key, (_, item) in found.items()]
+def _list(found: dict[str, ast.Definition], form: str) -> None:
+    rows = [(key, _KINDS[type(item)], _first(item.doc)) for key, item in found.items()]
     if form == "json":
-        report.print_json([{"name": n, "kind": k, "doc": d} for n, k, d in rows])
+        printing.print_json([{"name": n, "kind": k, "doc": d} for n, k, d in rows])
         return
     width = max(len(n) for n, _, _ in rows)
     last = ""
@@ -99,9 +97,9 @@ def _first(doc: str) -> str:
 
 
 def _show(
-    key: str, made: Compilation, item: Item, settings: dict[str, Setting], fold: bool
+    key: str, item: ast.Definition, settings: dict[str, Setting], fold: bool
 ) -> dict[str, Any]:
-    from qrlang.check import angle_count_formula
+    from qrlang.check.definitions import angle_count_formula
 
     data: dict[str, Any] = {
         "name": key,
@@ -118,7 +116,7 @@ def _show(
     return data
 
 
-def _source(item: Item) -> str:
+def _source(item: ast.Definition) -> str:
     """The text, from its doc comment on."""
     text, start = item.span.source.text, item.span.start
     lines = text[:start].split("\n")
@@ -128,21 +126,22 @@ def _source(item: Item) -> str:
     return "\n".join([*lines[begin:-1], lines[-1] + text[start : item.span.end]]).strip("\n") + "\n"
 
 
-def _drawn(key: str, item: Item, settings: dict[str, Setting], fold: bool) -> dict[str, Any]:
+def _drawn(
+    key: str, item: ast.Definition, settings: dict[str, Setting], fold: bool
+) -> dict[str, Any]:
     """Its drawing and its size, at four qubits unless the settings say otherwise."""
     from qrlang.analysis.cost import cost
-    from qrlang.cli.definitions import parameters, program_of
+    from qrlang.check.definitions import program_named, settable
     from qrlang.draw.picture import picture
     from qrlang.draw.text import render
-    from qrlang.source import Source
 
-    common.known_settings(settings, parameters(item), item.name)
+    common.known_settings(settings, settable(item), item.name)
     made = Compilation(Source("<stdlib>", f"use {key}\n"))
-    program, problems = program_of(made, item.name, settings)
+    program, problems = program_named(made.library, made.file, item.name, settings)
     if program is None:
-        report.refuse(problems, "text", "auto")
+        printing.refuse(problems, "text", "auto")
         return {}
-    width = shutil.get_terminal_size((100, 24)).columns
+    width = common.width()
     gates = next(iter(cost(program).circuits.values()), None)
     return {
         "drawing": render(picture(program, fold), width),

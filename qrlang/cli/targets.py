@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qrlang.cli import common, report
+from qrlang.cli import common, printing
 from qrlang.features import FEATURES
 from qrlang.targets import Target, TargetError, available, load, no, variants
 
@@ -22,7 +22,7 @@ def command(name: str | None, form: str, color: str) -> None:
     except TargetError as error:
         raise common.usage(str(error)) from None
     if form == "json":
-        report.print_json(_data(target))
+        printing.print_json(_data(target))
         return
     click.echo(f"{target.name}: {target.doc}\n")
     for option in target.options:
@@ -46,7 +46,7 @@ def _list(form: str) -> None:
         except TargetError as error:
             loaded[name] = str(error)
     if form == "json":
-        report.print_json([{"name": n, "doc": d} for n, d in loaded.items()])
+        printing.print_json([{"name": n, "doc": d} for n, d in loaded.items()])
     else:
         width = max(map(len, loaded))
         for name, doc in loaded.items():

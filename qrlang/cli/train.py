@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, device, report
+from qrlang.cli import common, device, printing
 from qrlang.cli.exits import INTERRUPTED, NOT_CALM
+from qrlang.diagnostics.words import plural
 from qrlang.driver import Setting
 from qrlang.environment import MOST_THREADS
-from qrlang.names import plural
 
 if TYPE_CHECKING:
     from qrlang.hardware.gradient.forecast import Forecast
@@ -169,27 +169,27 @@ def command(
     if resume is not None and trace:
         raise common.usage("a run goes on with the trace that it was begun with: --resume goes "
                            "without --trace")  # fmt: skip
-    with common.training():
-        from qrlang.training.start import Asked, OnDevice
+    common.needs_training()
+    from qrlang.training.start import Asked, OnDevice
 
-        wanted = None
-        if target is not None:
-            from qrlang.hardware.gradient.setup import Wanted
+    wanted = None
+    if target is not None:
+        from qrlang.hardware.gradient.setup import Wanted
 
-            wanted = Wanted(
-                target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
-            )
-        on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
-        asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
-                      road or "", on, init, override.strip())  # fmt: skip
-        from qrlang.trace.recorder import Asked as Traced
+        wanted = Wanted(
+            target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
+        )
+    on = OnDevice(wanted, _allow(form, dry_run, yes), limits)
+    asked = Asked(path or "", model, dict(settings), changed, lr, out, data_dir, threads,
+                  road or "", on, init, override.strip())  # fmt: skip
+    from qrlang.trace.recorder import Asked as Traced
 
-        if trace:
-            from qrlang.trace.samples import named
+    if trace:
+        from qrlang.trace.samples import named
 
-            named(trace_samples)  # before a folder is made
-        traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
-        _session(asked, resume, form, color, traced, check_gradient or 0)
+        named(trace_samples)  # before a folder is made
+    traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
+    _session(asked, resume, form, color, traced, check_gradient or 0)
 
 
 def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:
@@ -203,7 +203,7 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
             click.echo(page(found, name), err=not dry_run, nl=False)
         if dry_run:
             if form == "json":
-                report.print_json({"preflight": found.to_data()})
+                printing.print_json({"preflight": found.to_data()})
             raise click.exceptions.Exit(0)
         budget = wanted.budget(trainer.objective.model.processor.device)
         device.allowed(budget.over(found.total.jobs, found.total.executions), yes)
@@ -249,7 +249,7 @@ def _session(
                 )
                 raise click.exceptions.Exit(INTERRUPTED) from None
             except NotCalm as why:
-                click.echo(f"error: {why}\nhelp: {why.help}", err=True)
+                printing.tell(why)
                 raise click.exceptions.Exit(NOT_CALM) from None
     finally:
         world.leave(here)
@@ -276,7 +276,7 @@ def _new(asked: Asked, here: World, screen: Watcher, form: str, color: str) -> T
     name, data = common.read(asked.path)
     made, model = start.compilation(asked, name, data)
     common.known(made, list(asked.parameters or {}), asked.model)
-    report.require(made, form, color)
+    printing.require(made, form, color)
     return start.prepare(asked, made, model, here, screen)
 
 
@@ -352,7 +352,7 @@ def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
     from qrlang.training.progress import duration
 
     if form == "json":
-        report.print_json({"run": str(trainer.run.folder), **found})
+        printing.print_json({"run": str(trainer.run.folder), **found})
         return
     skipped = f", {found['skipped']} updates skipped" if found["skipped"] else ""
     click.echo(evaluate.page(found), nl=False)

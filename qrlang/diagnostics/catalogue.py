@@ -24,20 +24,3 @@ def title(code: str) -> str:
     """What a code means, in a line."""
     with (PAGES / f"{code}.md").open(encoding="utf-8") as file:
         return file.readline().partition(":")[2].strip()
-
-
-def examples(code: str) -> dict[str, str]:
-    """The blocks of a page: `{"Bad": …, "Good": …}`, those that it has."""
-    found: dict[str, str] = {}
-    section, block = "", None
-    for line in page(code).splitlines(keepends=True):
-        if block is not None:
-            if line.startswith("```"):
-                found[section], block = block, None
-            else:
-                block += line
-        elif line.startswith("## "):
-            section = line[3:].strip()
-        elif line.startswith("```qrl"):
-            block = ""
-    return found

@@ -20,6 +20,7 @@ from qrlang.engine.lower import (
 )
 from qrlang.engine.scope import Lowering
 from qrlang.ir import program as ir
+from qrlang.ir.pauli import all_commute
 from qrlang.ir.walk import qubits_of, walk
 
 MAX_QUBITS = 24
@@ -118,12 +119,8 @@ class Spaces:
         space.alive.add(q)
 
     def _evolve(self, op: ir.Evolve) -> None:
-        strings = [string for _, string in op.terms if string]
-        if op.trotter == 0:
-            for a, b in combinations(strings, 2):
-                letters = dict(a)
-                if sum(q in letters and letters[q] != p for q, p in b) % 2:
-                    raise Unsupported("exact evolution under terms that do not commute")
+        if op.trotter == 0 and not all_commute(string for _, string in op.terms):
+            raise Unsupported("exact evolution under terms that do not commute")
         repeats = max(1, op.trotter)
         angles = []
         for coefficient, string in op.terms:

@@ -2,7 +2,7 @@
 it carries are given to it, and left by it.
 
 What it carries becomes inputs and outputs of the program. A state of qubits lies in the memory of
-the call: see `Kept`, and `qrlang.engine.cpu.carried`.
+the call: see `Kept`, and `qrlang.engine.cpu.launch.carried`.
 """
 
 from __future__ import annotations

@@ -17,11 +17,10 @@ from qrlang.governor.bounds import Bounds
 from qrlang.governor.errors import NotCalm
 from qrlang.governor.rule import Rule, Verdict
 from qrlang.governor.sky import Band, bands
-from qrlang.training import randomness, schedule
+from qrlang.training import flat, randomness, schedule
 from qrlang.training.files import cut
 from qrlang.training.objective import Work
 from qrlang.training.observer import Observer
-from qrlang.training.optim import flat
 from qrlang.training.optim.base import Optimizer, Update
 from qrlang.training.optim.solved import Solved
 from qrlang.training.run import Run

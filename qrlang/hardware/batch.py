@@ -68,12 +68,8 @@ def items_of_feed(
 def items_of_file(path: str, program: Program, limit: int) -> tuple[list[Item], list[Any]]:
     """An .npz with an array for each input (and target): [sequences, (time), …]."""
     from qrlang.rights.gate import free
-    from qrlang.training.data.errors import DataError
 
-    try:
-        free(Path(path))
-    except DataError as error:
-        raise DeviceError(error.message, error.help) from None
+    free(Path(path))
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = {k: found[k] for k in found.files}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.hardware.device import DeviceError
-from qrlang.lock import Lock, NotTaken
+from qrlang.lock import Lock
 
 LONG = 1 << 24  # bytes of a journal that is worth making short
 
@@ -32,7 +32,7 @@ class Journal:
         self.tokens: dict[int, str] = {}
         if path is None:
             return
-        self.lock = _locked(path.with_suffix(".lock"))
+        self.lock = Lock(path.with_suffix(".lock"), "two at once would send the same jobs twice")
         page = json.loads(json.dumps(about or {}))
         lines = _lines(path)
         if not lines:
@@ -118,13 +118,6 @@ class Journal:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-
-
-def _locked(path: Path) -> Lock:
-    try:
-        return Lock(path, "two at once would send the same jobs twice")
-    except NotTaken as error:
-        raise DeviceError(str(error), error.help) from None
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

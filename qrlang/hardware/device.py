@@ -11,23 +11,21 @@ probabilities qubit 0 is the most significant bit. Gates and angles are those of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qrlang.errors import UserError
+
 Floats = NDArray[np.float64]
 Bits = NDArray[np.uint8]
 
 
-class DeviceError(Exception):
-    """Something a person has to mend: `help` is what to do, if possible the very command."""
-
-    def __init__(self, message: str, help: str = "") -> None:
-        super().__init__(message)
-        self.help = help
+class DeviceError(UserError):
+    """Of a device, or of what it is asked for: `help` is the very command, if possible."""
 
 
 def described(page: Mapping[str, Any]) -> str:
@@ -232,9 +230,6 @@ class DeviceOptions:
     noise: str = ""  # a noise model: of a device by name, or a strength such as `0.01`
     level: int = 2  # of transpiling
     extra: Mapping[str, str] = field(default_factory=dict)
-
-
-Opener = Callable[[str, DeviceOptions], Device]
 
 
 def spaced(seed: int, job: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qrlang.features import commute
+from qrlang.ir import pauli
 from qrlang.ir.program import Evolve
 from qrlang.ir.walk import qubits_of
 
@@ -16,7 +16,7 @@ def parts_of(op: Evolve) -> tuple[list[Evolve], list[Evolve]]:
         return [op], []
     groups: list[list[int]] = []
     for i, (_, word) in enumerate(op.terms):
-        met = [g for g in groups if any(not commute(word, op.terms[j][1]) for j in g)]
+        met = [g for g in groups if any(not pauli.commute(word, op.terms[j][1]) for j in g)]
         groups = [g for g in groups if g not in met]
         groups.append(sorted([i, *(j for g in met for j in g)]))
     simple = sorted(g[0] for g in groups if len(g) == 1)
@@ -29,4 +29,4 @@ def parts_of(op: Evolve) -> tuple[list[Evolve], list[Evolve]]:
 def words_of(op: Evolve) -> list[str]:
     """Its terms as Pauli words on its qubits, in order."""
     qubits = qubits_of(op)
-    return ["".join(dict(word).get(q, "I") for q in qubits) for _, word in op.terms]
+    return [pauli.word(string, qubits) for _, string in op.terms]

@@ -34,7 +34,13 @@ from qrlang.hardware.mitigation import (
 )
 from qrlang.hardware.pure import pure
 from qrlang.hardware.questions import Answers, Ask
-from qrlang.hardware.readings import Quantity, Word, evaluate, settings
+from qrlang.hardware.readings import (
+    Quantity,
+    Word,
+    evaluate,
+    made_up,
+    settings,
+)
 from qrlang.hardware.tape import Tree
 
 
@@ -183,7 +189,7 @@ class Desk:
         if self.see:
             self.see(self.counts.rounds, job)
         if self.rehearsal:
-            return [_made_up(t) for t in job for _ in t.rows]
+            return [[made_up(q) for q in t.quantities] for t in job for _ in t.rows]
         digest = _digest(job)
         known = self.journal.answer(number, digest)
         if known is not None:
@@ -268,20 +274,6 @@ def _digest(job: Sequence[Task]) -> int:
         head = f"{t.qubits} {len(t.steps)} {t.fold} {task.shots}".encode()
         found = zlib.crc32(head + (np.round(work.angles, 5) + 0.0).tobytes(), found)
     return found
-
-
-def _made_up(task: Task) -> list[Floats]:
-    from qrlang.hardware.readings import Distribution, Patterns
-
-    out: list[Floats] = []
-    for q in task.quantities:
-        if isinstance(q, Distribution):
-            out.append(np.full(1 << len(q.qubits), 0.5 ** len(q.qubits)))
-        elif isinstance(q, Patterns):
-            out.append(np.array([*(0.0 for _ in q.bits), 1.0]))
-        else:
-            out.append(np.zeros(1))
-    return out
 
 
 def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:

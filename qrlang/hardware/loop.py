@@ -22,6 +22,7 @@ from qrlang.hardware.jobs import Counts, Desk, SeeJob, Watch
 from qrlang.hardware.lane import Lane, Outputs
 from qrlang.hardware.mitigation import NONE, Mitigation
 from qrlang.hardware.questions import Answers, Ask
+from qrlang.hardware.readings import made_up
 from qrlang.hardware.shared import Shared
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
@@ -127,14 +128,7 @@ def _played(lane: Lane, answers: Sequence[Answers] | None) -> tuple[list[list[As
 
 
 def _zeros(asks: Sequence[Ask]) -> Answers:
-    from qrlang.hardware.readings import Distribution, Patterns
-
-    def nothing(q: Any) -> Any:
-        if isinstance(q, Distribution):
-            return np.full(1 << len(q.qubits), 0.5 ** len(q.qubits))
-        return np.array([*(0.0 for _ in q.bits), 1.0]) if isinstance(q, Patterns) else np.zeros(1)
-
-    return [[nothing(q) for q in a.quantities] for a in asks]
+    return [[made_up(q) for q in a.quantities] for a in asks]
 
 
 def _all_at_once(asked: Sequence[list[list[Ask]]], desk: Desk) -> list[list[Answers]]:

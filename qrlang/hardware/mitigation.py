@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qrlang.diagnostics.words import suggestion
 from qrlang.hardware.device import Device, DeviceError, Floats, Step, Template
 
 SCALES = (1, 3, 5)
@@ -45,10 +46,8 @@ def mitigation(text: str) -> Mitigation:
     parts = [p.strip() for p in text.split(",") if p.strip()]
     for p in parts:
         if p not in KINDS:
-            from qrlang.targets import did_you_mean
-
             raise DeviceError(
-                f"`--mitigate {text}`: there is no `{p}`{did_you_mean(p, KINDS)}",
+                f"`--mitigate {text}`: there is no `{p}`{suggestion(p, KINDS)}",
                 "--mitigate readout, --mitigate zne, or --mitigate readout,zne; the extrapolation "
                 "can be said: zne:linear, zne:exponential",
             )

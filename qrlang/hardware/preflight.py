@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
 from qrlang.hardware.device import Device, DeviceError, Template, described
 from qrlang.hardware.footprint import survival
@@ -21,7 +22,6 @@ from qrlang.hardware.loop import Item, Plan, Result, run
 from qrlang.hardware.noisy import like
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
-from qrlang.names import plural
 
 SIMULATED = 14  # qubits, at most, of circuits that replicas are run of
 REPLICAS, SEQUENCES = 8, 8

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.circuits import pauli_rotation
 from qrlang.hardware.device import DeviceError, Floats, Step
 from qrlang.hardware.later import Pending
 from qrlang.hardware.readings import BitMean, Distribution, Quantity, Share, Word
@@ -196,8 +197,6 @@ def _coupling(
     when: tuple[tuple[int, int], ...],
 ) -> Iterator[Step]:  # fmt: skip
     """`exp(-i θ/2 P ⊗ X)`, then Y of the ancilla as its Z."""
-    from qrlang.circuits import pauli_rotation
-
     word = tuple(sorted((*string, (ancilla, "X"))))
     for g in pauli_rotation(word, Angle(theta)):
         (angle,) = g.angles or (Angle(0.0),)

@@ -67,6 +67,15 @@ class Patterns:
 Quantity = Word | Distribution | BitMean | Share | Patterns
 
 
+def made_up(q: Quantity) -> Floats:
+    """An answer of the right shape, where nobody has been asked."""
+    if isinstance(q, Distribution):
+        return np.full(1 << len(q.qubits), 0.5 ** len(q.qubits))
+    if isinstance(q, Patterns):
+        return np.array([*(0.0 for _ in q.bits), 1.0])
+    return np.zeros(1)
+
+
 def settings(quantities: Sequence[Quantity]) -> list[tuple[tuple[tuple[int, str], ...], list[int]]]:
     """The fewest bases in which all of it can be measured, and what each is for."""
     words: dict[tuple[tuple[int, str], ...], list[int]] = {}

@@ -50,7 +50,7 @@ def uses(op: Op) -> list[Value]:
     for f in fields(op):
         if f.name in _REGIONS.get(type(op).__name__, ()) or f.name in _DEFINES:
             continue
-        found.extend(_uses_in(getattr(op, f.name)))
+        found.extend(uses_in(getattr(op, f.name)))
     return found
 
 
@@ -71,16 +71,16 @@ def defs(op: Op) -> list[Value]:
     return found
 
 
-def _uses_in(thing: Any) -> Iterator[Value]:
+def uses_in(thing: Any) -> Iterator[Value]:
     if isinstance(thing, Value):
         yield thing
     elif isinstance(thing, tuple):
         for part in thing:
-            yield from _uses_in(part)
+            yield from uses_in(part)
     elif is_dataclass(thing) and not isinstance(thing, type):
         for f in fields(thing):
             if f.name not in _DEFINES:
-                yield from _uses_in(getattr(thing, f.name))
+                yield from uses_in(getattr(thing, f.name))
 
 
 def _defs_in(thing: Any) -> Iterator[Value]:

@@ -26,7 +26,7 @@ from qrlang.ir.program import (
 )
 from qrlang.ir.said import said
 from qrlang.ir.types import real
-from qrlang.ir.walk import walk
+from qrlang.ir.walk import substitute, walk
 from qrlang.probe import batch
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.finding import Cell, Finding
@@ -180,8 +180,6 @@ def _gate(element: Any, free: Any, where: dict[int, int]) -> Gate:
 
 
 def _wide(op: Op, theta: Value) -> Op:
-    from qrlang.ir.walk import substitute
-
     return substitute(op, lambda v: theta)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from qrlang.circuits import AnyAngle, FlatGate, Product, flat_element
 from qrlang.gates import GATES, pauli_matrix
+from qrlang.ir import pauli
 from qrlang.ir.program import Evolve, Program, Unitary
 from qrlang.probe.subject import Array
 
@@ -89,5 +90,4 @@ def _evolve(states: Array, op: Evolve, theta: Array, n: int) -> Array:
 
 
 def _word(string: tuple[tuple[int, str], ...], n: int) -> Array:
-    letters = dict(string)
-    return np.array(pauli_matrix("".join(letters.get(q, "I") for q in range(n))), complex)
+    return np.array(pauli_matrix(pauli.word(string, range(n))), complex)

@@ -30,7 +30,7 @@ from qrlang.ir.program import (
     Value,
 )
 from qrlang.ir.types import real, seq
-from qrlang.ir.walk import map_bodies, next_id
+from qrlang.ir.walk import map_bodies, next_id, substitute
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.subject import reads
 
@@ -181,6 +181,4 @@ def with_turns(program: Program, loop: Loop | None) -> Turned:
 
 def _rewidened(op: Op, old: Value, new: Value) -> Op:
     """The value's width is known only when all angles have been counted."""
-    from qrlang.ir.walk import substitute
-
     return substitute(op, lambda v: new if v.id == old.id else v)

@@ -101,7 +101,8 @@ def of_run(
     path: str, data_dir: str | None, samples: int, steps: int, which: str = "best"
 ) -> Subject:
     """A trained model on sequences that it was not trained on."""
-    from qrlang.training import checkpoint, evaluate, start
+    from qrlang.training import checkpoint, start
+    from qrlang.training.feed import split_of
     from qrlang.training.run import Run
 
     run = Run.open(path)
@@ -114,7 +115,7 @@ def of_run(
         weights = {k: v.double().numpy() for k, v in tensors.items()}
         state = f"its {'best' if file == run.best else 'last'} weights"
     feed = start.reopen(run, settings, program, about, data_dir)
-    split = evaluate.split_of(feed, None)
+    split = split_of(feed, None)
     batch = next(iter(feed.batches(split, samples, seed=0, epoch=0, shuffle=False)))
     found = tuple(_row(program, batch, k, steps) for k in range(min(samples, batch.size)))
     folder = run.folder / "program"

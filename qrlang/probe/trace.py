@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.ir.program import Loop
+from qrlang.ir.program import Free, Loop
+from qrlang.ir.walk import qubits_of, walk
+from qrlang.names import qubit_names
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.subject import Array, Sample, Subject, reads
 
@@ -37,12 +39,8 @@ def traces(subject: Subject) -> list[Trace]:
 
     loop = subject.loop()
     space = _space(subject, loop)
-    names = {
-        q: f"{r.name}[{q - r.start}]"
-        for r in subject.program.registers
-        for q in range(r.start, r.start + r.size)
-    }
-    externs = _externs(subject)
+    names = qubit_names(subject.program.registers)
+    externs = externs_of(subject)
     try:
         return [_trace(subject, loop, space, names, s, externs) for s in subject.samples]
     except RunError as error:
@@ -51,9 +49,6 @@ def traces(subject: Subject) -> list[Trace]:
 
 def _space(subject: Subject, loop: Loop) -> int:
     """The one with most qubits at the end of a step; a circuit layer's are gone by then."""
-    from qrlang.ir.program import Free
-    from qrlang.ir.walk import qubits_of, walk
-
     gone = {q for op in walk(loop.body) if isinstance(op, Free) for q in op.qubits}
     touched = {q for op in walk(loop.body) for q in qubits_of(op)}
     sizes: dict[int, int] = {}
@@ -105,7 +100,7 @@ def _trace(
     return Trace(tuple(names[q] for q in alive[0]), tuple(moments))
 
 
-def _externs(subject: Subject) -> dict[str, Any]:
+def externs_of(subject: Subject) -> dict[str, Any]:
     """Layers in Python, as functions on arrays."""
     if not subject.program.externs:
         return {}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from qrlang.analysis.cost import Roles, gate_name
 from qrlang.circuits import AnyAngle, Circuit, Product, flat
 from qrlang.draw.labels import number
-from qrlang.inspect import qubit_names
 from qrlang.ir.program import (
     Angle,
     CallExtern,
@@ -26,6 +25,7 @@ from qrlang.ir.program import (
     UseWeight,
     Value,
 )
+from qrlang.names import qubit_names
 
 DATA_DRIVEN, TRAINED, FIXED = "data-driven", "trained", "fixed"
 KIND = {"layer": DATA_DRIVEN, "readout": DATA_DRIVEN, "data": DATA_DRIVEN, "trained": TRAINED,

@@ -10,9 +10,10 @@ from typing import Any
 
 from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.circuits import circuits
-from qrlang.inspect import initial
+from qrlang.errors import UserError
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import walk
+from qrlang.names import initial
 from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.evaluations import evaluations
@@ -186,15 +187,13 @@ def _circuits(program: Program, gates: Gates, costs: Cost) -> list[Block]:
 def _length(run: Run, program: Program) -> tuple[int, str]:
     """Of the sequences that were trained on: the mean, and how it is known."""
     from qrlang.probe import subject
-    from qrlang.training.data.errors import DataError
-    from qrlang.training.errors import TrainingError
 
     loops = [op for op in walk(program.body) if isinstance(op, Loop) and op.items]
     driven = {i.sequence.id for loop in loops for i in loop.items}
     names = [p.name for p in program.inputs if p.id in driven]
     try:
         samples = subject.of_run(str(run.folder), None, 64, 10**9).samples
-    except (TrainingError, DataError):
+    except UserError:
         return 32, "assumed, as the data is not there"
     ports = [p.name for p in program.inputs if p.type.seq]
     found = [len(s[name]) for s in samples for name in (names or ports) if name in s]

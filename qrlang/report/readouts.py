@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from qrlang.analysis.settings import measurement_settings
 from qrlang.draw.labels import number
-from qrlang.inspect import qubit_names
 from qrlang.ir.program import Concat, Expect, Loop, Observable, Op, Probabilities, Program
-from qrlang.ir.walk import walk
+from qrlang.ir.walk import uses, walk
+from qrlang.names import qubit_names
 from qrlang.report.gates import Gates
 
 
@@ -70,8 +70,6 @@ def packings(program: Program, gates: Gates) -> list[str]:
 
 
 def users(body: Sequence[Op], value: int) -> list[str]:
-    from qrlang.ir.walk import uses
-
     found = []
     for op in walk(tuple(body)):
         if not isinstance(op, Loop) and any(v.id == value for v in uses(op)):

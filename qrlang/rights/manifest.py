@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from qrlang.training.data.errors import DataError, nearest
+from qrlang.diagnostics.words import did_you_mean
+from qrlang.training.data.errors import DataError
 
 SUFFIX, FOLDER, FORGOTTEN = ".rights.toml", "rights.toml", ".forgotten"
 ASKED = "asked"
@@ -167,7 +168,7 @@ def _known(path: Path, table: str, page: Mapping[str, Any]) -> None:
     for name in page:
         if name not in _KNOWN[table]:
             where = f"[{table}] has" if table else "there is"
-            help = nearest(name, _KNOWN[table]) or "it may have " + ", ".join(_KNOWN[table])
+            help = did_you_mean(name, _KNOWN[table]) or "it may have " + ", ".join(_KNOWN[table])
             raise _wrong(path, f"{where} no `{name}`", help)
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qrlang.errors import UserError
 from qrlang.ir.program import Expect, Probabilities, Program
 from qrlang.ir.walk import walk
 from qrlang.trace.layout import Array
 from qrlang.trace.looks import Looks, afterwards, traced
 from qrlang.trace.reading import Record
 from qrlang.trace.taps import Tap, tapped
-from qrlang.training.errors import TrainingError
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
 
@@ -70,7 +70,7 @@ class Facts:
         """A run without a trace: its weights once more."""
         try:
             found = afterwards(self.run, feed, data_dir)
-        except TrainingError as error:
+        except UserError as error:
             self.why = "the run has no trace, and its data cannot be opened to look at its weights"
             self.more = str(error)
             return None

@@ -16,6 +16,7 @@ from qrlang.scar.facts import STILL, Facts
 from qrlang.trace.layout import Array
 from qrlang.training.files import write_atomically
 from qrlang.training.plot.shapes import Point
+from qrlang.training.progress import number
 
 if TYPE_CHECKING:
     from qrlang.training.feed import Feed
@@ -73,8 +74,6 @@ class _Strip:
                       "\n".join(self.images))  # fmt: skip
 
     def _score(self) -> str:
-        from qrlang.training.progress import number
-
         result, metric = self.facts.result, self.facts.settings.metric
         one = result.get("figures", {}).get(metric)
         if not one or one["value"] is None:

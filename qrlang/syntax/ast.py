@@ -515,6 +515,10 @@ class Circuit(Item):
     doc: str = ""
 
 
+# What is written out wherever it is used.
+Definition = Ansatz | ReadoutDef | Hamiltonian | Circuit
+
+
 @dataclass(frozen=True, slots=True)
 class Extern(Item):
     """`extern layer tt(rank: int = 4): real[784] -> real[8] = "mypkg.layers:TensorTrain"`.

@@ -85,6 +85,8 @@ def colon_range(m: Mistake, edit: Edit | None) -> Explained | None:
         return None
     if m.tokens.first_on_line(m.at + 1) or m.symbol(m.at + 1) == "LBRACE":
         return None
+    if m.symbol(m.first) == "FOR" and m.text(m.first + 3) == "range":
+        return None  # `for i in range(n): …`: the colon ends the header
     diagnostic = Diagnostic(
         "E0128",
         "a range is written `a..b`",
@@ -264,3 +266,52 @@ def colon_block(m: Mistake, edit: Edit | None) -> Explained | None:
     )
     without_header = Edit(m.first, m.at - m.first + 1, (), m.depth)
     return diagnostic, without_header if m.reach(without_header) > m.at + 1 else None
+
+
+def loop_of_several(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`for i in 0..n, j in 0..k { … }`, `for i in 0..n if … { … }`: lists are written so."""
+    from qrlang.syntax.recovery import Edit
+
+    if m.symbol(m.first) != "FOR" or m.symbol(m.at) not in ("COMMA", "FOR", "IF"):
+        return None
+    if m.openers and m.openers[-1] > m.first:
+        return None  # in a bracket
+    end = m.at
+    while m.symbol(end) not in ("", "$END", "LBRACE", "RBRACE"):
+        end += 1
+    inner = "if … { … }" if m.symbol(m.at) == "IF" else "for j in 0..k { … }"
+    diagnostic = Diagnostic(
+        "E0101",
+        "a loop has one variable, and nothing else before its braces",
+        m.span,
+        "",
+        f"put the rest inside: `for i in 0..n {{ {inner} }}`",
+    )
+    better = Edit(m.at, end - m.at, (), m.height)
+    return diagnostic, better if m.reach(better) > end else GIVE_UP
+
+
+def part_of_a_carry(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`h[0] <- 0.3`."""
+    from qrlang.syntax.recovery import Edit
+
+    if m.symbol(m.at) != "LSQB" or m.first != m.at - 1 or not m.expects("UPDATE"):
+        return None
+    end, depth = m.at, 0
+    while m.symbol(end) not in ("", "$END", "LBRACE", "RBRACE"):
+        depth += (m.symbol(end) in CLOSING.values()) - (m.symbol(end) in CLOSING)
+        end += 1
+        if not depth:
+            break
+    if m.symbol(end) not in ("UPDATE", "ASSIGN"):
+        return None
+    name = m.text(m.first)
+    diagnostic = Diagnostic(
+        "E0101",
+        "a carry is given all of its next value at once",
+        m.tokens.span(m.first).to(m.tokens.span(end - 1)),
+        "",
+        f"write `{name} <- …`, of all its numbers: `{name} <- [a, b]`, `{name} <- concat(a, b)`",
+    )
+    better = Edit(m.at, end + 1 - m.at, (table().number["UPDATE"],), m.height)
+    return diagnostic, better if m.reach(better) > end else GIVE_UP

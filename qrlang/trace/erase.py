@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.trace.files import Folder, lines_of
+from qrlang.trace.files import Folder
 from qrlang.trace.layout import Field, unpacked
-from qrlang.training.files import read_json, write_atomically, write_json
+from qrlang.training.files import json_lines, read_json, write_atomically, write_json
 
 COMMON = ("parameters", "gradients", "range")  # groups that no single sample owns
 
@@ -39,7 +39,7 @@ def erase(run: Path, rows: Mapping[str, set[int]] | None, dry: bool = False) -> 
     fields = [Field.of(f) for f in page["fields"] if f["group"] not in COMMON]
     lines, blocks = [], bytearray()
     raw = folder.blocks.read_bytes() if folder.blocks.exists() else b""
-    for line in lines_of(folder.index):
+    for line in json_lines(folder.index):
         block = raw[line["offset"] : line["offset"] + line["bytes"]]
         if len(block) < line["bytes"]:
             break  # it never came to the disk

@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from qrlang.training.files import append, cut, explained
+from qrlang.training.files import append, cut, json_lines
 
 
 class Folder:
@@ -31,15 +31,9 @@ class Folder:
 
     def add(self, line: dict[str, Any], block: bytes) -> int:
         """A record; returns how many bytes there are now."""
-        end = self._append(self.blocks, block)
+        end = append(self.blocks, block)
         line = {**line, "offset": end - len(block), "bytes": len(block), "crc": zlib.crc32(block)}
         return end + append(self.index, json.dumps(line) + "\n")
-
-    def _append(self, path: Path, data: bytes) -> int:
-        with explained(path), open(path, "ab") as stream:
-            stream.write(data)
-            stream.flush()
-            return stream.tell()
 
     def lengths(self) -> dict[str, int]:
         return {p.name: p.stat().st_size if p.exists() else 0 for p in (self.index, self.blocks)}
@@ -47,23 +41,8 @@ class Folder:
     def rewind(self, step: int) -> None:
         """As it was after the record of a step: what a checkpoint knows. (Not by lengths: records
         may have been erased since.)"""
-        kept = [x for x in lines_of(self.index) if x.get("step", step + 1) <= step]
+        kept = [x for x in json_lines(self.index) if x.get("step", step + 1) <= step]
         raw = self.index.read_bytes() if self.index.exists() else b""
         ends = raw.split(b"\n", len(kept))[: len(kept)]
         cut(self.index, sum(len(line) + 1 for line in ends))
         cut(self.blocks, max((int(x["offset"]) + int(x["bytes"]) for x in kept), default=0))
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    """Up to the first that is not whole."""
-    found: list[dict[str, Any]] = []
-    raw = path.read_bytes() if path.exists() else b""
-    for line in raw.split(b"\n")[:-1]:
-        try:
-            page = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(page, dict):
-            break
-        found.append(page)
-    return found

@@ -13,6 +13,8 @@ import numpy as np
 from qrlang.draw.run.moment import Moment
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import defs, qubits_of, uses, walk
+from qrlang.probe.subject import Subject
+from qrlang.probe.trace import externs_of
 from qrlang.trace.errors import TraceError
 from qrlang.trace.layout import Array
 from qrlang.trace.lined import Lined
@@ -214,11 +216,9 @@ class Moments:
     def _externs(self, weights: Mapping[str, Array]) -> dict[str, Any]:
         if not self.program.externs:
             return {}
-        from qrlang.probe.subject import Subject
-        from qrlang.probe.trace import _externs
 
         folder = str((self.run.folder / "program").absolute())
-        return _externs(Subject("", self.program, (), "", weights, 0, None, (folder,)))
+        return externs_of(Subject("", self.program, (), "", weights, 0, None, (folder,)))
 
     # --- facts ----------------------------------------------------------------------------------
 

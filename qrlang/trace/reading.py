@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from qrlang.trace.errors import TraceError
-from qrlang.trace.files import Folder, lines_of
+from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, FULL, VERSION, Array, Field, size, unpacked
 from qrlang.trace.samples import Samples
-from qrlang.training.errors import TrainingError
-from qrlang.training.files import read_json
+from qrlang.training.files import json_lines, read_json
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Trace:
             raise TraceError(f"'{folder.header}' is damaged: fields beyond a record's end")
         there = folder.blocks.stat().st_size if folder.blocks.exists() else 0
         self.lines: list[dict[str, Any]] = []
-        for line in lines_of(folder.index):
+        for line in json_lines(folder.index):
             if not _whole(line) or line["offset"] + line["bytes"] > there:
                 break  # its block never came to the disk
             self.lines.append(line)
@@ -169,10 +168,7 @@ def open_trace(run: str | Path) -> Trace:
     folder = Folder(Run.open(run).folder)
     if not folder.header.is_file():
         raise TraceError(f"'{run}' has no trace", "train with one: qrlc train FILE --trace")
-    try:
-        header = read_json(folder.header)
-    except TrainingError as error:
-        raise TraceError(str(error)) from None
+    header = read_json(folder.header)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise TraceError(f"'{folder.header}' is not the header of a trace")
     if header.get("version") != VERSION:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qrlang.ir.program import Embed
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, VERSION, Array, Field, laid_out, packed, size
@@ -296,7 +297,6 @@ def _finite(x: float | None) -> float | None:
 def _tables(program: Any) -> set[str]:
     """Embedding tables, by their names in the module."""
     from qrlang.backends.torch.emit.names import weight_path
-    from qrlang.ir.program import Embed
     from qrlang.ir.walk import walk
 
     return {".".join(weight_path(op.weight)) for op in walk(program.body) if isinstance(op, Embed)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qrlang.ir.program import Program
+from qrlang.ir.program import Expect, Loop, Op, Probabilities, Program
 from qrlang.training.curves import WORDS, per_step, save, scaled
 from qrlang.training.errors import TrainingError
 from qrlang.training.plot.chart import Chart, Panel, Series
@@ -120,7 +120,6 @@ def _entry(path: str) -> Entry:
 def readouts(program: Program) -> int:
     """Expectation values and probabilities in one turn of the busiest recurrence (in the whole
     program, where it has none)."""
-    from qrlang.ir.program import Expect, Loop, Op, Probabilities
     from qrlang.ir.walk import walk
 
     def count(ops: tuple[Op, ...]) -> int:

@@ -22,6 +22,7 @@ is a product of Householder reflections (Mhammedi et al. 2017), with the activat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -34,14 +35,7 @@ TOLERANCE = 0.02
 
 def parameters(program: Program) -> int:
     """Trained numbers."""
-    total = 0
-    for w in program.weights:
-        if w.trained:
-            count = 1
-            for d in w.shape:
-                count *= d
-            total += count
-    return total
+    return sum(math.prod(w.shape) for w in program.weights if w.trained)
 
 
 def swapped(program: Program, core: str) -> Program:

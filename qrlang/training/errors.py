@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from qrlang.errors import UserError
 
-class TrainingError(Exception):
-    """`str(error)` says what is wrong, `help` what to do."""
 
-    def __init__(self, message: str, help: str = "") -> None:
-        super().__init__(message)
-        self.help = help
+class TrainingError(UserError):
+    """Of a run: its settings, its folder, its numbers."""
 
 
 class Stopped(Exception):

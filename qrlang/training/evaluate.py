@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.training import checkpoint, decode, metrics, room, start
-from qrlang.training.errors import TrainingError
-from qrlang.training.feed import Feed
+from qrlang.training.feed import Feed, split_of
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
 from qrlang.training.world import World
-
-HELD_OUT = ("test", "validation", "train")
 
 
 def opened(
@@ -36,16 +33,6 @@ def opened(
     return run, settings, objective, feed
 
 
-def split_of(feed: Feed, asked: str | None) -> str:
-    """The one that was asked for; else the first that is there, the test split before all."""
-    there = [s for s in HELD_OUT if feed.sizes.get(s)]
-    if asked is None:
-        return there[0]
-    if asked not in there:
-        raise TrainingError(f"the data has no {asked} split", f"it has {', '.join(there)}")
-    return asked
-
-
 def report(tally: Tally, split: str) -> dict[str, Any]:
     """Figures with 95 % intervals, and the confusion matrix."""
     found: dict[str, Any] = {"split": split, "sequences": len(tally.table), "figures": {}}
@@ -63,7 +50,7 @@ def report(tally: Tally, split: str) -> dict[str, Any]:
 
 def page(found: dict[str, Any]) -> str:
     """For people."""
-    from qrlang.names import plural
+    from qrlang.diagnostics.words import plural
     from qrlang.training.progress import number
 
     lines = [f"{found['split']}: {plural(found['sequences'], 'sequence')}, 95 % intervals"]

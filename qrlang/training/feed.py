@@ -11,7 +11,7 @@ import numpy as np
 
 from qrlang.ir.program import Program
 from qrlang.training.errors import TrainingError
-from qrlang.training.files import write_json
+from qrlang.training.files import read_json, write_json
 from qrlang.training.settings import Settings
 
 Array = np.ndarray[Any, Any]
@@ -74,40 +74,6 @@ class Feed(Protocol):
         """Vocabularies, and whatever else a run has to keep."""
 
 
-@dataclass
-class Arrays:
-    """Sequences that lie in memory: what tests use, and what a user has who has arrays."""
-
-    splits: Mapping[str, Batch]
-    recall: bool = False
-    streaming: bool = False
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return {name: b.size for name, b in self.splits.items()}
-
-    def count(self, split: str, batch: int) -> int:
-        return -(-self.splits[split].size // batch)
-
-    def batches(
-        self, split: str, batch: int, *, seed: int, epoch: int, shuffle: bool, start: int = 0
-    ) -> Iterator[Batch]:
-        whole = self.splits[split]
-        order = np.arange(whole.size)
-        if shuffle:
-            order = np.random.default_rng((seed, epoch)).permutation(whole.size)
-        for k in range(start, self.count(split, batch)):
-            pick = order[k * batch : (k + 1) * batch]
-            yield Batch(
-                {n: v[pick] for n, v in whole.values.items()},
-                {n: v[pick] for n, v in whole.lengths.items()},
-                None if whole.counted is None else whole.counted[pick],
-            )
-
-    def save(self, folder: Path) -> None:
-        pass
-
-
 SEGMENT = 64  # moments of a stream that one sees at once, unless `length` says otherwise
 
 
@@ -160,7 +126,7 @@ class DataFeed:
     def save(self, folder: Path) -> None:
         from qrlang.rights.seen import FILE
 
-        self.data.save(folder / "data.json")
+        write_json(folder / "data.json", self.data.about())
         if self.data.rights:
             write_json(folder / FILE, self.data.seen())
 
@@ -171,24 +137,32 @@ def open_feed(
     """The data of a run; with `run`, by the vocabularies that it has kept, and under the manifests
     that are in force now, its records in the splits that they are in."""
     from qrlang.rights import seen
-    from qrlang.training.data.errors import DataError
     from qrlang.training.data.opening import open_data
     from qrlang.training.data.ports import ports_of
-    from qrlang.training.files import read_json
 
     kept = run / "data.json" if run is not None else None
     rights = seen.page_of(run) if run is not None else {}
     name, arguments = settings.data
-    try:
-        data = open_data(
-            name, arguments, ports_of(program), data_dir=data_dir, base=base,
-            validation=settings.validation, max_length=settings.length or None,
-            limit=settings.limit,
-            saved=read_json(kept) if kept is not None and kept.exists() else None, kept=rights,
-        )  # fmt: skip
-        if run is not None:
-            seen.still_there(rights, [r.source for r in data.rights], run)
-        segment = settings.truncate or settings.length
-        return DataFeed(data, program, segment, settings.optimizer[0] == "ridge")
-    except DataError as error:
-        raise TrainingError(error.message, error.help) from None
+    data = open_data(
+        name, arguments, ports_of(program), data_dir=data_dir, base=base,
+        validation=settings.validation, max_length=settings.length or None,
+        limit=settings.limit,
+        saved=read_json(kept) if kept is not None and kept.exists() else None, kept=rights,
+    )  # fmt: skip
+    if run is not None:
+        seen.still_there(rights, [r.source for r in data.rights], run)
+    segment = settings.truncate or settings.length
+    return DataFeed(data, program, segment, settings.optimizer[0] == "ridge")
+
+
+HELD_OUT = ("test", "validation", "train")
+
+
+def split_of(feed: Feed, asked: str | None) -> str:
+    """The one that was asked for; else the first that is there, the test split before all."""
+    there = [s for s in HELD_OUT if feed.sizes.get(s)]
+    if asked is None:
+        return there[0]
+    if asked not in there:
+        raise TrainingError(f"the data has no {asked} split", f"it has {', '.join(there)}")
+    return asked

@@ -45,12 +45,27 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def append(path: Path, text: str) -> int:
+def append(path: Path, data: bytes | str) -> int:
     """Adds to a file; returns how long it is now."""
     with explained(path), open(path, "ab") as stream:
-        stream.write(text.encode())
+        stream.write(data.encode() if isinstance(data, str) else data)
         stream.flush()
         return stream.tell()
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """Up to the first that is not whole: a crash has cut it short."""
+    found: list[dict[str, Any]] = []
+    raw = path.read_bytes() if path.exists() else b""
+    for line in raw.split(b"\n")[:-1]:
+        try:
+            page = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(page, dict):
+            break
+        found.append(page)
+    return found
 
 
 def cut(path: Path, length: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qrlang.diagnostics.words import suggestion
 from qrlang.training import checkpoint
 from qrlang.training.errors import TrainingError
 from qrlang.training.files import read_json, write_atomically, write_json
@@ -77,15 +78,13 @@ def _free(path: Path) -> None:
     try:
         free(path)
     except DataError as error:
-        raise TrainingError(f"--init {error.message}", error.help) from None
+        raise TrainingError(f"--init {error}", error.help) from None
 
 
 def _problem(name: str, tensor: Any, own: dict[str, Any]) -> str:
     """Why a tensor does not fit; "" if it does."""
     if name not in own:
-        from qrlang.targets import did_you_mean
-
-        return f"the model has no tensor `{name}`{did_you_mean(name, own)}"
+        return f"the model has no tensor `{name}`{suggestion(name, own)}"
     if tuple(tensor.shape) != tuple(own[name].shape):
         return f"`{name}` is {_shape(tensor)}, and {_shape(own[name])} in the model"
     if not bool(tensor.isfinite().all()):

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from qrlang.analysis.own import own_weights
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.training import losses, segments
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Array, Batch, Feed
+from qrlang.training.flat import slope
 from qrlang.training.metrics import Tally
 from qrlang.training.segments import State
 from qrlang.training.settings import Choice
@@ -52,9 +54,8 @@ class Objective:
     def angles(self) -> list[Any]:
         """Those of the parameters that are a circuit's own."""
         from qrlang.backends.torch.emit.names import weight_path
-        from qrlang.training.groups import quantum
 
-        own = {".".join(weight_path(name)) for name in quantum(self.program)}
+        own = {".".join(weight_path(name)) for name in own_weights(self.program)}
         named = self.model.named_parameters()
         return [p for name, p in named if name in own and p.requires_grad]
 
@@ -224,10 +225,7 @@ class Work:
         )  # fmt: skip
         flat = self.objective.world.sum(flat)
         terms, loss = float(flat[-2]) or math.nan, float(flat[-1])
-        at = 0
-        for p in parameters:
-            p.grad = (flat[at : at + p.numel()] / terms).reshape(p.shape)
-            at += p.numel()
+        slope(parameters, flat[:-2] / terms)
         return loss / terms
 
     def late(self) -> tuple[Any, Any]:

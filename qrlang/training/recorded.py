@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from qrlang.training.pipeline import Pipeline
 
 FIRST = 3  # updates that are done as usual before one is recorded
-Key = tuple[tuple[str, tuple[int, ...]], ...]
+Key = tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]
+
+
+def _tensors(batch: Batch) -> list[Any]:
+    """What is another in every batch."""
+    return [*batch.values.values(), *([] if batch.counted is None else [batch.counted])]
 
 
 class Recorded:
@@ -42,11 +47,12 @@ class Recorded:
         if several or "dropout" in program:
             return None
         (batch,) = work.batches
-        if batch.lengths or not all(isinstance(x, torch.Tensor) for x in batch.values.values()):
+        tensors = _tensors(batch)
+        if batch.lengths or not all(isinstance(x, torch.Tensor) for x in tensors):
             return None
         if objective.model.shots or objective.model.trajectories:
             return None
-        return tuple((k, tuple(v.shape)) for k, v in batch.values.items())
+        return tuple(batch.values), tuple(tuple(x.shape) for x in tensors)
 
     def run(self, work: Work, rate: Any) -> Any:
         key = self._key(work)
@@ -55,16 +61,20 @@ class Recorded:
         if key not in self.graphs:
             self.graphs[key] = self._record(batch, rate)
         graph, held, at, numbers = self.graphs[key]
-        still: Any = held.values
-        for name, x in batch.values.items():
-            still[name].copy_(x)
+        for still, x in zip(_tensors(held), _tensors(batch), strict=True):
+            still.copy_(x)
         at.copy_(rate)
+        work.runs += batch.size
         graph.replay()
         return numbers.clone()
 
     def _record(self, batch: Batch, rate: Any) -> tuple[Any, Batch, Any, Any]:
         values: Any = batch.values
-        held = Batch({k: v.clone() for k, v in values.items()}, {}, batch.counted, batch.rows)
+        counted: Any = batch.counted
+        held = Batch(
+            {k: v.clone() for k, v in values.items()}, {},
+            None if counted is None else counted.clone(), batch.rows,
+        )  # fmt: skip
         at = rate.clone()
         graph = torch.cuda.CUDAGraph()
         # Other threads may be bringing batches meanwhile.

@@ -4,9 +4,10 @@ many take more than there is, and the system then kills the process without a wo
 from __future__ import annotations
 
 from qrlang.analysis.cost import training_step
-from qrlang.engine.cpu import machine
+from qrlang.diagnostics.words import plural
+from qrlang.engine.cpu.llvm import machine
 from qrlang.ir.program import Program
-from qrlang.names import plural, quantity
+from qrlang.names import quantity
 from qrlang.training.errors import TrainingError
 from qrlang.training.settings import Settings
 

@@ -28,9 +28,17 @@ from typing import Any
 
 import qrlang
 from qrlang.ir.program import Program
-from qrlang.lock import Lock, NotTaken
+from qrlang.lock import Lock
 from qrlang.training.errors import TrainingError
-from qrlang.training.files import append, cut, explained, read_json, write_atomically, write_json
+from qrlang.training.files import (
+    append,
+    cut,
+    explained,
+    json_lines,
+    read_json,
+    write_atomically,
+    write_json,
+)
 from qrlang.training.settings import Settings
 
 _BEFORE = {"program", "program.ir", "versions.json", "metrics.jsonl", "timing.jsonl",
@@ -45,11 +53,7 @@ class Run:
 
     def hold(self) -> None:
         """For this process alone, as long as this object lives."""
-        try:
-            held = Lock(self.folder / ".lock", "two at once would spoil its checkpoints")
-        except NotTaken as error:
-            raise TrainingError(str(error), error.help) from None
-        self._held.append(held)
+        self._held.append(Lock(self.folder / ".lock", "two at once would spoil its checkpoints"))
 
     @property
     def last(self) -> Path:
@@ -178,17 +182,7 @@ class Run:
 
     def lines(self, path: Path) -> list[dict[str, Any]]:
         """The lines of metrics or of timing; one that a crash has cut short is left out."""
-        found: list[dict[str, Any]] = []
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        for line in text.splitlines():
-            try:
-                page = json.loads(line)
-            except ValueError:
-                break
-            if not isinstance(page, dict):
-                break
-            found.append(page)
-        return found
+        return json_lines(path)
 
     def log(self, path: Path, line: dict[str, Any]) -> None:
         append(path, json.dumps(line) + "\n")

@@ -6,8 +6,10 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from qrlang.errors import UserError
 from qrlang.training import checkpoint, evaluate
 from qrlang.training.errors import TrainingError
+from qrlang.training.feed import split_of
 from qrlang.training.files import write_json
 from qrlang.training.loop import CHAOS, Trainer
 from qrlang.training.observer import Observer
@@ -35,7 +37,7 @@ def run(trainer: Trainer) -> dict[str, Any]:
 
         try:
             write(trainer.run.folder, trainer.feed)
-        except TrainingError as error:  # the run itself is whole
+        except UserError as error:  # the run itself is whole
             trainer.watcher.note(f"no strip was drawn: {error}")
     if found["figures"]["loss"]["value"] is None:
         raise TrainingError(
@@ -67,7 +69,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     kept = trainer.run.best if trainer.run.best.exists() else trainer.run.last
     weights, page = checkpoint.load(kept)  # no epoch was best where none had a figure
     objective.model.load_state_dict(weights)
-    split = evaluate.split_of(feed, None)
+    split = split_of(feed, None)
     began = time.perf_counter()
     tally = objective.evaluate(feed, split, trainer.broad)
     p = trainer.progress

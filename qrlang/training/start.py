@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qrlang import environment
+from qrlang.analysis.own import own_weights
+from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
@@ -264,7 +266,7 @@ def make_objective(
     import torch
 
     from qrlang.backends.torch.load import make
-    from qrlang.engine.cpu.threads import set_threads
+    from qrlang.engine.cpu.launch.threads import set_threads
     from qrlang.training.objective import Objective
 
     environment.check()
@@ -319,12 +321,10 @@ def freeze(model: Any, names: tuple[str, ...]) -> None:
     for name in names:
         found = [p for k, p in parameters.items() if k == name or k.startswith(f"{name}.")]
         if not found:
-            from qrlang.targets import did_you_mean
-
             layers = {k.rpartition(".")[0] or k for k in parameters} | set(parameters)
             raise TrainingError(
                 f"`freeze` names `{name}`, and the model has no such layer or tensor"
-                + did_you_mean(name, layers),
+                + suggestion(name, layers),
                 "it has " + ", ".join(sorted(layers)),
             )
         for p in found:
@@ -346,11 +346,9 @@ def refuse(settings: Settings, program: Program) -> None:
                 "leave it out: gradients then go back to the beginning",
             )
     if settings.quantum is not None:
-        from qrlang.training.groups import quantum
-
         if settings.optimizer[0] == "ridge":
             raise TrainingError("`ridge` trains the head alone", "leave out `quantum`")
-        if not quantum(program):
+        if not own_weights(program):
             raise TrainingError(
                 f"`quantum` is for a circuit's own angles, and {program.name} has none: layers "
                 "make its angles",

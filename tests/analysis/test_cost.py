@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from strategies import circuits as any_circuits
 
 from qrlang.analysis.cost import cost, gates_of
+from qrlang.analysis.own import own_weights
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts
 from qrlang.circuits import circuits
+from qrlang.driver import Compilation
 from qrlang.ir.program import (
     Alloc,
     Angle,
@@ -89,7 +91,7 @@ def test_a_recurrence() -> None:
     assert step.gates.counts == {"rz": 2 * n * layers, "ry": n * layers, "cx": n * layers}
     assert step.gates.two_qubit == n * layers
     assert step.gates.angles == {"layer": 3 * n * layers}
-    assert (step.readouts, step.expectations, step.settings) == (n, n, 1)
+    assert (step.readouts, step.settings) == (n, 1)
     outside = found.part()
     assert outside is not None
     assert (outside.gates.total, outside.readouts) == (0, n)
@@ -169,3 +171,26 @@ def test_numbers_that_are_angles(trained: bool) -> None:
     )
     found = cost(program)
     assert (found.classical, found.quantum, found.frozen) == ((8, 3, 0) if trained else (8, 0, 3))
+
+
+def test_what_is_a_circuits_own() -> None:
+    """What `inspect` counts as quantum is what `quantum = …` trains."""
+    text = """
+model M {
+  input x: real[2]
+  qubits q[2]
+  param a: real[4] = 1
+  param turn: angle[2]
+  frozen still: angle
+  layer steer = linear(2)
+  let made = steer(x)
+  prepare a on q
+  for i in 0..2 { rx(turn[i] * 2) q[i]  ry(made[i]) q[i] }
+  rz(still) q[0]
+  return read Z(q[0])
+}
+"""
+    (model,) = Compilation.of_bytes("m.qrl", text.encode()).models()
+    assert own_weights(model.program) == {"a", "turn"}
+    found = cost(model.program)
+    assert (found.quantum, found.classical, found.frozen) == (6, 6, 1)

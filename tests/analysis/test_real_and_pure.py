@@ -166,3 +166,16 @@ def test_values_that_differ_from_shot_to_shot() -> None:
         )
     )
     assert found == {BIT.id, minus.id}
+
+
+def test_what_ends_together_is_of_several_spaces() -> None:
+    """Only where something entangled with it stays is a state mixed by an end."""
+    gates = Unitary((H, Gate("h", (2,)), Gate("x", (3,), controls=(0,))))
+    both = Program(
+        "p",
+        registers=(Register("a", 0, 2, 0), Register("b", 2, 1, 1), Register("c", 3, 1, 0)),
+        body=(Alloc((0, 1)), Alloc((2,)), Alloc((3,)), gates, Free((2, 3))),
+    )
+    assert {s: [c.qubits for c in causes] for s, causes in purity(both).causes.items()} == {
+        0: [(3,)]
+    }

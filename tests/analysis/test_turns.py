@@ -35,7 +35,9 @@ def test_rotations_are_the_gate(name: str, controls: int, zeros: int) -> None:
     assert same_up_to_phase(product, element_matrix(gate, n, {}))
 
 
-@pytest.mark.parametrize("name", [g.name for g in GATES.values() if g.clifford])
+@pytest.mark.parametrize(
+    "name", ["id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "swap", "iswap", "iswapdg"]
+)
 def test_clifford_gates_are_quarter_turns(name: str) -> None:
     gate = Gate(name, tuple(range(GATES[name].qubits)))
     for action in actions(gate):

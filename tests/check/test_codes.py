@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from catalogue_tools import examples
 
 from qrlang.check import check_file
 from qrlang.diagnostics import Diagnostic, catalogue, has_errors
-from qrlang.findings import warnings_of
+from qrlang.model_warnings import warnings_of
 from qrlang.source import Source
 from qrlang.syntax.parser import parse
 
@@ -40,13 +41,13 @@ PAGES = [c for c in catalogue.codes() if shown(c)]
 
 @pytest.mark.parametrize("code", PAGES)
 def test_bad_example_gives_the_code_and_no_other(code: str) -> None:
-    found = diagnostics(catalogue.examples(code)["Bad"])
+    found = diagnostics(examples(code)["Bad"])
     assert {d.code for d in found} == {code}, [(d.code, d.message) for d in found]
 
 
 @pytest.mark.parametrize("code", PAGES)
 def test_good_example_is_good(code: str) -> None:
-    found = diagnostics(catalogue.examples(code)["Good"])
+    found = diagnostics(examples(code)["Good"])
     assert not found, [(d.code, d.message) for d in found]
 
 

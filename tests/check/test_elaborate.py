@@ -11,10 +11,9 @@ from check_programs import PROGRAMS
 from qrlang.check import (
     CheckedModel,
     Library,
-    angle_count_formula,
     check_file,
-    elaborate_definition,
 )
+from qrlang.check.definitions import angle_count_formula, program_named
 from qrlang.diagnostics import has_errors
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type
@@ -98,6 +97,15 @@ def test_a_head_on_readouts_alone_has_a_gain() -> None:
         "  return head(read Z(q[0]), x) }"
     )
     assert [op.gain for op in ops(mixed, ir.Linear)] == [1.0]
+    emitted = checked(
+        "model M { input x: seq[real[1]]  target y: seq[real[2]]"
+        "  recurrent f over x { qubits q[1]  step v { rx(v[0]) q[0]  emit z = read [Z(q[0])] } }"
+        "  recurrent b over reversed(x) { qubits q[1]"
+        "    step v { ry(v[0]) q[0]  emit z = read [Z(q[0])] } }"
+        "  recurrent tag over f.z, reversed(b.z) {"
+        "    layer head = linear(2)  step a, b { emit head(a, b) } } }"
+    )
+    assert [op.gain for op in ops(emitted, ir.Linear)] == [16.0]
 
 
 def test_calls_of_a_circuit_share_weights_and_have_their_own_qubits() -> None:
@@ -225,13 +233,13 @@ def test_a_definition_is_a_program_of_its_own() -> None:
         "readout z on q: qubit[n] = [Z(q[i]) for i in 0..n]\n"
     )
     file, _ = parse(Source("t.qrl", text))
-    model, diagnostics = elaborate_definition(file, "a", n=5, params={"layers": 3})
-    assert model is not None and not diagnostics and not verify(model.program)
-    assert model.program.inputs[0].type == Type("real", (3, 5))
-    assert len(gates(model)) == 15
-    model, _ = elaborate_definition(file, "z", n=3)
-    assert model is not None and not verify(model.program)
-    assert model.program.outputs[0].value.type == Type("real", (3,))
+    program, diagnostics = program_named(Library(), file, "a", {"n": 5, "layers": 3})
+    assert program is not None and not diagnostics and not verify(program)
+    assert program.inputs[0].type == Type("real", (3, 5))
+    assert sum(len(u.elements) for u in walk(program.body) if isinstance(u, ir.Unitary)) == 15
+    program, _ = program_named(Library(), file, "z", {"n": 3})
+    assert program is not None and not verify(program)
+    assert program.outputs[0].value.type == Type("real", (3,))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from catalogue_tools import examples
 
 from qrlang.check import Library, check_file
 from qrlang.diagnostics import catalogue, has_errors
@@ -23,7 +24,7 @@ ODD = ["0", "-1", "10**9", "1e300", "99999", '"x"', "true", "pi", "[]", "[1, 2]"
 
 def corpus(root: Path) -> list[str]:
     texts = [p.read_text(encoding="utf-8") for p in sorted((root / "examples").glob("*/*.qrl"))]
-    texts += [t for code in catalogue.codes() for t in catalogue.examples(code).values()]
+    texts += [t for code in catalogue.codes() for t in examples(code).values()]
     return texts + [
         p.read_text(encoding="utf-8") for p in sorted((root / "tests/ui").glob("*.qrl"))
     ]

@@ -282,8 +282,8 @@ def test_stdlib_shows_everything() -> None:
     """In one process, so that the library is read once."""
     from qrlang.cli import stdlib
 
-    for name, (made, item) in stdlib._items():
-        data = stdlib._show(name, made, item, {}, False)
+    for name, item in stdlib._items():
+        data = stdlib._show(name, item, {}, False)
         page = stdlib._page(data)
         assert data["doc"].split("\n")[0] in page, name
         assert data["drawing"].strip() in page, name

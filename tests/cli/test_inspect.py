@@ -17,7 +17,7 @@ from qrlang.backends.qasm.target import texts
 from qrlang.backends.reference import initial_weights
 from qrlang.circuits import circuits
 from qrlang.driver import Compilation
-from qrlang.inspect import inspect
+from qrlang.inspection.data import inspect
 from qrlang.ir.program import Expect, Program, Unitary
 from qrlang.ir.walk import walk
 from qrlang.targets import load

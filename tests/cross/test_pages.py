@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from catalogue_tools import examples
 
 from qrlang.diagnostics import catalogue
 from qrlang.driver import Compilation
@@ -20,7 +21,7 @@ def codes(code: str, example: str) -> list[str]:
     found = re.search(r"^Target: (\w+)$", catalogue.page(code), re.MULTILINE)
     assert found, "a page says which target refuses its example"
     target = load(found[1])
-    made = Compilation(Source("page.qrl", catalogue.examples(code)[example]))
+    made = Compilation(Source("page.qrl", examples(code)[example]))
     assert not made.diagnostics, [d.message for d in made.diagnostics]
     return [d.code for m in made.models() for d in target.check(m, defaults(target))]
 
@@ -33,7 +34,7 @@ def test_bad_and_good(code: str) -> None:
 
 @pytest.mark.parametrize("code", PAGES)
 def test_formatted(code: str) -> None:
-    for text in catalogue.examples(code).values():
+    for text in examples(code).values():
         assert format_text(Source("page.qrl", text))[0] == text
 
 

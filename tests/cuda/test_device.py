@@ -22,9 +22,9 @@ from cuda_emulator import Module as Emulated  # noqa: E402
 from cuda_emulator import _How, available  # noqa: E402
 
 from qrlang.driver import Compilation  # noqa: E402
-from qrlang.engine.cuda import compile as compiling  # noqa: E402
-from qrlang.engine.cuda import device  # noqa: E402
-from qrlang.engine.cuda.launcher import Unavailable  # noqa: E402
+from qrlang.engine.cuda.launch import compile as compiling  # noqa: E402
+from qrlang.engine.cuda.launch import device  # noqa: E402
+from qrlang.engine.cuda.launch.launcher import Unavailable  # noqa: E402
 from qrlang.engine.cuda.source import Argument, KernelSpec  # noqa: E402
 from qrlang.engine.plan import plan  # noqa: E402
 

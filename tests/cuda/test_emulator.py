@@ -37,6 +37,12 @@ extern "C" __global__ void unguarded(float* y) {
   part[threadIdx.x] = threadIdx.x;
   y[threadIdx.x] = part[63 - threadIdx.x];
 }
+extern "C" __global__ void shuffled(int* y) {  // waits for lanes, and not for their memory
+  __shared__ int part[32];
+  part[threadIdx.x] = threadIdx.x;
+  int up = __shfl_xor_sync(0xffffffffu, int(threadIdx.x), 1);
+  y[threadIdx.x] = part[up];
+}
 extern "C" __global__ __cluster_dims__(2, 1, 1) void pair(float* y) {
   extern __shared__ float kept[];
   kept[threadIdx.x] = blockIdx.x * 100 + threadIdx.x;
@@ -56,6 +62,12 @@ extern "C" __global__ void warps(float* y) {  // each pair of warps meets at a b
 }
 extern "C" __global__ void left() { if (threadIdx.x) __syncthreads(); }
 extern "C" __global__ void parted() { if (threadIdx.x < 32) __syncthreads(); else __syncwarp(); while (0); }
+extern "C" __global__ void divergent() {
+  if (threadIdx.x < 16)
+    __syncthreads();
+  else
+    __syncthreads();
+}
 extern "C" __global__ void crossed(int* y) {
   if (threadIdx.x < 16) y[threadIdx.x] = __shfl_sync(0xffffffffu, 1, 0); else __syncwarp();
 }
@@ -108,11 +120,18 @@ def test_a_missing_barrier_shows(module):
         assert not np.array_equal(found[0], found[1], equal_nan=True)
 
 
+def test_a_shuffle_is_no_barrier():
+    y = np.zeros(32, np.int32)
+    with pytest.raises(EmulatorError, match="without a barrier between"):
+        Module(TEXT, races=True).launch("shuffled", (1,), (32,), [pointer(y)])
+
+
 @pytest.mark.parametrize(
     ("name", "threads", "given", "shared", "cluster", "said"),
     [
         ("left", 32, 0, 0, 1, "have returned"),
         ("parted", 64, 0, 0, 1, "__syncthreads"),
+        ("divergent", 32, 0, 0, 1, "different barriers"),
         ("crossed", 32, 1, 0, 1, "different collectives"),
         ("beyond", 32, 0, 128, 1, "behind the dynamic shared memory"),
         ("pair", 32, 1, 128, 3, "whole number of clusters"),

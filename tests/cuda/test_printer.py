@@ -5,6 +5,7 @@ import ctypes
 import shutil
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,77 +16,26 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "engine"))
 
 import torch
 from cuda_emulator import Module, available
-from cuda_programs import all_pairs, attention, logarithms, long_carry, loop_in_loop
+from cuda_programs import all_pairs, attention, logarithms, long_carry, loop_in_loop, pooled
+from cuda_tools import WAYS, Forced, check
 from emulated import Emulated
 from engine_programs import Build, angle, mixed_observables, qrnn
 from engine_tools import draw
 
 import qrlang
-from qrlang.engine.cuda import printer, runtime, segment
-from qrlang.engine.cuda.mapping import Mapping, choose, shared_limit
-from qrlang.engine.cuda.memory import geometries
+from qrlang.engine.cuda import printer, segment
+from qrlang.engine.cuda.launch import runtime
+from qrlang.engine.cuda.layout.mapping import Mapping, choose, shared_limit
+from qrlang.engine.cuda.layout.memory import geometries
 from qrlang.engine.cuda.prelude import prelude
 from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.nodes import Refusal
-from qrlang.engine.plan import Plan, plan
+from qrlang.engine.plan import plan
 from qrlang.engine.segment import plan_segment
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type
 
 emulated = pytest.mark.skipif(not available(), reason="no C++ compiler")
-
-
-class Forced(runtime.Kernel):
-    """A kernel with a mapping of the test's choice."""
-
-    def __init__(self, plan, mapping, order, races=False):
-        super().__init__(plan, mapping.dtype, Emulated(mapping.arch, order, races))
-        source = printer.write(plan, mapping)
-        self.only = runtime.Made(source, self.launcher.load(source))
-
-    def kernels(self, batch):
-        return self.only
-
-
-def check(program, mapping, batch=3, steps=3, lengths=None, limit=1e-12, order=0, races=False):
-    found = plan(program)
-    assert isinstance(found, Plan)
-    weights, inputs = draw(program, batch, steps)
-    drawn = [weights[w.name] for w in found.weights]
-    truth = Interpreter(found)
-    k = Forced(found, mapping, order, races)
-    own = [None if lengths is None or not x.seq else torch.tensor(lengths) for x in found.inputs]
-    y, saved = k.forward(inputs, drawn, own)
-    want, kept = truth.forward(
-        [x.numpy() for x in inputs], [w.numpy() for w in drawn],
-        [None if x is None else x.numpy() for x in own],
-    )  # fmt: skip
-    k.check(saved)
-    dice = np.random.default_rng(0)
-    seeds = [dice.normal(size=x.shape) for x in want]
-    dw, dx = k.backward(saved, [torch.from_numpy(s) for s in seeds], True)
-    tw, tx = truth.backward(kept, seeds, True)
-    scale = max(1.0, *(np.abs(t).max() for t in tw if t.size))
-    for mine, true in zip((*y, *dw, *dx), (*want, *tw, *tx), strict=True):
-        if mine is not None and true is not None:
-            close = np.abs(mine.double().numpy().reshape(true.shape) - true).max(initial=0)
-            assert close < limit * scale
-
-
-WAYS = {
-    "lanes": (3, Mapping("float64", 90, 3, 0, shuffled=True)),
-    "more lanes than amplitudes": (2, Mapping("float64", 90, 5, 0, shuffled=True)),
-    "one warp": (6, Mapping("float64", 90, 5, 1, shuffled=True)),
-    "warps": (7, Mapping("float64", 90, 5, 2, warps=2)),
-    "block": (8, Mapping("float64", 90, 6, 2)),
-    "cluster": (8, Mapping("float64", 90, 6, 2, 1)),
-    "cluster of four": (9, Mapping("float64", 90, 7, 2, 2)),
-    # Fewer registers than bits of the rank: two phases of the half that ends a layer.
-    "cluster of eight": (10, Mapping("float64", 90, 8, 2, 3)),
-    "global memory": (8, Mapping("float64", 80, 5, 1, shared=False)),
-    # Two sweeps, the first of four phases in its tile.
-    "global memory of a cluster": (9, Mapping("float64", 90, 6, 2, 1, shared=False)),
-}
 
 
 @emulated
@@ -128,7 +78,7 @@ PRODUCTS = {
 def test_products(name, monkeypatch):
     n, mapping, form = PRODUCTS[name]
     if name == "not held":
-        monkeypatch.setattr("qrlang.engine.cuda.memory.WEIGHTS", 1 << 9)
+        monkeypatch.setattr("qrlang.engine.cuda.layout.memory.WEIGHTS", 1 << 9)
     limit = 1e-12 if mapping.dtype == "float64" else 1e-4
     check(qrnn(n, layers=1, **form), mapping, 3, 2, [1, 2, 2], limit=limit, races=True)
 
@@ -145,6 +95,12 @@ def test_carries(threads):
 def test_sequences_that_are_over_stay_finite(lengths):
     """They, and those that there are not, walk on beside others of their warp, with zeros."""
     check(logarithms(), WAYS["lanes"][1], 3, 3, lengths, races=True)
+
+
+@emulated
+def test_a_warp_without_a_sequence_says_nothing():
+    """The mean over its no moments is no number, and nobody's."""
+    check(pooled(), Mapping("float64", 90, 5, 0, shuffled=True), 3, 2, [2, 1, 2])
 
 
 STEEP = r"""
@@ -344,6 +300,14 @@ def test_mappings():
     assert not isinstance(held, Refusal)
 
 
+def test_registers_are_not_saved_for_blocks_that_find_no_room():
+    m = choose(plan(qrnn(10)), 512)
+    assert [m.held(True, kilobytes << 10) for kilobytes in (10, 30, 100, 200)] == [8, 8, 2, 1]
+    assert "__launch_bounds__(64, 8) backward(" in printer.write(plan(qrnn(10)), m).codes[1]
+    m = choose(plan(qrnn(14)), 128)
+    assert m.held(False, 100 << 10) == 2 and not m.held(True, 150 << 10)
+
+
 def test_few_walks_along_global_memory():
     """A layer on 20 qubits: two, where phases of five qubits would be four. Threads of a warp read
     and write whole lines at both ends."""
@@ -356,7 +320,7 @@ def test_few_walks_along_global_memory():
         assert sorted(turned) == list(range(n))
         for sweep in sweeps:
             for phase in (sweep.phases[0], sweep.phases[-1]):
-                assert phase.place.threads[:4] == (0, 1, 2, 3)
+                assert phase.place.threads[:4] == (1, 2, 4, 8)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -376,6 +340,19 @@ def test_several_states_fit(n, dtype, arch):
     page = Path(__file__).resolve().parents[2] / "examples" / "qlstm" / "qlstm.qrl"
     held = printer.emit(native._of(qrlang.load(page, n=n)).plan, 4096, dtype, arch)
     assert held.backward.dynamic_shared_bytes <= shared_limit(arch)
+
+
+def test_many_sums_fit_or_are_refused(monkeypatch):
+    """Of a term for each pair of 24 qubits, of a thousand readouts: fewer threads or amplitudes."""
+    strings = [c for k in range(1, 11) for c in combinations(range(10), k)]
+    read = tuple(((1.0, tuple((q, "Z") for q in c)),) for c in strings)
+    plans = [plan(x) for x in (all_pairs(24, 1), qrnn(12, layers=1, observables=read))]
+    for arch in (80, 86, 90, 121):
+        for found in plans:
+            held = printer.emit(found, 4, "float64", arch)
+            assert held.backward.dynamic_shared_bytes <= shared_limit(arch)
+    monkeypatch.setattr("qrlang.engine.cuda.layout.mapping.shared_limit", lambda arch: 8 << 10)
+    assert all("readouts or terms" in choose(x, 4, "float64").reason for x in plans)
 
 
 def test_long_kernels_do_not_unroll_their_loops():

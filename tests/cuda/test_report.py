@@ -8,12 +8,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "engine"))
 
 from cli_tools import qrlc
-from engine_programs import qrnn
+from engine_programs import angle, qrnn
 
-from qrlang.engine.cuda import compile as compiling
-from qrlang.engine.cuda.launcher import Unavailable
+from qrlang.engine.cuda.launch import compile as compiling
+from qrlang.engine.cuda.launch.launcher import Unavailable
 from qrlang.engine.cuda.report import page, report
 from qrlang.engine.plan import plan
+from qrlang.ir import program as ir
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -46,6 +47,28 @@ def test_mappings_in_words(n, batch, arch, mapping, launch):
     assert lines[2] == f"  mapping   {mapping}" and lines[3] == f"  launch    {launch}"
     walks = [line for line in lines if "walks along the state 2 times" in line]
     assert len(walks) == (n == 20)
+
+
+@pytest.mark.parametrize(
+    ("n", "layer", "said"),
+    [
+        (14, "ring", "half of the amplitudes to the other block once"),
+        (14, "line", "half of the amplitudes to the other block twice"),
+        (15, "ring", "three quarters of the amplitudes to other blocks twice"),
+        (16, "ring", "seven eighths of the amplitudes to other blocks twice"),
+        (13, "ring", None),
+    ],
+)
+def test_what_goes_from_block_to_block(n, layer, said):
+    def line(linear, qubits):
+        theta = linear(n)
+        turns = [ir.Gate("ry", (q,), (angle(theta, q),)) for q in qubits]
+        return [*turns, *(ir.Gate("x", (q + 1,), (), (q,)) for q in qubits[:-1])]
+
+    made = qrnn(n, ansatz=line if layer == "line" else None)
+    lines = page(report(plan(made), 64, compile_too=False), 64)
+    found = [x for x in lines if x.startswith("  a layer   ")]
+    assert found == ([f"  a layer   sends {said}"] if said else [])
 
 
 def test_how_many_blocks_at_once():

@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch_meaning import Meaning
 
-from qrlang.engine.cpu import kernel as making
+from qrlang.engine.cpu.launch import kernel as making
 from qrlang.engine.plan import Plan, plan
 
 kernel = lru_cache(maxsize=None)(making.kernel)

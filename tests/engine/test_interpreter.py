@@ -20,7 +20,7 @@ from engine_tools import compare, draw  # noqa: E402
 
 from qrlang.backends.torch.emit.names import weight_path  # noqa: E402
 from qrlang.backends.torch.fit import with_targets, without_dropout  # noqa: E402
-from qrlang.backends.torch.native import _follow  # noqa: E402
+from qrlang.backends.torch.native import follow  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 LENGTHS = (3, 1, 4)
@@ -43,7 +43,7 @@ def agree(program, inputs, lengths, tolerance=1e-9):
     g = torch.Generator().manual_seed(1)
     seeds = [torch.randn(y.shape, generator=g, dtype=torch.float64) for y in true]
     total = sum((y * s).sum() for y, s in zip(true, seeds, strict=True))
-    weights = [_follow(model, weight_path(w.name)) for w in found.weights]
+    weights = [follow(model, weight_path(w.name)) for w in found.weights]
     trained = [w for w in weights if w.requires_grad]
     wanted = [*trained, *real.values()]
     slopes = [None] * len(wanted)
@@ -120,7 +120,7 @@ def test_ragged_batches(program):
 def test_dropout_is_the_kernels():
     """The same draws from the same seed, forward and backward."""
     pytest.importorskip("llvmlite")
-    from qrlang.engine.cpu.kernel import kernel
+    from qrlang.engine.cpu.launch.kernel import kernel
 
     program = qrnn(3, dropout=0.4)
     found = plan(program)

@@ -15,8 +15,8 @@ pytest.importorskip("llvmlite")
 from engine_programs import qrnn
 from engine_tools import compare, draw
 
-from qrlang.engine.cpu import elf
-from qrlang.engine.cpu.kernel import Kernel, NotFinite, kernel
+from qrlang.engine.cpu.launch.kernel import Kernel, NotFinite, kernel
+from qrlang.engine.cpu.llvm import elf
 from qrlang.engine.plan import Plan, Refusal, plan
 from qrlang.ir import program as ir
 
@@ -114,7 +114,7 @@ def test_the_compiler_stays_out_of_a_process_that_can_do_without(tmp_path):
     code = """
 import sys
 from engine_programs import qrnn
-from qrlang.engine.cpu.kernel import kernel
+from qrlang.engine.cpu.launch.kernel import kernel
 from qrlang.engine.plan import plan
 k = kernel(plan(qrnn(4)))
 print(k.from_cache, "llvmlite.binding" in sys.modules)

@@ -13,7 +13,7 @@ from engine_programs import Build, angle, mixed_observables, qrnn
 from engine_tools import compare
 from torch_meaning import Meaning
 
-from qrlang.engine.cpu.kernel import kernel
+from qrlang.engine.cpu.launch.kernel import kernel
 from qrlang.engine.plan import plan
 from qrlang.ir import program as ir
 

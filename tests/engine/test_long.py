@@ -92,7 +92,7 @@ import numpy as np
 import torch
 from engine_programs import qrnn
 from engine_tools import draw
-from qrlang.engine.cpu.kernel import kernel
+from qrlang.engine.cpu.launch.kernel import kernel
 from qrlang.engine.plan import plan
 
 def peak():

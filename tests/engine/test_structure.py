@@ -12,7 +12,7 @@ import torch
 from engine_programs import Build, angle, qrnn
 from engine_tools import compare
 
-from qrlang.engine.cpu.kernel import kernel
+from qrlang.engine.cpu.launch.kernel import kernel
 from qrlang.engine.plan import plan
 from qrlang.ir import program as ir
 from qrlang.ir.functions import FUNCTIONS

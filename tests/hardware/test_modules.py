@@ -37,6 +37,7 @@ LOOSE = list(HealthCheck)
 # Braket's simulator reads the text of every circuit again, which takes nearly all of its time.
 SLOW = {
     "copying/copying.qrl",
+    "correction/code.qrl",
     "qrnn/permuted.qrl",
     "qrnn/pixels.qrl",
     "translation/translation.qrl",

@@ -18,7 +18,7 @@ from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError, Step, Template, Work
 from qrlang.hardware.loop import Plan, run
 from qrlang.hardware.simulator import Simulator
-from qrlang.lock import Lock
+from qrlang.lock import InUse, Lock
 
 PROGRAM = example("qrnn/rows.qrl")
 W = weights(PROGRAM)
@@ -193,7 +193,7 @@ def holder(path: Path) -> subprocess.Popen[str]:
 def test_two_processes_in_one_folder(tmp_path: Path) -> None:
     process = holder(tmp_path / "journal.lock")
     try:
-        with pytest.raises(DeviceError) as found:
+        with pytest.raises(InUse) as found:
             Journal(tmp_path / "journal.jsonl", {})
         assert f"'{tmp_path}' is in use by process {process.pid} on " in str(found.value)
         assert "stop it" in found.value.help

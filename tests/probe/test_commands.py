@@ -20,7 +20,6 @@ from training_tools import project  # noqa: E402
 from qrlang.cli.probe import KINDS  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
 from qrlang.ir.program import Program  # noqa: E402
-from qrlang.probe import all as every  # noqa: E402
 from qrlang.report.evaluations import evaluations, terms  # noqa: E402
 
 SMALL = ("--samples", "2", "--steps", "4", "--draws", "3", "--pairs", "100", "--delays", "2",
@@ -36,10 +35,6 @@ def runs(tmp_path_factory: Any) -> tuple[Path, Path]:
         done = qrlc("train", path, "--out", where, "--core", core, "--threads", 1, "--epochs", 1)
         assert done.code == 0, done.err
     return made
-
-
-def test_the_kinds_are_the_modules() -> None:
-    assert tuple(every.KINDS) == KINDS
 
 
 def test_probe_of_a_run(runs: tuple[Path, Path]) -> None:

@@ -37,7 +37,7 @@ def qiskit_gate(name: str, angles: list[float]) -> QiskitGate:
         return XXPlusYYGate(angles[0])
     spec = GATES[name]
     circuit = QuantumCircuit(spec.qubits)
-    getattr(circuit, spec.qiskit)(*angles, *range(spec.qubits))
+    getattr(circuit, name)(*angles, *range(spec.qubits))
     return circuit.data[0].operation
 
 

@@ -296,7 +296,8 @@ def test_a_manifest_that_does_not_fit_closes_the_file(tmp_path: Path) -> None:
         manifest(path, text)
         with pytest.raises(DataError) as error:
             opened(path)
-        assert error.value.code == "wrong-manifest" and said in str(error.value), text
+        assert error.value.code == "wrong-manifest", text
+        assert said in f"{error.value} {error.value.help}", text
 
 
 def test_sequences_of_several_rows(tmp_path: Path) -> None:
@@ -466,7 +467,7 @@ def test_silence_is_no(tmp_path: Path) -> None:
         with pytest.raises(DataError) as error:
             opened(path, JOINED, **given, **more)
         assert error.value.code == "not-permitted"
-        return str(error.value)
+        return f"{error.value} {error.value.help}"
 
     manifest(path, open_)
     assert "for a purpose" in refused()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qrlang.grammar import build, textmate
-from qrlang.grammar.keywords import BY_WORD, KEYWORDS, RESERVED
+from qrlang.grammar.keywords import KEYWORDS, RESERVED, TYPES
 from qrlang.source import Source
 from qrlang.syntax.builders import LISTS, NODES
 from qrlang.syntax.parser import parse
@@ -48,7 +48,8 @@ def test_every_terminal_has_a_name_and_words() -> None:
 def test_common_names_are_free() -> None:
     free = "evolve state layers hidden head z i time data loss target input layer last shots pow"
     assert not RESERVED & set(free.split())
-    assert len(BY_WORD) == len({k.word for k in BY_WORD.values()})
+    words = [k.word for k in (*KEYWORDS, *TYPES)]
+    assert len(words) == len(set(words))
 
 
 @pytest.mark.parametrize("keyword", KEYWORDS, ids=lambda k: k.word)

@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,23 @@ def test_what_is_wrong_is_said_now_or_later(gpu):
         model(words)
     with pytest.raises(ValueError, match="lengths of `seen`: 5 numbers from 1 to 4"):
         model(words, lengths=torch.tensor([5, 1, 1, 1, 1]))
+
+
+def test_a_fault_is_waited_for_on_its_own_device(monkeypatch):
+    """Also where another one is current."""
+    said = []
+
+    class Event:
+        def record(self, stream):
+            said.append(stream)
+
+    there = types.SimpleNamespace(copy_=lambda error, non_blocking: None)
+    monkeypatch.setattr(torch, "empty", lambda *shape, **options: there)
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    error = types.SimpleNamespace(device=torch.device("cuda", 1))
+    cuda.Faults().add(None, types.SimpleNamespace(error=error))
+    assert said == ["stream of cuda:1"]
 
 
 def test_a_change_in_place_is_an_error(gpu):

@@ -195,7 +195,7 @@ def test_noise_that_is_none(qrnn, name, value):
 
 @pytest.mark.parametrize("road", ["plain", "stepwise"])
 def test_states_that_do_not_fit(qrnn, monkeypatch, road):
-    from qrlang.engine.cpu import machine
+    from qrlang.engine.cpu.llvm import machine
 
     qrnn.road = road
     monkeypatch.setattr(machine, "memory", lambda: 2 * 16 * 8 - 1)  # two of four qubits

@@ -4,6 +4,7 @@ import pytest
 import torch_tools as tools
 
 from qrlang.backends.torch.emit import emit_program
+from qrlang.driver import Compilation
 from qrlang.ir.text import parse_program
 
 torch = pytest.importorskip("torch")
@@ -54,6 +55,36 @@ def test_awkward_names(road):
     found = model(*(x[None] for x in given))
     for name, value in expected.items():
         torch.testing.assert_close(found[name][0], torch.as_tensor(value))
+
+
+BLOCK = """
+model Block {
+  input  xs: seq[real[1]]
+  target ys: seq[real[1]]
+  recurrent enc over xs {
+    qubits q[1]
+    layer mix = linear(1, gain: 1)
+    param w: angle[2]
+    step x {
+      ry(mix(x)[0]) q[0]
+      rx(w[0]) q[0]
+      rz(w[1]) q[0]
+      emit read [Y(q[0])]
+    }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("road", ["plain", "stepwise", "native"])
+def test_numbers_of_a_block_beside_its_layers(road):
+    """The layer is asked for first, and makes the block that the numbers are of."""
+    [model] = Compilation.of_bytes("m.qrl", BLOCK.encode()).models()
+    rows = torch.linspace(0, 1, 3, dtype=torch.float64)[:, None]
+    [expected] = tools.reference(model.program, [{"xs": rows}])
+    module = tools.module(model.program, road=road)
+    assert {name for name, _ in module.named_parameters()} == {"enc.w", "enc.mix.w", "enc.mix.b"}
+    torch.testing.assert_close(module(rows[None])[0], torch.as_tensor(expected[""]))
 
 
 def test_a_long_head_is_broken_as_formatters_do():

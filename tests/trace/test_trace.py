@@ -306,7 +306,7 @@ def test_traces_that_there_are_not(tmp_path: Path, copy: Path) -> None:
     with pytest.raises(TraceError, match="damaged"):
         qrlang.trace.open(copy)
     header.write_text("{")
-    with pytest.raises(TraceError, match="damaged"):
+    with pytest.raises(TrainingError, match="damaged"):
         qrlang.trace.open(copy)
     shutil.rmtree(copy / "trace")
     with pytest.raises(TraceError, match="has no trace"):

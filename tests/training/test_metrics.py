@@ -7,12 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from training_tools import Arrays
 
 torch = pytest.importorskip("torch")
 
 from qrlang.ir.types import Type, real, seq  # noqa: E402
 from qrlang.training import losses, metrics  # noqa: E402
-from qrlang.training.feed import Arrays, Batch  # noqa: E402
+from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.metrics import Tally  # noqa: E402
 from qrlang.training.objective import Objective  # noqa: E402
 from qrlang.training.progress import shown  # noqa: E402

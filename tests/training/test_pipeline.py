@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from training_tools import environment, lines, project, weights
+from training_tools import Arrays, environment, lines, project, weights
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -15,9 +17,10 @@ pytest.importorskip("safetensors")
 from qrlang.cli.main import run as qrlc  # noqa: E402
 from qrlang.training import resident, start  # noqa: E402
 from qrlang.training.errors import TrainingError  # noqa: E402
-from qrlang.training.feed import Arrays, Batch  # noqa: E402
+from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.optim.adam import Adam  # noqa: E402
 from qrlang.training.pipeline import Pipeline  # noqa: E402
+from qrlang.training.recorded import Recorded  # noqa: E402
 from qrlang.training.settings import Settings  # noqa: E402
 from qrlang.training.world import World  # noqa: E402
 
@@ -132,6 +135,43 @@ def test_what_is_not_finite_changes_nothing() -> None:
         found.append(torch.cat([w.detach(), v.detach().reshape(-1)]))
     assert torch.allclose(*found, atol=1e-6)
     assert late.state()["count"] == adam.state()["count"] == 3
+
+
+def test_what_is_recorded_is_done_over_on_each_batch_s_own(monkeypatch: Any) -> None:
+    """Also which of its moments are counted. A graph in short: what was queued, once more."""
+    objective = SimpleNamespace(
+        model=SimpleNamespace(program="", shots=0, trajectories=0), world=World(), truncate=0
+    )
+    again: list[Any] = []
+
+    def queue(work: Any, rate: Any) -> Any:
+        (batch,) = work.batches
+        out = torch.zeros(())
+
+        def done() -> None:
+            out.copy_(rate * (batch.values["x"] * batch.counted).sum())
+
+        again.append(done)
+        return out
+
+    def replay() -> None:
+        again[-1]()
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=replay))
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph, capture_error_mode: nullcontext())
+    pipeline: Any = SimpleNamespace(objective=objective, queue=queue)
+    recorded = Recorded(pipeline)
+    taken = []
+    for k in range(8):
+        x, counted = torch.full((2, 3), 1.0 + k), torch.arange(6).view(2, 3) >= k
+        work: Any = SimpleNamespace(batches=[Batch({"x": x}, counted=counted)], runs=0)
+        taken.append(recorded.takes(work))
+        if taken[-1]:
+            found = recorded.run(work, torch.tensor(2.0))
+            assert float(found) == 2 * float((x * counted).sum()) and work.runs == 2
+    assert sum(taken) == 5 and len(again) == 1
+    work = SimpleNamespace(batches=[Batch({"x": x}, counted=None)])
+    assert not recorded.takes(work)  # another kind, not seen as often
 
 
 def feed(records: int) -> Arrays:

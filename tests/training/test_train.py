@@ -211,6 +211,15 @@ def test_data_that_does_not_fit(tmp_path: Path, capsys: Any) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_road_that_is_not_open_is_said(tmp_path: Path, capsys: Any) -> None:
+    weak = MODEL.replace("  return ", "  measure memory[0]\n  return ")
+    assert weak != MODEL
+    for road in ("native", "stepwise"):
+        train(tmp_path, "--road", road, out=road, code=1, model=weak)
+        err = capsys.readouterr().err
+        assert f"error: the {road} road is not open: " in err and "without a road" in err
+
+
 def test_a_wrong_program_is_said_as_check_says_it(tmp_path: Path, capsys: Any) -> None:
     train(tmp_path, "--epochs", "0", code=1)
     assert "E0905" in capsys.readouterr().err

@@ -28,7 +28,7 @@ def test_a_name_a_letter_off(monkeypatch):
 
 
 def test_threads(monkeypatch):
-    from qrlang.engine.cpu import threads
+    from qrlang.engine.cpu.launch import threads
 
     monkeypatch.setattr(threads, "_set", 0)
     monkeypatch.delenv("QRLANG_THREADS", raising=False)
@@ -55,7 +55,7 @@ def test_words_and_flags(monkeypatch, tmp_path):
 
 
 def test_vectors(monkeypatch):
-    from qrlang.engine.cpu import machine
+    from qrlang.engine.cpu.llvm import machine
 
     host = machine.host.__wrapped__
     monkeypatch.setenv("QRLANG_VECTORS", "sse9")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from qrlang.analysis.purity import per_shot
 from qrlang.backends.emit.names import Names
 from qrlang.backends.emit.text import atom, is_number
 from qrlang.backends.torch.emit.classical import Expressions, flat
@@ -13,7 +14,7 @@ from qrlang.backends.torch.emit.constants import Constants
 from qrlang.backends.torch.emit.layers import Layers
 from qrlang.backends.torch.emit.layout import fit, groups
 from qrlang.backends.torch.emit.names import attribute
-from qrlang.backends.torch.mixing import bit_dependent, mixed_spaces, spaces_of
+from qrlang.backends.torch.mixing import mixed_spaces, spaces_of
 from qrlang.backends.torch.text import angle_text, number
 from qrlang.ir.program import (
     Alloc,
@@ -39,7 +40,7 @@ from qrlang.ir.program import (
     UseWeight,
     Value,
 )
-from qrlang.ir.walk import regions, uses, walk
+from qrlang.ir.walk import qubits_of, regions, uses, uses_in, walk
 
 LONGEST = 56  # letters of an expression that is written where it is used
 
@@ -58,7 +59,7 @@ class Body:
         self.expressions = Expressions(self._weight)
         self.uses: Counter[int] = Counter()
         self.region_of_use: dict[int, set[int]] = {}
-        self.tainted = bit_dependent(program)
+        self.tainted = per_shot(program)
         self.mixed = mixed_spaces(program)
         self.spaces = spaces_of(program)
         self.space_of = {q: s for s, qubits in self.spaces.items() for q in qubits}
@@ -225,7 +226,6 @@ class Body:
 
     def _unitary(self, op: Unitary) -> None:
         by_space: dict[int, list[object]] = {}
-        from qrlang.ir.walk import qubits_of
 
         for element in op.elements:
             qubits = qubits_of(element)
@@ -242,11 +242,9 @@ class Body:
 
     def _vectors(self, thing: object) -> dict[int, tuple[str, str]]:
         """The values that angles come from, by id: a name for the circuit's text, and their own."""
-        from qrlang.ir.walk import _uses_in
-
         out: dict[int, tuple[str, str]] = {}
         names = Names(("q", "pi", "self", "circuit"))
-        for value in _uses_in(thing):
+        for value in uses_in(thing):
             if value.id not in out:
                 text = self.of(value)
                 name = value.name or _head(text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qrlang.backends.emit.names import Names, inputs_of
 from qrlang.backends.torch.emit.body import Body
 from qrlang.backends.torch.emit.constants import Constants
 from qrlang.backends.torch.emit.fingerprint import fingerprint
-from qrlang.backends.torch.emit.layers import Layer, Layers, find, start
+from qrlang.backends.torch.emit.layers import Layer, Layers, find, prefix, start
 from qrlang.backends.torch.emit.layout import fit, fit_definition
 from qrlang.backends.torch.emit.names import attribute, camel
 from qrlang.ir.printer import print_program
@@ -132,8 +134,8 @@ def _model_class(
         name = weight.name.rpartition(".")[0]
         if not name:
             lines += fit(f"self.{attribute(weight.name)} = {_make(weight)}", 8)
-        elif name not in done:
-            lines += _member(layers.layers[name], done)
+        else:
+            lines += _member(name, layers.layers, done)
     for extern in program.externs:
         given = ", ".join(f"{k}={v!r}" for k, v in extern.settings)
         cls = extern.path.partition(":")[2]
@@ -141,20 +143,19 @@ def _model_class(
     return [*lines, "", *forward]
 
 
-def _member(layer: Layer, done: set[str]) -> list[str]:
-    lines = []
-    parts = layer.name.split(".")
-    for i in range(1, len(parts)):
-        parent = ".".join(parts[:i])
-        if parent not in done:
-            done.add(parent)
-            path = ".".join(map(attribute, parts[:i]))
-            lines += fit(f"self.{path} = qr.Weights()", 8)
-    done.add(layer.name)
-    if layer.cls:
-        return [*lines, *fit(f"{layer.path} = {layer.cls}()", 8)]
-    made = ", ".join(f"{attribute(w.name.rpartition('.')[2])}={_make(w)}" for w in layer.weights)
-    return [*lines, *fit(f"{layer.path} = qr.Weights({made})", 8)]
+def _member(name: str, layers: Mapping[str, Layer], done: set[str]) -> list[str]:
+    """A layer, after the block that it stands in, which may hold weights of its own."""
+    if not name or name in done:
+        return []
+    done.add(name)
+    lines = _member(prefix(name), layers, done)
+    path = "self." + ".".join(map(attribute, name.split(".")))
+    layer = layers.get(name)
+    if layer is not None and layer.cls:
+        return [*lines, *fit(f"{path} = {layer.cls}()", 8)]
+    own = layer.weights if layer is not None else []
+    made = ", ".join(f"{attribute(w.name.rpartition('.')[2])}={_make(w)}" for w in own)
+    return [*lines, *fit(f"{path} = qr.Weights({made})", 8)]
 
 
 def _argument(value: Value) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from qrlang.engine.cpu import elf
-from qrlang.engine.cpu.asm import Fn, V
-from qrlang.engine.cpu.frame import ANGLE, INPUT, Waiting
-from qrlang.engine.cpu.loops import Loops
-from qrlang.engine.cpu.team import SHARED
+from qrlang.engine.cpu.amplitudes.team import SHARED
+from qrlang.engine.cpu.kernel.frame import ANGLE, INPUT, Waiting
+from qrlang.engine.cpu.kernel.loops import Loops
+from qrlang.engine.cpu.llvm import elf
+from qrlang.engine.cpu.llvm.asm import Fn, V
 
 __all__ = ["ANGLE", "Printer"]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import qrlang
 from qrlang.engine import cache
-from qrlang.engine.cpu import elf, functions, machine
-from qrlang.engine.cpu.asm import Fn, Format, Machine, Module, V
-from qrlang.engine.cpu.kernel import NotFinite
-from qrlang.engine.cpu.layout import rounded
-from qrlang.engine.cpu.memory import Memory
-from qrlang.engine.cpu.sweeps import Shape, Sweeps, Tables
-from qrlang.engine.cpu.team import Team
+from qrlang.engine.cpu.amplitudes.sweeps import Shape, Sweeps, Tables
+from qrlang.engine.cpu.amplitudes.team import Team
+from qrlang.engine.cpu.kernel.layout import rounded
+from qrlang.engine.cpu.launch.kernel import NotFinite
+from qrlang.engine.cpu.launch.memory import Memory
+from qrlang.engine.cpu.llvm import elf, functions, machine
+from qrlang.engine.cpu.llvm.asm import Fn, Format, Machine, Module, V
 from qrlang.engine.nodes import Row
 from qrlang.engine.segment import Segment
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qrlang.engine.cuda import functions
+from qrlang.engine.cuda.kernel import functions
 from qrlang.engine.series import COS32, COS64, SIN32, SIN64
 
 TYPES = """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qrlang.engine import nodes
 from qrlang.engine.bodies import walk_nodes
-from qrlang.engine.cuda.ends import Ends
-from qrlang.engine.cuda.mapping import Mapping, choose
+from qrlang.engine.cuda.kernel.ends import Ends
+from qrlang.engine.cuda.layout.mapping import Mapping, choose
 from qrlang.engine.cuda.prelude import prelude
 from qrlang.engine.cuda.source import (
     BATCH,
@@ -70,7 +70,8 @@ class Printer(Ends):
         arguments = tuple(self._arguments())
         listed = ",\n    ".join(self._declared(a) for a in arguments)
         dims = f"__cluster_dims__({1 << m.cluster}, 1, 1) " if m.cluster else ""
-        bounds = f"__launch_bounds__({m.bounds(backward)})"
+        held = m.held(backward, self.memory.bytes)
+        bounds = f"__launch_bounds__({m.block}{f', {held}' if held else ''})"
         head = f'extern "C" __global__ void {dims}{bounds} {name}(\n    {listed})'
         spec = KernelSpec(name, m.block, m.sequences, 1 << m.cluster, self.memory.bytes, arguments)
         return f"{self.layers.text()}{head} {{\n{body}}}\n", spec

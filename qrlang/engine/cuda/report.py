@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qrlang.engine.cuda.geometry import Geometry
-from qrlang.engine.cuda.launcher import Unavailable
-from qrlang.engine.cuda.mapping import REGISTERS, Mapping, choose
-from qrlang.engine.cuda.memory import geometries
+from qrlang.engine.cuda.launch.launcher import Unavailable
+from qrlang.engine.cuda.layout.geometry import Geometry
+from qrlang.engine.cuda.layout.mapping import REGISTERS, Mapping, choose
+from qrlang.engine.cuda.layout.memory import geometries
 from qrlang.engine.cuda.printer import write
 from qrlang.engine.cuda.source import KernelSpec
 from qrlang.engine.nodes import Plan, Refusal
@@ -51,14 +51,14 @@ def report(plan: Plan, batch: int, arch: int = 90, compile_too: bool = True) -> 
     for spec, text in source.parts:
         used = None
         if compile_too and not why:
-            from qrlang.engine.cuda.compile import resources
+            from qrlang.engine.cuda.launch.compile import resources
 
             try:
                 used = resources(text, arch)
             except Unavailable as error:
                 why = str(error)
         kernels[spec.name] = _kernel(mapping, spec, arch, used)
-    m = mapping
+    m, spaces = mapping, geometries(plan, mapping)
     return {
         "arch": arch,
         "why_not": "",
@@ -69,7 +69,8 @@ def report(plan: Plan, batch: int, arch: int = 90, compile_too: bool = True) -> 
         "block": m.block,
         "sequences": m.sequences,
         "blocks": source.forward.blocks(batch),
-        "walks": max(map(_walks, geometries(plan, m)), default=0) if not m.shared else 0,
+        "walks": max(map(_walks, spaces), default=0) if not m.shared else 0,
+        "exchanges": max((_exchanges(g) for g in spaces), default=0),
         "kernels": kernels,
         "no_compiler": why,
     }
@@ -89,10 +90,16 @@ def _walks(g: Geometry) -> int:
     return len(g.sweeps(range(g.bits)))
 
 
+def _exchanges(g: Geometry) -> int:
+    """How often in a layer amplitudes go to other blocks."""
+    if not g.split:
+        return 0
+    return 1 if g.crossing else 2
+
+
 def _kernel(m: Mapping, spec: KernelSpec, arch: int, used: tuple[int, int] | None) -> Data:
     sm = multiprocessor(arch)
-    bounds = m.bounds(spec.name == "backward")
-    least = int(bounds.rpartition(",")[2]) if "," in bounds else 1
+    least = m.held(spec.name == "backward", spec.dynamic_shared_bytes) or 1
     at_most = min(MOST, REGISTERS // (least * m.block) // 8 * 8)
     registers = used[0] if used else at_most
     warps = -(-spec.threads // 32)
@@ -126,6 +133,11 @@ def page(data: Data, batch: int) -> list[str]:
     lines.append(f"  launch    {blocks} of {data['block']} threads{beside}{cluster}")
     if data["walks"]:
         lines.append(f"  a layer   walks along the state {data['walks']} times")
+    if data["exchanges"]:
+        share = {2: "half", 4: "three quarters", 8: "seven eighths"}[data["cluster"]]
+        others = "the other block" if data["cluster"] == 2 else "other blocks"
+        often = ("once", "twice")[data["exchanges"] - 1]
+        lines.append(f"  a layer   sends {share} of the amplitudes to {others} {often}")
     for name, k in data["kernels"].items():
         registers = f"at most {k['at_most']} registers"
         if k["registers"] is not None:

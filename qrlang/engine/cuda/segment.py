@@ -4,7 +4,7 @@ state and its cotangent together, with the gradients of the angles (`backward`).
 from __future__ import annotations
 
 from qrlang.engine import nodes
-from qrlang.engine.cuda.mapping import Mapping, choose
+from qrlang.engine.cuda.layout.mapping import Mapping, choose
 from qrlang.engine.cuda.printer import Printer
 from qrlang.engine.cuda.source import BATCH, Argument, Shape, Source, fixed
 from qrlang.engine.nodes import Plan, Refusal, Row

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
 from qrlang.hardware.device import Device, Limits, Template, described
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.jobs import Counts, Task
 from qrlang.hardware.mitigation import NONE, Confusion, Mitigation
-from qrlang.names import plural
+from qrlang.training.feed import split_of
 
 if TYPE_CHECKING:
     from qrlang.training.feed import Batch
@@ -92,8 +93,6 @@ def forecast(
     validation = Amount()
     if trainer.feed.sizes.get("validation"):
         validation = rehearsal.split("validation", s.batch) * trainer.epochs
-    from qrlang.training.evaluate import split_of
-
     test = rehearsal.split(split_of(trainer.feed, None), max(s.batch, 64))
     largest = rehearsal.largest
     found = device.footprint(largest) if largest else None

@@ -20,6 +20,7 @@ from qrlang.hardware.gradient.gates import Moved
 from qrlang.hardware.questions import Ask
 from qrlang.hardware.readings import Distribution, Quantity, Word, settings
 from qrlang.hardware.tape import Node
+from qrlang.ir.pauli import all_commute
 
 if TYPE_CHECKING:
     from qrlang.hardware.gradient.processor import Processor
@@ -116,9 +117,7 @@ class DeviceQubits:
         self._angles(self.processor.lowered.circuit(circuit, self.wires), vectors)
 
     def evolve(self, strings: Any, coefficients: Any, time: Any, trotter: int = 0) -> None:
-        from qrlang.backends.torch.state import _all_commute
-
-        if not trotter and not _all_commute(strings):
+        if not trotter and not all_commute(strings):
             raise DeviceError(f"an exact evolution of `{self.name}`", MOST_EXACT_TERMS)
         times = max(trotter, 1)
         angles = 2 * coefficients * time[..., None] / times

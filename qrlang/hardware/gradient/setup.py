@@ -14,6 +14,7 @@ from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.mitigation import mitigation, possible
 from qrlang.hardware.target import DeviceTarget, lacking
 from qrlang.ir.program import Program
+from qrlang.targets import TargetError, load
 from qrlang.training.observer import Observer
 
 if TYPE_CHECKING:
@@ -59,8 +60,6 @@ class Wanted:
         return budget(device, self.max_shots, self.max_cost, self.prices)
 
     def open(self, seed: int) -> Device:
-        from qrlang.targets import TargetError, load
-
         try:
             target = load(self.target)
         except TargetError as error:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from qrlang.training.data.batches import Batch
 from qrlang.training.data.errors import DataError
-from qrlang.training.data.files import write_atomically
 from qrlang.training.data.ports import Port
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.sources import Records, Source
@@ -175,7 +172,3 @@ class DataSet:
             return self.source(split)
         except DataError:
             return None
-
-    def save(self, path: Path) -> None:
-        text = json.dumps(self.about(), ensure_ascii=False, indent=1)
-        write_atomically(path, lambda f: f.write(text.encode()))

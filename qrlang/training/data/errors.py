@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
+from qrlang.errors import UserError
 
 CODES = {
     "unknown-data": "there is no data set of that name",
@@ -23,22 +22,10 @@ CODES = {
 }
 
 
-class DataError(Exception):
-    """`code` is one of `CODES`; `help` says what to do about it."""
+class DataError(UserError):
+    """`code` is one of `CODES`."""
 
     def __init__(self, code: str, message: str, help: str = "") -> None:
         assert code in CODES
-        super().__init__(message)
+        super().__init__(message, help)
         self.code = code
-        self.message = message
-        self.help = help
-
-    def __str__(self) -> str:
-        return f"{self.message}\n  {self.help}" if self.help else self.message
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """`did you mean …?`, or nothing."""
-    by_lower = {w.lower(): w for w in words}
-    close = get_close_matches(word.lower(), by_lower, 1, 0.6)
-    return f"did you mean `{by_lower[close[0]]}`?" if close else ""

@@ -12,12 +12,16 @@ import zlib
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qrlang import environment
 from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import cache_dir, write_atomically
+
+if TYPE_CHECKING:
+    from qrlang.training.data.origins import Origin
 
 Progress = Callable[[str, int, int], None]
 """Called with what is fetched, the bytes that are there, and how many will be (0: unknown)."""
@@ -39,12 +43,27 @@ def fetched(name: str, file: str, looked: str, progress: Progress | None, allowe
     here = "put the file into one of these folders, or name another with QRLANG_DATA"
     if origin is None:
         raise DataError("missing-file", missing, f"it can't be fetched: {here}")
-    first = origin.parts[0].url
-    made = f"; where there is a network, the same command makes it in {cache_dir()} of {first}"
+    here += (
+        f"; where there is a network, the same command makes it in {cache_dir()} of "
+        f"{origin.parts[0].url}"
+    )
     if not allowed or environment.flag("QRLANG_OFFLINE"):
         why = "QRLANG_OFFLINE is set" if allowed else "fetching is turned off"
-        raise DataError("missing-file", f"{missing}; {why}", here + made)
-    target = cache_dir() / file
+        raise DataError("missing-file", f"{missing}; {why}", here)
+    try:
+        return _kept(origin, cache_dir() / file, missing, here, progress)
+    except OSError as e:
+        raise DataError(
+            "missing-file",
+            f"{missing}; it would be fetched into {cache_dir()}, which can't be written: "
+            f"{e.strerror or e}",
+            here,
+        ) from None
+
+
+def _kept(origin: Origin, target: Path, missing: str, here: str, progress: Progress | None) -> Path:
+    """What was fetched, checked and put together, as the file `target`."""
+    first = origin.parts[0].url
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
         parts = {}
@@ -59,7 +78,7 @@ def fetched(name: str, file: str, looked: str, progress: Progress | None, allowe
                 raise DataError(
                     "no-network",
                     f"{missing}. Fetching {part.url} failed: {reason}",
-                    f"without a network: {here}{made}",
+                    f"without a network: {here}",
                 ) from e
             if part.md5 and _md5(path) != part.md5:
                 raise DataError(

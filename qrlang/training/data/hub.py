@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.training.data.columns import Column, Dense
-from qrlang.training.data.errors import DataError, nearest
+from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Port
 from qrlang.training.data.request import Loaded, Request, held_out
 from qrlang.training.data.sources import Records, Source
@@ -91,7 +92,7 @@ def _names(request: Request, there: list[str]) -> list[str]:
             raise DataError(
                 "wrong-column",
                 f"`{request.text('name')}` has no column for {port}; it has {', '.join(there)}",
-                nearest(wanted[0], there)
+                did_you_mean(wanted[0], there)
                 or 'name them in the order of the model\'s lines: `columns: "text, label"`',
             )
         out.append(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.data_schemas import DATA_SETS, Number, kind_of_file
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.training.data import (
     generated,
     hub,
@@ -20,7 +21,7 @@ from qrlang.training.data import (
     ucr,
 )
 from qrlang.training.data.dataset import DataSet
-from qrlang.training.data.errors import DataError, nearest
+from qrlang.training.data.errors import DataError
 from qrlang.training.data.fetch import Progress
 from qrlang.training.data.ports import Port, match
 from qrlang.training.data.request import Loaded, Request
@@ -105,5 +106,6 @@ def _path_as_data(name: str, given: dict[str, Number]) -> tuple[str, dict[str, N
     raise DataError(
         "unknown-data",
         f"there is no data set `{name}`",
-        nearest(name, DATA_SETS) or 'data of your own is a path: `data = "mine.csv"`, "mine.npz"',
+        did_you_mean(name, DATA_SETS)
+        or 'data of your own is a path: `data = "mine.csv"`, "mine.npz"',
     )

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qrlang.names import plural
+from qrlang.diagnostics.words import plural
 from qrlang.training.data.columns import Column, Dense
 from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import Archive

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qrlang.names import plural
+from qrlang.diagnostics.words import plural
 from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import opened
 from qrlang.training.data.request import Request

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.training.data.columns import Ragged
-from qrlang.training.data.errors import DataError, nearest
+from qrlang.training.data.errors import DataError
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.sources import Records
@@ -24,14 +25,14 @@ def _multi30k(source: str, target: str) -> Callable[[Request], Loaded]:
             raise DataError(
                 "bad-argument",
                 f"there is no test set `{test}` of `{request.name}`",
-                nearest(test, _TESTS) or "there are " + ", ".join(_TESTS),
+                did_you_mean(test, _TESTS) or "there are " + ", ".join(_TESTS),
             )
         tokens = request.text("tokens")
         if tokens not in _TOKENS:
             raise DataError(
                 "bad-argument",
                 f"there is no way `{tokens}` to cut the sentences of `{request.name}`",
-                nearest(tokens, _TOKENS)
+                did_you_mean(tokens, _TOKENS)
                 or "`space` (whole words) and `bpe` (pieces of words) are there",
             )
         stored = {"train": "train", "validation": "valid", "test": test}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from qrlang.data_schemas import Column
+from qrlang.diagnostics.words import did_you_mean
 from qrlang.training.data.columns import Dense
-from qrlang.training.data.errors import DataError, nearest
+from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import places
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import match
@@ -55,7 +56,8 @@ def load(request: Request) -> Loaded:
         raise DataError(
             "unknown-data",
             f"there is no UCR data set `{name}`",
-            nearest(name, {*here, *NAMES}) or "its names are those of timeseriesclassification.com",
+            did_you_mean(name, {*here, *NAMES})
+            or "its names are those of timeseriesclassification.com",
         )
     archive = request.archive(file)
     x_train = archive.array("x_train", "f", 3)

@@ -15,19 +15,17 @@ of words (`bpe`) in the order in which they were joined.
 
 from __future__ import annotations
 
-import json
 import re
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qrlang.training.data.errors import DataError, nearest
-from qrlang.training.data.files import write_atomically
+from qrlang.diagnostics.words import did_you_mean
+from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Array
 from qrlang.training.data.subwords import cutter, learn
 
@@ -59,7 +57,7 @@ def rule(name: str, symbols: Sequence[str] = ()) -> Callable[[str], list[str]]:
         raise DataError(
             "bad-argument",
             f"there is no way `{name}` to cut a text into tokens",
-            nearest(name, known) or "there are " + ", ".join(known),
+            did_you_mean(name, known) or "there are " + ", ".join(known),
         )
     return RULES[name]
 
@@ -117,14 +115,6 @@ class Vocabulary:
     @staticmethod
     def of(data: Mapping[str, Any]) -> Vocabulary:
         return Vocabulary(tuple(data["symbols"]), str(data["rule"]), int(data["specials"]))
-
-    def save(self, path: Path) -> None:
-        text = json.dumps(self.data(), ensure_ascii=False)
-        write_atomically(path, lambda f: f.write(text.encode()))
-
-    @staticmethod
-    def load(path: Path) -> Vocabulary:
-        return Vocabulary.of(json.loads(path.read_text(encoding="utf-8")))
 
 
 class _Numbers(dict[str, int]):

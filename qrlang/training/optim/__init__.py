@@ -1,6 +1,5 @@
 """Optimisers: torch's own, and some that use no gradient."""
 
-from qrlang.training.optim.base import Optimizer, Update
 from qrlang.training.optim.make import make
 
-__all__ = ["Optimizer", "Update", "make"]
+__all__ = ["make"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from qrlang.training import flat
 from qrlang.training.objective import Work
 from qrlang.training.optim.base import Update
 from qrlang.training.optim.gradient import clipped, norm_of
@@ -57,10 +58,7 @@ class Adam:
         second = math.sqrt(1 - self.beta2**self.count)
         bottom = (self.square.sqrt() / second).add_(self.eps)
         here = here.addcdiv(self.mean, bottom, value=-rate / first)
-        at = 0
-        for p in self.parameters:
-            p.copy_(here[at : at + p.numel()].reshape(p.shape))
-            at += p.numel()
+        flat.write(self.parameters, here)
 
     # --- without waiting for a device
 
@@ -100,11 +98,7 @@ class Adam:
         new = decayed - (rate / first) * mean / ((square.sqrt() / second) + self.eps)
         self.mean.copy_(torch.where(fine, mean, self.mean))
         self.square.copy_(torch.where(fine, square, self.square))
-        new = torch.where(fine, new, here)
-        at = 0
-        for p in self.parameters:
-            p.copy_(new[at : at + p.numel()].reshape(p.shape))
-            at += p.numel()
+        flat.write(self.parameters, torch.where(fine, new, here))
 
     def settle(self) -> None:
         """Counts what was done late."""

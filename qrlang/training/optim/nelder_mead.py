@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from qrlang.training import flat
 from qrlang.training.errors import TrainingError
 from qrlang.training.objective import Work
-from qrlang.training.optim import flat
 from qrlang.training.optim.base import Update
 
 MOST = 2000  # parameters: the simplex holds their square

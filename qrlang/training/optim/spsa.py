@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from qrlang.training import flat
 from qrlang.training.objective import Work
-from qrlang.training.optim import flat
 from qrlang.training.optim.base import Update
 
 

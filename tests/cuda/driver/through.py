@@ -18,9 +18,9 @@ from cuda_emulator import _How
 
 import qrlang
 from qrlang.backends.torch import cuda, native
-from qrlang.engine.cuda import device
-from qrlang.engine.cuda.compile import Compiled
-from qrlang.engine.cuda.launcher import Unavailable
+from qrlang.engine.cuda.launch import device
+from qrlang.engine.cuda.launch.compile import Compiled
+from qrlang.engine.cuda.launch.launcher import Unavailable
 from qrlang.engine.cuda.source import KernelSpec
 
 driver = ctypes.CDLL("libcuda.so.1")

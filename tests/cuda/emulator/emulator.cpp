@@ -38,7 +38,12 @@ struct Collective : Group {
   Op op = SYNC;
   uint64_t bits[2][32];
 };
-struct Warp { std::vector<Collective*> all; unsigned gone = 0, there = 0; };
+struct Warp {
+  std::vector<Collective*> all;
+  unsigned gone = 0, there = 0;
+  unsigned came = 0;  // lanes that have come to a barrier which others of them have yet to come to
+  int line = 0;       // of that barrier
+};
 struct Block {
   std::vector<Warp> warps;
   Group barrier;
@@ -143,8 +148,8 @@ void merge(Clock& into, const Clock& from) {
   for (size_t i = 0; i < into.size(); i++) into[i] = std::max(into[i], from[i]);
 }
 
-bool join(Group& g) {  // true for the last one
-  if (m.how.races) {
+bool join(Group& g, bool tells = true) {  // true for the last one
+  if (m.how.races && tells) {
     g.gathering.resize(m.fibers.size());
     if (std::find(g.taken.begin(), g.taken.end(), self->heard) == g.taken.end()) {
       merge(g.gathering, *self->heard);
@@ -153,7 +158,7 @@ bool join(Group& g) {  // true for the last one
     g.gathering[self->number] = self->epoch++;
   }
   if (++g.arrived < g.expected) return false;
-  if (m.how.races) {
+  if (m.how.races && tells) {
     g.heard = std::make_shared<const Clock>(std::move(g.gathering));
     g.gathering.clear();
     g.taken.clear();
@@ -169,12 +174,13 @@ void wait(Group& g) {
   to_main();
 }
 
-void meet(Group& g) {
-  if (join(g)) {
+/// `tells`: who meets here sees what the others have written before.
+void meet(Group& g, bool tells = true) {
+  if (join(g, tells)) {
     g.waiting.push_back(self);
     std::vector<Fiber*> all;
     all.swap(g.waiting);
-    if (m.how.races)
+    if (m.how.races && tells)
       for (Fiber* f : all) f->heard = g.heard;
     self->at = &g;
     wake(all);
@@ -298,11 +304,22 @@ const uint64_t* collect(unsigned mask, Op op, uint64_t bits) {
   else if (c->op != op) fail("lanes of one warp meet in different collectives");
   unsigned which = c->met & 1;
   c->bits[which][lane] = bits;
-  meet(*c);
+  // A shuffle or a vote waits for lanes, and not for their memory.
+  meet(*c, op == SYNC);
   return c->bits[which];
 }
 
-void block_barrier() {
+// A barrier takes whole warps: all lanes come to it at the same place of the text.
+static void aligned(int line) {
+  Warp& w = *self->warp;
+  if (!w.came) w.line = line;
+  if (w.line != line) fail("lanes of one warp meet at different barriers");
+  w.came |= 1u << self->place.lane;
+  if (w.came == w.there) w.came = 0;
+}
+
+void block_barrier(int line) {
+  aligned(line);
   if (self->block->gone) fail("__syncthreads after threads of the block have returned");
   meet(self->block->barrier);
 }
@@ -312,7 +329,7 @@ int block_count(int flag) {
   unsigned which = b.barrier.met & 1;
   if (b.barrier.arrived == 0) b.counted[which] = 0;
   b.counted[which] += flag;
-  block_barrier();
+  block_barrier(0);
   return b.counted[which];
 }
 
@@ -326,7 +343,8 @@ void named_barrier(int id, int threads) {
   meet(g);
 }
 
-void cluster_arrive() {
+void cluster_arrive(int line) {
+  aligned(line);
   self->cluster_seen = m.cluster.met + 1;
   if (join(m.cluster)) {
     std::vector<Fiber*> all;

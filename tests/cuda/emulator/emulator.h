@@ -36,10 +36,10 @@ extern const Place* here;  // of the fiber that runs
 enum Op { SYNC = 1, SHFL, BALLOT, REDUCE, MATCH };
 /// One collective of the lanes in `mask`: everybody's bits, by lane.
 const uint64_t* collect(unsigned mask, Op op, uint64_t bits);
-void block_barrier();
+void block_barrier(int line);
 int block_count(int flag);  // how many threads of the block have it set; waits for all
 void named_barrier(int id, int threads);
-void cluster_arrive();
+void cluster_arrive(int line);
 void cluster_wait();
 void* map_shared(const void* p, unsigned rank);
 void* static_shared(int site, size_t size, size_t alignment);
@@ -99,7 +99,7 @@ EMU_VECTOR(long long, longlong)
 
 // --- collectives
 
-inline void __syncthreads() { emu::block_barrier(); }
+#define __syncthreads() emu::block_barrier(__LINE__)
 inline int __syncthreads_count(int p) { return emu::block_count(p != 0); }
 inline int __syncthreads_or(int p) { return emu::block_count(p != 0) != 0; }
 inline int __syncthreads_and(int p) { return emu::block_count(p == 0) == 0; }
@@ -152,8 +152,8 @@ EMU_REDUCE(xor, unsigned, (a ^ b))
 
 inline unsigned __clusterRelativeBlockRank() { return emu::here->rank; }
 inline unsigned __clusterSizeInBlocks() { return emu::here->ranks; }
-inline void __cluster_barrier_arrive() { emu::cluster_arrive(); }
-inline void __cluster_barrier_arrive_relaxed() { emu::cluster_arrive(); }
+#define __cluster_barrier_arrive() emu::cluster_arrive(__LINE__)
+#define __cluster_barrier_arrive_relaxed() emu::cluster_arrive(__LINE__)
 inline void __cluster_barrier_wait() { emu::cluster_wait(); }
 inline void* __cluster_map_shared_rank(const void* p, unsigned rank) {
   return emu::map_shared(p, rank);

@@ -47,13 +47,22 @@ def test_missing_file_says_what_was_looked_for_where(
     with pytest.raises(DataError) as error:
         mnist(tmp_path)
     assert error.value.code == "missing-file"
-    text = str(error.value)
+    text = f"{error.value} {error.value.help}"
     for part in ("mnist.npz", str(tmp_path), str(tmp_path / "other"), str(cache_dir()),
                  "QRLANG_OFFLINE", "QRLANG_DATA", "https://"):  # fmt: skip
         assert part in text
     monkeypatch.delenv("QRLANG_OFFLINE")
     with pytest.raises(DataError, match="fetching is turned off"):
         mnist(tmp_path, fetch=False)
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "taken"))
+    monkeypatch.delenv("QRLANG_OFFLINE")
+    with pytest.raises(DataError, match="can't be written") as error:
+        mnist(tmp_path)
+    assert error.value.code == "missing-file" and "QRLANG_DATA" in error.value.help
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -83,7 +92,7 @@ def test_cut_files_are_malformed(name: str, samples: Path, tmp_path: Path) -> No
     (tmp_path / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match="can't be read as a NumPy file") as error:
         Archive(tmp_path / name)
-    assert error.value.code == "malformed-file" and name in error.value.message
+    assert error.value.code == "malformed-file" and name in str(error.value)
 
 
 def test_damage_inside_is_found(samples: Path, tmp_path: Path) -> None:
@@ -114,7 +123,7 @@ def test_wrong_arrays(samples: Path, tmp_path: Path, change: dict[str, Any], sai
     np.savez(tmp_path / "mnist.npz", **{k: v for k, v in arrays.items() if v is not None})
     with pytest.raises(DataError) as error:
         mnist(tmp_path)
-    assert said in error.value.message
+    assert said in str(error.value)
 
 
 def test_text_that_is_no_text(samples: Path, tmp_path: Path) -> None:
@@ -254,7 +263,7 @@ def test_no_network(origin: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="File not found") as error:
         mnist()
     assert error.value.code == "no-network"
-    assert "mnist.npz" in error.value.message and "QRLANG_DATA" in error.value.help
+    assert "mnist.npz" in str(error.value) and "QRLANG_DATA" in error.value.help
     assert not any(cache_dir().iterdir())
 
 

@@ -1,0 +1,1 @@
+"""A kernel's body: its frame, classical nodes, circuits and loops."""

@@ -1,0 +1,1 @@
+"""A kernel called on arrays: its memory, its threads, what it leaves."""

@@ -1,0 +1,1 @@
+"""Writing LLVM IR, and turning it into code for this processor."""

@@ -1,0 +1,1 @@
+"""Device functions on amplitudes: layers, forward and undone, and sums over parities."""

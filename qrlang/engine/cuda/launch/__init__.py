@@ -1,0 +1,1 @@
+"""From a text to results: compiled, kept on disk, launched on torch tensors."""

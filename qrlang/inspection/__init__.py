@@ -1,0 +1,1 @@
+"""What `qrlc inspect` says of a model: its make and its cost."""
