@@ -31,8 +31,7 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     if any(table.is_device(r) for r in runs):
         _devices(runs, metric, form)
         return
-    left: list[TrainingError] = []
-    found = compare.rows(runs, metric, left)
+    found, left = compare.rows(runs, metric)
     for why in left:
         click.echo(f"left out: {why}" + (f" ({why.help})" if why.help else ""), err=True)
     if form == "markdown":

@@ -18,7 +18,6 @@ from qrlang.names import initial
 from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.gates import DATA_DRIVEN, FIXED, KIND, TRAINED, Gates
-from qrlang.training.errors import TrainingError
 from qrlang.training.files import read_json, write_atomically
 from qrlang.training.run import Run
 
@@ -72,8 +71,7 @@ def _result(run: Run, others: Sequence[str]) -> list[Block]:
         rows.append((name, number(name, one["value"]), between))
     head = (f"{result['split']}, {result['sequences']} sequences", "value", "95 % interval")
     blocks += [Table(head, rows, frozenset({1, 2}))]
-    left: list[TrainingError] = []
-    found = compare.rows([str(run.folder), *others], None, left)
+    found, left = compare.rows([str(run.folder), *others], None)
     if left:  # asked for by name
         raise left[0]
     table = compare.cells(found)

@@ -77,11 +77,9 @@ class _Left(TrainingError):
     """A run that is no row: of `runs/*` the others are shown."""
 
 
-def rows(
-    paths: Iterable[str], metric: str | None, left_out: list[TrainingError] | None = None
-) -> list[Row]:
-    """What is left out, and why, goes into `left_out`; nothing to show is an error."""
-    left: list[TrainingError] = [] if left_out is None else left_out
+def rows(paths: Iterable[str], metric: str | None) -> tuple[list[Row], list[TrainingError]]:
+    """The table, and what is left out, and why; nothing to show is an error."""
+    left: list[TrainingError] = []
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     for path in paths:
         try:
@@ -96,7 +94,8 @@ def rows(
         raise left[0]
     assert metric is not None
     names = _names(list(groups.values()))
-    return [Row(n, tuple(g), metric) for n, g in zip(names, groups.values(), strict=True)]
+    found = zip(names, groups.values(), strict=True)
+    return [Row(n, tuple(g), metric) for n, g in found], left
 
 
 def _fits(e: Entry, metric: str, others: list[Entry]) -> None:
