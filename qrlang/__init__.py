@@ -31,7 +31,10 @@ def load(
     "stepwise" or "plain" (None: the fastest that fits).
     """
     try:
-        from qrlang.backends.torch.load import load as load_module
+        if _os.path.isdir(path) and not str(path).endswith(".qrl"):
+            from qrlang.training.module import load as load_module
+        else:
+            from qrlang.backends.torch.load import load as load_module
     except ModuleNotFoundError as error:
         if str(error.name).startswith("qrlang"):
             raise

@@ -6,11 +6,8 @@ import torch
 from torch import Tensor
 
 from qrlang.backends.torch.ops import may_look
-from qrlang.engine.bodies import walk_nodes
-from qrlang.engine.nodes import Loop, Plan
-
-Together = tuple[tuple[int, int], ...]
-"""Of each sequence of a recurrence: the input whose lengths it has, and how many moments more."""
+from qrlang.engine.bodies import Together
+from qrlang.engine.nodes import Plan
 
 
 def same_ends(who: str, ends: list[tuple[Tensor | None, int]]) -> None:
@@ -27,19 +24,6 @@ def same_ends(who: str, ends: list[tuple[Tensor | None, int]]) -> None:
                 f"{who} go in step, and have {int(a[at])} and {int(b[at])} moments in sequence "
                 f"{at} of the batch: their `lengths` have to be the same"
             )
-
-
-def together(plan: Plan) -> list[Together]:
-    """The recurrences of a plan over several inputs, or what was made over them."""
-    found = []
-    for node in walk_nodes(plan.body):
-        if isinstance(node, Loop):
-            made = [plan.sequences[-1 - v.source][1:] for v, _ in node.items if v.source < 0]
-            given = [(v.source, 0) for v, _ in node.items if v.source >= 0]
-            clocks = {(node.clock, node.grown), *made, *given}
-            if len({clock for clock, _ in clocks}) > 1:
-                found.append(tuple(sorted(clocks)))
-    return found
 
 
 def check_ends(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,33 +35,7 @@ def load(
     **settings: Setting,
 ) -> Any:
     """See `qrlang.load`."""
-    if Path(path).is_dir() and not str(path).endswith(".qrl"):
-        if settings or model is not None:
-            raise LoadError(f"{path} is a run: it has its own model and settings")
-        return _trained(Path(path), road, dtype, device)
     return make(program_of(path, model, settings), road=road, dtype=dtype, device=device)
-
-
-def _trained(path: Path, road: str | int | None, dtype: torch.dtype | None, device: Any) -> Any:
-    """The model of a run, at its best weights."""
-    from qrlang.training import checkpoint
-    from qrlang.training.errors import TrainingError
-    from qrlang.training.run import Run
-
-    try:
-        run = Run.open(path)
-        program, settings = run.program(), run.settings()
-        weights, _ = checkpoint.load(run.kept())
-    except TrainingError as error:
-        raise LoadError(f"{error}" + (f"\n{error.help}" if error.help else "")) from None
-    if program.externs:
-        sys.path.insert(0, str((path / "program").absolute()))  # layers in Python
-    if dtype is None and settings.precision == "double":
-        dtype = torch.float64
-    module = make(program, road=road, dtype=dtype, device=device)
-    module.load_state_dict(weights)
-    module.shots = settings.shots
-    return module
 
 
 def program_of(
@@ -99,8 +74,10 @@ def make(
     road: str | int | None = None,
     dtype: torch.dtype | None = None,
     device: Any = None,
+    imports: Sequence[str] = (),
 ) -> Any:
-    """A program as a module."""
+    """A program as a module. `imports`: folders of its layers in Python."""
+    sys.path[:0] = [p for p in imports if p not in sys.path]
     cls = model_class(program)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype or before)

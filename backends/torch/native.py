@@ -19,10 +19,11 @@ from qrlang.backends.torch import cuda, sequence
 from qrlang.backends.torch import head as heads
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
-from qrlang.backends.torch.ends import check_ends, together
+from qrlang.backends.torch.ends import check_ends
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
 from qrlang.backends.torch.ops import first_order, transformed
 from qrlang.backends.torch.roads import why_not_reversible
+from qrlang.engine.bodies import together
 from qrlang.engine.plan import plan
 from qrlang.engine.resumable import opened
 from qrlang.ir.text import parse_program

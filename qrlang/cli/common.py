@@ -201,6 +201,12 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
+def given(option: str) -> bool:
+    """Has the user said it, or is it as it is by default?"""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
 def needs_training() -> None:
     """What training needs is there, or the command ends here."""
     try:

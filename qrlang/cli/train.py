@@ -152,7 +152,8 @@ def command(
     if path is not None and (Path(path) / "settings.json").is_file():
         raise common.usage(f"'{path}' is a run: go on with it by --resume {path}, or train its "
                            "program anew")  # fmt: skip
-    if not trace and (trace_samples, trace_every, trace_limit, trace_budget) != ("4", 1, 64.0, 5.0):
+    of_trace = ("trace_samples", "trace_every", "trace_limit", "trace_budget")
+    if not trace and any(map(common.given, of_trace)):
         raise common.usage("--trace-samples, --trace-every, --trace-limit and --trace-budget are "
                            "of a trace: say --trace too")  # fmt: skip
     if resume is not None and (

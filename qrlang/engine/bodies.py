@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from qrlang.engine import nodes
 from qrlang.engine.nodes import Plan
 
@@ -13,6 +15,33 @@ def walk_nodes(body: tuple[nodes.Node, ...]) -> list[nodes.Node]:
         if isinstance(node, nodes.Loop):
             out += walk_nodes(node.body)
     return out
+
+
+Together = tuple[tuple[int, int], ...]
+"""Of each sequence that a loop walks along: the input that it is as long as, and how many moments
+more."""
+
+
+def together(plan: Plan) -> list[Together]:
+    """Of the loops that walk along several."""
+    found = []
+    for node in walk_nodes(plan.body):
+        if isinstance(node, nodes.Loop):
+            walked = [(node.clock, node.grown)]
+            for view, _ in node.items:
+                made = view.source < 0
+                walked.append(plan.sequences[-1 - view.source][1:] if made else (view.source, 0))
+            found.append(tuple(dict.fromkeys(walked)))
+    return [walked for walked in found if len(walked) > 1]
+
+
+def check_times(plan: Plan, loops: Sequence[Together], times: Mapping[int, int]) -> None:
+    """Sequences that one loop walks along are equally long."""
+    for (first, more), *others in loops:
+        for other, grown in others:
+            if times[other] + grown != times[first] + more:
+                names = f"`{plan.inputs[first].name}`, `{plan.inputs[other].name}`"
+                raise ValueError(f"{names}: walked along together, and not equally long")
 
 
 def loop_rows(loop: nodes.Loop, plan: Plan) -> list[tuple[int, int]]:

@@ -51,16 +51,13 @@ class Subject:
 
     def module(self, program: Program | None = None) -> Any:
         """A torch module in double precision, at the subject's weights."""
-        import sys
-
         import torch
 
         from qrlang.backends.torch.load import make
 
-        sys.path[:0] = [p for p in self.imports if p not in sys.path]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            module = make(program or self.program, dtype=torch.float64)
+            module = make(program or self.program, dtype=torch.float64, imports=self.imports)
         module.load_state_dict(
             {k: torch.as_tensor(np.asarray(v)) for k, v in self.all_weights().items()},
             strict=self.weights is not None,
@@ -132,9 +129,7 @@ def of_run(
 
     name = str(about["model"]) + ("" if settings.core == "pqc" else f", {settings.core} core")
     said = f"{len(found)} sequences of the {split} split, {state}"
-    return Subject(
-        name, program, found, said, weights, settings.seed, again, (str(folder.absolute()),)
-    )
+    return Subject(name, program, found, said, weights, settings.seed, again, run.imports)
 
 
 def of_file(made: Compilation, name: str, samples: int, steps: int, seed: int) -> Subject:

@@ -58,8 +58,7 @@ def afterwards(run: Run, feed: Feed | None = None, data_dir: str | None = None) 
     if feed is None:
         feed = start.reopen(run, settings, program, run.about(), data_dir)
     plain = replace(settings, road="plain" if settings.processor else settings.road)
-    imports = [str((run.folder / "program").absolute())]
-    objective = start.make_objective(program, plain, World(), imports)
+    objective = start.make_objective(program, plain, World(), run.imports)
     first = {k: v.clone() for k, v in objective.model.state_dict().items()}
     watch = Watch(objective, chosen(feed, SAMPLES))
     records: list[Record] = []

@@ -216,9 +216,7 @@ class Moments:
     def _externs(self, weights: Mapping[str, Array]) -> dict[str, Any]:
         if not self.program.externs:
             return {}
-
-        folder = str((self.run.folder / "program").absolute())
-        return externs_of(Subject("", self.program, (), "", weights, 0, None, (folder,)))
+        return externs_of(Subject("", self.program, (), "", weights, 0, None, self.run.imports))
 
     # --- facts ----------------------------------------------------------------------------------
 

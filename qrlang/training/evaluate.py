@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from qrlang.diagnostics.words import plural
@@ -28,8 +27,7 @@ def opened(
     program = run.program()
     weights, _ = checkpoint.load(run.kept(which))
     feed = start.reopen(run, settings, program, run.about(), data_dir)
-    imports = [str((Path(path) / "program").absolute())]
-    objective = start.make_objective(program, settings, World(), imports)
+    objective = start.make_objective(program, settings, World(), run.imports)
     objective.model.load_state_dict(weights)
     return run, settings, objective, feed
 

@@ -72,6 +72,11 @@ class Run:
         return file
 
     @property
+    def imports(self) -> tuple[str, ...]:
+        """Where its program's layers in Python are."""
+        return (str((self.folder / "program").absolute()),)
+
+    @property
     def metrics(self) -> Path:
         return self.folder / "metrics.jsonl"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -170,7 +169,7 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
         device = _device(wanted, program, settings, world)
     feed = reopen(run, settings, program, about, asked.data_dir)
     _give_up(run, feed, world, watcher)
-    trainer = _trainer(run, program, settings, feed, world, watcher, [_imports(run)])
+    trainer = _trainer(run, program, settings, feed, world, watcher, run.imports)
     if wanted is not None:
         _attach(trainer, wanted, device, asked.device)
         _keep_journal(trainer, wanted)
@@ -231,13 +230,9 @@ def _run_name(model: str, settings: Settings) -> str:
     return model if settings.core == "pqc" else f"{model}-{settings.core}"
 
 
-def _imports(run: Run) -> str:
-    return str((run.folder / "program").absolute())
-
-
 def _trainer(
     run: Run, program: Program, settings: Settings, feed: Feed, world: World, watcher: Watcher,
-    imports: list[str],
+    imports: Sequence[str],
 ) -> Trainer:  # fmt: skip
     from qrlang.training.loop import Trainer
 
@@ -260,7 +255,7 @@ def _trainer(
 
 
 def make_objective(
-    program: Program, settings: Settings, world: World, imports: list[str]
+    program: Program, settings: Settings, world: World, imports: Sequence[str]
 ) -> Objective:
     """The model as a module, at the weights that its seed gives."""
     import torch
@@ -270,14 +265,15 @@ def make_objective(
     from qrlang.training.objective import Objective
 
     environment.check()
-    sys.path[:0] = [p for p in imports if p not in sys.path]
     threads = settings.threads or environment.threads() or cores()
     set_threads(threads)  # of the native kernel
     torch.manual_seed(settings.seed)
     dtype = torch.float64 if settings.precision == "double" else torch.float32
     if device(settings) == "cpu":
         heap.keep()
-    model = make(program, road=settings.road or None, dtype=dtype, device=device(settings))
+    model = make(
+        program, road=settings.road or None, dtype=dtype, device=device(settings), imports=imports
+    )
     model.shots = settings.shots
     # The kernel has threads of its own; torch's would wait for work beside them, and take time.
     torch.set_num_threads(1 if model.chosen_road() == "native" else threads)

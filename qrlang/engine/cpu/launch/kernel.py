@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qrlang.engine import nodes
-from qrlang.engine.bodies import walk_nodes
+from qrlang.engine.bodies import check_times, together, walk_nodes
 from qrlang.engine.cpu.amplitudes import team
 from qrlang.engine.cpu.launch.made import Made, better_together
 from qrlang.engine.cpu.launch.memory import Memory, Pool
-from qrlang.engine.cpu.launch.sized import Sized, check_times, vectors
+from qrlang.engine.cpu.launch.sized import Sized, vectors
 from qrlang.engine.cpu.launch.threads import asked_threads, default_threads, in_parallel
 from qrlang.engine.cpu.llvm import machine
 from qrlang.engine.cpu.llvm.asm import Format, Machine
@@ -82,7 +82,7 @@ class Kernel:
         self._made: dict[bool, Made] = {}
         self._sized: dict[tuple[int, ...], Sized] = {}
         self.lock = threading.Lock()
-        self.loops = [n for n in walk_nodes(plan.body) if isinstance(n, nodes.Loop)]
+        self.together = together(plan)
         self.random = any(isinstance(n, nodes.Dropout) for n in walk_nodes(plan.body))
         self.counts = [math.prod(w.shape) for w in plan.weights]  # numbers of each weight
         self.pool = Pool()
@@ -123,7 +123,7 @@ class Kernel:
         found = self._sized.get(key)
         if found is None:
             named = {i: times[i] for i, x in enumerate(self.plan.inputs) if x.seq}
-            check_times(self.plan, self.loops, named)
+            check_times(self.plan, self.together, named)
             threads = self.threads
             if not self.asked and threads > 1:
                 # As many as have something to do for longer than it takes to wake them.

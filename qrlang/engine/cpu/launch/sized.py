@@ -39,19 +39,6 @@ class Sized:
         self.type = type(listed)
 
 
-def check_times(plan: Plan, loops: list[nodes.Loop], times: Mapping[int, int]) -> None:
-    """Sequences that one loop walks along are equally long."""
-    for loop in loops:
-        whole = times[loop.clock] + loop.grown
-        for view, _ in loop.items:
-            clock, grown = view.source, 0
-            if view.source < 0:
-                _, clock, grown = plan.sequences[-1 - view.source]
-            if times[clock] + grown != whole:
-                names = f"`{plan.inputs[loop.clock].name}`, `{plan.inputs[clock].name}`"
-                raise ValueError(f"{names}: walked along together, and not equally long")
-
-
 def vectors(plan: Plan, lanes: int, times: Mapping[int, int]) -> float:
     """Vector operations that a sequence takes, forward and backward."""
     lane_bits = lanes.bit_length() - 1

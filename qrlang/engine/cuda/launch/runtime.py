@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from qrlang.engine.bodies import walk_nodes
+from qrlang.engine.bodies import check_times, together, walk_nodes
 from qrlang.engine.cuda.launch.kernels import Found, Kernels, Made, Tensor
 from qrlang.engine.cuda.launch.launcher import Launcher
 from qrlang.engine.cuda.printer import write
@@ -24,7 +24,7 @@ from qrlang.engine.cuda.source import (
     Reduction,
     decode_error,
 )
-from qrlang.engine.nodes import Dropout, Loop, Plan
+from qrlang.engine.nodes import Dropout, Plan
 
 RANGE = 3  # a kind of fault: a token or a length out of range
 MOST_MARKS = 1 << 24  # numbers of a matrix that says which row belongs to what
@@ -54,6 +54,7 @@ class Kernel(Kernels):
     def __init__(self, plan: Plan, dtype: str, launcher: Launcher) -> None:
         super().__init__(plan, dtype, launcher, lambda mapping: write(plan, mapping))
         self.circuits = plan.circuits
+        self.together = together(plan)
         self.random = any(isinstance(n, Dropout) for n in walk_nodes(plan.body))
 
     # --- calls
@@ -95,7 +96,7 @@ class Kernel(Kernels):
                     raise ValueError(f"lengths of `{spec.name}`: {batch} numbers")
                 own = self._within(own, 1, times[i], i + LENGTHS, error)
             given["lengths", i] = own
-        check_times(plan, times)
+        check_times(plan, self.together, times)
         for i, (spec_w, w) in enumerate(zip(plan.weights, weights, strict=True)):
             w = self._own(w, self.real)
             if tuple(w.shape) != spec_w.shape:
@@ -204,22 +205,6 @@ class Kernel(Kernels):
 
     def _launch(self, spec: KernelSpec, saved: Saved, found: Found) -> None:
         self.launch(saved.made.loaded, spec, saved.batch, found, saved.times, saved.seed)
-
-
-def check_times(plan: Plan, times: dict[int, int]) -> None:
-    """Sequences that one loop walks along are equally long."""
-
-    for node in walk_nodes(plan.body):
-        if not isinstance(node, Loop):
-            continue
-        whole = times[node.clock] + node.grown
-        for view, _ in node.items:
-            clock, grown = view.source, 0
-            if view.source < 0:
-                _, clock, grown = plan.sequences[-1 - view.source]
-            if times[clock] + grown != whole:
-                a, b = plan.inputs[node.clock].name, plan.inputs[clock].name
-                raise ValueError(f"`{a}`, `{b}`: walked along together, and not equally long")
 
 
 def reduced(
