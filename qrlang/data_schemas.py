@@ -7,7 +7,7 @@ into tokens, so `token` goes with a vocabulary of any size.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Number = int | float | bool | str
 
@@ -20,6 +20,10 @@ class Column:
     shape: tuple[int, ...] | None = ()
     size: int | None = None
     seq: bool | None = False  # None: one at each moment, or one at the end
+
+    def beside(self, seq: bool) -> str:
+        """As a line of the model says it that is, or is not, a sequence."""
+        return str(self if self.seq is not None else replace(self, seq=seq))
 
     def __str__(self) -> str:
         if self.kind in ("real", "bit"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -71,7 +72,8 @@ def _every_setting(command: Any) -> Any:
 @common.settings
 @common.model
 @click.option("--resume", metavar="RUN", help="Go on with a run, to the same numbers.")
-@click.option("--out", metavar="DIR", help="The run's folder.  [default: runs/MODEL-1, -2, …]")
+@click.option("-o", "--out", metavar="DIR",
+              help="The run's folder.  [default: runs/MODEL-1, -2, …]")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
 @click.option(
     "--threads", type=click.IntRange(0, MOST_THREADS), default=0, help="Of the CPU; 0: all cores."
@@ -161,7 +163,7 @@ def command(
     ):
         raise common.usage("a run goes on with its own settings: --resume goes with no others "
                            "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
-    if lr is not None and not lr > 0:
+    if lr is not None and not 0 < lr < math.inf:
         raise common.usage("--lr is a number above 0")
     if resume is not None and init:
         raise common.usage("a run goes on with its own weights: --resume goes without --init")

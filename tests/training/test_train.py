@@ -224,6 +224,7 @@ def test_a_wrong_program_is_said_as_check_says_it(tmp_path: Path, capsys: Any) -
     train(tmp_path, "--epochs", "0", code=1)
     assert "E0905" in capsys.readouterr().err
     train(tmp_path, "--set", "m=3", code=2)
+    train(tmp_path, "--lr", "inf", code=2)
 
 
 def test_an_old_run_is_not_written_over(tmp_path: Path, capsys: Any) -> None:
