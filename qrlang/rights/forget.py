@@ -126,6 +126,17 @@ def forget(
     return found
 
 
+def unknown(data: Path, places: Iterable[str], records: Iterable[str]) -> list[str]:
+    """Those of the records that no run has seen by that name: perhaps a slip of the pen."""
+    pages = [page_of(folder) for folder in folders(places)]
+    sources = [m.source for m in manifests(data)]
+    seen = {
+        name for page in pages for s in sources if s in page
+        for names in page[s]["splits"].values() for name in names
+    }  # fmt: skip
+    return [r for r in records if not any(digest(s, called(r)) in seen for s in sources)]
+
+
 def remove(
     folder: Path, rows: Mapping[str, set[int]] | None, saw: Mapping[str, set[int]],
     dry: bool = False,
