@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -156,6 +156,11 @@ def open_feed(
 
 
 HELD_OUT = ("test", "validation", "train")
+
+
+def labels_of(feed: Feed) -> Sequence[str]:
+    """What the data calls its classes; nothing, where they are numbers."""
+    return tuple(getattr(getattr(feed, "data", None), "labels", ()))
 
 
 def split_of(feed: Feed, asked: str | None) -> str:

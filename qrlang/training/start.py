@@ -155,6 +155,9 @@ def _governed(made: Compilation, model: str, override: str) -> dict[str, Any]:
 def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     """A run that was stopped, where its last checkpoint is."""
     run = Run.open(path)
+    if not run.last.exists() and run.lines(run.metrics):  # the first is written before any line
+        raise TrainingError(f"'{run.last}' is gone, and without it the run can't go on",
+                            "put a copy of it back, or train the run anew")  # fmt: skip
     if world.first:
         run.hold()
     about, settings, program = run.about(), run.settings(), run.program()
