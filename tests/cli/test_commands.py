@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import warnings
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import click
 import pytest
 from cli_tools import qrlc
 
+from qrlang.cli import targets
 from qrlang.cli.lazy import COMMANDS
 from qrlang.cli.main import qrlc as group
 from qrlang.driver import EMIT
@@ -104,6 +106,19 @@ def test_out_is_called_the_same_everywhere() -> None:
     }
     assert len(names) > 5
     assert all(one == {"-o", "--out"} for one in names.values()), names
+
+
+def test_a_warning_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said once, and without a place in somebody's code."""
+
+    def warned(**_: object) -> None:
+        for _ in range(2):
+            warnings.warn("this is slow", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(targets.command, "callback", warned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert qrlc("targets").err == "note: this is slow\n"
 
 
 # --- compile ---
