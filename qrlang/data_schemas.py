@@ -123,7 +123,8 @@ _VOCABULARY = Argument("vocabulary", "int", 10_000, 2)
 _LONGEST = Argument("longest", "int", 0, 0)  # 0: as long as they are
 _TEST = Argument("test", "string", "test2016")
 _CAPTIONS = (_VOCABULARY, _LONGEST, Argument("tokens", "string", "space"), _TEST)
-_PATH = (Argument("path", "string"), Argument("tokens", "string", "word"))
+_PATH = (Argument("path", "string"), Argument("tokens", "string", "word"),
+         Argument("scale", "bool", False))  # fmt: skip
 
 DATA_SETS: dict[str, DataSet] = {
     d.name: d

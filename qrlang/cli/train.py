@@ -303,6 +303,8 @@ def _notes(screen: Watcher) -> Iterator[None]:
 
 def _page(trainer: Trainer, again: bool) -> str:
     """What will be done, and with which settings: also those that nobody gave."""
+    from qrlang.training.feed import notes_of
+
     s, run = trainer.settings, trainer.run
     model = trainer.objective
     count = sum(p.numel() for p in model.parameters)
@@ -316,6 +318,7 @@ def _page(trainer: Trainer, again: bool) -> str:
         f"{verb} {model.program.name} ({at}): {count} parameters, core {s.core}, seed {s.seed}",
         f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
+        *(f"             {note}" for note in notes_of(trainer.feed)),
         f"  loss       {_call(s.loss)}; best by {s.metric}",
         f"  optimizer  {_call(s.optimizer)}{of_angles}",
         f"  schedule   {_call(s.schedule)}{warm}; {clipped}",
@@ -337,7 +340,8 @@ def _updates(trainer: Trainer) -> str:
 
 def _call(choice: tuple[str, dict[str, Any]]) -> str:
     name, given = choice
-    return name + (f"({', '.join(f'{k}: {v}' for k, v in given.items())})" if given else "")
+    said = (f"{k}: {str(v).lower() if isinstance(v, bool) else v}" for k, v in given.items())
+    return name + (f"({', '.join(said)})" if given else "")
 
 
 def _where(trainer: Trainer) -> str:

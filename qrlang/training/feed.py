@@ -163,6 +163,11 @@ def labels_of(feed: Feed) -> Sequence[str]:
     return tuple(getattr(getattr(feed, "data", None), "labels", ()))
 
 
+def notes_of(feed: Feed) -> Sequence[str]:
+    """What should be known of the data: that it is a sample, or what was left out."""
+    return tuple(getattr(getattr(feed, "data", None), "notes", ()))
+
+
 def split_of(feed: Feed, asked: str | None) -> str:
     """The one that was asked for; else the first that is there, the test split before all."""
     there = [s for s in HELD_OUT if feed.sizes.get(s)]

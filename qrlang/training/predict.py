@@ -19,7 +19,6 @@ from qrlang.training.data.request import Request
 from qrlang.training.data.vocabulary import Vocabulary
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Array, Batch
-from qrlang.training.files import read_json
 from qrlang.training.objective import Objective
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
@@ -48,7 +47,7 @@ def answers(
     settings = replace(settings, threads=threads, road=road or settings.road)
     program = run.program()
     weights, _ = checkpoint.load(run.kept(which))
-    said = read_json(run.folder / "data.json")
+    said = run.data()
     request = _request(Path(data), program, settings, said)
     objective = start.make_objective(program, settings, World(), run.imports)
     objective.model.load_state_dict(weights)
@@ -81,7 +80,10 @@ def _request(path: Path, program: Program, settings: Settings, said: Mapping[str
     arguments: dict[str, Number] = {
         a.name: a.default for a in DATA_SETS[kind].arguments if a.default is not None
     }
-    arguments |= {"path": str(path.absolute()), "longest": said["arguments"].get("longest", 0)}
+    arguments |= {
+        "path": str(path.absolute()),
+        "longest": said.get("arguments", {}).get("longest", 0),
+    }
     return Request(
         kind, arguments, ports_of(program), max_length=settings.length,
         vocabularies={k: Vocabulary.of(v) for k, v in said.get("vocabularies", {}).items()},

@@ -135,6 +135,20 @@ def test_numbers_in_the_units_of_the_data(tmp_path: Path, capsys: Any) -> None:
     assert [row["moment"] for row in found] == [str(t) for t in range(7)]
 
 
+def test_a_device_is_given_the_units_of_the_run(tmp_path: Path) -> None:
+    from qrlang.hardware.batch import items_of_file
+    from qrlang.training.run import Run
+
+    path = project(tmp_path, records=30)
+    run = Run(trained(path, tmp_path, f'npz(path: "{tmp_path}/tiny.npz", scale: true)'))
+    scale = run.data()["scale"]
+    items, _ = items_of_file(str(tmp_path / "tiny.npz"), run.program(), 2, scale)
+    with np.load(tmp_path / "tiny.npz") as z:
+        expected = (z["xs"] - scale["xs"]["shift"]) / scale["xs"]["divisor"]
+    for k, item in enumerate(items):
+        np.testing.assert_allclose(item.inputs["xs"], expected[k])
+
+
 def test_into_a_file(run: Path, tmp_path: Path, capsys: Any) -> None:
     capsys.readouterr()
     out = tmp_path / "folder" / "answers.json"

@@ -59,6 +59,19 @@ def test_eval_says_whose_weights_they_are(tmp_path: Path, capsys: Any) -> None:
     assert json.loads(capsys.readouterr().out)["checkpoint"] == "last"
 
 
+def test_what_should_be_known_of_the_data_is_said(tmp_path: Path, capsys: Any) -> None:
+    path = project(tmp_path)
+    with np.load(tmp_path / "tiny.npz") as z:
+        np.savez(tmp_path / "tiny.npz", xs=100 * z["xs"], label=z["label"])
+    line = ["train", str(path), "--steps", "1", "--out"]
+    assert qrlc([*line, str(tmp_path / "plain")]) == 0
+    assert "numbers of `xs` go as far as" in capsys.readouterr().err
+    data = f'npz(path: "{tmp_path}/tiny.npz", scale: true)'
+    assert qrlc([*line, str(tmp_path / "scaled"), "--data", data]) == 0
+    err = capsys.readouterr().err
+    assert "go as far as" not in err and "scale: true): " in err
+
+
 def test_a_confusion_says_what_its_classes_are_called(tmp_path: Path, capsys: Any) -> None:
     path = project(tmp_path)
     found = np.load(tmp_path / "tiny.npz")

@@ -38,6 +38,7 @@ from qrlang.training.data.files import Archive
 from qrlang.training.data.ports import Array, Port, moment_shape
 from qrlang.training.data.request import Loaded, Request, with_validation
 from qrlang.training.data.rows import Table, open_table
+from qrlang.training.data.scaling import scaled
 from qrlang.training.data.series import forecast
 from qrlang.training.data.sources import Records
 from qrlang.training.data.table import Cells, Columns, loaded, split_rows
@@ -332,7 +333,7 @@ def load_csv(request: Request) -> Loaded:
     out.file = path
     out.names = {source: _same(names) for source, names in sheet.records.items()}
     out.columns = sheet.columns()
-    return out
+    return scaled(out, request)
 
 
 def inputs(request: Request) -> Records:
@@ -386,7 +387,7 @@ def _one_series(request: Request, sheet: _Sheet, columns: Columns, path: Path) -
             f"{path}: one long series is split by time; the column `{_SPLIT}` has no meaning",
             f"a column `{_SEQUENCE}` makes several sequences of it",
         )
-    out = forecast(request, *arrays)
+    out = forecast(request, *arrays, scaled=bool(request.arguments["scale"]))
     out.labels, out.file, out.columns = columns.labels, path, sheet.columns()
     return out
 
@@ -469,7 +470,7 @@ def load_npz(request: Request) -> Loaded:
         out.names[rights.source] = lambda split: next(
             names[s] for s in ("", split, "train") if s in names
         )
-    return out
+    return scaled(out, request)
 
 
 def _count(archive: Archive, name: str, port: Port) -> int:
