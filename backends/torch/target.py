@@ -37,6 +37,7 @@ class Torch(Target):
         except ImportError as error:
             raise TargetError("the target `torch` needs PyTorch: pip install torch") from error
 
+        from qrlang.backends.emit.names import arguments
         from qrlang.backends.torch.memory import model_class
 
         torch.manual_seed(int(options.get("seed", "0")))
@@ -44,7 +45,9 @@ class Torch(Target):
         module.eval()
         try:
             with torch.no_grad():
-                result = module(**{k: torch.as_tensor(x)[None] for k, x in inputs.items()})
+                called = arguments(model.program, module).items()
+                given = {k: inputs[name] for name, k in called if name in inputs}
+                result = module(**{k: torch.as_tensor(x)[None] for k, x in given.items()})
         except (ValueError, TypeError, RuntimeError, FloatingPointError) as error:
             raise TargetError(str(error)) from error
         if not isinstance(result, dict):

@@ -297,9 +297,9 @@ def _finite(x: float | None) -> float | None:
 
 def _tables(program: Any) -> set[str]:
     """Embedding tables, by their names in the module."""
-    from qrlang.backends.torch.emit.names import weight_path
+    from qrlang.backends.torch.emit.names import state_name
 
-    return {".".join(weight_path(op.weight)) for op in walk(program.body) if isinstance(op, Embed)}
+    return {state_name(op.weight) for op in walk(program.body) if isinstance(op, Embed)}
 
 
 def _tokens(samples: Samples, program: Any) -> list[int]:
