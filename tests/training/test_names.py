@@ -65,6 +65,23 @@ def test_training_and_predicting(run: Path, capsys: Any) -> None:
     assert [row["None"] for row in found] == scores.argmax(-1).tolist()
 
 
+def test_a_module_with_the_weights_of_a_run(run: Path, tmp_path: Path, capsys: Any) -> None:
+    import runpy
+
+    from safetensors.torch import load_file
+
+    import qrlang
+
+    line = ["compile", run.parent / "m.qrl", "--target", "torch", "--weights", run, "-o", tmp_path]
+    assert qrlc([*map(str, line)]) == 0, capsys.readouterr().err
+    model = runpy.run_path(str(tmp_path / "model.py"))["Lambda"]()
+    model.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    x = torch.randn(3, 4, 2)
+    assert torch.equal(model(x), qrlang.load(run)(x))
+    assert qrlc([*map(str, line[:5]), str(tmp_path / "nothing")]) == 2
+    assert "is neither a run nor a file of weights" in capsys.readouterr().err
+
+
 def test_frozen_and_begun_with(run: Path, tmp_path: Path, capsys: Any) -> None:
     """`freeze` and arrays of one's own go by the names of the program."""
     from qrlang.training import checkpoint
