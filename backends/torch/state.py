@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from qrlang import host
 from qrlang.backends.torch import sweep
 from qrlang.backends.torch.circuit import Circuit
 from qrlang.backends.torch.fuse import subspace
@@ -22,7 +23,6 @@ from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import stack
 from qrlang.backends.torch.shots import sampled, sampled_distribution
 from qrlang.diagnostics.words import plural
-from qrlang.engine.cpu.llvm import machine
 from qrlang.gates import pauli_matrix
 from qrlang.ir import pauli
 from qrlang.ir.program import PauliString
@@ -351,12 +351,12 @@ def qubits_limit(n: int, density: bool, batch: int, like: Tensor) -> None:
     """Refuses what no machine holds, or not this one, with the number."""
     amplitudes = batch * 2 ** (2 * n if density else n)
     what = "density matrices" if density else "states"
-    size, there = 2 * amplitudes * like.element_size(), machine.memory()
+    size, there = 2 * amplitudes * like.element_size(), host.memory()
     if like.device.type == "cpu" and 0 < there < size:
         raise MemoryError(
             f"{what} of {n} qubits for {plural(batch, 'sequence')} take "
-            f"{quantity(size, 'B', 1024)}, and this machine has {quantity(there, 'B', 1024)}: take "
-            "fewer qubits, or fewer sequences at once"
+            f"{quantity(size, 'B', 1024)}, and there are {quantity(there, 'B', 1024)} of memory: "
+            "take fewer qubits, or fewer sequences at once"
         )
     if amplitudes > 2**34:
         raise MemoryError(
