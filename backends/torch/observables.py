@@ -128,7 +128,8 @@ class Observables:
         """In the same memory every time; only where autograd does not look."""
         known = self._memory
         if known is None or known.shape != parts.shape or known.dtype != parts.dtype:
-            known = self._memory = torch.empty_like(parts)
+            with torch.inference_mode(False):  # it is kept for calls that train, too
+                known = self._memory = torch.empty_like(parts)
         return torch.square(parts, out=known)
 
     def misread(self, error: float) -> Observables:

@@ -129,3 +129,24 @@ def test_the_command_writes_what_load_makes(tmp_path):
 
     assert "tdg" not in written
     assert written == emit_program(program_of(path, None, {}))
+
+
+@pytest.mark.parametrize("road", ["plain", "stepwise", "native"])
+def test_a_look_without_slopes_comes_before_training(root, road):
+    """What is kept between calls was made where autograd had no say."""
+    options = {"n": 3, "hidden": 4, "dtype": torch.float64, "road": road}
+    torch.manual_seed(0)
+    model = qrlang.load(root / "examples/qrnn/rows.qrl", **options)
+    torch.manual_seed(0)
+    other = qrlang.load(root / "examples/qrnn/rows.qrl", **options)
+    x = torch.rand(2, 3, 28, dtype=torch.float64)
+    with torch.inference_mode():
+        model(x)
+    for one in (model, other):
+        one(x).sum().backward()
+    for mine, right in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, right.grad, rtol=1e-12, atol=1e-12)
+    noisy = qrlang.load(root / "examples/noise/noisy.qrl", road="plain")
+    with torch.inference_mode():
+        noisy(torch.rand(2, 3, 2))
+    noisy(torch.rand(2, 3, 2)).sum().backward()
