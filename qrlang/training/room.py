@@ -3,6 +3,7 @@ many take more than there is, and the system then kills the process without a wo
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from qrlang import host
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from qrlang.training.objective import Objective
 
 SHARE = 4  # a quarter of the memory, where nothing asks for more sequences at once
+MUCH, MANY = 1 << 22, 1 << 16  # bytes of states, weights: from here on threads pay
 BROAD, PLAIN = 256, 64  # sequences that are looked at together: by a kernel, by torch
 
 
@@ -44,6 +46,13 @@ def refuse(program: Program, settings: Settings, records: int) -> None:
         if most
         else f"take fewer qubits: one sequence alone takes {quantity(one, 'B', 1024)}",
     )
+
+
+def worth_threads(program: Program, settings: Settings) -> bool:
+    """Whether torch has enough to do at once. On small tensors its threads mostly wait for each
+    other: on a busy machine the noisy example took six times as long with two of them."""
+    weights = sum(math.prod(w.shape) for w in program.weights)
+    return weights >= MANY or settings.batch * of_sequence(program, settings) >= MUCH
 
 
 def together(objective: Objective, settings: Settings, streaming: bool) -> int:

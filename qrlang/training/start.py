@@ -276,7 +276,8 @@ def make_objective(
     )
     model.shots = settings.shots
     # The kernel has threads of its own; torch's would wait for work beside them, and take time.
-    torch.set_num_threads(1 if model.chosen_road() == "native" else threads)
+    alone = model.chosen_road() == "native" or not room.worth_threads(program, settings)
+    torch.set_num_threads(1 if alone else threads)
     freeze(model, settings.freeze)
     objective = Objective(model, program, settings.loss, world, settings.truncate)
     if not objective.parameters:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -299,17 +300,27 @@ def test_room_for_some_sequences(tmp_path: Path, monkeypatch: Any) -> None:
     room.refuse(program, settings, 99)
 
 
+def test_what_is_worth_threads(tmp_path: Path) -> None:
+    from qrlang.driver import Compilation
+    from qrlang.training import room
+
+    text = project(tmp_path).read_bytes()
+    settings: Any = SimpleNamespace(batch=32, precision="single")
+    for n, hidden, worth in ((4, 8, False), (10, 8, False), (14, 8, True), (4, 40_000, True)):
+        made = Compilation.of_bytes("m", text, {"n": n, "hidden": hidden})
+        assert room.worth_threads(made.models()[0].program, settings) == worth
+
+
 @pytest.mark.parametrize("road", ["native", "plain"])
 def test_how_many_are_looked_at_together(road: str, tmp_path: Path, monkeypatch: Any) -> None:
-    from types import SimpleNamespace as Some
-
     from qrlang.driver import Compilation
     from qrlang.training import room
 
     text = project(tmp_path).read_bytes()
     program = Compilation.of_bytes("m", text, {"n": 10}).models()[0].program
-    objective: Any = Some(program=program, model=Some(chosen_road=lambda: road))
-    settings: Any = Some(batch=4, precision="single")
+    model = SimpleNamespace(chosen_road=lambda: road)
+    objective: Any = SimpleNamespace(program=program, model=model)
+    settings: Any = SimpleNamespace(batch=4, precision="single")
     one = 2**10 * 8
     for memory, plain in ((0, 64), (1 << 40, 64), (32 * one, 8), (8 * one, 4)):
         monkeypatch.setattr(room.host, "memory", lambda there=memory: there)
