@@ -64,7 +64,7 @@ def channels() -> str:
 
 
 def layers() -> str:
-    from qrlang.check.layers import LAYERS
+    from qrlang.check.layer_kinds import LAYERS
 
     return table(
         ("layer", "declared as", "settings", "what it is"),
@@ -81,10 +81,11 @@ def layers() -> str:
 
 
 def functions() -> str:
-    from qrlang.check.functions import DOCS as docs
+    from qrlang.check.builtins import FUNCTIONS
 
     rows = []
-    for name, doc in sorted(docs.items()):
+    for name, function in sorted(FUNCTIONS.items()):
+        doc = function.doc
         # "push(window, v): the window …", "floor(x), at compile time", or only "uniform(lo, hi)".
         call, _, what = doc.rpartition("): ")
         rows.append((f"`{call})`", what) if call else (f"`{name}`", doc))

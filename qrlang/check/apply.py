@@ -5,21 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import takewhile
 
+from qrlang.check.arguments import evaluate
 from qrlang.check.arithmetic import numeric
-from qrlang.check.calls import (
-    bind_params,
-    bind_registers,
-    bind_values,
-    default_params,
-    evaluate,
-    match_values,
-    qubit_name,
-)
-from qrlang.check.core import STMT, Elaborator, Rejected, Scope
+from qrlang.check.binding import bind_registers, bind_values, match_values
+from qrlang.check.core import Elaborator, Rejected, Scope
 from qrlang.check.expressions import integer
 from qrlang.check.gates import angle_of, gate_spec, operands_of
 from qrlang.check.modifiers import MOST_EXACT, PLAIN, change_of, changed, put, put_gate
 from qrlang.check.observed import observed
+from qrlang.check.parameters import bind_params, default_params
 from qrlang.check.spans import header
 from qrlang.check.values import Definition, Observable, Poison, Qubits, Tensor, describe
 from qrlang.diagnostics import Note
@@ -233,7 +227,7 @@ def _matrix(e: Elaborator, node: ast.Apply, t: Tensor, operands: list[Qubits]) -
         return
     if len(set(qubits)) != len(qubits):
         q = next(q for q in qubits if qubits.count(q) > 1)
-        e.error("E0501", node, f"the same qubit twice: {qubit_name(e, q)}")
+        e.error("E0501", node, f"the same qubit twice: {e.qubit_name(q)}")
         return
     if t.type.seq or t.value is None:
         numeric(e, t, node)
@@ -306,6 +300,3 @@ def _evolve(
         return
     e.count_gates(node, len(h.terms) * max(trotter, 1))
     put(e, ir.Evolve(h.terms, time, trotter, e.place_of(node)), qubits, node)
-
-
-STMT[ast.Apply] = apply

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from qrlang.check.builder import add_angles, scale_angle
+from qrlang.check.angles import add_angles, scale_angle
 from qrlang.check.constants import MAX_LIST, Wrong, arithmetic, function, is_number
 from qrlang.check.core import Elaborator
 from qrlang.check.observables import (

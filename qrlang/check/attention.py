@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 
+from qrlang.check.arguments import evaluate
 from qrlang.check.arithmetic import as_tensor, flat, numeric, of_value
 from qrlang.check.builder import LoopDraft
-from qrlang.check.calls import evaluate
+from qrlang.check.circuits import run_circuit
 from qrlang.check.core import Elaborator
-from qrlang.check.layers import fan_in, same_width, weight
+from qrlang.check.layer_parts import fan_in, same_width, weight
 from qrlang.check.values import POISON, Definition, Layer, LayerSpec, Poison, Tensor, describe
 from qrlang.ir import program as ir
 from qrlang.ir.types import real, seq
 from qrlang.syntax import ast
 
 
-def attend(e: Elaborator, layer: Layer, node: ast.Call) -> object:
+def attend(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) -> object:
     """`look(query, over: keys, values: values)`."""
     assert isinstance(layer.spec, LayerSpec)
     args = evaluate(e, node)
@@ -140,8 +141,6 @@ def _scored(
     e: Elaborator, layer: Layer, node: ast.Call, query: ir.Value, keys: ir.Value, values: ir.Value
 ) -> object:
     """A circuit gives the score of each key; a softmax over time makes the weights."""
-    from qrlang.check.circuits import run_circuit
-
     assert isinstance(layer.spec, LayerSpec)
     circuit = layer.spec.args["circuit"]
     inner = circuit.spec if isinstance(circuit, Layer) else circuit

@@ -6,7 +6,8 @@ from math import prod
 
 from qrlang.check.arithmetic import as_bits, as_tensor, of_value, viewed, want
 from qrlang.check.constants import is_number
-from qrlang.check.core import STMT, Elaborator
+from qrlang.check.core import Elaborator
+from qrlang.check.expressions import unknown
 from qrlang.check.tensors import open_shape
 from qrlang.check.types import declared
 from qrlang.check.values import (
@@ -93,8 +94,6 @@ def update(e: Elaborator, node: ast.Update) -> None:
     value = e.eval(node.value)
     thing: object = e.lookup(node.name)
     if thing is None:
-        from qrlang.check.resolve import unknown
-
         unknown(e, ast.Name(node.name, span=node.span))
         return
     if isinstance(thing, Poison):
@@ -154,6 +153,3 @@ def update(e: Elaborator, node: ast.Update) -> None:
     if t.type.kind == "bit" and thing.type.kind == "real":
         t = of_value(e.builder.real_whole(t))
     thing.now = t
-
-
-STMT.update({ast.Carry: carry, ast.Update: update})

@@ -6,20 +6,21 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from qrlang.check import elaborate, functions_tensors, resolve_lines  # noqa: F401
-from qrlang.check.calls import fits_parameter, within_limits
+from qrlang.check import elaborate, resolve_lines  # noqa: F401
 from qrlang.check.constants import is_number
 from qrlang.check.core import Abort, Budget, Elaborator, Scope
 from qrlang.check.definitions import check_definition
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
+from qrlang.check.parameters import fits_parameter, within_limits
 from qrlang.check.report import Reporter
 from qrlang.check.resolve import Resolver, forgotten
 from qrlang.check.settings import BOUNDS, SettingsChecker
 from qrlang.check.spans import header, name_span
 from qrlang.check.training import bound_by_data, check_data, check_freeze, check_loss
 from qrlang.check.values import Builtin, Poison, describe
+from qrlang.check.walkers import elaborator
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span
@@ -127,7 +128,7 @@ class _Checker:
         self.report.error(d.code, d.span, d.message, help=d.help, notes=d.notes)
 
     def _elaborator(self) -> Elaborator:
-        e = Elaborator(self.library, self.report, {})
+        e = elaborator(self.report)
         e.scope = Scope(self.module)
         return e
 

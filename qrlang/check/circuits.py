@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qrlang.check.arguments import Args
 from qrlang.check.arithmetic import as_tensor, viewed, want
-from qrlang.check.calls import (
-    Args,
-    bind_value,
-    declared_in,
-    default_params,
-    match_values,
-    wanting,
-)
+from qrlang.check.binding import bind_value, declared_in, match_values
 from qrlang.check.core import Elaborator, Scope
+from qrlang.check.parameters import default_params
 from qrlang.check.spans import header
 from qrlang.check.types import declared
 from qrlang.check.values import POISON, Definition, Freeing, Layer, Pending, Poison, Tensor
@@ -29,7 +24,7 @@ def call_circuit(e: Elaborator, layer: Layer, node: ast.Call) -> object:
         return POISON
     counts = value_counts(e, d)
     values = [
-        (given[p.name], wanting(e, given[p.name], count))
+        (given[p.name], e.wanting(given[p.name], count))
         for p, count in zip(d.item.values, counts, strict=True)
     ]
     layer.calls += 1

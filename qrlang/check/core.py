@@ -1,7 +1,6 @@
 """The elaborator: one walk over a definition that evaluates, checks and writes the IR at once.
 
-What a definition needs is spread over small modules by matter; each registers how it evaluates an
-expression or executes a statement in `EXPR` and `STMT`.
+What each kind of line means is spread over small modules by matter; `walkers` puts them together.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qrlang.check.builder import Builder, LoopDraft
-from qrlang.check.library import Library, Module
+from qrlang.check.declared import declared_names
+from qrlang.check.library import Module
 from qrlang.check.model import Fact, Place
 from qrlang.check.report import Frame, Reporter
 from qrlang.check.values import POISON, Carry, Definition, Freeing, Poison, Register, Tensor
@@ -86,26 +86,21 @@ class Budget:
             raise Abort
 
 
-def declared_names(s: ast.Stmt) -> list[str]:
-    """Names that a statement gives to something (or would, if it stood where it may)."""
-    if isinstance(s, ast.Qubits):
-        return [r.name for r in s.registers]
-    if isinstance(s, ast.Gate):  # `qubit q[2]`
-        bases = (o.base if isinstance(o, ast.Index) else o for o in s.operands)
-        return [b.id for b in bases if isinstance(b, ast.Name)] if s.name in REGISTER else []
-    named = (ast.Let, ast.Const, ast.Readout, ast.AnsatzBinding, ast.Layer, ast.Param, ast.Carry,
-             ast.Input, ast.Target, ast.Recurrent)  # fmt: skip
-    return [s.name] if isinstance(s, named) else []
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How each kind of expression, statement and call is elaborated, and what names are known."""
 
-
-REGISTER = ("qubit", "qreg", "qbit")  # what declares registers elsewhere
+    expressions: Mapping[type, Callable[[Elaborator, Any], object]]
+    statements: Mapping[type, Callable[[Elaborator, Any], None]]
+    call: Callable[[Elaborator, ast.Call, int], object]  # of which so many numbers are needed
+    builtins: Mapping[str, object]
 
 
 class Elaborator:
     def __init__(
-        self, library: Library, reporter: Reporter, hints: Mapping[str, tuple[int, ...]]
+        self, language: Language, reporter: Reporter, hints: Mapping[str, tuple[int, ...]]
     ) -> None:
-        self.library = library
+        self.language = language
         self.report = reporter
         self.builder = Builder()
         self.scope: Scope
@@ -243,10 +238,17 @@ class Elaborator:
             b = space[b]
         space[max(a, b)] = min(a, b)
 
+    def qubit_name(self, q: int) -> str:
+        """`memory[2]`, as the user knows it."""
+        if q < len(self.register_of):
+            r = self.registers[self.register_of[q]]
+            return f"`{r.name}[{q - r.start}]`"
+        return f"qubit {q}"
+
     # --- walking ---
 
     def eval(self, node: ast.Expr) -> object:
-        handler = EXPR.get(type(node))
+        handler = self.language.expressions.get(type(node))
         if handler is None:
             return self.error("E0208", node, "this can't stand here")
         outer = self.builder.span
@@ -255,16 +257,25 @@ class Elaborator:
         self.builder.span = outer
         return result
 
+    def wanting(self, node: ast.Expr, count: int | None) -> object:
+        """The value of an expression of which so many numbers are needed."""
+        if not isinstance(node, ast.Call) or count is None:
+            return self.eval(node)
+        outer, self.builder.span = self.builder.span, node.span
+        result = self.language.call(self, node, count)
+        self.builder.span = outer
+        return result
+
     def block(self, statements: Iterable[ast.Stmt]) -> None:
         """Executes statements in the present scope."""
         self.builder.span = None
-        misplaced = self.report.misplaced
+        misplaced, walkers = self.report.misplaced, self.language.statements
         for statement in statements:
             if misplaced and id(statement) in misplaced:
                 for name in declared_names(statement):
                     self.scope.names[name] = POISON
                 continue
-            STMT[type(statement)](self, statement)
+            walkers[type(statement)](self, statement)
 
     def emitted(self) -> Mapping[str, Tensor | Poison]:
         """What the finished step of this block emits, by name."""
@@ -298,9 +309,7 @@ class Elaborator:
             thing = POISON if source is None else self.module_thing(*source)
             self.report.failed = self.report.failed or thing is POISON
         else:
-            from qrlang.check.functions import builtin
-
-            thing = builtin(name)
+            thing = self.language.builtins.get(name)
         if thing is not None:
             module.things[name] = thing
         return thing
@@ -353,7 +362,3 @@ class Elaborator:
 
     def frame(self, node: ast.Node, name: str) -> Frame:
         return Frame(node.span, name, self.scope.numbers)
-
-
-EXPR: dict[type, Callable[[Elaborator, Any], object]] = {}
-STMT: dict[type, Callable[[Elaborator, Any], None]] = {}

@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import product
 
 from qrlang.check.apply import inline, leading_requires
-from qrlang.check.calls import fits_parameter
 from qrlang.check.circuits import run_circuit
 from qrlang.check.constants import is_whole
 from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
@@ -15,6 +14,7 @@ from qrlang.check.elaborate import Setting, checked_model, program_of, stand_in
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel
 from qrlang.check.observed import observed
+from qrlang.check.parameters import fits_parameter
 from qrlang.check.readouts import plain
 from qrlang.check.report import Reporter
 from qrlang.check.types import declared
@@ -28,6 +28,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.check.walkers import elaborator
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
@@ -77,7 +78,7 @@ def definition(
     budget: Budget | None = None,
 ) -> CheckedModel | None:
     """An ansatz, readout, Hamiltonian or circuit as a program whose inputs are its values."""
-    e = Elaborator(library, report, {})
+    e = elaborator(report)
     e.budget = budget
     scope = e.scope = Scope(module)
     e.region = "model"

@@ -6,24 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from qrlang.check import (  # noqa: F401
-    apply,
-    carries,
-    expressions,
-    gates,
-    readouts,
-    registers,
-    statements,
-    steps,
-)
 from qrlang.check.builder import finish
-from qrlang.check.calls import fits_parameter
 from qrlang.check.core import Abort, Elaborator, Rejected, Scope
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel, Places
+from qrlang.check.parameters import fits_parameter
 from qrlang.check.report import Reporter
-
-# The modules that say how each kind of expression and statement is elaborated.
 from qrlang.check.spans import header
 from qrlang.check.tensors import finish_inits
 from qrlang.check.values import (
@@ -34,6 +22,7 @@ from qrlang.check.values import (
     Tensor,
     describe,
 )
+from qrlang.check.walkers import elaborator
 from qrlang.diagnostics import Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type
@@ -151,7 +140,7 @@ def _model_rounds(
     spent = 0
     for round_ in count():
         trial = report.child()
-        e = Elaborator(library, trial, hints)
+        e = elaborator(trial, hints)
         attempt = _model_once(e, module, item, values)
         new = {k: shape for k, (shape, _) in e.wanted.items() if k not in hints}
         spent += e.ops + e.gates + e.iterations

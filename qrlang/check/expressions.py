@@ -7,12 +7,12 @@ from math import prod
 from qrlang.check import constants
 from qrlang.check.arithmetic import binary, negate, numeric, scalar
 from qrlang.check.constants import MAX_LIST, MAX_TEXT, is_number, is_whole
-from qrlang.check.core import EXPR, Elaborator
+from qrlang.check.core import Elaborator
+from qrlang.check.library import library_hint
 from qrlang.check.observables import scale_observable, sum_observables
 from qrlang.check.values import (
     POISON,
     Carry,
-    Definition,
     Layer,
     LazyWeight,
     Observable,
@@ -38,8 +38,6 @@ SMALL = 4096  # up to here a slice stays a list of elements
 def name(e: Elaborator, node: ast.Name) -> object:
     thing = e.lookup(node.id)
     if thing is None:
-        from qrlang.check.resolve import unknown
-
         return unknown(e, node)
     if isinstance(thing, Carry):
         return thing.now
@@ -50,6 +48,23 @@ def name(e: Elaborator, node: ast.Name) -> object:
     if type(thing) is Tensor and thing.value in e.targets and not e.in_shifted:
         return leaked(e, node, thing)
     return thing
+
+
+def unknown(e: Elaborator, node: ast.Name) -> Poison:
+    """The elaborator met a name that stands for nothing."""
+    told = (id(node.span.source), node.span.start) in e.report.reported_names
+    if told or node.id in e.scope.module.file.lost:
+        e.report.failed = True
+        return POISON
+    words = {*e.language.builtins, *e.scope.module.items, *e.scope.module.uses}
+    for scope in e.scope.chain():
+        words |= set(scope.names)
+    return e.error(
+        "E0201",
+        node,
+        f"unknown name `{node.id}`",
+        help=did_you_mean(node.id, words) or library_hint(node.id),
+    )
 
 
 def leaked(e: Elaborator, node: ast.Name, target: Tensor) -> Poison:
@@ -533,32 +548,3 @@ def _clause(e: Elaborator, node: ast.Comprehension, depth: int, items: list[obje
         finally:
             e.scope = outer
     return True
-
-
-def not_callable(e: Elaborator, node: ast.Call, thing: object) -> Poison:
-    help = ""
-    if isinstance(thing, Definition) and thing.kind == "ansatz":
-        help = f"an ansatz acts on qubits: `apply {node.func.span.text}(…) to q`"
-    elif isinstance(thing, Qubits):
-        help = "qubits are indexed by brackets: `q[0]`"
-    elif isinstance(thing, (Tensor, tuple)):
-        help = "elements are taken by brackets: `v[0]`"
-    return e.error("E0208", node.func, f"{describe(thing)} can't be called", help=help)
-
-
-EXPR.update(
-    {
-        ast.Name: name,
-        ast.Int: literal,
-        ast.Real: literal,
-        ast.Bool: literal,
-        ast.Str: literal,
-        ast.Unary: unary,
-        ast.Binary: binary_chain,
-        ast.Range: range_,
-        ast.Index: index,
-        ast.Field: field,
-        ast.List: list_,
-        ast.Comprehension: comprehension,
-    }
-)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, element_of, numeric, want
-from qrlang.check.calls import qubit_name, within_limits
-from qrlang.check.core import STMT, Elaborator
+from qrlang.check.core import Elaborator
 from qrlang.check.modifiers import PLAIN, change_of, inverted_gate, powered_gates, put, put_gate
+from qrlang.check.parameters import within_limits
 from qrlang.check.spans import name_span
 from qrlang.check.values import Pending, Poison, Qubits, Tensor, describe, together
 from qrlang.diagnostics.words import did_you_mean, plural
@@ -207,7 +207,7 @@ def _twice(e: Elaborator, node: ast.Gate, qubits: tuple[int, ...]) -> None:
     e.error(
         "E0501",
         node,
-        f"the same qubit twice in one gate: {qubit_name(e, q)}",
+        f"the same qubit twice in one gate: {e.qubit_name(q)}",
         help="the operands of a gate must differ; a ring needs `require n >= 2`",
     )
 
@@ -238,6 +238,3 @@ def channel(e: Elaborator, node: ast.Gate) -> None:
     for qubits in groups or ():
         e.count_gates(node, 1)
         put(e, ir.Channel(node.name, qubits, args, e.place_of(node)), qubits, node)
-
-
-STMT[ast.Gate] = gate

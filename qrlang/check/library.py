@@ -315,3 +315,9 @@ def standard_items() -> dict[str, str]:
             for name in pattern.findall(text):
                 _STANDARD.setdefault(name, ".".join(("std", *parts, name)))
     return _STANDARD
+
+
+def library_hint(name: str) -> str:
+    """Where the standard library has an item of this name."""
+    where = standard_items().get(name)
+    return f"it is in the library: `use {where}`" if where else ""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from qrlang.check.builder import scale_angle
-from qrlang.check.calls import qubit_name
+from qrlang.check.angles import scale_angle
 from qrlang.check.constants import is_number
 from qrlang.check.core import Elaborator
 from qrlang.check.expressions import integer
@@ -139,7 +138,7 @@ def controlled_evolution(
         return None
     clash = {q for _, word in op.terms for q, _ in word} & {q for q, _ in controls}
     if clash:
-        e.error("E0501", node, f"{qubit_name(e, clash.pop())} controls an evolution of itself")
+        e.error("E0501", node, f"{e.qubit_name(clash.pop())} controls an evolution of itself")
         return None
     terms = list(op.terms)
     for q, sign in controls:
@@ -177,7 +176,7 @@ def changed(
             gate = inverted_gate(op) if change.inverse else op
             clash = set(gate.all_qubits) & set(controls)
             if clash:
-                e.error("E0501", node, f"{qubit_name(e, clash.pop())} controls a gate on itself")
+                e.error("E0501", node, f"{e.qubit_name(clash.pop())} controls a gate on itself")
                 return []
             out.append(replace(gate, controls=ones + gate.controls, zeros=zeros + gate.zeros))
         elif isinstance(op, ir.ApplyMatrix):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qrlang.check.builder import add_angles, scale_angle
+from qrlang.check.angles import add_angles, scale_angle
 from qrlang.check.values import Observable
 from qrlang.ir.program import Angle, PauliString
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from qrlang.check.calls import (
-    Args,
-    bind_registers,
-    bind_value,
-    declared_in,
-    declared_note,
-    default_params,
-)
+from qrlang.check.arguments import Args
+from qrlang.check.binding import bind_registers, bind_value, declared_in
 from qrlang.check.core import Elaborator, Scope
+from qrlang.check.parameters import declared_note, default_params
 from qrlang.check.values import (
     POISON,
     Definition,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, of_value, scalar
-from qrlang.check.core import EXPR, Elaborator
+from qrlang.check.core import Elaborator
 from qrlang.check.expressions import integer
-from qrlang.check.functions_tensors import last_of
 from qrlang.check.observed import readable
+from qrlang.check.sequence_functions import last_of
 from qrlang.check.values import POISON, Observable, Poison, Probs, Readout, Tensor
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
@@ -152,6 +152,3 @@ def _read_last(e: Elaborator, node: ast.Read, what: object, shots: int, weak: fl
         loop.reads[key] = emitted
     found = last_of(e, emitted, count, node)
     return POISON if found is None else of_value(e.builder.reshape(found, (count * width,)))
-
-
-EXPR[ast.Read] = read

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, numeric, of_value, want
-from qrlang.check.calls import qubit_name, wanting
 from qrlang.check.constants import is_whole
-from qrlang.check.core import EXPR, MAX_QUBITS, STMT, Elaborator, Rejected
+from qrlang.check.core import MAX_QUBITS, Elaborator, Rejected
 from qrlang.check.expressions import integer
 from qrlang.check.gates import operands_of
 from qrlang.check.modifiers import put
@@ -129,7 +128,7 @@ def prepare(e: Elaborator, node: ast.Prepare) -> None:
     if k > 24:
         e.error("E0307", node, f"a state of {k} qubits has more than 2^24 amplitudes")
         return
-    thing = wanting(e, node.value, 2**k)
+    thing = e.wanting(node.value, 2**k)
     if isinstance(thing, Poison):
         return
     if isinstance(thing, Pending):
@@ -167,7 +166,7 @@ def prepare(e: Elaborator, node: ast.Prepare) -> None:
         e.error(
             "E0508",
             node,
-            f"`prepare` needs fresh qubits, but {qubit_name(e, stale[0])} may not be |0⟩ here",
+            f"`prepare` needs fresh qubits, but {e.qubit_name(stale[0])} may not be |0⟩ here",
             help=f"`reset {node.operands[0].span.text}` first",
         )
         return
@@ -279,15 +278,3 @@ def _move(e: Elaborator, node: ast.Qubits, source: Qubits, widths: list[int]) ->
             register.free = e.endings[-1]
         e.scope.names[r.name] = Qubits(moved, (register,))
         e.fact(r.span, r.name, f"qubit[{size}], moved")
-
-
-EXPR[ast.Measure] = measure
-STMT.update(
-    {
-        ast.Discard: discard,
-        ast.Reset: reset,
-        ast.Postselect: postselect,
-        ast.Prepare: prepare,
-        ast.Qubits: qubits,
-    }
-)

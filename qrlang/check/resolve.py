@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qrlang.check.core import declared_names
+from qrlang.check.builtins import BUILTINS
+from qrlang.check.declared import declared_names
 from qrlang.check.elsewhere import NAMES_ELSEWHERE
-from qrlang.check.functions import builtin, builtin_names
-from qrlang.check.library import Module, standard_items
+from qrlang.check.library import Module, library_hint
 from qrlang.check.report import Reporter
 from qrlang.check.spans import header, name_span
-from qrlang.check.values import POISON, Poison
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.gates import CHANNELS, GATES, SUGAR
 from qrlang.source import Span
 from qrlang.syntax import ast
-
-if TYPE_CHECKING:
-    from qrlang.check.core import Elaborator
 
 
 @dataclass(slots=True)
@@ -295,7 +291,7 @@ class Resolver:
         if name in self.module.uses:
             self.used_imports.add(name)
             return True
-        return builtin(name) is not None
+        return name in BUILTINS
 
     def use(self, node: ast.Name, missing: str = MISSING) -> None:
         name = node.id
@@ -339,7 +335,7 @@ class Resolver:
         if name in NAMES_ELSEWHERE:
             return NAMES_ELSEWHERE[name]
         words = {n for block in self.blocks for n in block.names}
-        words |= set(self.module.items) | set(self.module.uses) | set(builtin_names())
+        words |= set(self.module.items) | set(self.module.uses) | set(BUILTINS)
         help = did_you_mean(name, words)
         return help or library_hint(name) or missing
 
@@ -495,29 +491,6 @@ DECLARED = {
     "input": "input",
     "recurrent": "recurrence",
 }
-
-
-def unknown(e: Elaborator, node: ast.Name) -> Poison:
-    """The elaborator met a name that stands for nothing."""
-    told = (id(node.span.source), node.span.start) in e.report.reported_names
-    if told or node.id in e.scope.module.file.lost:
-        e.report.failed = True
-        return POISON
-    words: set[str] = set(builtin_names()) | set(e.scope.module.items) | set(e.scope.module.uses)
-    for scope in e.scope.chain():
-        words |= set(scope.names)
-    return e.error(
-        "E0201",
-        node,
-        f"unknown name `{node.id}`",
-        help=did_you_mean(node.id, words) or library_hint(node.id),
-    )
-
-
-def library_hint(name: str) -> str:
-    """Where the standard library has an item of this name."""
-    where = standard_items().get(name)
-    return f"it is in the library: `use {where}`" if where else ""
 
 
 def forgotten(r: Resolver) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from qrlang.check.core import REGISTER, declared_names
+from qrlang.check.declared import REGISTER, declared_names
 from qrlang.check.elsewhere import GATES_ELSEWHERE
+from qrlang.check.gates import gate_takes, operand_count
 from qrlang.check.resolve import (
     EXPRESSIONS,
     STATEMENTS,
@@ -90,8 +91,6 @@ def _gate(r: Resolver, s: ast.Gate) -> None:
         r.report.reported_names.add((id(s.span.source), s.span.start))
         _unknown_gate(r, s)
         return
-    from qrlang.check.gates import gate_takes, operand_count
-
     if len(s.args) != angles:
         r._error(
             "E0301",

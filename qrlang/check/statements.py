@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qrlang.check import layers
 from qrlang.check.builder import Block, finish
-from qrlang.check.calls import bind_params
 from qrlang.check.constants import is_number
-from qrlang.check.core import MAX_SHOTS, STMT, Elaborator, Rejected, Scope
+from qrlang.check.core import MAX_SHOTS, Elaborator, Rejected, Scope
 from qrlang.check.expressions import bit_angle, integer, is_bit
+from qrlang.check.layer_declared import declare
 from qrlang.check.observed import readable
+from qrlang.check.parameters import bind_params
 from qrlang.check.values import (
     POISON,
     Definition,
@@ -114,7 +114,7 @@ def ansatz_binding(e: Elaborator, node: ast.AnsatzBinding) -> None:
 
 
 def layer(e: Elaborator, node: ast.Layer) -> None:
-    found = layers.declare(e, node)
+    found = declare(e, node)
     if isinstance(found, Layer) and e.circuit_frozen and e.circuit_frozen[-1]:
         found.frozen = True
     e.scope.names[node.name] = found
@@ -221,17 +221,3 @@ def require(e: Elaborator, node: ast.Require) -> None:
     if not condition:
         e.error("E0308", node, node.message, label="this does not hold")
         raise Rejected
-
-
-STMT.update(
-    {
-        ast.Let: let,
-        ast.Const: const,
-        ast.Readout: readout,
-        ast.AnsatzBinding: ansatz_binding,
-        ast.Layer: layer,
-        ast.If: if_,
-        ast.For: for_,
-        ast.Require: require,
-    }
-)

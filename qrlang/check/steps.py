@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, of_value
 from qrlang.check.builder import LoopDraft
-from qrlang.check.core import STMT, Elaborator
+from qrlang.check.core import Elaborator
 from qrlang.check.expressions import integer
 from qrlang.check.spans import header
 from qrlang.check.values import (
@@ -282,6 +282,3 @@ def recurrent(e: Elaborator, node: ast.Recurrent) -> None:
     found.members.update({k: v for k, v in emits.items() if k})
     e.scope.names[node.name] = found
     e.builder.quantum(freeing)
-
-
-STMT.update({ast.Emit: emit, ast.Return: return_, ast.Step: step, ast.Recurrent: recurrent})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from math import pi, prod, sqrt
 
-from qrlang.check import layers
 from qrlang.check.arithmetic import as_tensor, of_value
 from qrlang.check.constants import is_number
-from qrlang.check.core import STMT, Elaborator
+from qrlang.check.core import Elaborator
+from qrlang.check.layer_parts import uniform
 from qrlang.check.types import Declared, declared
 from qrlang.check.values import (
     POISON,
@@ -125,8 +125,8 @@ def _default_initial(shape: Declared, dims: tuple[int, ...]) -> ir.Initial:
     if shape.kind == "unitary":
         return ir.Initial("haar")
     if shape.word == "angle":
-        return layers.uniform(pi)
-    return layers.uniform(1 / sqrt(dims[-1] if dims else 1))
+        return uniform(pi)
+    return uniform(1 / sqrt(dims[-1] if dims else 1))
 
 
 def initial_of(e: Elaborator, node: ast.Expr, dims: tuple[int, ...]) -> ir.Initial | None:
@@ -223,6 +223,3 @@ def finish_inits(e: Elaborator) -> None:
         initial = initial_of(e, node.value, weight.shape)
         if initial is not None:
             e.weights.tensors[name] = replace(weight, initial=initial)
-
-
-STMT.update({ast.Input: port, ast.Target: port, ast.Param: param, ast.Init: init})

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from qrlang.check.layer_kinds import LayerKind
+from qrlang.check.library import Module
 from qrlang.ir.program import Angle, PauliString, Value, Weight
 from qrlang.ir.types import Type
 from qrlang.source import Span
 from qrlang.syntax import ast
-
-if TYPE_CHECKING:
-    from qrlang.check.layers import LayerKind
-    from qrlang.check.library import Module
 
 
 class Poison:
@@ -260,6 +258,6 @@ def describe(thing: object) -> str:
             return "the mixed state"
         case LazyWeight():
             return "a tensor"
-    from qrlang.check.layers import LayerKind
-
-    return "a kind of layer" if isinstance(thing, LayerKind) else "this"
+        case LayerKind():
+            return "a kind of layer"
+    return "this"

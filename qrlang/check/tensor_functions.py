@@ -1,33 +1,24 @@
-"""Functions of tensors and of whole sequences."""
+"""Functions of tensors."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from qrlang.check.arithmetic import (
-    of_value,
-    viewed,
-    want,
-)
+from qrlang.check.arithmetic import of_value, viewed, want
 from qrlang.check.constants import is_whole
 from qrlang.check.core import Elaborator
-from qrlang.check.functions import DOCS, MANY, Given, define, function, tensor_of
-from qrlang.check.values import (
-    POISON,
-    Pending,
-    Poison,
-    Tensor,
-    describe,
-)
+from qrlang.check.function_table import MANY, Functions, Given, tensor_of
+from qrlang.check.layer_parts import weight
+from qrlang.check.values import POISON, Pending, Tensor, describe
 from qrlang.ir import program as ir
-from qrlang.ir.types import Type, real
+from qrlang.ir.types import real
 from qrlang.syntax import ast
 
-# --- tensors ---
+FUNCTIONS = Functions()
 
 
-@function("softmax", 1, doc="softmax(x): over the last axis")
+@FUNCTIONS.function("softmax", 1, doc="softmax(x): over the last axis")
 def _softmax(e: Elaborator, node: ast.Call, given: Given) -> object:
     t = tensor_of(e, given[0])
     if not isinstance(t, Tensor):
@@ -38,7 +29,7 @@ def _softmax(e: Elaborator, node: ast.Call, given: Given) -> object:
     return of_value(e.builder.softmax(e.builder.real_whole(t)))
 
 
-@function("normalize", 1, doc="normalize(x): x divided by its norm")
+@FUNCTIONS.function("normalize", 1, doc="normalize(x): x divided by its norm")
 def _normalize(e: Elaborator, node: ast.Call, given: Given) -> object:
     t = tensor_of(e, given[0])
     if not isinstance(t, Tensor):
@@ -61,7 +52,7 @@ def _product(name: str, wanted_ranks: Callable[[int, int], bool]) -> Callable[..
                 "E0401",
                 node,
                 f"`{name}` can't take {x.type} and {y.type}",
-                help=DOCS[name],
+                help=FUNCTIONS[name].doc,
             )
         if not e.fits((*a[:-1], *b[1:]), node):
             return POISON
@@ -71,25 +62,23 @@ def _product(name: str, wanted_ranks: Callable[[int, int], bool]) -> Callable[..
     return handler
 
 
-define(
+FUNCTIONS.define(
     "dot",
     2,
     2,
-    (),
     "dot(a, b): of two vectors of one width",
     _product("dot", lambda a, b: a == b == 1),
 )
-define(
+FUNCTIONS.define(
     "matmul",
     2,
     2,
-    (),
     "matmul(a, b): a matrix times a vector or a matrix",
     _product("matmul", lambda a, b: a == 2 and b in (1, 2)),
 )
 
 
-@function("outer", 2, doc="outer(a, b): the products of all pairs, real[n, m]")
+@FUNCTIONS.function("outer", 2, doc="outer(a, b): the products of all pairs, real[n, m]")
 def _outer(e: Elaborator, node: ast.Call, given: Given) -> object:
     x, y = tensor_of(e, given[0]), tensor_of(e, given[1])
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
@@ -103,7 +92,9 @@ def _outer(e: Elaborator, node: ast.Call, given: Given) -> object:
     return of_value(b.matmul(column, b.reshape(b.real_whole(y), (1, m))))
 
 
-@function("concat", 1, MANY, doc="concat(a, b, …): all numbers of all values, as one vector")
+@FUNCTIONS.function(
+    "concat", 1, MANY, doc="concat(a, b, …): all numbers of all values, as one vector"
+)
 def _concat(e: Elaborator, node: ast.Call, given: Given) -> object:
     parts: list[Tensor] = []
     for g in given:
@@ -117,7 +108,7 @@ def _concat(e: Elaborator, node: ast.Call, given: Given) -> object:
     return of_value(e.builder.concat(tuple(e.builder.real_whole(t) for t in parts)))
 
 
-@function("flatten", 1, doc="flatten(x): the same numbers as one vector")
+@FUNCTIONS.function("flatten", 1, doc="flatten(x): the same numbers as one vector")
 def _flatten(e: Elaborator, node: ast.Call, given: Given) -> object:
     t = tensor_of(e, given[0])
     return viewed(t, (t.type.count,)) if isinstance(t, Tensor) else t
@@ -134,7 +125,7 @@ def _dims(e: Elaborator, given: Given) -> tuple[int, ...] | None:
     return tuple(dims)
 
 
-@function("reshape", 2, 10, doc="reshape(x, d, …): the same numbers in another shape")
+@FUNCTIONS.function("reshape", 2, 10, doc="reshape(x, d, …): the same numbers in another shape")
 def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
     t = tensor_of(e, given[0])
     dims = _dims(e, given[1:])
@@ -158,7 +149,7 @@ def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
     )
 
 
-@function("transpose", 1, doc="transpose(x): of a matrix")
+@FUNCTIONS.function("transpose", 1, doc="transpose(x): of a matrix")
 def _transpose(e: Elaborator, node: ast.Call, given: Given) -> object:
     t = tensor_of(e, given[0])
     if not isinstance(t, Tensor):
@@ -181,14 +172,16 @@ def _filled(name: str, number: float) -> None:
             return e.error("E0307", node, f"a constant of more than {MANY} numbers")
         return Tensor(real(*dims), None, (ir.Angle(number),) * count)
 
-    define(name, 1, 10, (), f"{name}(d, …): a tensor of {name}", handler)
+    FUNCTIONS.define(name, 1, 10, f"{name}(d, …): a tensor of {name}", handler)
 
 
 _filled("zeros", 0.0)
 _filled("ones", 1.0)
 
 
-@function("push", 2, doc="push(window, v): the window without its oldest row, v as its newest")
+@FUNCTIONS.function(
+    "push", 2, doc="push(window, v): the window without its oldest row, v as its newest"
+)
 def _push(e: Elaborator, node: ast.Call, given: Given) -> object:
     w, v = tensor_of(e, given[0]), tensor_of(e, given[1])
     if isinstance(v, Pending) and isinstance(w, Tensor):
@@ -214,13 +207,11 @@ def _push(e: Elaborator, node: ast.Call, given: Given) -> object:
     return of_value(b.reshape(b.concat((kept, b.real_whole(v))), shape))
 
 
-@function("one_hot", 1, doc="one_hot(t): a token or a class as a vector with a single 1")
+@FUNCTIONS.function("one_hot", 1, doc="one_hot(t): a token or a class as a vector with a single 1")
 def _one_hot(e: Elaborator, node: ast.Call, given: Given) -> object:
     at, x = given[0]
     if not isinstance(x, Tensor) or x.type.kind not in ("token", "class") or x.type.seq:
         return e.error("E0405", at, f"`one_hot` takes one token or class, found {describe(x)}")
-    from qrlang.check.layers import weight
-
     size = x.type.size
     table = weight(e, f"one_hot_{size}", (size, size), ir.Initial("identity"), True, node)
     if table is None or x.value is None:
@@ -228,89 +219,3 @@ def _one_hot(e: Elaborator, node: ast.Call, given: Given) -> object:
     out = e.builder.value(real(size))
     e.builder.classical(ir.Embed(out, x.value, table))
     return of_value(out)
-
-
-# --- sequences ---
-
-
-def _sequence(e: Elaborator, name: str, given: tuple[ast.Expr, object]) -> ir.Value | None:
-    at, x = given
-    if isinstance(x, Tensor) and x.type.seq:
-        assert x.value is not None
-        return x.value
-    if not isinstance(x, (Poison, Pending)):
-        e.error("E0406", at, f"`{name}` needs a sequence, found {describe(x)}")
-    return None
-
-
-@function("shifted", 1, 2, ("start",), doc="shifted(seq, start: 0): one moment later")
-def _shifted(e: Elaborator, node: ast.Call, given: Given) -> object:
-    x = _sequence(e, "shifted", given[0])
-    if x is None:
-        return POISON
-    start = 0
-    if len(given) > 1:
-        at, value = given[1]
-        if not is_whole(value):
-            return e.error("E0312", at, f"`start` is a token's number, found {describe(value)}")
-        if value and x.type.kind not in ("token", "class"):
-            return e.error(
-                "E0312", at, "`start` is for tokens; a sequence of numbers starts with zeros"
-            )
-        if not 0 <= value < max(x.type.size, 1):
-            return e.error("E0306", at, f"token {value} is out of range: {x.type}")
-        start = value
-    out = e.builder.value(x.type)
-    e.builder.classical(ir.Shift(out, x, start))
-    return of_value(out)
-
-
-@function("reversed", 1, doc="reversed(seq): backwards in time")
-def _reversed(e: Elaborator, node: ast.Call, given: Given) -> object:
-    thing = given[0][1]
-    if isinstance(thing, (tuple, range)):
-        return tuple(reversed(thing))
-    x = _sequence(e, "reversed", given[0])
-    if x is None:
-        return POISON
-    out = e.builder.value(x.type)
-    e.builder.like(x, out)
-    e.builder.classical(ir.Reverse(out, x))
-    return of_value(out)
-
-
-@function("last", 1, 2, doc="last(seq), last(seq, k): the last moment, or the last k as real[k, …]")
-def _last(e: Elaborator, node: ast.Call, given: Given) -> object:
-    x = _sequence(e, "last", given[0])
-    if x is None:
-        return POISON
-    count = 1
-    if len(given) > 1:
-        at, value = given[1]
-        if not is_whole(value) or value < 1:
-            return e.error(
-                "E0312", at, f"`last` takes a number of moments, found {describe(value)}"
-            )
-        count = value
-    if x.type.kind not in ("real", "bit"):
-        return e.error(
-            "E0405",
-            given[0][0],
-            f"`last` of {x.type} would not be numbers",
-            help="embed the tokens first, in a step",
-        )
-    found = last_of(e, x, count, node)
-    if found is None:
-        return POISON
-    shape = x.type.shape if len(given) == 1 else (count, *x.type.shape)
-    return viewed(of_value(found), shape)
-
-
-def last_of(e: Elaborator, x: ir.Value, count: int, node: ast.Node) -> ir.Value | None:
-    """The last moments of a sequence as real[count, …]."""
-    if not e.fits((count, *x.type.shape), node):
-        return None
-    out = e.builder.value(Type(x.type.kind, (count, *x.type.shape)))
-    e.builder.like(x, out)
-    e.builder.classical(ir.Last(out, x, count))
-    return out

@@ -1,0 +1,271 @@
+"""What an ansatz, a readout, a Hamiltonian or a circuit is given: its registers and its values."""
+
+from __future__ import annotations
+
+from math import prod
+
+from qrlang.check.arithmetic import as_tensor, numeric, viewed, want
+from qrlang.check.core import Elaborator, Scope
+from qrlang.check.parameters import declared_note
+from qrlang.check.types import Declared, declared
+from qrlang.check.values import (
+    POISON,
+    Definition,
+    LazyWeight,
+    Pending,
+    Poison,
+    Qubits,
+    Tensor,
+    together,
+)
+from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean, plural
+from qrlang.syntax import ast
+
+# --- registers ---
+
+
+def bind_registers(
+    e: Elaborator, d: Definition, scope: Scope, operands: list[Qubits], node: ast.Node
+) -> bool:
+    """Registers of a definition stand for what is given; widths are bound or must agree."""
+    assert isinstance(d.item, (ast.Ansatz, ast.ReadoutDef, ast.Hamiltonian))
+    registers = d.item.registers
+    if len(registers) == 1 and len(operands) > 1:
+        one = together(tuple(operands))
+        assert isinstance(one, Qubits)
+        operands = [one]
+    if len(operands) != len(registers):
+        names = ", ".join(r.name for r in registers)
+        e.error(
+            "E0503",
+            node,
+            f"`{d.item.name}` acts on {plural(len(registers), 'register')} ({names}), "
+            f"found {len(operands)}",
+            notes=[declared_note(d)],
+        )
+        return False
+    every = [q for o in operands for q in o.qubits]
+    if len(set(every)) != len(every):
+        twice = next(q for q in every if every.count(q) > 1)
+        e.error(
+            "E0501",
+            node,
+            f"`{d.item.name}` is given {e.qubit_name(twice)} twice",
+            help="a qubit can't be copied: give each once",
+        )
+        return False
+    for r, given in zip(registers, operands, strict=True):
+        width = len(given.qubits)
+        size: object = 1
+        if isinstance(r.size, ast.Name) and r.size.id not in scope.names:
+            scope.names[r.size.id] = width
+            size = width
+        elif r.size is not None:
+            outer, e.scope = e.scope, scope
+            size = e.eval(r.size)
+            e.scope = outer
+            if isinstance(size, Poison):
+                return False
+        if size != width:
+            shown = r.size.span.text if r.size is not None else "1"
+            e.error(
+                "E0503",
+                node,
+                f"`{r.name}` of `{d.item.name}` has {size} qubits here"
+                + (f" ({shown})" if shown != str(size) else "")
+                + f", found {width}",
+                notes=[Note(f"`{r.name}` is declared here", r.span)],
+            )
+            return False
+        scope.names[r.name] = given
+    return True
+
+
+# --- values given at run time ---
+
+
+def bind_values(
+    e: Elaborator, d: Definition, scope: Scope, node: ast.Node, args: tuple[ast.Arg, ...]
+) -> bool:
+    """`with` values of an ansatz, arguments of a circuit: evaluated, matched, and shaped."""
+    item = d.item
+    assert isinstance(item, (ast.Ansatz, ast.Hamiltonian, ast.Circuit))
+    given = match_values(e, d, node, args)
+    if given is None:
+        return False
+    good = True
+    for p in item.values:
+        shape = declared_in(e, item.name, p.type, scope, node)
+        if shape is None:
+            good = False
+            continue
+        arg = given[p.name]
+        thing = e.wanting(arg, shape.count)
+        good = bind_value(e, d, scope, p, shape, arg, thing) and good
+    return good
+
+
+def declared_in(
+    e: Elaborator, name: str, type_: ast.TypeExpr, scope: Scope, node: ast.Node
+) -> Declared | None:
+    """A type of a definition, at the sizes it is asked for here."""
+    frame = e.frame(node, name)
+    outer, e.scope = e.scope, scope
+    e.report.frames.append(frame)
+    shape = declared(e, type_, free=True)
+    e.report.frames.pop()
+    e.scope = outer
+    return shape
+
+
+def match_values(
+    e: Elaborator, d: Definition, node: ast.Node, args: tuple[ast.Arg, ...]
+) -> dict[str, ast.Expr] | None:
+    """Which argument is for which value."""
+    item = d.item
+    assert isinstance(item, (ast.Ansatz, ast.Hamiltonian, ast.Circuit))
+    names = [p.name for p in item.values]
+    given: dict[str, ast.Expr] = {}
+    for k, arg in enumerate(args):
+        name = arg.name or (names[k] if k < len(names) else None)
+        if name is None:
+            e.error(
+                "E0301",
+                arg,
+                f"`{item.name}` takes {plural(len(names), 'value')}"
+                + (f" ({', '.join(names)})" if names else "")
+                + f", found {len(args)}",
+                notes=[declared_note(d)],
+            )
+            return None
+        if name not in names:
+            e.error(
+                "E0302",
+                arg,
+                f"`{item.name}` has no value `{name}`",
+                help=did_you_mean(name, names) or f"it has {', '.join(names)}",
+                notes=[declared_note(d)],
+            )
+            return None
+        if name in given:
+            e.error("E0302", arg, f"`{name}` is given twice")
+            return None
+        given[name] = arg.value
+    missing = [n for n in names if n not in given]
+    if missing:
+        e.error(
+            "E0301",
+            node,
+            f"`{item.name}` needs {', '.join(f'`{m}`' for m in missing)}",
+            help=f"give the values: `{item.name}({', '.join(names)})`",
+            notes=[declared_note(d)],
+        )
+        return None
+    return given
+
+
+def bind_value(
+    e: Elaborator,
+    d: Definition,
+    scope: Scope,
+    p: ast.ValueParam,
+    shape: Declared,
+    at: ast.Node,
+    thing: object,
+) -> bool:
+    """Checks one value against its declaration and names it in the definition."""
+    name = d.item.name
+    declared_here = Note(f"`{p.name}` is declared here", p.span)
+    if isinstance(thing, Poison):
+        scope.names[p.name] = POISON
+        return False
+    if isinstance(thing, Pending):
+        if shape.count is not None:
+            want(e, thing, shape.dims(), at)
+        scope.names[p.name] = POISON
+        return False
+    t = as_tensor(e, thing, at, f"{p.type.name} values for `{p.name}`")
+    if not isinstance(t, Tensor):
+        return False
+    if shape.kind in ("token", "class", "state", "unitary"):
+        if (
+            t.type.kind != shape.kind
+            or t.type.seq
+            or (shape.size is not None and t.type.size != shape.size)
+        ):
+            e.error(
+                "E0409",
+                at,
+                f"`{p.name}` of `{name}` is {shape}, found {t.type}",
+                notes=[declared_here],
+            )
+            return False
+        scope.names[p.name] = t
+        return True
+    if not numeric(e, t, at):
+        return False
+    count = prod(t.type.shape)
+    dims = shape.solve(count)
+    if dims is None:
+        _wrong_count(e, d, p, shape, at, t, declared_here)
+        return False
+    for dim, size in zip(shape.shape, dims, strict=True):
+        if isinstance(dim, str):
+            scope.names[dim] = size
+    scope.names[p.name] = viewed(t, dims) if t.type.kind == "real" or t.type.shape != dims else t
+    return True
+
+
+def _wrong_count(
+    e: Elaborator,
+    d: Definition,
+    p: ast.ValueParam,
+    shape: Declared,
+    at: ast.Node,
+    t: Tensor,
+    declared_here: Note,
+) -> None:
+    count = prod(t.type.shape)
+    expected = shape.count
+    name = d.item.name
+    written = p.type.span.text
+    if isinstance(d.item, ast.Circuit):
+        e.error(
+            "E0409",
+            at,
+            f"`{p.name}` of `{name}` is {shape}, found {t.type}",
+            help="a layer between them makes the width right: `layer f = linear(…)`",
+            notes=[declared_here],
+        )
+        return
+    help = ""
+    word = p.type.name
+    if isinstance(at, ast.Name) and isinstance(e.lookup(at.id), LazyWeight) and expected:
+        help = f"declare it with as many: `{at.id}: {word}[{expected}]`, or `{word}[...]`"
+    elif expected is not None and count == 1 and d.item.params and t.value is None:
+        help = (
+            f"the last brackets hold the values; parameters come before: "
+            f"`{name}({at.span.text})(…)`"
+        )
+    e.error(
+        "E0403",
+        at,
+        f"`{name}` takes {expected if expected is not None else written} "
+        f"{'angle' if p.type.name == 'angle' else 'number'}{'' if expected == 1 else 's'} for "
+        f"`{p.name}`, found {count}",
+        label=f"{t.type}",
+        help=help
+        or (
+            "a controller infers its width: `controller steer = mlp(64)`"
+            if p.type.name == "angle"
+            else ""
+        ),
+        notes=[
+            Note(
+                f"`{p.name}` is declared here as {written}"
+                + (f" = {expected} numbers" if expected is not None else ""),
+                p.span,
+            )
+        ],
+    )
