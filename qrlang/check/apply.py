@@ -8,12 +8,14 @@ from itertools import takewhile
 from qrlang.check.arguments import evaluate
 from qrlang.check.arithmetic import numeric
 from qrlang.check.binding import bind_registers, bind_values, match_values
-from qrlang.check.core import Elaborator, Rejected, Scope
+from qrlang.check.core import Elaborator
 from qrlang.check.expressions import integer
 from qrlang.check.gates import angle_of, gate_spec, operands_of
+from qrlang.check.limits import Rejected
 from qrlang.check.modifiers import MOST_EXACT, PLAIN, change_of, changed, put, put_gate
 from qrlang.check.observed import observed
 from qrlang.check.parameters import bind_params, default_params
+from qrlang.check.scope import Scope
 from qrlang.check.spans import header
 from qrlang.check.values import Definition, Observable, Poison, Qubits, Tensor, describe
 from qrlang.diagnostics import Note
@@ -56,12 +58,9 @@ def apply(e: Elaborator, node: ast.Apply) -> None:
     if change is PLAIN:
         _apply(e, node, base, thing, lists, operands)
         return
-    outer, e.capture = e.capture, []
-    try:
+    ops: list[ir.Gate | ir.Op] = []
+    with e.inside(e.here._replace(capture=ops)):
         _apply(e, node, base, thing, lists, operands)
-        ops = e.capture
-    finally:
-        e.capture = outer
     for op in changed(e, ops, change, controls, node):
         if isinstance(op, ir.Gate):
             put_gate(e, op)
@@ -200,21 +199,14 @@ def inline(
     """Writes an ansatz's gates (or only some of its statements) here; False if it is refused."""
     if body == ():
         return True
-    if not e.enter(node, d):
+    if not e.may_inline(node, d):
         return False
-    frame = e.frame(node, item.name)
-    saved = (e.scope, e.region, e.place, e.in_for, e.in_if)
-    e.place = e.place_of(node)
-    e.scope, e.region, e.in_for, e.in_if = scope, "ansatz", 0, 0
-    e.report.frames.append(frame)
-    try:
-        e.block(item.body if body is None else body)
-    except Rejected:
-        return False
-    finally:
-        e.report.frames.pop()
-        e.scope, e.region, e.place, e.in_for, e.in_if = saved
-        e.active.pop()
+    inside = e.here._replace(scope=scope, region="ansatz", in_if=False, place=e.place_of(node))
+    with e.inlining(node, d, inside):
+        try:
+            e.run(item.body if body is None else body)
+        except Rejected:
+            return False
     return True
 
 
@@ -227,7 +219,7 @@ def _matrix(e: Elaborator, node: ast.Apply, t: Tensor, operands: list[Qubits]) -
         return
     if len(set(qubits)) != len(qubits):
         q = next(q for q in qubits if qubits.count(q) > 1)
-        e.error("E0501", node, f"the same qubit twice: {e.qubit_name(q)}")
+        e.error("E0501", node, f"the same qubit twice: {e.qubits.called(q)}")
         return
     if t.type.seq or t.value is None:
         numeric(e, t, node)

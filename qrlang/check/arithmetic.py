@@ -234,14 +234,8 @@ def _pending(e: Elaborator, node: ast.Binary, a: object, b: object) -> object:
         return POISON
     for x, y in ((a, b), (b, a)):
         if isinstance(x, Pending) and isinstance(y, Tensor) and y.type.shape:
-            want(e, x, y.type.shape, node)
+            e.widths.want(x, y.type.shape, node.span)
     return a if isinstance(a, Pending) else b
-
-
-def want(e: Elaborator, pending: Pending, shape: tuple[int, ...], at: ast.Node) -> None:
-    """Remembers which shape a later use gives to a value; the next round knows it."""
-    if pending.key not in e.wanted:
-        e.wanted[pending.key] = (shape, at.span)
 
 
 def combine(

@@ -150,17 +150,10 @@ def _scored(
     b.block.flush()
     item = b.value(keys.type.item, "key")
     body = b.open()
-    fresh, e.fresh = e.fresh, set()
     name = circuit.name if isinstance(circuit, Layer) else layer.name
-    score = run_circuit(
-        e,
-        inner,
-        name,
-        layer.frozen,
-        node,
-        [(node, of_value(query)), (node, of_value(item))],
-    )
-    e.fresh = fresh
+    both = [(node, of_value(query)), (node, of_value(item))]
+    with e.qubits.many_times():
+        score = run_circuit(e, inner, name, layer.frozen, node, both)
     if not isinstance(score, Tensor):
         b.close()
         return POISON
@@ -213,9 +206,9 @@ def _window(
     matrix = b.real_whole(keys)
     if kind == "additive":
         a_name, b_name, bias, v_name = weights
-        width = e.weights.tensors[bias].shape[0]
+        width = e.draft.weights[bias].shape[0]
         asked = b.linear(query, width, a_name, bias)
-        v = b.weight(e.weights.tensors[v_name])
+        v = b.weight(e.draft.weights[v_name])
         scores = []
         for i in range(rows):
             row = b.gather(matrix, tuple(range(i * k, (i + 1) * k)), (k,))
@@ -224,7 +217,7 @@ def _window(
         score = b.concat(tuple(scores)) if len(scores) > 1 else b.reshape(scores[0], (1,))
     else:
         if kind == "bilinear":
-            w = b.weight(e.weights.tensors[weights[0]])
+            w = b.weight(e.draft.weights[weights[0]])
             query = b.reshape(b.matmul(b.reshape(query, (1, q)), w), (k,))
         score = b.matmul(matrix, query)
         if kind == "scaled":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from qrlang.check.arithmetic import as_tensor, numeric, viewed, want
-from qrlang.check.core import Elaborator, Scope
+from qrlang.check.arithmetic import as_tensor, numeric, viewed
+from qrlang.check.core import Elaborator
 from qrlang.check.parameters import declared_note
+from qrlang.check.scope import Scope
 from qrlang.check.types import Declared, declared
 from qrlang.check.values import (
     POISON,
@@ -51,7 +52,7 @@ def bind_registers(
         e.error(
             "E0501",
             node,
-            f"`{d.item.name}` is given {e.qubit_name(twice)} twice",
+            f"`{d.item.name}` is given {e.qubits.called(twice)} twice",
             help="a qubit can't be copied: give each once",
         )
         return False
@@ -62,9 +63,8 @@ def bind_registers(
             scope.names[r.size.id] = width
             size = width
         elif r.size is not None:
-            outer, e.scope = e.scope, scope
-            size = e.eval(r.size)
-            e.scope = outer
+            with e.names(scope):
+                size = e.eval(r.size)
             if isinstance(size, Poison):
                 return False
         if size != width:
@@ -110,13 +110,8 @@ def declared_in(
     e: Elaborator, name: str, type_: ast.TypeExpr, scope: Scope, node: ast.Node
 ) -> Declared | None:
     """A type of a definition, at the sizes it is asked for here."""
-    frame = e.frame(node, name)
-    outer, e.scope = e.scope, scope
-    e.report.frames.append(frame)
-    shape = declared(e, type_, free=True)
-    e.report.frames.pop()
-    e.scope = outer
-    return shape
+    with e.inside(e.here._replace(scope=scope, frames=e.asked(node, name))):
+        return declared(e, type_, free=True)
 
 
 def match_values(
@@ -182,7 +177,7 @@ def bind_value(
         return False
     if isinstance(thing, Pending):
         if shape.count is not None:
-            want(e, thing, shape.dims(), at)
+            e.widths.want(thing, shape.dims(), at.span)
         scope.names[p.name] = POISON
         return False
     t = as_tensor(e, thing, at, f"{p.type.name} values for `{p.name}`")

@@ -37,10 +37,11 @@ def call(e: Elaborator, node: ast.Call, wanted: int | None = None) -> object:
     thing = _with_values(e, node.func) if isinstance(node.func, ast.Call) else e.eval(node.func)
     if isinstance(thing, Layer):
         return call_layer(e, thing, node, wanted)
-    later = isinstance(thing, Builtin) and thing.name == "shifted"
-    e.in_shifted += later
-    args = evaluate(e, node)
-    e.in_shifted -= later
+    if isinstance(thing, Builtin) and thing.name == "shifted":
+        with e.inside(e.here._replace(in_shifted=True)):
+            args = evaluate(e, node)
+    else:
+        args = evaluate(e, node)
     if args is None or isinstance(thing, Poison) or args.poisoned:
         return POISON
     handler = _CALL.get(type(thing))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from qrlang.check.arithmetic import as_bits, as_tensor, of_value, viewed, want
+from qrlang.check.arithmetic import as_bits, as_tensor, of_value, viewed
 from qrlang.check.constants import is_number
 from qrlang.check.core import Elaborator
 from qrlang.check.expressions import unknown
@@ -25,7 +25,7 @@ from qrlang.syntax import ast
 
 
 def carry(e: Elaborator, node: ast.Carry) -> None:
-    name = e.prefix + node.name
+    name = e.here.prefix + node.name
     e.scope.names[node.name] = POISON
     shape = declared(e, node.type)
     thing: object = 0.0 if node.initial is None else e.eval(node.initial)
@@ -47,7 +47,7 @@ def carry(e: Elaborator, node: ast.Carry) -> None:
     type_ = Type(shape.kind, dims or ())
     found = Carry(node.name, type_, POISON, node.span)
     e.scope.names[node.name] = found
-    e.carries[-1].append(found)
+    e.here.body.carries.append(found)
     if dims is None or isinstance(thing, Poison):
         return
     if is_number(thing):
@@ -61,7 +61,7 @@ def carry(e: Elaborator, node: ast.Carry) -> None:
         e.builder.classical(ir.Const(start, (float(thing),) * prod(dims)))
         found.now = of_value(start)
     elif isinstance(thing, Pending):
-        want(e, thing, dims, node)
+        e.widths.want(thing, dims, node.span)
         return
     else:
         t = _carried(e, thing, shape.kind, node.initial or node)
@@ -76,7 +76,7 @@ def carry(e: Elaborator, node: ast.Carry) -> None:
             )
             return
         found.now = viewed(t, dims)
-    e.names[name] = node.span
+    e.draft.names[name] = node.span
     e.fact(node.span, node.name, f"carry: {type_}")
 
 
@@ -115,7 +115,7 @@ def update(e: Elaborator, node: ast.Update) -> None:
             notes=[Note(f"`{node.name}` is declared here", thing.span)],
         )
         return
-    if e.in_if:
+    if e.here.in_if:
         e.error(
             "E0609",
             node,
@@ -128,15 +128,15 @@ def update(e: Elaborator, node: ast.Update) -> None:
     pending = isinstance(thing.now, Poison)
     if isinstance(value, Pending):
         if not pending:
-            want(e, value, thing.type.shape, node)
+            e.widths.want(value, thing.type.shape, node.span)
         return
     t = _carried(e, value, thing.type.kind, node.value)
     if not isinstance(t, Tensor):
         return
     if pending:
-        key = e.prefix + node.name
-        if key in e.open_widths and t.type.kind == "real":
-            e.wanted.setdefault(key, (t.type.shape, node.span))
+        key = e.here.prefix + node.name
+        if key in e.widths.open and t.type.kind == "real":
+            e.widths.wanted.setdefault(key, (t.type.shape, node.span))
         return
     number = not t.type.shape and t.value is None and not t.elements[0].terms
     if number and thing.type.shape:

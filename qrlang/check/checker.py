@@ -8,14 +8,16 @@ from dataclasses import replace
 
 from qrlang.check import elaborate, resolve_lines  # noqa: F401
 from qrlang.check.constants import is_number
-from qrlang.check.core import Abort, Budget, Elaborator, Scope
+from qrlang.check.core import Elaborator
 from qrlang.check.definitions import check_definition
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
+from qrlang.check.limits import Abort, Budget
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
 from qrlang.check.parameters import fits_parameter, within_limits
 from qrlang.check.report import Reporter
 from qrlang.check.resolve import Resolver, forgotten
+from qrlang.check.scope import Body, Here, Scope
 from qrlang.check.settings import BOUNDS, SettingsChecker
 from qrlang.check.spans import header, name_span
 from qrlang.check.training import bound_by_data, check_data, check_freeze, check_loss
@@ -128,9 +130,7 @@ class _Checker:
         self.report.error(d.code, d.span, d.message, help=d.help, notes=d.notes)
 
     def _elaborator(self) -> Elaborator:
-        e = elaborator(self.report)
-        e.scope = Scope(self.module)
-        return e
+        return elaborator(self.report, Here(Scope(self.module), Body()))
 
     # --- settings from outside ---
 
@@ -292,7 +292,7 @@ class _Checker:
                 attempt = elaborate.model(self.library, self.module, item, values, self.report)
                 done.append((values, attempt))
                 if attempt.elaborator is not None:
-                    self.used |= {id(d) for d in attempt.elaborator.inlined}
+                    self.used |= {id(d) for d in attempt.elaborator.draft.inlined}
             at = item.span
             if any(
                 d.severity == "error"

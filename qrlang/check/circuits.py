@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qrlang.check.arguments import Args
-from qrlang.check.arithmetic import as_tensor, viewed, want
+from qrlang.check.arithmetic import as_tensor, viewed
 from qrlang.check.binding import bind_value, declared_in, match_values
-from qrlang.check.core import Elaborator, Scope
+from qrlang.check.core import Elaborator
 from qrlang.check.parameters import default_params
+from qrlang.check.scope import Body, Scope
 from qrlang.check.spans import header
 from qrlang.check.types import declared
 from qrlang.check.values import POISON, Definition, Freeing, Layer, Pending, Poison, Tensor
@@ -39,9 +40,8 @@ def value_counts(e: Elaborator, d: Definition) -> list[int | None]:
     assert isinstance(d.item, ast.Circuit)
     scope = Scope(d.module)
     scope.names.update(d.params or {})
-    outer, e.scope = e.scope, scope
-    shapes = [declared(e, p.type, free=True) for p in d.item.values]
-    e.scope = outer
+    with e.names(scope):
+        shapes = [declared(e, p.type, free=True) for p in d.item.values]
     return [s.count if s is not None and s.kind == "real" else None for s in shapes]
 
 
@@ -80,7 +80,7 @@ def run_circuit(
     """Inlines a circuit: its qubits, gates and readouts, in a space of their own."""
     item = d.item
     assert isinstance(item, ast.Circuit)
-    if e.in_if:
+    if e.here.in_if:
         return e.error(
             "E0609",
             node,
@@ -100,31 +100,22 @@ def run_circuit(
     for p, (at, thing) in zip(item.values, values, strict=True):
         shape = declared_in(e, item.name, p.type, scope, node)
         good = shape is not None and bind_value(e, d, scope, p, shape, at, thing) and good
-    if not good or not e.enter(node, d):
+    if not good or not e.may_inline(node, d):
         return POISON
-    frame = e.frame(node, item.name)
-    place = e.place_of(node)
-    saved = (
-        e.scope,
-        e.region,
-        e.prefix,
-        e.place,
-        e.result,
-        e.in_for,
-        e.last_loop,
-        e.register_prefix,
-    )
-    count = e.calls[name] = e.calls.get(name, 0) + 1
-    e.scope, e.region, e.prefix, e.place, e.result = scope, "circuit", name + ".", place, None
-    e.in_for, e.last_loop = 0, None
-    e.register_prefix = (name if count == 1 else f"{name}_{count}") + "."
-    e.circuit_frozen.append(frozen)
-    e.report.frames.append(frame)
+    count = e.draft.calls[name] = e.draft.calls.get(name, 0) + 1
     freeing = Freeing([])
-    e.endings.append(freeing)
-    try:
-        e.block(item.body)
-        result: object = e.result
+    inside = e.here._replace(
+        scope=scope,
+        body=Body(freeing),
+        region="circuit",
+        prefix=name + ".",
+        register_prefix=(name if count == 1 else f"{name}_{count}") + ".",
+        frozen=frozen,
+        place=e.place_of(node),
+    )
+    with e.inlining(node, d, inside):
+        e.run(item.body)
+        result = inside.body.result
         if result is None:
             result = e.error(
                 "E0605",
@@ -133,21 +124,6 @@ def run_circuit(
                 help="end it with `return read …`",
             )
         result = _checked_result(e, item, result)
-    finally:
-        e.endings.pop()
-        e.report.frames.pop()
-        e.circuit_frozen.pop()
-        e.active.pop()
-        (
-            e.scope,
-            e.region,
-            e.prefix,
-            e.place,
-            e.result,
-            e.in_for,
-            e.last_loop,
-            e.register_prefix,
-        ) = saved
     if freeing.qubits:
         e.builder.quantum(freeing)
     return result
@@ -158,7 +134,7 @@ def _checked_result(e: Elaborator, item: ast.Circuit, result: object) -> object:
         if isinstance(result, Pending) and item.result is not None:
             expected = declared(e, item.result)
             if expected is not None and expected.known:
-                want(e, result, expected.dims(), item.result)
+                e.widths.want(result, expected.dims(), item.result.span)
         return POISON if isinstance(result, Poison) else result
     t = as_tensor(e, result, item)
     if not isinstance(t, Tensor) or item.result is None:

@@ -5,85 +5,35 @@ What each kind of line means is spread over small modules by matter; `walkers` p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from qrlang.check.builder import Builder, LoopDraft
+from qrlang.check.builder import Builder
 from qrlang.check.declared import declared_names
+from qrlang.check.draft import Draft
 from qrlang.check.library import Module
-from qrlang.check.model import Fact, Place
+from qrlang.check.limits import (
+    MAX_DEPTH,
+    MAX_GATES,
+    MAX_ITERATIONS,
+    MAX_NUMBERS,
+    MAX_OPS,
+    Abort,
+    Budget,
+    Spent,
+)
+from qrlang.check.model import Fact
+from qrlang.check.qubits import QubitTable
 from qrlang.check.report import Frame, Reporter
-from qrlang.check.values import POISON, Carry, Definition, Freeing, Poison, Register, Tensor
+from qrlang.check.scope import Here, Scope
+from qrlang.check.values import POISON, Definition, Poison
+from qrlang.check.widths import Widths
 from qrlang.diagnostics import Fix, Note
-from qrlang.ir import program as ir
 from qrlang.source import Span
 from qrlang.syntax import ast
-
-MAX_GATES = 100_000
-MAX_ITERATIONS = 200_000
-MAX_QUBITS = 1024
-MAX_NUMBERS = 2**24
-MAX_DEPTH = 60  # definitions inside definitions
-MAX_OPS = 50_000
-MAX_SHOTS = 2**31
-
-
-class Abort(Exception):
-    """This definition can't be elaborated further; the reason has been reported."""
-
-
-class Rejected(Exception):
-    """A `require` has failed: the rest of this definition is beside the point."""
-
-
-class Scope:
-    """Names of one block; the outermost block of a definition looks on into its module."""
-
-    __slots__ = ("lets", "loop", "module", "names", "parent")
-
-    def __init__(self, module: Module, parent: Scope | None = None, loop: bool = False) -> None:
-        self.loop = loop  # an iteration of a loop: its first name is the variable
-        self.lets: set[str] = set()
-        self.names: dict[str, object] = {}
-        self.parent = parent
-        self.module = module
-
-    def numbers(self) -> str:
-        """`n = 5, i = 4`: the sizes and loop variables that hold here."""
-        found: dict[str, int] = {}
-        for scope in reversed(self.chain()):
-            for name, thing in scope.names.items():
-                if type(thing) is int and name not in scope.lets:
-                    found[name] = thing
-        return ", ".join(f"{k} = {v}" for k, v in found.items() if abs(v) < 10**12)
-
-    def chain(self) -> list[Scope]:
-        """This scope and those around it."""
-        scopes = [self]
-        while scopes[-1].parent is not None:
-            scopes.append(scopes[-1].parent)
-        return scopes
-
-
-@dataclass(slots=True)
-class Weights:
-    """Tensors of the program by name, and initial values the user set."""
-
-    tensors: dict[str, ir.Weight] = field(default_factory=dict)
-    inits: dict[str, tuple[ast.Init, Scope]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Budget:
-    """What may be spent on trying definitions that no model uses, in gates and iterations."""
-
-    left: int = 100_000
-
-    def spend(self, count: int) -> None:
-        self.left -= count
-        if self.left < 0:
-            raise Abort
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,53 +48,88 @@ class Language:
 
 class Elaborator:
     def __init__(
-        self, language: Language, reporter: Reporter, hints: Mapping[str, tuple[int, ...]]
+        self,
+        language: Language,
+        report: Reporter,
+        here: Here,
+        hints: Mapping[str, tuple[int, ...]],
+        budget: Budget | None,
     ) -> None:
         self.language = language
-        self.report = reporter
+        self.report = report
+        self.here = here  # changed by `inside` alone
         self.builder = Builder()
-        self.scope: Scope
-        self.region = "const"  # model recurrent step circuit ansatz const
-        self.in_if = 0  # inside `if` on a measured bit
-        self.in_for = 0
-        self.in_shifted = 0  # where a target may stand: its earlier moments are known
-        self.prefix = ""  # of names of weights: "encoder."
-        self.register_prefix = ""  # of names of registers: another for each call of a circuit
-        self.circuit_frozen: list[bool] = []
-        self.place = -1  # what asked for the gates being written
-        self.places: list[Place] = []
-        self._place_of: dict[tuple[int, int], int] = {}
-        self.active: list[object] = []  # definitions being inlined
-        self.inlined: list[object] = []  # those that have been
-        self.iterations = 0
-        self.budget: Budget | None = None
-        self.gates = 0
-        self.ops = 0
-        self.registers: list[Register] = []
-        self.register_of: list[int] = []  # by qubit: index into `registers`
-        self.space_of: list[int] = []  # by register: index of one it interacts with
-        self.own_space: set[int] = set()  # registers of circuit calls
-        self.fresh: set[int] = set()  # qubits that are surely |0⟩
-        self.measures = False
-        self.capture: list[ir.Gate | ir.Op] | None = None  # what modifiers hold back
-        self.endings: list[Freeing] = []  # one for each open block that can end qubits' lives
-        self.carries: list[list[Carry]] = []  # by block
-        self.weights = Weights()
-        self.externs: dict[str, ir.Extern] = {}
-        self.inputs: list[ir.Value] = []
-        self.targets: list[ir.Value] = []
-        self.facts: dict[tuple[int, str], Fact] = {}
-        self.names: dict[str, Span] = {}
-        self.outputs: list[tuple[object, Span]] = []  # what is returned or emitted unnamed
-        self.result: object = None  # of the circuit being inlined
-        self.output_pending = False  # something is handed out whose width is not known yet
-        self.loops: list[LoopDraft] = []  # steps being written, innermost last
-        self.last_loop: LoopDraft | None = None  # the finished step of this block
-        self.pending_sequences: list[Tensor] | None = None  # what the recurrent block runs over
-        self.hints = dict(hints)
-        self.wanted: dict[str, tuple[tuple[int, ...], Span]] = {}  # hints found in this round
-        self.open_widths: dict[str, tuple[Span, str]] = {}  # pending declarations met
-        self.calls: dict[str, int] = {}
+        self.draft = Draft()
+        self.qubits = QubitTable()
+        self.widths = Widths(hints)
+        self.spent = Spent(budget)
+
+    # --- where a line stands ---
+
+    @property
+    def scope(self) -> Scope:
+        return self.here.scope
+
+    @contextmanager
+    def inside(self, here: Here) -> Iterator[None]:
+        """What is elaborated in this stands there; after it, whatever has happened, here again."""
+        outer, self.here = self.here, here
+        try:
+            yield
+        finally:
+            self.here = outer
+
+    @contextmanager
+    def names(self, scope: Scope) -> Iterator[None]:
+        """The names of another scope, for what is written there."""
+        with self.inside(self.here._replace(scope=scope)):
+            yield
+
+    @contextmanager
+    def block(self) -> Iterator[Scope]:
+        """A block inside this one: what it names ends with it."""
+        scope = Scope(self.scope.module, self.scope)
+        with self.inside(self.here._replace(scope=scope)):
+            yield scope
+
+    def may_inline(self, node: ast.Node, definition: Definition) -> bool:
+        """Whether a definition can be inlined here; not if it is in itself already."""
+        name, active = definition.item.name, self.here.active
+        self.tick(node, 10)
+        if any(item is definition.item for item in active):
+            names = [getattr(item, "name", "") for item in active]
+            ring = [*names[names.index(name) :], name]
+            self.error(
+                "E0210",
+                node,
+                f"`{name}` contains itself: " + " -> ".join(ring),
+                help="definitions are inlined, so they can't be recursive; use a `for` loop",
+            )
+            return False
+        if len(active) >= MAX_DEPTH:
+            self.error("E0307", node, f"definitions are nested more than {MAX_DEPTH} deep")
+            return False
+        return True
+
+    def asked(self, node: ast.Node, name: str) -> tuple[Frame, ...]:
+        """The lines that asked for a definition, this one with them."""
+        return (*self.here.frames, Frame(node.span, name, self.scope.numbers))
+
+    @contextmanager
+    def inlining(self, node: ast.Node, definition: Definition, here: Here) -> Iterator[None]:
+        """A definition's own lines, as this line asks for them."""
+        self.draft.inlined.append(definition.item)
+        with self.inside(
+            here._replace(
+                active=(*here.active, definition.item),
+                frames=self.asked(node, definition.item.name),
+            )
+        ):
+            yield
+
+    def place_of(self, node: ast.Node) -> int:
+        """The number of this line, as asked for by the present one."""
+        return self.draft.place_of(node, self.here.place)
 
     # --- saying ---
 
@@ -168,27 +153,25 @@ class Elaborator:
             help=help,
             notes=notes,
             fix=fix,
+            frames=self.here.frames,
             numbers=self.numbers,
         )
         return POISON
 
     def numbers(self) -> str:
         """What holds at this place, if it is one of many: in a loop or in a definition."""
-        if self.report.frames or any(scope.loop for scope in self.scope.chain()):
+        if self.here.frames or any(scope.loop for scope in self.scope.chain()):
             return self.scope.numbers()
         return ""
 
     def fact(self, span: Span, name: str, text: str) -> None:
         if not self.report.in_library(span.source):
-            self.facts[(span.start, name)] = Fact(span, name, text)
+            self.draft.facts[(span.start, name)] = Fact(span, name, text)
 
     # --- limits ---
 
     def tick(self, at: ast.Node, count: int = 1) -> None:
-        self.iterations += count
-        if self.budget is not None:
-            self.budget.spend(count)
-        if self.iterations > MAX_ITERATIONS:
+        if not self.spent.more_iterations(count):
             self.error(
                 "E0307",
                 at,
@@ -198,10 +181,7 @@ class Elaborator:
             raise Abort
 
     def count_gates(self, at: ast.Node, count: int) -> None:
-        self.gates += count
-        if self.budget is not None:
-            self.budget.spend(count)
-        if self.gates > MAX_GATES:
+        if not self.spent.more_gates(count):
             self.error(
                 "E0307",
                 at,
@@ -211,39 +191,20 @@ class Elaborator:
             raise Abort
 
     def count_op(self, at: ast.Node) -> None:
-        self.ops += 1
-        if self.ops > MAX_OPS:
+        self.spent.ops += 1
+        if self.spent.ops > MAX_OPS:
             self.error("E0307", at, f"the program has more than {MAX_OPS} operations")
             raise Abort
 
     def fits(self, shape: tuple[int, ...], at: ast.Node | Span) -> bool:
         """Whether a tensor of this shape is allowed; says so if not."""
-        count = 1
-        for d in shape:
-            count *= d
-        if count > MAX_NUMBERS:
+        if prod(shape) > MAX_NUMBERS:
             shown = " x ".join(str(d) if d < 10**12 else "…" for d in shape)
             self.error(
                 "E0307", at, f"a tensor of {shown} numbers is over the limit of {MAX_NUMBERS}"
             )
             return False
         return True
-
-    def join(self, a: int, b: int) -> None:
-        """Two registers interact, so they share a space."""
-        space = self.space_of
-        while space[a] != a:
-            a = space[a]
-        while space[b] != b:
-            b = space[b]
-        space[max(a, b)] = min(a, b)
-
-    def qubit_name(self, q: int) -> str:
-        """`memory[2]`, as the user knows it."""
-        if q < len(self.register_of):
-            r = self.registers[self.register_of[q]]
-            return f"`{r.name}[{q - r.start}]`"
-        return f"qubit {q}"
 
     # --- walking ---
 
@@ -266,7 +227,7 @@ class Elaborator:
         self.builder.span = outer
         return result
 
-    def block(self, statements: Iterable[ast.Stmt]) -> None:
+    def run(self, statements: Iterable[ast.Stmt]) -> None:
         """Executes statements in the present scope."""
         self.builder.span = None
         misplaced, walkers = self.report.misplaced, self.language.statements
@@ -276,16 +237,6 @@ class Elaborator:
                     self.scope.names[name] = POISON
                 continue
             walkers[type(statement)](self, statement)
-
-    def emitted(self) -> Mapping[str, Tensor | Poison]:
-        """What the finished step of this block emits, by name."""
-        return self.last_loop.emitted if self.last_loop is not None else {}
-
-    def inner(self) -> Scope:
-        """Opens a scope inside this one; the caller sets `scope` back."""
-        outer = self.scope
-        self.scope = Scope(outer.module, outer)
-        return outer
 
     def lookup(self, name: str) -> object | None:
         """What a name stands for; None if nothing."""
@@ -321,44 +272,8 @@ class Elaborator:
         if name in module.busy:
             return self.error("E0210", item, f"`{name}` is defined by itself")
         module.busy.add(name)
-        outer, region, self.scope, self.region = self.scope, self.region, Scope(module), "const"
         try:
-            return self.eval(item.value)
+            with self.inside(self.here._replace(scope=Scope(module), region="const")):
+                return self.eval(item.value)
         finally:
-            self.scope, self.region = outer, region
             module.busy.discard(name)
-
-    # --- places ---
-
-    def place_of(self, node: ast.Node) -> int:
-        """The number of this line, as asked for by the present one."""
-        key = (id(node), self.place)
-        found = self._place_of.get(key)
-        if found is None:
-            found = self._place_of[key] = len(self.places)
-            self.places.append(Place(node.span, self.place))
-        return found
-
-    def enter(self, node: ast.Node, definition: Definition) -> bool:
-        """Starts inlining a definition, unless it is in itself already."""
-        name = definition.item.name
-        self.tick(node, 10)
-        if any(item is definition.item for item in self.active):
-            names = [getattr(item, "name", "") for item in self.active]
-            ring = [*names[names.index(name) :], name]
-            self.error(
-                "E0210",
-                node,
-                f"`{name}` contains itself: " + " -> ".join(ring),
-                help="definitions are inlined, so they can't be recursive; use a `for` loop",
-            )
-            return False
-        if len(self.active) >= MAX_DEPTH:
-            self.error("E0307", node, f"definitions are nested more than {MAX_DEPTH} deep")
-            return False
-        self.active.append(definition.item)
-        self.inlined.append(definition.item)
-        return True
-
-    def frame(self, node: ast.Node, name: str) -> Frame:
-        return Frame(node.span, name, self.scope.numbers)

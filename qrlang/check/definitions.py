@@ -9,14 +9,16 @@ from itertools import product
 from qrlang.check.apply import inline, leading_requires
 from qrlang.check.circuits import run_circuit
 from qrlang.check.constants import is_whole
-from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
+from qrlang.check.core import Elaborator
 from qrlang.check.elaborate import Setting, checked_model, program_of, stand_in
 from qrlang.check.library import Library, Module
+from qrlang.check.limits import MAX_QUBITS, Abort, Budget, Rejected
 from qrlang.check.model import CheckedModel
 from qrlang.check.observed import observed
 from qrlang.check.parameters import fits_parameter
 from qrlang.check.readouts import plain
 from qrlang.check.report import Reporter
+from qrlang.check.scope import Body, Here, Scope
 from qrlang.check.types import declared
 from qrlang.check.values import (
     Definition,
@@ -24,7 +26,6 @@ from qrlang.check.values import (
     Poison,
     Probs,
     Qubits,
-    Register,
     Tensor,
     describe,
 )
@@ -78,11 +79,8 @@ def definition(
     budget: Budget | None = None,
 ) -> CheckedModel | None:
     """An ansatz, readout, Hamiltonian or circuit as a program whose inputs are its values."""
-    e = elaborator(report)
-    e.budget = budget
-    scope = e.scope = Scope(module)
-    e.region = "model"
-    e.carries.append([])
+    scope = Scope(module)
+    e = elaborator(report, Here(scope, Body(), "model"), budget=budget)
     d = Definition(item, module)
     try:
         settings = _definition_params(e, item, params, scope)
@@ -116,14 +114,14 @@ def definition(
                 else Type(shape.kind, (), 3)
             )
             value = e.builder.value(type_, p.name, p.span)
-            e.inputs.append(value)
+            e.draft.inputs.append(value)
             t = Tensor(type_, value)
             values.append(t)
             scope.names[p.name] = t
         outputs: tuple[ir.Output, ...] = ()
         if isinstance(item, ast.Ansatz):
-            e.scope = Scope(module)
-            inline(e, d, item, scope, item)
+            with e.names(Scope(module)):
+                inline(e, d, item, scope, item)
         elif isinstance(item, ast.Circuit):
             result = _circuit(e, d, item, scope, values)
             if isinstance(result, Tensor) and not report.failed:
@@ -131,8 +129,8 @@ def definition(
         else:
             given = {p.name: scope.names[p.name] for p in item.params}
             d = Definition(item, module, given, tuple(values) if values else None)
-            e.scope = Scope(module)
-            found = observed(e, d, given, operands, item)
+            with e.names(Scope(module)):
+                found = observed(e, d, given, operands, item)
             outputs = _read_out(e, found)
     except (Rejected, Abort):
         return None
@@ -179,15 +177,12 @@ def _width(
 
 
 def _register(e: Elaborator, name: str, size: int, node: ast.Node) -> Qubits:
-    start = len(e.register_of)
-    register = Register(name, start, size, node.span)
-    e.space_of.append(0)
-    e.register_of.extend([len(e.registers)] * size)
-    e.registers.append(register)
-    e.names[name] = node.span
-    qubits = tuple(range(start, start + size))
+    register = e.qubits.add(name, size, node.span)
+    qubits = tuple(range(register.start, register.start + size))
+    e.qubits.meet((0, *qubits))  # whatever it acts on is one space
+    e.draft.names[name] = node.span
     e.builder.quantum(ir.Alloc(qubits))
-    e.fresh.update(qubits)
+    e.qubits.fresh.update(qubits)
     return Qubits(qubits, (register,))
 
 
@@ -195,9 +190,9 @@ def _circuit(
     e: Elaborator, d: Definition, item: ast.Circuit, scope: Scope, values: list[Tensor]
 ) -> object:
     params = {p.name: scope.names[p.name] for p in item.params}
-    e.scope = Scope(d.module)
     given = [(p, t) for p, t in zip(item.values, values, strict=True)]
-    return run_circuit(e, Definition(item, d.module, params), item.name, False, item, given)
+    with e.names(Scope(d.module)):
+        return run_circuit(e, Definition(item, d.module, params), item.name, False, item, given)
 
 
 def _read_out(e: Elaborator, found: object) -> tuple[ir.Output, ...]:

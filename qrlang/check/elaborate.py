@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from qrlang.check.builder import finish
-from qrlang.check.core import Abort, Elaborator, Rejected, Scope
+from qrlang.check.core import Elaborator
 from qrlang.check.library import Library, Module
+from qrlang.check.limits import Abort, Rejected
 from qrlang.check.model import CheckedModel, Places
 from qrlang.check.parameters import fits_parameter
 from qrlang.check.report import Reporter
+from qrlang.check.scope import Body, Here, Scope
 from qrlang.check.spans import header
 from qrlang.check.tensors import finish_inits
 from qrlang.check.values import (
@@ -78,7 +80,7 @@ def model(
             report.take(trial)
             return attempt
         trials.append((trial, attempt))
-        spent += 0 if attempt.elaborator is None else attempt.elaborator.iterations
+        spent += 0 if attempt.elaborator is None else attempt.elaborator.spent.iterations
         if spent > TRIALS:
             break
     trial, attempt = trials[0]
@@ -140,18 +142,18 @@ def _model_rounds(
     spent = 0
     for round_ in count():
         trial = report.child()
-        e = elaborator(trial, hints)
-        attempt = _model_once(e, module, item, values)
-        new = {k: shape for k, (shape, _) in e.wanted.items() if k not in hints}
-        spent += e.ops + e.gates + e.iterations
+        scope = Scope(module)
+        e = elaborator(trial, Here(scope, Body(), "model", active=(item,)), hints)
+        attempt = _model_once(e, item, values)
+        new = e.widths.found()
+        spent += e.spent.total
         if not new or (round_ >= ROUNDS and spent > WORK):
             break
-        hints |= new
-    for key, (span, word) in e.open_widths.items():
+        hints = hints | new
+    for key, (span, word) in e.widths.open.items():
         if key not in hints and not trial.failed:
             trial.failed = True
-            e.scope = Scope(module)
-            e.error(
+            trial.error(
                 "E0404",
                 span,
                 f"the width of `{key}` can't be inferred",
@@ -179,25 +181,18 @@ def _with_width(declaration: str) -> str:
     return f"`{' '.join(said.split())} = {name}({', '.join(width)})`, if eight are meant"
 
 
-def _model_once(
-    e: Elaborator, module: Module, item: ast.Model, values: Mapping[str, object]
-) -> Attempt:
-    scope = e.scope = Scope(module)
-    e.region = "model"
-    e.carries.append([])
-    e.active.append(item)
+def _model_once(e: Elaborator, item: ast.Model, values: Mapping[str, object]) -> Attempt:
     try:
-        settings = _parameters(e, item, values, scope)
+        settings = _parameters(e, item, values)
         if settings is None:
             return Attempt(None)
-        e.block(item.body)
-        e.scope = scope
+        e.run(item.body)
         finish_inits(e)
     except (Rejected, Abort):
         return Attempt(None, elaborator=e)
     result, span = _result(e, item)
     ports = []
-    known = {v.name: v.type for v in (*e.inputs, *e.targets)}
+    known = {v.name: v.type for v in (*e.draft.inputs, *e.draft.targets)}
     for s in item.body:
         if isinstance(s, (ast.Input, ast.Target)) and s.name in known:
             ports.append((s, known[s.name]))
@@ -211,7 +206,7 @@ def _model_once(
 
 
 def _parameters(
-    e: Elaborator, item: ast.Model, values: Mapping[str, object], scope: Scope
+    e: Elaborator, item: ast.Model, values: Mapping[str, object]
 ) -> tuple[tuple[str, Setting], ...] | None:
     """Names the model's parameters; None if one is missing or wrong."""
     settings: list[tuple[str, Setting]] = []
@@ -238,7 +233,7 @@ def _parameters(
                         f"`{p.name}` is of type {p.type.name}, found {describe(found)}",
                     )
                 value = POISON
-        scope.names[p.name] = value
+        e.scope.names[p.name] = value
         if isinstance(value, (int, float, bool, str)):
             settings.append((p.name, value))
         elif isinstance(value, Builtin):
@@ -249,8 +244,8 @@ def _parameters(
 
 
 def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, Span]:
-    if not e.outputs:
-        if not e.report.failed and not e.output_pending and not e.report.misplaced:
+    if not e.draft.outputs:
+        if not e.report.failed and not e.draft.output_pending and not e.report.misplaced:
             e.error(
                 "E0602",
                 header(item),
@@ -258,9 +253,9 @@ def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, Span]:
                 help="`return` a value at the end, or `emit` one at each step",
             )
         return None, item.span
-    value, span = e.outputs[0]
-    if len(e.outputs) > 1:
-        other = e.outputs[1][1]
+    value, span = e.draft.outputs[0]
+    if len(e.draft.outputs) > 1:
+        other = e.draft.outputs[1][1]
         e.error(
             "E0603",
             other,
@@ -280,32 +275,17 @@ def program_of(
     return ir.Program(
         name=name,
         settings=settings,
-        inputs=tuple(e.inputs),
-        targets=tuple(e.targets),
-        weights=tuple(e.weights.tensors.values()),
-        externs=tuple(e.externs.values()),
-        registers=_registers(e),
+        inputs=tuple(e.draft.inputs),
+        targets=tuple(e.draft.targets),
+        weights=tuple(e.draft.weights.values()),
+        externs=tuple(e.draft.externs.values()),
+        registers=e.qubits.finished(),
         body=finish(e.builder.blocks[0]),
         outputs=outputs,
     )
 
 
-def _registers(e: Elaborator) -> tuple[ir.Register, ...]:
-    """Registers that interact share a space; each call of a circuit has its own."""
-    shared: dict[int, int] = {}
-    out = []
-    for number, r in enumerate(e.registers):
-        root = number
-        while e.space_of[root] != root:
-            root = e.space_of[root]
-        if e.measures and number not in e.own_space and root not in e.own_space:
-            root = -1  # a measured bit may tie any two of them together
-        space = shared.setdefault(root, len(shared))
-        out.append(ir.Register(r.name, r.start, r.size, space))
-    return tuple(out)
-
-
 def checked_model(e: Elaborator, program: ir.Program, item: ast.Item) -> CheckedModel:
-    places = Places(tuple(e.places), e.builder.spans, e.names)
-    facts = tuple(e.facts[k] for k in sorted(e.facts))
+    places = Places(tuple(e.draft.places), e.builder.spans, e.draft.names)
+    facts = tuple(e.draft.facts[k] for k in sorted(e.draft.facts))
     return CheckedModel(program, places, facts, item)

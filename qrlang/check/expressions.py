@@ -45,7 +45,7 @@ def name(e: Elaborator, node: ast.Name) -> object:
         return alive(e, thing, node)
     if type(thing) is LazyWeight:
         return use_weight(e, thing)
-    if type(thing) is Tensor and thing.value in e.targets and not e.in_shifted:
+    if type(thing) is Tensor and thing.value in e.draft.targets and not e.here.in_shifted:
         return leaked(e, node, thing)
     return thing
 
@@ -76,8 +76,8 @@ def leaked(e: Elaborator, node: ast.Name, target: Tensor) -> Poison:
         )
     else:
         help = f"leave it out; if the model is given `{node.id}`, declare it as an `input`"
-    said = next(v for v in e.targets if v == target.value)
-    span = e.names.get(said.name)
+    said = next(v for v in e.draft.targets if v == target.value)
+    span = e.draft.names.get(said.name)
     return e.error(
         "E0610",
         node,
@@ -89,7 +89,7 @@ def leaked(e: Elaborator, node: ast.Name, target: Tensor) -> Poison:
 
 
 def use_weight(e: Elaborator, lazy: LazyWeight) -> Tensor:
-    e.weights.tensors.setdefault(lazy.weight.name, lazy.weight)
+    e.draft.weights.setdefault(lazy.weight.name, lazy.weight)
     value = e.builder.weight(lazy.weight)
     return Tensor(value.type, value)
 
@@ -525,10 +525,8 @@ def _clause(e: Elaborator, node: ast.Comprehension, depth: int, items: list[obje
         return False
     for value in values:
         e.tick(clause)
-        outer = e.inner()
-        e.scope.loop = True
-        e.scope.names[clause.var] = value
-        try:
+        with e.block() as scope:
+            scope.begin(clause.var, value)
             if clause.condition is not None:
                 condition = e.eval(clause.condition)
                 if isinstance(condition, Poison):
@@ -545,6 +543,4 @@ def _clause(e: Elaborator, node: ast.Comprehension, depth: int, items: list[obje
                     continue
             if not _clause(e, node, depth + 1, items):
                 return False
-        finally:
-            e.scope = outer
     return True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from qrlang.check.arithmetic import as_tensor, of_value, want
-from qrlang.check.core import Elaborator, Scope
+from qrlang.check.arithmetic import as_tensor, of_value
+from qrlang.check.core import Elaborator
+from qrlang.check.scope import Scope
 from qrlang.check.types import declared
 from qrlang.check.values import POISON, Definition, Layer, Pending, Poison, Tensor
 from qrlang.diagnostics import Note
@@ -18,10 +19,9 @@ def extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
 
     inner = Scope(d.module)
     inner.names.update(d.params)
-    outer, e.scope = e.scope, inner
-    expected = [declared(e, t) for t in d.item.values]
-    result = declared(e, d.item.result)
-    e.scope = outer
+    with e.names(inner):
+        expected = [declared(e, t) for t in d.item.values]
+        result = declared(e, d.item.result)
     if result is None or any(x is None for x in expected):
         return POISON
     if len(node.args) != len(expected):
@@ -41,7 +41,7 @@ def extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
         thing = e.wanting(arg.value, shape.count)
         if isinstance(thing, (Poison, Pending)):
             if isinstance(thing, Pending):
-                want(e, thing, shape.dims(), arg)
+                e.widths.want(thing, shape.dims(), arg.span)
             return POISON
         t = (
             thing
@@ -68,7 +68,7 @@ def extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
     if not result.known:
         return e.error("E0404", d.item.result, "the shapes of an extern layer can't be left open")
     settings = tuple((k, v) for k, v in d.params.items() if isinstance(v, (int, float, bool, str)))
-    e.externs[layer.name] = ir.Extern(
+    e.draft.externs[layer.name] = ir.Extern(
         layer.name, d.item.path, settings, tuple(v.type for v in values), result.type
     )
     out = e.builder.value(result.type)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qrlang.check.arithmetic import as_tensor, element_of, numeric, want
+from qrlang.check.arithmetic import as_tensor, element_of, numeric
 from qrlang.check.core import Elaborator
 from qrlang.check.modifiers import PLAIN, change_of, inverted_gate, powered_gates, put, put_gate
 from qrlang.check.parameters import within_limits
@@ -128,7 +128,7 @@ def angle_of(e: Elaborator, node: ast.Expr, what: str, help: str = "") -> ir.Ang
     if isinstance(thing, Poison):
         return None
     if isinstance(thing, Pending):
-        want(e, thing, (), node)
+        e.widths.want(thing, (), node.span)
         return None
     t = as_tensor(e, thing, node, "an angle")
     if not isinstance(t, Tensor) or not numeric(e, t, node):
@@ -207,7 +207,7 @@ def _twice(e: Elaborator, node: ast.Gate, qubits: tuple[int, ...]) -> None:
     e.error(
         "E0501",
         node,
-        f"the same qubit twice in one gate: {e.qubit_name(q)}",
+        f"the same qubit twice in one gate: {e.qubits.called(q)}",
         help="the operands of a gate must differ; a ring needs `require n >= 2`",
     )
 

@@ -122,7 +122,7 @@ def declare(e: Elaborator, node: ast.Layer) -> Layer | Poison:
         value = spec(e, value, node.value, None)
         if isinstance(value, Poison):
             return value
-    name = e.prefix + node.name
+    name = e.here.prefix + node.name
     word = node.kind
     if isinstance(value, Definition) and value.kind in ("circuit", "layer"):
         if value.params is None:
@@ -152,5 +152,5 @@ def declare(e: Elaborator, node: ast.Layer) -> Layer | Poison:
             f"`{value.kind.name}` is not {'an' if word == 'attention' else 'a'} {word}",
             help=f"write `{right} {node.name} = {node.value.span.text}`",
         )
-    e.names[name] = node.span
+    e.draft.names[name] = node.span
     return Layer(name, word, value, node.span, node.frozen)

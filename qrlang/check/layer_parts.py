@@ -63,10 +63,10 @@ def weight(
     at: ast.Node,
 ) -> str | None:
     """A tensor of the program, made at the first call."""
-    if name not in e.weights.tensors:
+    if name not in e.draft.weights:
         if not e.fits(shape, at):
             return None
-        e.weights.tensors[name] = ir.Weight(name, shape, initial, not frozen)
+        e.draft.weights[name] = ir.Weight(name, shape, initial, not frozen)
     return name
 
 
@@ -85,11 +85,11 @@ def width_of(
     if isinstance(out, int):
         return out
     if layer.output is None:
-        hint = e.hints.get(layer.name)
+        hint = e.widths.hints.get(layer.name)
         if hint is not None:
             layer.output = math.prod(hint)
         elif wanted is not None:
             layer.output = wanted
         else:
-            e.open_widths.setdefault(layer.name, (layer.span, layer.word))
+            e.widths.open.setdefault(layer.name, (layer.span, layer.word))
     return layer.output

@@ -14,29 +14,17 @@ from qrlang.ir import program as ir
 from qrlang.syntax import ast
 
 
-def touch(e: Elaborator, qubits: tuple[int, ...]) -> None:
-    """These qubits meet here: they are no longer fresh, and share one space."""
-    if e.fresh:
-        e.fresh.difference_update(qubits)
-    if len(qubits) > 1:
-        of = e.register_of
-        first = of[qubits[0]]
-        for q in qubits:
-            if of[q] != first:
-                e.join(first, of[q])
-
-
 def put_gate(e: Elaborator, gate: ir.Gate) -> None:
-    touch(e, gate.all_qubits)
-    if e.capture is not None:
-        e.capture.append(gate)
+    e.qubits.touch(gate.all_qubits)
+    if e.here.capture is not None:
+        e.here.capture.append(gate)
     else:
         e.builder.gate(gate)
 
 
 def put(e: Elaborator, op: ir.Op, qubits: tuple[int, ...], node: ast.Node) -> None:
     """A quantum op other than a gate."""
-    if e.capture is not None:
+    if e.here.capture is not None:
         if not isinstance(op, (ir.Evolve, ir.ApplyMatrix)):
             e.error(
                 "E0507",
@@ -45,10 +33,10 @@ def put(e: Elaborator, op: ir.Op, qubits: tuple[int, ...], node: ast.Node) -> No
                 help="only gates, evolutions and unitaries go under `ctrl @`, `inv @` and `pow @`",
             )
             return
-        e.capture.append(op)
+        e.here.capture.append(op)
     else:
         e.builder.quantum(op)
-    touch(e, qubits)
+    e.qubits.touch(qubits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +126,7 @@ def controlled_evolution(
         return None
     clash = {q for _, word in op.terms for q, _ in word} & {q for q, _ in controls}
     if clash:
-        e.error("E0501", node, f"{e.qubit_name(clash.pop())} controls an evolution of itself")
+        e.error("E0501", node, f"{e.qubits.called(clash.pop())} controls an evolution of itself")
         return None
     terms = list(op.terms)
     for q, sign in controls:
@@ -176,7 +164,7 @@ def changed(
             gate = inverted_gate(op) if change.inverse else op
             clash = set(gate.all_qubits) & set(controls)
             if clash:
-                e.error("E0501", node, f"{e.qubit_name(clash.pop())} controls a gate on itself")
+                e.error("E0501", node, f"{e.qubits.called(clash.pop())} controls a gate on itself")
                 return []
             out.append(replace(gate, controls=ones + gate.controls, zeros=zeros + gate.zeros))
         elif isinstance(op, ir.ApplyMatrix):

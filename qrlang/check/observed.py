@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from qrlang.check.arguments import Args
 from qrlang.check.binding import bind_registers, bind_value, declared_in
-from qrlang.check.core import Elaborator, Scope
+from qrlang.check.core import Elaborator
 from qrlang.check.parameters import declared_note, default_params
+from qrlang.check.scope import Scope
 from qrlang.check.values import (
     POISON,
     Definition,
@@ -68,20 +69,13 @@ def observed(
         for p, shape, value in zip(item.values, shapes, d.values, strict=True):
             if shape is None or not bind_value(e, d, scope, p, shape, node, value):
                 return POISON
-    if not e.enter(node, d):
+    if not e.may_inline(node, d):
         return POISON
-    frame = e.frame(node, item.name)
-    outer, region, e.scope, e.region = e.scope, e.region, scope, "readout"
-    e.report.frames.append(frame)
-    try:
+    with e.inlining(node, d, e.here._replace(scope=scope, region="readout")):
         result = e.eval(item.body)
         if isinstance(result, Poison):
             return result
         return readable(e, result, item.body, hamiltonian=isinstance(item, ast.Hamiltonian))
-    finally:
-        e.report.frames.pop()
-        e.scope, e.region = outer, region
-        e.active.pop()
 
 
 def readable(e: Elaborator, thing: object, at: ast.Node, hamiltonian: bool = False) -> object:

@@ -6,8 +6,9 @@ import math
 
 from qrlang.check.arguments import Args
 from qrlang.check.constants import is_number, is_whole
-from qrlang.check.core import Elaborator, Scope
+from qrlang.check.core import Elaborator
 from qrlang.check.layer_kinds import LayerKind
+from qrlang.check.scope import Scope
 from qrlang.check.spans import header
 from qrlang.check.values import POISON, Builtin, Definition, Layer, LayerSpec, Poison, describe
 from qrlang.diagnostics import Note
@@ -100,7 +101,6 @@ def bind_params(
             else:
                 given[name] = (arg.value, value)
     values: dict[str, object] = {}
-    outer = e.scope
     inside = Scope(d.module)
     for p in params:
         if p.name in given:
@@ -119,9 +119,8 @@ def bind_params(
                 good = False
             value = POISON if fitted is None else fitted
         elif p.default is not None:
-            e.scope, region, e.region = inside, e.region, "const"
-            value = fits_parameter(p.type.name, e.eval(p.default))
-            e.scope, e.region = outer, region
+            with e.inside(e.here._replace(scope=inside, region="const")):
+                value = fits_parameter(p.type.name, e.eval(p.default))
             if value is None:
                 value = POISON
                 good = False

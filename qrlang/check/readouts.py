@@ -14,16 +14,16 @@ from qrlang.syntax import ast
 
 
 def _may_read(e: Elaborator, node: ast.Node, word: str) -> bool:
-    if e.region in ("model", "recurrent", "step", "circuit") and not e.in_if:
+    if e.here.region in ("model", "recurrent", "step", "circuit") and not e.here.in_if:
         return True
-    if e.in_if:
+    if e.here.in_if:
         e.error(
             "E0609",
             node,
             f"`{word}` can't stand inside `if` on a measured bit",
             help="`read` before or after it: it is the average over all shots",
         )
-    elif e.region == "ansatz":
+    elif e.here.region == "ansatz":
         e.error(
             "E0506",
             node,
@@ -77,9 +77,7 @@ def _expect(
     for o in observables:
         for _, p in o.terms:
             if len(p) > 1:
-                first = e.register_of[p[0][0]]
-                for q, _ in p[1:]:
-                    e.join(first, e.register_of[q])
+                e.qubits.meet(tuple(q for q, _ in p))
 
 
 def plain(observables: tuple[Observable, ...]) -> tuple[ir.Observable, ...]:
@@ -91,8 +89,7 @@ def _read_probs(e: Elaborator, node: ast.Read, what: Probs, shots: int) -> Tenso
     out = e.builder.value(real(2 ** len(qubits)), _said(node))
     e.builder.readouts.add(out.id)
     e.builder.quantum(ir.Probabilities(out, qubits, shots))
-    for q in qubits[1:]:
-        e.join(e.register_of[qubits[0]], e.register_of[q])
+    e.qubits.meet(qubits)
     return of_value(out)
 
 
@@ -117,7 +114,7 @@ def _read_last(e: Elaborator, node: ast.Read, what: object, shots: int, weak: fl
         return POISON
     if not 1 <= count <= 10_000:
         return e.error("E0311", node.last, f"`over last` takes 1 to 10000 moments, found {count}")
-    loop = e.last_loop
+    loop = e.here.body.finished
     if loop is None:
         return e.error(
             "E0601",

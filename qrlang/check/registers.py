@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from qrlang.check.arithmetic import as_tensor, numeric, of_value, want
+from qrlang.check.arithmetic import as_tensor, numeric, of_value
 from qrlang.check.constants import is_whole
-from qrlang.check.core import MAX_QUBITS, Elaborator, Rejected
+from qrlang.check.core import Elaborator
 from qrlang.check.expressions import integer
 from qrlang.check.gates import operands_of
+from qrlang.check.limits import MAX_QUBITS, Rejected
 from qrlang.check.modifiers import put
+from qrlang.check.scope import Body
 from qrlang.check.values import (
     POISON,
     Mixed,
@@ -40,15 +42,15 @@ def measure(e: Elaborator, node: ast.Measure) -> object:
         )
     # One qubit by index is a bit; a register or a slice is a bit for each qubit.
     out = e.builder.value(Type("bit", () if thing.single else (len(thing.qubits),)))
-    e.measures = True
+    e.qubits.measured = True
     put(e, ir.Measure(out, thing.qubits, e.place_of(node)), thing.qubits, node)
     return of_value(out)
 
 
 def _may_measure(e: Elaborator, node: ast.Node) -> bool:
-    if e.region in ("model", "recurrent", "step", "circuit"):
+    if e.here.region in ("model", "recurrent", "step", "circuit"):
         return True
-    if e.region == "ansatz":
+    if e.here.region == "ansatz":
         e.error(
             "E0506",
             node,
@@ -72,10 +74,10 @@ def reset(e: Elaborator, node: ast.Reset) -> None:
     if len(set(qubits)) != len(qubits):
         e.error("E0501", node, "the same qubit is reset twice")
         return
-    before = e.capture
+    before = e.here.capture
     put(e, ir.Reset(qubits, e.place_of(node)), (), node)
-    if before is None and not e.in_if:
-        e.fresh.update(qubits)
+    if before is None and not e.here.in_if:
+        e.qubits.fresh.update(qubits)
 
 
 def postselect(e: Elaborator, node: ast.Postselect) -> None:
@@ -83,7 +85,7 @@ def postselect(e: Elaborator, node: ast.Postselect) -> None:
     outcome = e.eval(node.outcome)
     if isinstance(thing, Poison) or isinstance(outcome, Poison):
         return
-    if e.region not in ("model", "recurrent", "step", "circuit", "ansatz") or e.in_if:
+    if e.here.region not in ("model", "recurrent", "step", "circuit", "ansatz") or e.here.in_if:
         e.error("E0609", node, "`postselect` can't stand inside `if` on a measured bit")
         return
     if not isinstance(thing, Qubits):
@@ -132,7 +134,7 @@ def prepare(e: Elaborator, node: ast.Prepare) -> None:
     if isinstance(thing, Poison):
         return
     if isinstance(thing, Pending):
-        want(e, thing, (2**k,), node)
+        e.widths.want(thing, (2**k,), node.span)
         return
     if isinstance(thing, Tensor) and thing.type.kind == "state":
         if thing.type.size != k or thing.type.seq:
@@ -161,12 +163,12 @@ def prepare(e: Elaborator, node: ast.Prepare) -> None:
             e.error("E0410", node.value, "all amplitudes are zero: this is not a state")
             return
         amplitudes = e.builder.reshape(e.builder.real_whole(t), (count,))
-    stale = [q for q in qubits if q not in e.fresh]
+    stale = [q for q in qubits if q not in e.qubits.fresh]
     if stale:
         e.error(
             "E0508",
             node,
-            f"`prepare` needs fresh qubits, but {e.qubit_name(stale[0])} may not be |0⟩ here",
+            f"`prepare` needs fresh qubits, but {e.qubits.called(stale[0])} may not be |0⟩ here",
             help=f"`reset {node.operands[0].span.text}` first",
         )
         return
@@ -212,35 +214,33 @@ def qubits(e: Elaborator, node: ast.Qubits) -> None:
             help="for amplitudes use `prepare v on q`",
         )
     for r, size in zip(node.registers, widths, strict=True):
-        start = len(e.register_of)
-        if start + size > MAX_QUBITS:
+        if len(e.qubits) + size > MAX_QUBITS:
             e.error("E0307", r, f"the program has more than {MAX_QUBITS} qubits")
             raise Rejected
-        name = e.register_prefix + r.name
-        register = Register(name, start, size, r.span)
-        number = len(e.registers)
-        e.registers.append(register)
-        e.space_of.append(number)
-        if e.region == "circuit":
-            e.own_space.add(number)
-        e.register_of.extend([number] * size)
-        e.names[name] = r.span
-        all_qubits = tuple(range(start, start + size))
+        name = e.here.register_prefix + r.name
+        register = e.qubits.add(name, size, r.span, apart=e.here.region == "circuit")
+        e.draft.names[name] = r.span
+        all_qubits = tuple(range(register.start, register.start + size))
         e.builder.quantum(ir.Alloc(all_qubits, isinstance(source, Mixed), e.place_of(r)))
         if source is None:
-            e.fresh.update(all_qubits)
-        if e.endings:
-            e.endings[-1].qubits.extend(all_qubits)
-            register.free = e.endings[-1]
+            e.qubits.fresh.update(all_qubits)
+        _end_with(e.here.body, register, all_qubits)
         e.scope.names[r.name] = Qubits(all_qubits, (register,))
         e.fact(r.span, r.name, f"qubit[{size}]")
+
+
+def _end_with(body: Body, register: Register, qubits: tuple[int, ...]) -> None:
+    """These qubits, of a new register, are freed where this body ends; a model's never are."""
+    if body.freeing is not None:
+        body.freeing.qubits.extend(qubits)
+        register.free = body.freeing
 
 
 def _move(e: Elaborator, node: ast.Qubits, source: Qubits, widths: list[int]) -> None:
     assert node.initial is not None
     for r in node.registers:
         e.scope.names[r.name] = POISON
-    if e.region == "step":
+    if e.here.region == "step":
         e.error(
             "E0505",
             node,
@@ -272,9 +272,7 @@ def _move(e: Elaborator, node: ast.Qubits, source: Qubits, widths: list[int]) ->
     for r, size in zip(node.registers, widths, strict=True):
         moved = source.qubits[at : at + size]
         at += size
-        register = Register(e.register_prefix + r.name, moved[0], size, r.span)
-        if e.endings:
-            e.endings[-1].qubits.extend(moved)
-            register.free = e.endings[-1]
+        register = Register(e.here.register_prefix + r.name, moved[0], size, r.span)
+        _end_with(e.here.body, register, moved)
         e.scope.names[r.name] = Qubits(moved, (register,))
         e.fact(r.span, r.name, f"qubit[{size}], moved")

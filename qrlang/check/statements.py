@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from qrlang.check.builder import Block, finish
 from qrlang.check.constants import is_number
-from qrlang.check.core import MAX_SHOTS, Elaborator, Rejected, Scope
+from qrlang.check.core import Elaborator
 from qrlang.check.expressions import bit_angle, integer, is_bit
 from qrlang.check.layer_declared import declare
+from qrlang.check.limits import MAX_SHOTS, Rejected
 from qrlang.check.observed import readable
 from qrlang.check.parameters import bind_params
 from qrlang.check.values import (
@@ -115,7 +116,7 @@ def ansatz_binding(e: Elaborator, node: ast.AnsatzBinding) -> None:
 
 def layer(e: Elaborator, node: ast.Layer) -> None:
     found = declare(e, node)
-    if isinstance(found, Layer) and e.circuit_frozen and e.circuit_frozen[-1]:
+    if isinstance(found, Layer) and e.here.frozen:
         found.frozen = True
     e.scope.names[node.name] = found
 
@@ -128,9 +129,8 @@ def if_(e: Elaborator, node: ast.If) -> None:
     if isinstance(condition, Poison):
         return
     if isinstance(condition, bool):
-        outer = e.inner()
-        e.block(node.then if condition else node.orelse)
-        e.scope = outer
+        with e.block():
+            e.run(node.then if condition else node.orelse)
         return
     if not is_bit(condition):
         help = "measure first: `let b = measure q[0]`, then `if b { … }`"
@@ -146,7 +146,7 @@ def if_(e: Elaborator, node: ast.If) -> None:
             help=help,
         )
         return
-    if e.region == "ansatz" or e.capture is not None:
+    if e.here.region == "ansatz" or e.here.capture is not None:
         e.error(
             "E0506",
             node,
@@ -159,20 +159,17 @@ def if_(e: Elaborator, node: ast.If) -> None:
         return
     term = bit.terms[0]
     branches = (node.then, node.orelse) if term.coefficient > 0 else (node.orelse, node.then)
-    fresh = set(e.fresh)
+    fresh = set(e.qubits.fresh)
     touched: set[int] = set()
     done: list[Block] = []
-    e.in_if += 1
     for body in branches:
-        e.fresh = set(fresh)
+        e.qubits.fresh = set(fresh)
         e.builder.open()
-        outer = e.inner()
-        e.block(body)
-        e.scope = outer
+        with e.inside(e.here._replace(in_if=True)), e.block():
+            e.run(body)
         done.append(e.builder.close())
-        touched |= fresh - e.fresh
-    e.in_if -= 1
-    e.fresh = fresh - touched
+        touched |= fresh - e.qubits.fresh
+    e.qubits.fresh = fresh - touched
 
     place = e.place_of(node)
     e.builder.quantum(ir.If(term.value, term.index, finish(done[0]), finish(done[1]), place))
@@ -193,18 +190,11 @@ def for_(e: Elaborator, node: ast.For) -> None:
             help=help,
         )
         return
-    outer = e.scope
-    e.in_for += 1
-    body = node.body
-    try:
+    with e.block() as scope:
         for value in values:
             e.tick(node)
-            e.scope = Scope(outer.module, outer, loop=True)
-            e.scope.names[node.var] = value
-            e.block(body)
-    finally:
-        e.scope = outer
-        e.in_for -= 1
+            scope.begin(node.var, value)
+            e.run(node.body)
 
 
 def require(e: Elaborator, node: ast.Require) -> None:

@@ -6,6 +6,7 @@ from qrlang.check.arithmetic import as_tensor, of_value
 from qrlang.check.builder import LoopDraft
 from qrlang.check.core import Elaborator
 from qrlang.check.expressions import integer
+from qrlang.check.scope import Body, Scope
 from qrlang.check.spans import header
 from qrlang.check.values import (
     POISON,
@@ -32,7 +33,7 @@ def _result(e: Elaborator, node: ast.Emit | ast.Return) -> Tensor | None:
     if isinstance(value, Poison):
         return None
     if isinstance(value, Pending):
-        e.output_pending = True
+        e.draft.output_pending = True
         return None
     if isinstance(value, Tensor) and value.type.kind in ("token", "class", "bit"):
         return value
@@ -43,7 +44,8 @@ def _result(e: Elaborator, node: ast.Emit | ast.Return) -> Tensor | None:
 
 def emit(e: Elaborator, node: ast.Emit) -> None:
     t = _result(e, node)
-    if e.region != "step" or not e.loops:
+    loop = e.here.body.writing
+    if e.here.region != "step" or loop is None:
         e.error(
             "E0601",
             node,
@@ -51,8 +53,7 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
             help="`return` hands out a value at the end",
         )
         return
-    loop = e.loops[-1]
-    if e.in_if:
+    if e.here.in_if:
         e.error(
             "E0609",
             node,
@@ -72,7 +73,7 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
     if t is None:
         loop.emitted[name] = POISON
         if not name:
-            e.outputs.append((POISON, node.span))
+            e.draft.outputs.append((POISON, node.span))
         return
     if t.type.seq:
         e.error(
@@ -82,7 +83,7 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
         )
         loop.emitted[name] = POISON
         if not name:
-            e.outputs.append((POISON, node.span))
+            e.draft.outputs.append((POISON, node.span))
         return
     value = e.builder.whole(t)
     out = e.builder.value(seq(value.type), name, node.span)
@@ -90,23 +91,23 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
     loop.emits.append(ir.LoopEmit(name, value, out))
     loop.emitted[name] = of_value(out)
     if not name:
-        e.outputs.append((of_value(out), node.span))
+        e.draft.outputs.append((of_value(out), node.span))
 
 
 def return_(e: Elaborator, node: ast.Return) -> None:
-    if e.region == "circuit":
-        e.result = e.eval(node.value)
+    if e.here.region == "circuit":
+        e.here.body.result = e.eval(node.value)
         return
     t = _result(e, node)
-    if e.region != "model":
+    if e.here.region != "model":
         e.error(
             "E0601",
             node,
-            f"`return` can't stand in {_region(e.region)}",
+            f"`return` can't stand in {_region(e.here.region)}",
             help="`emit` hands out a value at each step",
         )
         return
-    e.outputs.append((POISON if t is None else t, node.span))
+    e.draft.outputs.append((POISON if t is None else t, node.span))
 
 
 def _region(region: str) -> str:
@@ -119,8 +120,8 @@ def _region(region: str) -> str:
 
 
 def step(e: Elaborator, node: ast.Step) -> None:
-    if e.region == "recurrent":
-        sequences = e.pending_sequences
+    if e.here.region == "recurrent":
+        sequences = e.here.body.sequences
         if node.sequences:
             e.error(
                 "E0601",
@@ -154,7 +155,7 @@ def step(e: Elaborator, node: ast.Step) -> None:
             help="one name for each: `step a, b in xs, ys { … }`",
         )
         sequences = None
-    name = e.prefix.rstrip(".") if e.region == "recurrent" else "step"
+    name = e.here.prefix.rstrip(".") if e.here.region == "recurrent" else "step"
     run(e, node, name, sequences, extra)
 
 
@@ -180,54 +181,30 @@ def sequences_of(e: Elaborator, nodes: tuple[ast.Expr, ...]) -> list[Tensor] | N
 def run(
     e: Elaborator, node: ast.Step, name: str, sequences: list[Tensor] | None, extra: int
 ) -> None:
-    b = e.builder
-    carries = e.carries[-1]
+    b, outer = e.builder, e.here
+    carries = outer.body.carries
     starts = [b.whole(c.now) if isinstance(c.now, Tensor) else None for c in carries]
     if name:
-        e.names.setdefault(name, node.span)
-    body = b.open()
-    items: list[ir.LoopItem] = []
-    outer, region = e.inner(), e.region
-    e.region = "step"
-    for item, sequence in zip(node.items, sequences or [], strict=False):
-        assert sequence.value is not None
-        value = b.value(sequence.type.item, item, node.span)
-        if sequence.value.id in b.readouts:
-            b.readouts.add(value.id)
-        items.append(ir.LoopItem(sequence.value, value))
-        e.scope.names[item] = of_value(value)
-    for item in node.items:
-        e.scope.names.setdefault(item, POISON)
-    flag = None
-    if node.flag is not None:
-        flag = b.value(real(), node.flag, node.span)
-        e.scope.names[node.flag] = of_value(flag)
-    draft = LoopDraft(name, tuple(items), body, extra, flag)
-    arguments: list[ir.Value | None] = []
-    for c, start in zip(carries, starts, strict=True):
-        arg = b.value(start.type, c.name, c.span) if start is not None else None
-        arguments.append(arg)
-        if arg is not None:
-            c.now = of_value(arg)
-        c.open = True
-    e.loops.append(draft)
-    e.fresh = set()
+        e.draft.names.setdefault(name, node.span)
+    block = b.open()
     freeing = Freeing([])
-    e.endings.append(freeing)
-    e.carries.append([])
-    last, e.last_loop = e.last_loop, None
-    e.block(node.body)
-    e.last_loop = last
-    e.carries.pop()
-    e.endings.pop()
-    e.loops.pop()
-    e.scope, e.region = outer, region
+    body = Body(freeing)
+    with e.inside(outer._replace(region="step", body=body)), e.block() as scope:
+        items = _moments(e, node, sequences or [], scope)
+        flag = None
+        if node.flag is not None:
+            flag = b.value(real(), node.flag, node.span)
+            scope.names[node.flag] = of_value(flag)
+        draft = body.writing = LoopDraft(name, items, block, extra, flag)
+        arguments = [_opened(e, c, start) for c, start in zip(carries, starts, strict=True)]
+        with e.qubits.many_times():
+            e.run(node.body)
     nexts = [b.whole(c.now) if isinstance(c.now, Tensor) else None for c in carries]
-    body.flush()
+    block.flush()
     if freeing.qubits:
-        body.ops.append(freeing)
+        block.ops.append(freeing)
     b.close()
-    e.fresh = set()
+    e.qubits.fresh.clear()
     for c, start, arg, next_ in zip(carries, starts, arguments, nexts, strict=True):
         c.open = False
         if not c.updated:
@@ -245,40 +222,58 @@ def run(
         draft.carries.append(ir.LoopCarry(start, arg, next_, out))
         c.now = of_value(out)
     b.quantum(draft)
-    e.last_loop = draft
-    if region != "recurrent":
+    outer.body.finished = draft
+    if outer.region != "recurrent":
         for emitted, found in draft.emitted.items():
             if emitted:
                 e.scope.names.setdefault(emitted, found)
 
 
+def _moments(
+    e: Elaborator, node: ast.Step, sequences: list[Tensor], scope: Scope
+) -> tuple[ir.LoopItem, ...]:
+    """The names that a step gives to the moments of its sequences."""
+    b = e.builder
+    items: list[ir.LoopItem] = []
+    for item, sequence in zip(node.items, sequences, strict=False):
+        assert sequence.value is not None
+        value = b.value(sequence.type.item, item, node.span)
+        b.like(sequence.value, value)
+        items.append(ir.LoopItem(sequence.value, value))
+        scope.names[item] = of_value(value)
+    for item in node.items:
+        scope.names.setdefault(item, POISON)
+    return tuple(items)
+
+
+def _opened(e: Elaborator, c: Carry, start: ir.Value | None) -> ir.Value | None:
+    """What a carry is at the beginning of a step, in which it can be updated."""
+    c.open = True
+    if start is None:
+        return None
+    argument = e.builder.value(start.type, c.name, c.span)
+    c.now = of_value(argument)
+    return argument
+
+
 def recurrent(e: Elaborator, node: ast.Recurrent) -> None:
     sequences = sequences_of(e, node.sequences)
-    found = Recurrence(e.prefix + node.name, node.span)
-    found.span = header(node)
-    saved = (e.prefix, e.register_prefix, e.region, e.pending_sequences, e.last_loop)
-    e.prefix = e.register_prefix = e.prefix + node.name + "."
-    e.region, e.pending_sequences = "recurrent", sequences
-    e.last_loop = None
-    outer = e.inner()
-    e.names[found.name] = found.span
+    found = Recurrence(e.here.prefix + node.name, header(node))
+    e.draft.names[found.name] = found.span
     freeing = Freeing([])
-    e.endings.append(freeing)
-    e.carries.append([])
-    e.block(node.body)
-    inside = e.scope.names
-    e.carries.pop()
-    e.endings.pop()
-    e.scope = outer
-    emits = e.emitted()
-    e.prefix, e.register_prefix, e.region, e.pending_sequences, e.last_loop = saved
-    for name, thing in inside.items():
-        if isinstance(thing, Qubits):
+    inside = e.here._replace(
+        region="recurrent",
+        body=Body(freeing, sequences=sequences),
+        prefix=found.name + ".",
+        register_prefix=found.name + ".",
+    )
+    with e.inside(inside), e.block() as scope:
+        e.run(node.body)
+    for name, thing in scope.names.items():
+        if isinstance(thing, (Qubits, Poison)):
             found.members[name] = thing
         elif isinstance(thing, Carry):
             found.members[name] = thing.now
-        elif isinstance(thing, Poison):
-            found.members[name] = thing
-    found.members.update({k: v for k, v in emits.items() if k})
+    found.members.update({k: v for k, v in inside.body.emitted().items() if k})
     e.scope.names[node.name] = found
     e.builder.quantum(freeing)

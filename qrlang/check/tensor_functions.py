@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from qrlang.check.arithmetic import of_value, viewed, want
+from qrlang.check.arithmetic import of_value, viewed
 from qrlang.check.constants import is_whole
 from qrlang.check.core import Elaborator
 from qrlang.check.function_table import MANY, Functions, Given, tensor_of
@@ -43,7 +43,7 @@ def _product(name: str, wanted_ranks: Callable[[int, int], bool]) -> Callable[..
         x, y = tensor_of(e, given[0]), tensor_of(e, given[1])
         for one, other in ((x, y), (y, x)):
             if name == "dot" and isinstance(one, Pending) and isinstance(other, Tensor):
-                want(e, one, other.type.shape, node)
+                e.widths.want(one, other.type.shape, node.span)
         if not isinstance(x, Tensor) or not isinstance(y, Tensor):
             return POISON
         a, b = x.type.shape, y.type.shape
@@ -132,7 +132,7 @@ def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
     if dims is None:
         return POISON
     if isinstance(t, Pending):
-        want(e, t, dims, node)
+        e.widths.want(t, dims, node.span)
     if not isinstance(t, Tensor):
         return POISON
     if math.prod(dims) != t.type.count:
@@ -185,7 +185,7 @@ _filled("ones", 1.0)
 def _push(e: Elaborator, node: ast.Call, given: Given) -> object:
     w, v = tensor_of(e, given[0]), tensor_of(e, given[1])
     if isinstance(v, Pending) and isinstance(w, Tensor):
-        want(e, v, w.type.shape[1:], node)
+        e.widths.want(v, w.type.shape[1:], node.span)
     if not isinstance(w, Tensor) or not isinstance(v, Tensor):
         return POISON
     shape = w.type.shape

@@ -40,14 +40,14 @@ def port(e: Elaborator, node: ast.Input | ast.Target) -> None:
         e.scope.names[node.name] = POISON
         return
     value = e.builder.value(shape.type, node.name, node.span)
-    (e.inputs if isinstance(node, ast.Input) else e.targets).append(value)
-    e.names[node.name] = node.span
+    (e.draft.inputs if isinstance(node, ast.Input) else e.draft.targets).append(value)
+    e.draft.names[node.name] = node.span
     e.scope.names[node.name] = of_value(value)
     e.fact(node.span, node.name, str(shape))
 
 
 def param(e: Elaborator, node: ast.Param) -> None:
-    name = e.prefix + node.name
+    name = e.here.prefix + node.name
     shape = declared(e, node.type)
     e.scope.names[node.name] = POISON
     if shape is None:
@@ -74,17 +74,17 @@ def param(e: Elaborator, node: ast.Param) -> None:
             e.error("E0307", node.type, f"a trained unitary of {k} qubits is over the limit of 6")
             return
         dims = (4**k,)
-    frozen = node.frozen or bool(e.circuit_frozen and e.circuit_frozen[-1])
+    frozen = node.frozen or bool(e.here.frozen)
     initial = _default_initial(shape, dims)
     if node.initial is not None:
         found = initial_of(e, node.initial, dims)
         if found is None:
             return
         initial = found
-    weight = e.weights.tensors.get(name)
+    weight = e.draft.weights.get(name)
     if weight is None:
         weight = ir.Weight(name, dims, initial, not frozen, k)
-        e.names[name] = node.span
+        e.draft.names[name] = node.span
     e.scope.names[node.name] = LazyWeight(weight)
     e.fact(
         node.span,
@@ -106,7 +106,7 @@ def open_shape(
     """The dimensions of a declared tensor, `...` filled in by its use; None while unknown."""
     if shape.known:
         return shape.dims()
-    hint = e.hints.get(name)
+    hint = e.widths.hints.get(name)
     if hint is not None:
         if shape.shape == (None,):
             return (prod(hint),) if len(hint) != 1 else hint
@@ -117,7 +117,7 @@ def open_shape(
         solved = shape.solve(prod(hint))
         if solved is not None:
             return solved
-    e.open_widths.setdefault(name, (span, word))  # type: ignore[arg-type]
+    e.widths.open.setdefault(name, (span, word))  # type: ignore[arg-type]
     return None
 
 
@@ -196,30 +196,29 @@ def init(e: Elaborator, node: ast.Init) -> None:
     value = e.eval(node.value)
     if not isinstance(value, Poison):
         # The shape is known once the layer has been called: checked at the end.
-        e.weights.inits[name] = (node, e.scope)
+        e.draft.inits[name] = (node, e.scope)
 
 
 def finish_inits(e: Elaborator) -> None:
     """Gives tensors the initial values that `init` lines ask for."""
-    for name, (node, scope) in e.weights.inits.items():
-        weight = e.weights.tensors.get(name)
-        e.scope = scope
-        if weight is None:
-            layer_name, _, part = name.rpartition(".")
-            parts = [
-                n.rpartition(".")[2]
-                for n in e.weights.tensors
-                if n.rpartition(".")[0] == layer_name
-            ]
-            if not parts:
-                continue  # the layer is never called: it has no tensors, and that is warned of
-            e.error(
-                "E0211",
-                node.target,
-                f"`{layer_name}` has no tensor `{part}`",
-                help=did_you_mean(part, parts) or f"it has {', '.join(parts)}",
-            )
-            continue
-        initial = initial_of(e, node.value, weight.shape)
-        if initial is not None:
-            e.weights.tensors[name] = replace(weight, initial=initial)
+    for name, (node, scope) in e.draft.inits.items():
+        with e.names(scope):
+            weight = e.draft.weights.get(name)
+            if weight is None:
+                _no_tensor(e, node, name)
+                continue
+            initial = initial_of(e, node.value, weight.shape)
+            if initial is not None:
+                e.draft.weights[name] = replace(weight, initial=initial)
+
+
+def _no_tensor(e: Elaborator, node: ast.Init, name: str) -> None:
+    layer, _, part = name.rpartition(".")
+    parts = [n.rpartition(".")[2] for n in e.draft.weights if n.rpartition(".")[0] == layer]
+    if parts:  # a layer that is never called has no tensors, and that is warned of
+        e.error(
+            "E0211",
+            node.target,
+            f"`{layer}` has no tensor `{part}`",
+            help=did_you_mean(part, parts) or f"it has {', '.join(parts)}",
+        )

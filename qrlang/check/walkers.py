@@ -7,7 +7,6 @@ nowhere else, that circle is tied. Each walker hands what lies inside back to th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from qrlang.check import (
     apply,
@@ -23,7 +22,9 @@ from qrlang.check import (
 )
 from qrlang.check.builtins import BUILTINS
 from qrlang.check.core import Elaborator, Language
+from qrlang.check.limits import Budget
 from qrlang.check.report import Reporter
+from qrlang.check.scope import Here
 from qrlang.syntax import ast
 
 LANGUAGE = Language(
@@ -77,6 +78,9 @@ LANGUAGE = Language(
 
 
 def elaborator(
-    report: Reporter, hints: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    report: Reporter,
+    here: Here,
+    hints: Mapping[str, tuple[int, ...]] | None = None,
+    budget: Budget | None = None,
 ) -> Elaborator:
-    return Elaborator(LANGUAGE, report, hints)
+    return Elaborator(LANGUAGE, report, here, hints or {}, budget)
