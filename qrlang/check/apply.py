@@ -10,7 +10,8 @@ from qrlang.check.arithmetic import numeric
 from qrlang.check.binding import bind_registers, bind_values, match_values
 from qrlang.check.core import Elaborator
 from qrlang.check.expressions import integer
-from qrlang.check.gates import angle_of, gate_spec, operands_of
+from qrlang.check.gate_words import gate_spec
+from qrlang.check.gates import angle_of, operands_of
 from qrlang.check.limits import Rejected
 from qrlang.check.modifiers import MOST_EXACT, PLAIN, change_of, changed, put, put_gate
 from qrlang.check.observed import observed

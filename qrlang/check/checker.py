@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from qrlang.check import elaborate, resolve_lines  # noqa: F401
+from qrlang.check import elaborate
 from qrlang.check.constants import is_number
 from qrlang.check.core import Elaborator
 from qrlang.check.definitions import check_definition
@@ -14,9 +14,9 @@ from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
 from qrlang.check.limits import Abort, Budget
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
+from qrlang.check.names.resolver import Resolver
 from qrlang.check.parameters import fits_parameter, within_limits
 from qrlang.check.report import Reporter
-from qrlang.check.resolve import Resolver, forgotten
 from qrlang.check.scope import Body, Here, Scope
 from qrlang.check.settings import BOUNDS, SettingsChecker
 from qrlang.check.spans import header, name_span
@@ -123,7 +123,7 @@ class _Checker:
                         e.module_thing(self.module, definition.name)
         whole = not self.file.lost and not self.report.failed
         if whole and not any(d.severity == "error" for d in self.drawn_in()):
-            forgotten(resolver)
+            resolver.forgotten()
 
     def _broken_use(self, use: ast.Use, name: ast.UseName, problem: Problem) -> None:
         d = problem_at(use, name, problem)

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from qrlang.check.arithmetic import as_tensor, element_of, numeric
 from qrlang.check.core import Elaborator
+from qrlang.check.gate_words import gate_spec, gate_takes, operand_count
 from qrlang.check.modifiers import PLAIN, change_of, inverted_gate, powered_gates, put, put_gate
 from qrlang.check.parameters import within_limits
 from qrlang.check.spans import name_span
 from qrlang.check.values import Pending, Poison, Qubits, Tensor, describe, together
-from qrlang.diagnostics.words import did_you_mean, plural
-from qrlang.gates import CHANNELS, GATES, SUGAR, GateSpec
+from qrlang.diagnostics.words import did_you_mean
+from qrlang.gates import CHANNELS, GATES, SUGAR
 from qrlang.ir import program as ir
 from qrlang.syntax import ast
-
-
-def gate_spec(name: str) -> tuple[GateSpec, int] | None:
-    """A written gate name: its base and the controls the name has."""
-    if name in GATES:
-        return GATES[name], 0
-    found = SUGAR.get(name)
-    return (GATES[found[0]], found[1]) if found else None
 
 
 def unknown_gate(e: Elaborator, node: ast.Gate) -> None:
@@ -29,10 +22,6 @@ def unknown_gate(e: Elaborator, node: ast.Gate) -> None:
         return
     help = did_you_mean(node.name, [*GATES, *SUGAR, *CHANNELS])
     e.error("E0209", name_span(node, node.name), f"there is no gate `{node.name}`", help=help)
-
-
-def operand_count(node: ast.Gate, total: int) -> str:
-    return f"`{_written(node)}` acts on {plural(total, 'qubit')}, found {len(node.operands)}"
 
 
 def gate(e: Elaborator, node: ast.Gate) -> None:
@@ -69,10 +58,6 @@ def gate(e: Elaborator, node: ast.Gate) -> None:
             built = inverted_gate(built)
         for g in powered_gates(e, built, change.power, node):
             put_gate(e, g)
-
-
-def gate_takes(name: str, angles: int) -> str:
-    return f"`{name}` takes {plural(angles, 'angle')}"
 
 
 def angles_of(e: Elaborator, node: ast.Gate, count: int) -> tuple[ir.Angle, ...] | None:
@@ -196,10 +181,6 @@ def broadcast(
             return None
         groups.append(qubits)
     return groups
-
-
-def _written(node: ast.Gate) -> str:
-    return " ".join([*(f"{m.kind} @" for m in node.modifiers), node.name])
 
 
 def _twice(e: Elaborator, node: ast.Gate, qubits: tuple[int, ...]) -> None:

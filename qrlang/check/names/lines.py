@@ -1,65 +1,104 @@
-"""What each kind of statement and expression means to names; `Resolver` walks over them."""
+"""What each kind of statement and expression means to names; `Names` walks over them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from qrlang.check.declared import REGISTER, declared_names
 from qrlang.check.elsewhere import GATES_ELSEWHERE
-from qrlang.check.gates import gate_takes, operand_count
-from qrlang.check.resolve import (
-    EXPRESSIONS,
-    STATEMENTS,
-    Block,
-    Info,
-    Resolver,
-)
+from qrlang.check.gate_words import gate_takes, operand_count
+from qrlang.check.names.expressions import expr, type_
+from qrlang.check.names.places import misplaced
+from qrlang.check.names.scopes import Info, Names
 from qrlang.check.spans import header, name_span
+from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.gates import CHANNELS, GATES, SUGAR
 from qrlang.source import Span
 from qrlang.syntax import ast
 
 
-def _simple(word: str) -> Callable[[Resolver, ast.Stmt], None]:
-    def handler(r: Resolver, s: ast.Stmt) -> None:
+def statements(r: Names, body: tuple[ast.Stmt, ...]) -> None:
+    """Lines of the innermost block, one after the other."""
+    here = r.blocks[-1]
+    for s in body:
+        if isinstance(s, ast.Qubits):
+            spans = [x.span for x in s.registers]
+        else:
+            spans = [s.span]
+        for name, span in zip(declared_names(s), spans, strict=False):
+            here.later.setdefault(name, span)
+    returned: ast.Stmt | None = None
+    step: ast.Stmt | None = None
+    for s in body:
+        wrong = misplaced(s, r.region, r.nested)
+        if wrong is not None:
+            r.report.misplaced.add(id(s))
+            r.error("E0601", header(s), *wrong)
+        if returned is not None and not isinstance(s, ast.Init):
+            r.error(
+                "E0606",
+                s.span,
+                "nothing can follow `return`",
+                "move `return` to the end",
+                [Note("the return is here", returned.span)],
+            )
+            returned = None
+        if isinstance(s, ast.Return):
+            returned = s
+        if isinstance(s, ast.Step):
+            if step is not None:
+                r.error(
+                    "E0604",
+                    header(s),
+                    "a block has one step",
+                    "give each its own block: `recurrent first over xs { … step x { … } }`",
+                    [Note("the first step is here", header(step))],
+                )
+            step = step or s
+        _STATEMENTS[type(s)](r, s)
+
+
+def _simple(word: str) -> Callable[[Names, ast.Stmt], None]:
+    def handler(r: Names, s: ast.Stmt) -> None:
         if isinstance(s, (ast.Input, ast.Target, ast.Carry)):
-            r.type(s.type)
+            type_(r, s.type)
         for name in ("initial", "value", "shots", "weak"):
             part = getattr(s, name, None)
             if part is not None:
-                r.expr(part)
+                expr(r, part)
         r.declare(s.name, getattr(s, "kind", word), name_span(s, s.name))  # type: ignore[attr-defined]
 
     return handler
 
 
-def _values(r: Resolver, s: ast.Stmt) -> None:
+def _values(r: Names, s: ast.Stmt) -> None:
     for name in ("value", "target", "outcome", "condition"):
         part = getattr(s, name, None)
         if part is not None:
-            r.expr(part)
+            expr(r, part)
     for operand in getattr(s, "operands", ()):
-        r.expr(operand)
+        expr(r, operand)
 
 
-def _update(r: Resolver, s: ast.Update) -> None:
-    r.expr(s.value)
-    if r._find(s.name) is None:
+def _update(r: Names, s: ast.Update) -> None:
+    expr(r, s.value)
+    if r.find(s.name) is None:
         # The name, not the whole line.
         name = ast.Name(s.name, span=name_span(s, s.name))
         r.use(name, f"declare it before the step: `carry {s.name}: real[n] = 0`")
         r.report.reported_names.add((id(s.span.source), s.span.start))
 
 
-def _emit(r: Resolver, s: ast.Emit) -> None:
-    r.expr(s.value)
+def _emit(r: Names, s: ast.Emit) -> None:
+    expr(r, s.value)
 
 
-def _register_of_another_language(r: Resolver, s: ast.Gate) -> None:
+def _register_of_another_language(r: Names, s: ast.Gate) -> None:
     r.report.misplaced.add(id(s))
     operands = ", ".join(o.span.text for o in s.operands)
-    r._error(
+    r.error(
         "E0114",
         name_span(s, s.name),
         f"qrl has no `{s.name}`",
@@ -70,17 +109,17 @@ def _register_of_another_language(r: Resolver, s: ast.Gate) -> None:
         r.blocks[-1].names[name].used = True
 
 
-def _gate(r: Resolver, s: ast.Gate) -> None:
+def _gate(r: Names, s: ast.Gate) -> None:
     if s.name in REGISTER and not s.args and not s.modifiers:
         _register_of_another_language(r, s)
         return
     for m in s.modifiers:
         if m.arg is not None:
-            r.expr(m.arg)
+            expr(r, m.arg)
     for a in s.args:
-        r.expr(a.value)
+        expr(r, a.value)
     for o in s.operands:
-        r.expr(o)
+        expr(r, o)
     base, controls = SUGAR.get(s.name, (s.name, 0))
     if base in GATES:
         spec = GATES[base]
@@ -92,7 +131,7 @@ def _gate(r: Resolver, s: ast.Gate) -> None:
         _unknown_gate(r, s)
         return
     if len(s.args) != angles:
-        r._error(
+        r.error(
             "E0301",
             s.span,
             f"{gate_takes(s.name, angles)}, found {len(s.args)}",
@@ -104,21 +143,21 @@ def _gate(r: Resolver, s: ast.Gate) -> None:
                 return
             qubits += 1 if m.arg is None else m.arg.value
     if len(s.operands) != qubits:
-        r._error("E0502", s.span, operand_count(s, qubits), "")
+        r.error("E0502", s.span, operand_count(s, qubits), "")
 
 
-def _unknown_gate(r: Resolver, s: ast.Gate) -> None:
+def _unknown_gate(r: Names, s: ast.Gate) -> None:
     item = r.module.items.get(s.name)
     source = r.module.uses.get(s.name)
     if source is not None:
         r.used_imports.add(s.name)
         item = source[0].items.get(source[1])
     operands = ", ".join(o.span.text for o in s.operands)
-    found = r._find(s.name)
+    found = r.find(s.name)
     if isinstance(item, (ast.Ansatz, ast.AnsatzBinding)) or (found and found.word == "ansatz"):
         if found:
             found.used = True
-        r._error(
+        r.error(
             "E0208",
             s.span,
             f"`{s.name}` is an ansatz, not a gate",
@@ -127,7 +166,7 @@ def _unknown_gate(r: Resolver, s: ast.Gate) -> None:
         return
     help = GATES_ELSEWHERE.get(s.name.lower(), "")
     help = help or did_you_mean(s.name, [*GATES, *SUGAR, *CHANNELS])
-    r._error(
+    r.error(
         "E0209",
         name_span(s, s.name),
         f"there is no gate `{s.name}`",
@@ -135,68 +174,72 @@ def _unknown_gate(r: Resolver, s: ast.Gate) -> None:
     )
 
 
-def _apply(r: Resolver, s: ast.Apply) -> None:
-    r.expr(s.callee)
+def _apply(r: Names, s: ast.Apply) -> None:
+    expr(r, s.callee)
     for m in s.modifiers:
         if m.arg is not None:
-            r.expr(m.arg)
+            expr(r, m.arg)
     for part in (s.time, s.trotter):
         if part is not None:
-            r.expr(part)
+            expr(r, part)
     for o in s.operands:
-        r.expr(o)
+        expr(r, o)
 
 
-def _if(r: Resolver, s: ast.If) -> None:
-    r.expr(s.condition)
-    r.nest((s.then, s.orelse))
+def _if(r: Names, s: ast.If) -> None:
+    expr(r, s.condition)
+    for body in (s.then, s.orelse):
+        with r.block(nested=True) as block:
+            statements(r, body)
+        r.unused(block)
 
 
-def _for(r: Resolver, s: ast.For) -> None:
-    r.expr(s.range)
-    r.nest((s.body,), [(s.var, s.span)])
+def _for(r: Names, s: ast.For) -> None:
+    expr(r, s.range)
+    with r.block(nested=True) as block:
+        r.declare(s.var, "loop", s.span)
+        statements(r, s.body)
+    r.unused(block)
 
 
-def _qubits(r: Resolver, s: ast.Qubits) -> None:
+def _qubits(r: Names, s: ast.Qubits) -> None:
     if s.initial is not None:
-        r.expr(s.initial)
+        expr(r, s.initial)
     for register in s.registers:
-        r.expr(register.size)
+        expr(r, register.size)
         r.declare(register.name, "qubits", register.span)
 
 
-def _param(r: Resolver, s: ast.Param) -> None:
-    r.type(s.type)
+def _param(r: Names, s: ast.Param) -> None:
+    type_(r, s.type)
     if s.initial is not None:
-        r.expr(s.initial)
+        expr(r, s.initial)
     r.declare(s.name, "frozen" if s.frozen else "param", name_span(s, s.name))
 
 
-def _init(r: Resolver, s: ast.Init) -> None:
-    r.expr(s.value)
+def _init(r: Names, s: ast.Init) -> None:
+    expr(r, s.value)
     target = s.target
     base = target.base if isinstance(target, ast.Field) else target
-    if isinstance(base, ast.Name) and r._find(base.id) is None:
+    if isinstance(base, ast.Name) and r.find(base.id) is None:
         r.use(base)
 
 
-def _step(r: Resolver, s: ast.Step) -> None:
+def _step(r: Names, s: ast.Step) -> None:
     for e in s.sequences:
-        r.expr(e)
+        expr(r, e)
     if s.extra is not None:
-        r.expr(s.extra)
-    outer, r.region = r.region, "a step"
-    r.blocks.append(Block())
-    for name in s.items:
-        r.declare(name, "item", header(s))
-    if s.flag is not None:
-        r.declare(s.flag, "item", header(s))
-    r._statements(s.body)
-    block = r.blocks.pop()
-    r._unused(block)
-    r.region = outer
+        expr(r, s.extra)
+    outer = r.region
+    with r.block("a step") as block:
+        for name in s.items:
+            r.declare(name, "item", header(s))
+        if s.flag is not None:
+            r.declare(s.flag, "item", header(s))
+        statements(r, s.body)
+    r.unused(block)
     for name, info in block.names.items():
-        r.ended[name] = ("the step", info.span)
+        r.blocks[-1].ended[name] = ("the step", info.span)
     # What a step of the model emits has a name after it.
     for name, span in emits_of(s.body):
         if outer == "a model" and name not in r.blocks[-1].names:
@@ -224,21 +267,20 @@ def _gives_the_result(body: tuple[ast.Stmt, ...]) -> bool:
     )
 
 
-def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
+def _recurrent(r: Names, s: ast.Recurrent) -> None:
     for e in s.sequences:
-        r.expr(e)
+        expr(r, e)
     steps = [x for x in s.body if isinstance(x, ast.Step)]
     if not steps:
-        r._error(
+        r.error(
             "E0604",
             header(s),
             f"the recurrence `{s.name}` has no step",
             "say what happens at each moment: `step x { … }`",
         )
-    outer, r.region = r.region, "a recurrent block"
-    ended = dict(r.ended)
-    block = r.block(s.body)
-    r.region, r.ended = outer, ended
+    with r.block("a recurrent block") as block:
+        block.ended = dict(block.ended)
+        statements(r, s.body)
     r.declare(s.name, "recurrent", header(s))
     found = r.blocks[-1].names[s.name]
     found.members = block.names
@@ -247,99 +289,33 @@ def _recurrent(r: Resolver, s: ast.Recurrent) -> None:
     # Its registers and carries may still be used from outside; told at the end of the model.
     r.blocks[-1].names.update({f"{s.name}.{k}": v for k, v in block.names.items()})
     for name, info in block.names.items():
-        r.ended[name] = (f"the recurrence `{s.name}`", info.span)
+        r.blocks[-1].ended[name] = (f"the recurrence `{s.name}`", info.span)
 
 
-STATEMENTS.update(
-    {
-        ast.Let: _simple("let"),
-        ast.Const: _simple("const"),
-        ast.Readout: _simple("readout"),
-        ast.AnsatzBinding: _simple("ansatz"),
-        ast.Layer: _simple("layer"),
-        ast.Input: _simple("input"),
-        ast.Target: _simple("target"),
-        ast.Carry: _simple("carry"),
-        ast.Param: _param,
-        ast.Qubits: _qubits,
-        ast.Update: _update,
-        ast.Emit: _emit,
-        ast.Return: _values,
-        ast.Gate: _gate,
-        ast.Apply: _apply,
-        ast.Prepare: _values,
-        ast.Reset: _values,
-        ast.Discard: _values,
-        ast.Postselect: _values,
-        ast.Require: _values,
-        ast.If: _if,
-        ast.For: _for,
-        ast.Init: _init,
-        ast.Step: _step,
-        ast.Recurrent: _recurrent,
-    }
-)
-
-
-def _call(r: Resolver, e: ast.Call) -> None:
-    r.expr(e.func)
-    for a in e.args:
-        r.expr(a.value)
-
-
-def _index(r: Resolver, e: ast.Index) -> None:
-    r.expr(e.base)
-    for i in e.items:
-        r.expr(i)
-
-
-def _range(r: Resolver, e: ast.Range) -> None:
-    for part in (e.lo, e.hi, e.by):
-        if part is not None:
-            r.expr(part)
-
-
-def _field(r: Resolver, e: ast.Field) -> None:
-    r.expr(e.base)
-    if isinstance(e.base, ast.Name):
-        found = r._find(e.base.id)
-        if found is not None and found.members is not None and e.name in found.members:
-            found.members[e.name].used = True
-
-
-def _list(r: Resolver, e: ast.List) -> None:
-    for item in e.items:
-        r.expr(item)
-
-
-def _comprehension(r: Resolver, e: ast.Comprehension) -> None:
-    for clause in e.clauses:
-        r.expr(clause.range)
-        r.blocks.append(Block())
-        r.declare(clause.var, "loop", clause.span)
-        if clause.condition is not None:
-            r.expr(clause.condition)
-    r.expr(e.element)
-    del r.blocks[-len(e.clauses) :]
-
-
-def _read(r: Resolver, e: ast.Read) -> None:
-    r.expr(e.target)
-    if e.last is not None:
-        r.expr(e.last)
-
-
-EXPRESSIONS.update(
-    {
-        ast.Name: lambda r, e: r.use(e),
-        ast.Unary: lambda r, e: r.expr(e.operand),
-        ast.Call: _call,
-        ast.Index: _index,
-        ast.Range: _range,
-        ast.Field: _field,
-        ast.List: _list,
-        ast.Comprehension: _comprehension,
-        ast.Read: _read,
-        ast.Measure: lambda r, e: r.expr(e.target),
-    }
-)
+_STATEMENTS: dict[type, Callable[[Names, Any], None]] = {
+    ast.Let: _simple("let"),
+    ast.Const: _simple("const"),
+    ast.Readout: _simple("readout"),
+    ast.AnsatzBinding: _simple("ansatz"),
+    ast.Layer: _simple("layer"),
+    ast.Input: _simple("input"),
+    ast.Target: _simple("target"),
+    ast.Carry: _simple("carry"),
+    ast.Param: _param,
+    ast.Qubits: _qubits,
+    ast.Update: _update,
+    ast.Emit: _emit,
+    ast.Return: _values,
+    ast.Gate: _gate,
+    ast.Apply: _apply,
+    ast.Prepare: _values,
+    ast.Reset: _values,
+    ast.Discard: _values,
+    ast.Postselect: _values,
+    ast.Require: _values,
+    ast.If: _if,
+    ast.For: _for,
+    ast.Init: _init,
+    ast.Step: _step,
+    ast.Recurrent: _recurrent,
+}
