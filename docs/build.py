@@ -64,7 +64,7 @@ def channels() -> str:
 
 
 def layers() -> str:
-    from qrlang.check.layer_kinds import LAYERS
+    from qrlang.check.core.layer_kinds import LAYERS
 
     return table(
         ("layer", "declared as", "settings", "what it is"),
@@ -81,7 +81,7 @@ def layers() -> str:
 
 
 def functions() -> str:
-    from qrlang.check.builtins import FUNCTIONS
+    from qrlang.check.functions.builtins import FUNCTIONS
 
     rows = []
     for name, function in sorted(FUNCTIONS.items()):
@@ -105,7 +105,7 @@ def _call(name: str, arguments: Iterable[Argument]) -> str:
 
 
 def training() -> str:
-    from qrlang.check.settings import SETTINGS
+    from qrlang.check.training.settings import SETTINGS
 
     def takes(kind: str, choices: Mapping[str, tuple[Argument, ...]] | None) -> str:
         if choices:

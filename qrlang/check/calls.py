@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from qrlang.check.arguments import Args, evaluate
-from qrlang.check.binding import match_values
-from qrlang.check.builtins import call_function
-from qrlang.check.circuits import call_unbound
-from qrlang.check.core import Elaborator
-from qrlang.check.layer_declared import spec
-from qrlang.check.layer_kinds import LayerKind
-from qrlang.check.layers import call_layer
-from qrlang.check.observed import observe
-from qrlang.check.parameters import bind_params, declared_note, default_params, fits_parameter
-from qrlang.check.values import (
+from qrlang.check.binding.arguments import Args, evaluate
+from qrlang.check.binding.parameters import (
+    bind_params,
+    declared_note,
+    default_params,
+    fits_parameter,
+)
+from qrlang.check.binding.values import match_values
+from qrlang.check.core.elaborator import Elaborator
+from qrlang.check.core.layer_kinds import LayerKind
+from qrlang.check.core.values import (
     POISON,
     Builtin,
     Definition,
@@ -29,6 +29,11 @@ from qrlang.check.values import (
     describe,
     together,
 )
+from qrlang.check.functions.builtins import call_function
+from qrlang.check.layers.calling import call_layer
+from qrlang.check.layers.circuits import call_unbound
+from qrlang.check.layers.declaring import spec
+from qrlang.check.quantum.observed import observe
 from qrlang.syntax import ast
 
 

@@ -7,22 +7,23 @@ from contextlib import suppress
 from dataclasses import replace
 
 from qrlang.check import elaborate
-from qrlang.check.constants import is_number
-from qrlang.check.core import Elaborator
+from qrlang.check.algebra.numbers import is_number
+from qrlang.check.binding.parameters import fits_parameter, within_limits
+from qrlang.check.core.elaborator import Elaborator
+from qrlang.check.core.limits import Abort, Budget
+from qrlang.check.core.scope import Body, Here, Scope
+from qrlang.check.core.values import Builtin, Poison, describe
 from qrlang.check.definitions import check_definition
 from qrlang.check.elaborate import Attempt, Setting
 from qrlang.check.library import Library, Module, Problem, problem_at
-from qrlang.check.limits import Abort, Budget
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
 from qrlang.check.names.resolver import Resolver
-from qrlang.check.parameters import fits_parameter, within_limits
 from qrlang.check.report import Reporter
-from qrlang.check.scope import Body, Here, Scope
-from qrlang.check.settings import BOUNDS, SettingsChecker
-from qrlang.check.spans import header, name_span
-from qrlang.check.training import bound_by_data, check_data, check_freeze, check_loss
-from qrlang.check.values import Builtin, Poison, describe
+from qrlang.check.training.fit import bound_by_data, check_data, check_freeze, check_loss
+from qrlang.check.training.lines import SettingsChecker
+from qrlang.check.training.settings import BOUNDS
 from qrlang.check.walkers import elaborator
+from qrlang.check.written.spans import header, name_span
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span

@@ -6,29 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
-from qrlang.check.apply import inline, leading_requires
-from qrlang.check.circuits import run_circuit
-from qrlang.check.constants import is_whole
-from qrlang.check.core import Elaborator
+from qrlang.check.algebra.numbers import is_whole
+from qrlang.check.binding.parameters import fits_parameter
+from qrlang.check.classical.types import declared
+from qrlang.check.core.elaborator import Elaborator
+from qrlang.check.core.limits import MAX_QUBITS, Abort, Budget, Rejected
+from qrlang.check.core.scope import Body, Here, Scope
+from qrlang.check.core.values import Definition, Observable, Poison, Probs, Qubits, Tensor, describe
 from qrlang.check.elaborate import Setting, checked_model, program_of, stand_in
+from qrlang.check.layers.circuits import run_circuit
 from qrlang.check.library import Library, Module
-from qrlang.check.limits import MAX_QUBITS, Abort, Budget, Rejected
 from qrlang.check.model import CheckedModel
-from qrlang.check.observed import observed
-from qrlang.check.parameters import fits_parameter
-from qrlang.check.readouts import plain
+from qrlang.check.quantum.inlining import inline, leading_requires
+from qrlang.check.quantum.observed import observed
+from qrlang.check.quantum.readouts import plain
 from qrlang.check.report import Reporter
-from qrlang.check.scope import Body, Here, Scope
-from qrlang.check.types import declared
-from qrlang.check.values import (
-    Definition,
-    Observable,
-    Poison,
-    Probs,
-    Qubits,
-    Tensor,
-    describe,
-)
 from qrlang.check.walkers import elaborator
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.ir import program as ir
@@ -284,30 +276,3 @@ def _name_sizes(trial: Reporter, item: ast.Definition) -> None:
     )
     note = Note(f"no model uses it, so it is tried at several sizes: {way}")
     trial.diagnostics = [replace(d, notes=(*d.notes, note)) for d in trial.diagnostics]
-
-
-def angle_count_formula(item: ast.Ansatz) -> str:
-    """How many angles an ansatz takes, as text: `3*n*layers`; `0` if none."""
-    terms = []
-    for p in item.values:
-        if p.type.name not in ("angle", "real"):
-            continue
-        widths = [r.size.id for r in item.registers if isinstance(r.size, ast.Name)]
-        number, names, rest = 1, [], []
-        for d in p.type.dims:
-            if isinstance(d, ast.Int):
-                number *= d.value
-            elif isinstance(d, ast.Name):
-                names.append(d.id)
-            elif isinstance(d, ast.Hole):
-                rest.append("?")
-            else:
-                text = " ".join(d.span.text.split())
-                plain = isinstance(d, ast.Call) or (
-                    isinstance(d, ast.Binary) and d.op in ("*", "**")
-                )
-                rest.append(text if plain or len(p.type.dims) == 1 else f"({text})")
-        names.sort(key=lambda name: name not in widths)
-        parts = ([str(number)] if number != 1 or not (names or rest) else []) + names + rest
-        terms.append("*".join(parts))
-    return " + ".join(terms) if terms else "0"

@@ -6,25 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from qrlang.check.builder import finish
-from qrlang.check.core import Elaborator
+from qrlang.check.binding.parameters import fits_parameter
+from qrlang.check.core.blocks import finish
+from qrlang.check.core.elaborator import Elaborator
+from qrlang.check.core.limits import Abort, Rejected
+from qrlang.check.core.scope import Body, Here, Scope
+from qrlang.check.core.values import POISON, Builtin, Definition, Poison, Tensor, describe
 from qrlang.check.library import Library, Module
-from qrlang.check.limits import Abort, Rejected
 from qrlang.check.model import CheckedModel, Places
-from qrlang.check.parameters import fits_parameter
 from qrlang.check.report import Reporter
-from qrlang.check.scope import Body, Here, Scope
-from qrlang.check.spans import header
-from qrlang.check.tensors import finish_inits
-from qrlang.check.values import (
-    POISON,
-    Builtin,
-    Definition,
-    Poison,
-    Tensor,
-    describe,
-)
+from qrlang.check.statements.tensors import finish_inits
 from qrlang.check.walkers import elaborator
+from qrlang.check.written.spans import header
 from qrlang.diagnostics import Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type

@@ -8,61 +8,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qrlang.check import (
-    apply,
-    calls,
-    carries,
-    expressions,
-    gates,
-    readouts,
-    registers,
-    statements,
-    steps,
-    tensors,
-)
-from qrlang.check.builtins import BUILTINS
-from qrlang.check.core import Elaborator, Language
-from qrlang.check.limits import Budget
+from qrlang.check import calls
+from qrlang.check.classical import indexing, lists, lookup, operators, whole
+from qrlang.check.core.elaborator import Elaborator, Language
+from qrlang.check.core.limits import Budget
+from qrlang.check.core.scope import Here
+from qrlang.check.functions.builtins import BUILTINS
+from qrlang.check.quantum import apply, gates, measuring, readouts, registers
 from qrlang.check.report import Reporter
-from qrlang.check.scope import Here
+from qrlang.check.statements import bindings, carries, control, steps, tensors
 from qrlang.syntax import ast
 
 LANGUAGE = Language(
     expressions={
-        ast.Name: expressions.name,
-        ast.Int: expressions.literal,
-        ast.Real: expressions.literal,
-        ast.Bool: expressions.literal,
-        ast.Str: expressions.literal,
-        ast.Unary: expressions.unary,
-        ast.Binary: expressions.binary_chain,
-        ast.Range: expressions.range_,
-        ast.Index: expressions.index,
-        ast.Field: expressions.field,
-        ast.List: expressions.list_,
-        ast.Comprehension: expressions.comprehension,
+        ast.Name: lookup.name,
+        ast.Int: operators.literal,
+        ast.Real: operators.literal,
+        ast.Bool: operators.literal,
+        ast.Str: operators.literal,
+        ast.Unary: operators.unary,
+        ast.Binary: operators.binary_chain,
+        ast.Range: whole.range_,
+        ast.Index: indexing.index,
+        ast.Field: lookup.field,
+        ast.List: lists.list_,
+        ast.Comprehension: lists.comprehension,
         ast.Call: calls.call,
         ast.Read: readouts.read,
-        ast.Measure: registers.measure,
+        ast.Measure: measuring.measure,
     },
     statements={
-        ast.Let: statements.let,
-        ast.Const: statements.const,
-        ast.AnsatzBinding: statements.ansatz_binding,
-        ast.If: statements.if_,
-        ast.For: statements.for_,
-        ast.Require: statements.require,
-        ast.Readout: statements.readout,
-        ast.Layer: statements.layer,
+        ast.Let: bindings.let,
+        ast.Const: bindings.const,
+        ast.AnsatzBinding: bindings.ansatz_binding,
+        ast.If: control.if_,
+        ast.For: control.for_,
+        ast.Require: control.require,
+        ast.Readout: bindings.readout,
+        ast.Layer: bindings.layer,
         ast.Input: tensors.port,
         ast.Target: tensors.port,
         ast.Param: tensors.param,
         ast.Init: tensors.init,
         ast.Qubits: registers.qubits,
-        ast.Prepare: registers.prepare,
-        ast.Reset: registers.reset,
-        ast.Postselect: registers.postselect,
-        ast.Discard: registers.discard,
+        ast.Prepare: measuring.prepare,
+        ast.Reset: measuring.reset,
+        ast.Postselect: measuring.postselect,
+        ast.Discard: measuring.discard,
         ast.Gate: gates.gate,
         ast.Apply: apply.apply,
         ast.Carry: carries.carry,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from qrlang.check.declared import REGISTER, declared_names
-from qrlang.check.elsewhere import GATES_ELSEWHERE
-from qrlang.check.gate_words import gate_takes, operand_count
 from qrlang.check.names.expressions import expr, type_
 from qrlang.check.names.places import misplaced
 from qrlang.check.names.scopes import Info, Names
-from qrlang.check.spans import header, name_span
+from qrlang.check.written.declared import REGISTER, declared_names
+from qrlang.check.written.elsewhere import GATES_ELSEWHERE
+from qrlang.check.written.gates import gate_takes, operand_count
+from qrlang.check.written.spans import header, name_span
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.gates import CHANNELS, GATES, SUGAR

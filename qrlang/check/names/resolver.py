@@ -11,7 +11,7 @@ from qrlang.check.names.expressions import expr, type_
 from qrlang.check.names.lines import statements
 from qrlang.check.names.scopes import Info, Names
 from qrlang.check.report import Reporter
-from qrlang.check.spans import header, name_span
+from qrlang.check.written.spans import header, name_span
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span

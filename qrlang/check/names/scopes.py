@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from qrlang.check.builtins import BUILTINS
-from qrlang.check.elsewhere import NAMES_ELSEWHERE
-from qrlang.check.library import Module, library_hint
+from qrlang.check.functions.builtins import BUILTINS
+from qrlang.check.library import Module
 from qrlang.check.report import Reporter
+from qrlang.check.standard import library_hint
+from qrlang.check.written.elsewhere import NAMES_ELSEWHERE
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.gates import CHANNELS, GATES, SUGAR
