@@ -51,7 +51,7 @@ def program_named(
     for width in SHOWN:
         widths = {k: settings.get(k, width) for k in free}
         report = Reporter(library.sources)
-        checked = definition(library, holder, item, widths, params, report)  # type: ignore[arg-type]
+        checked = definition(holder, item, widths, params, report)  # type: ignore[arg-type]
         if checked is not None:
             program = checked.program
             return replace(program, settings=(*widths.items(), *program.settings)), ()
@@ -62,7 +62,6 @@ def program_named(
 
 
 def definition(
-    library: Library,
     module: Module,
     item: ast.Definition,
     widths: Mapping[str, int],
@@ -215,7 +214,6 @@ def free_widths(item: ast.Item) -> list[str]:
 
 
 def check_definition(
-    library: Library,
     module: Module,
     item: ast.Definition,
     report: Reporter,
@@ -246,7 +244,7 @@ def check_definition(
         for k, size in candidates:
             trial = report.child()
             widths = dict(zip(free, size, strict=True))
-            definition(library, module, item, widths, dict.fromkeys(needed, k), trial, budget)
+            definition(module, item, widths, dict.fromkeys(needed, k), trial, budget)
             if budget.left < 0:
                 break
             if not trial.failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
 
 from qrlang.check.binding.parameters import fits_parameter
@@ -12,7 +12,7 @@ from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.core.limits import Abort, Rejected
 from qrlang.check.core.scope import Body, Here, Scope
 from qrlang.check.core.values import POISON, Builtin, Definition, Poison, Tensor, describe
-from qrlang.check.library import Library, Module
+from qrlang.check.library import Module
 from qrlang.check.model import CheckedModel, Places
 from qrlang.check.report import Reporter
 from qrlang.check.statements.tensors import finish_inits
@@ -39,25 +39,20 @@ class Attempt:
     result: Tensor | None = None
     result_span: Span | None = None
     inputs: tuple[tuple[ast.Input | ast.Target, Type], ...] = ()
-    elaborator: Elaborator | None = None
-    assumed: tuple[str, ...] = field(default=())
+    inlined: tuple[ast.Item, ...] = ()  # definitions
+    iterations: int = 0
+    assumed: tuple[str, ...] = ()  # parameters that nobody gave
 
 
 def model(
-    library: Library,
     module: Module,
     item: ast.Model,
     settings: Mapping[str, object],
     report: Reporter,
-    bound: Mapping[str, object] | None = None,
 ) -> Attempt:
-    """A model at given settings. What nobody gives is taken from `bound`, the defaults, or a
-    stand-in, the first at which the model is right."""
-    needed = [
-        p
-        for p in item.params
-        if p.default is None and p.name not in settings and p.name not in (bound or {})
-    ]
+    """A model at given settings. What nobody gives is its default, or a stand-in: the first at
+    which the model is right."""
+    needed = [p for p in item.params if p.default is None and p.name not in settings]
     candidates: list[dict[str, object]] = [{}]
     if needed:
         candidates = [{p.name: stand_in(p.type.name, k) for p in needed} for k in SAMPLES]
@@ -65,15 +60,13 @@ def model(
     spent = 0
     for candidate in candidates:
         trial = report.child()
-        attempt = _model_rounds(
-            library, module, item, {**(bound or {}), **candidate, **settings}, trial
-        )
+        attempt = _model_rounds(module, item, {**candidate, **settings}, trial)
         attempt.assumed = tuple(candidate)
         if not trial.failed:
             report.take(trial)
             return attempt
         trials.append((trial, attempt))
-        spent += 0 if attempt.elaborator is None else attempt.elaborator.spent.iterations
+        spent += attempt.iterations
         if spent > TRIALS:
             break
     trial, attempt = trials[0]
@@ -124,7 +117,6 @@ def stand_in(type_name: str, number: int) -> object:
 
 
 def _model_rounds(
-    library: Library,
     module: Module,
     item: ast.Model,
     values: Mapping[str, object],
@@ -135,8 +127,7 @@ def _model_rounds(
     spent = 0
     for round_ in count():
         trial = report.child()
-        scope = Scope(module)
-        e = elaborator(trial, Here(scope, Body(), "model", active=(item,)), hints)
+        e = elaborator(trial, Here(Scope(module), Body(), "model", active=(item,)), hints)
         attempt = _model_once(e, item, values)
         new = e.widths.found()
         spent += e.spent.total
@@ -145,7 +136,6 @@ def _model_rounds(
         hints = hints | new
     for key, (span, word) in e.widths.open.items():
         if key not in hints and not trial.failed:
-            trial.failed = True
             trial.error(
                 "E0404",
                 span,
@@ -160,7 +150,8 @@ def _model_rounds(
                     )
                 ],
             )
-            attempt = Attempt(None, elaborator=e)
+            attempt = Attempt(None)
+    attempt.inlined, attempt.iterations = tuple(e.draft.inlined), e.spent.iterations
     report.take(trial)
     return attempt
 
@@ -182,7 +173,7 @@ def _model_once(e: Elaborator, item: ast.Model, values: Mapping[str, object]) ->
         e.run(item.body)
         finish_inits(e)
     except (Rejected, Abort):
-        return Attempt(None, elaborator=e)
+        return Attempt(None)
     result, span = _result(e, item)
     ports = []
     known = {v.name: v.type for v in (*e.draft.inputs, *e.draft.targets)}
@@ -190,12 +181,12 @@ def _model_once(e: Elaborator, item: ast.Model, values: Mapping[str, object]) ->
         if isinstance(s, (ast.Input, ast.Target)) and s.name in known:
             ports.append((s, known[s.name]))
     if e.report.failed:
-        return Attempt(None, result, span, tuple(ports), e)
+        return Attempt(None, result, span, tuple(ports))
     outputs: tuple[ir.Output, ...] = ()
     if result is not None:
         outputs = (ir.Output("", e.builder.whole(result)),)
     program = program_of(e, item.name, settings, outputs)
-    return Attempt(checked_model(e, program, item), result, span, tuple(ports), e)
+    return Attempt(checked_model(e, program, item), result, span, tuple(ports))
 
 
 def _parameters(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.elaborate import Attempt
+from qrlang.check.training.blocks import Block
 from qrlang.check.training.lines import dotted
 from qrlang.data_schemas import DATA_SETS, Column
 from qrlang.diagnostics import Note
@@ -53,13 +54,29 @@ def bound_by_data(
     return bound
 
 
+def check_block(e: Elaborator, block: Block, attempt: Attempt) -> None:
+    """A `train` block against its model as it has come out."""
+    if attempt.inputs:
+        check_data(e, block.item, block.settings, attempt)
+    check_freeze(e, block.item, attempt)
+    loss = block.settings.get("loss")
+    node = next((s.value for s in block.item.settings if s.name == "loss"), None)
+    check_loss(
+        e,
+        attempt,
+        loss[0] if isinstance(loss, tuple) else None,
+        node.span if node is not None and isinstance(loss, tuple) else None,
+        trained=True,
+    )
+
+
 def check_data(
     e: Elaborator, item: ast.Train, settings: Mapping[str, object], attempt: Attempt
 ) -> None:
     """Columns against `input` lines, then `target` lines."""
     columns = columns_of(settings)
     node = next((s.value for s in item.settings if s.name == "data"), None)
-    if columns is None or node is None or attempt.elaborator is None:
+    if columns is None or node is None:
         return
     inputs = [p for p in attempt.inputs if isinstance(p[0], ast.Input)]
     ports = inputs + [p for p in attempt.inputs if isinstance(p[0], ast.Target)]
