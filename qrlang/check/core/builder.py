@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from qrlang.check.core.blocks import Block, LoopDraft
@@ -48,14 +49,17 @@ class Builder:
     def gate(self, gate: ir.Element) -> None:
         self.block.gates.append(gate)
 
-    def open(self) -> Block:
+    @contextmanager
+    def nested(self) -> Iterator[Block]:
+        """What is written meanwhile goes into a block of its own, for an op that holds one."""
         self.block.flush()
-        self.blocks.append(Block())
-        return self.block
-
-    def close(self) -> Block:
-        self.block.flush()
-        return self.blocks.pop()
+        block = Block()
+        self.blocks.append(block)
+        try:
+            yield block
+        finally:
+            block.flush()
+            self.blocks.pop()
 
     def _once(self, key: object) -> ir.Value | None:
         for block in reversed(self.blocks):

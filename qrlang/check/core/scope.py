@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from qrlang.check.core.blocks import LoopDraft
 from qrlang.check.core.values import Carry, Freeing, Poison, Tensor
@@ -64,13 +64,16 @@ class Body:
         return self.finished.emitted if self.finished is not None else {}
 
 
+Region = Literal["model", "recurrent", "step", "circuit", "ansatz", "readout", "const"]
+
+
 class Here(NamedTuple):
     """Where the present line stands. It is never changed: what is inside gets one of its own, and
     the elaborator has this one again after it."""
 
     scope: Scope
     body: Body
-    region: str = "const"  # model recurrent step circuit ansatz readout const
+    region: Region = "const"
     prefix: str = ""  # of names of weights: "encoder."
     register_prefix: str = ""  # of names of registers: another for each call of a circuit
     frozen: bool = False  # in a circuit whose weights are

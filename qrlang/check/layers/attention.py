@@ -147,26 +147,22 @@ def _scored(
     if not isinstance(inner, Definition) or inner.kind != "circuit":
         return e.error("E0312", layer.span, f"`scored` takes a circuit, found {describe(circuit)}")
     b = e.builder
-    b.block.flush()
     item = b.value(keys.type.item, "key")
-    body = b.open()
     name = circuit.name if isinstance(circuit, Layer) else layer.name
     both = [(node, of_value(query)), (node, of_value(item))]
-    with e.qubits.many_times():
-        score = run_circuit(e, inner, name, layer.frozen, node, both)
-    if not isinstance(score, Tensor):
-        b.close()
-        return POISON
-    if score.type.count != 1 or score.type.seq:
-        b.close()
-        return e.error(
-            "E0409",
-            layer.span,
-            f"the score of `{inner.item.name}` is {score.type}, not one number",
-            help="return one number: `return read Z(q[0])`",
-        )
-    number = b.real_whole(Tensor(real(), score.value, score.elements))
-    b.close()
+    with b.nested() as body:
+        with e.qubits.many_times():
+            score = run_circuit(e, inner, name, layer.frozen, node, both)
+        if not isinstance(score, Tensor):
+            return POISON
+        if score.type.count != 1 or score.type.seq:
+            return e.error(
+                "E0409",
+                layer.span,
+                f"the score of `{inner.item.name}` is {score.type}, not one number",
+                help="return one number: `return read Z(q[0])`",
+            )
+        number = b.real_whole(Tensor(real(), score.value, score.elements))
     scores = b.value(seq(real()), "scores")
     loop = LoopDraft(layer.name, (ir.LoopItem(keys, item),), body)
     loop.emits.append(ir.LoopEmit("", number, scores))

@@ -52,10 +52,10 @@ def if_(e: Elaborator, node: ast.If) -> None:
     done: list[Block] = []
     for body in branches:
         e.qubits.fresh = set(fresh)
-        e.builder.open()
-        with e.inside(e.here._replace(in_if=True)), e.block():
+        inside = e.here._replace(in_if=True)
+        with e.builder.nested() as block, e.inside(inside), e.block():
             e.run(body)
-        done.append(e.builder.close())
+        done.append(block)
         touched |= fresh - e.qubits.fresh
     e.qubits.fresh = fresh - touched
 

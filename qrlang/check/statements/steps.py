@@ -186,24 +186,22 @@ def run(
     starts = [b.whole(c.now) if isinstance(c.now, Tensor) else None for c in carries]
     if name:
         e.draft.names.setdefault(name, node.span)
-    block = b.open()
     freeing = Freeing([])
     body = Body(freeing)
-    with e.inside(outer._replace(region="step", body=body)), e.block() as scope:
-        items = _moments(e, node, sequences or [], scope)
-        flag = None
-        if node.flag is not None:
-            flag = b.value(real(), node.flag, node.span)
-            scope.names[node.flag] = of_value(flag)
-        draft = body.writing = LoopDraft(name, items, block, extra, flag)
-        arguments = [_opened(e, c, start) for c, start in zip(carries, starts, strict=True)]
-        with e.qubits.many_times():
-            e.run(node.body)
-    nexts = [b.whole(c.now) if isinstance(c.now, Tensor) else None for c in carries]
-    block.flush()
-    if freeing.qubits:
-        block.ops.append(freeing)
-    b.close()
+    with b.nested() as block:
+        with e.inside(outer._replace(region="step", body=body)), e.block() as scope:
+            items = _moments(e, node, sequences or [], scope)
+            flag = None
+            if node.flag is not None:
+                flag = b.value(real(), node.flag, node.span)
+                scope.names[node.flag] = of_value(flag)
+            draft = body.writing = LoopDraft(name, items, block, extra, flag)
+            arguments = [_opened(e, c, start) for c, start in zip(carries, starts, strict=True)]
+            with e.qubits.many_times():
+                e.run(node.body)
+        nexts = [b.whole(c.now) if isinstance(c.now, Tensor) else None for c in carries]
+        if freeing.qubits:
+            b.quantum(freeing)
     e.qubits.fresh.clear()
     for c, start, arg, next_ in zip(carries, starts, arguments, nexts, strict=True):
         c.open = False
