@@ -5,8 +5,7 @@ What each kind of line means is spread over small modules by matter; `walkers` p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -47,6 +46,8 @@ class Language:
 
 
 class Elaborator:
+    """What it stands at, `here`, is changed by the `with` of its own methods alone."""
+
     def __init__(
         self,
         language: Language,
@@ -57,7 +58,7 @@ class Elaborator:
     ) -> None:
         self.language = language
         self.report = report
-        self.here = here  # changed by `inside` alone
+        self._here = here
         self.builder = Builder()
         self.draft = Draft()
         self.qubits = QubitTable()
@@ -67,30 +68,25 @@ class Elaborator:
     # --- where a line stands ---
 
     @property
+    def here(self) -> Here:
+        return self._here
+
+    @property
     def scope(self) -> Scope:
-        return self.here.scope
+        return self._here.scope
 
-    @contextmanager
-    def inside(self, here: Here) -> Iterator[None]:
+    def inside(self, here: Here) -> _Inside:
         """What is elaborated in this stands there; after it, whatever has happened, here again."""
-        outer, self.here = self.here, here
-        try:
-            yield
-        finally:
-            self.here = outer
+        return _Inside(self, here)
 
-    @contextmanager
-    def names(self, scope: Scope) -> Iterator[None]:
+    def names(self, scope: Scope) -> _Inside:
         """The names of another scope, for what is written there."""
-        with self.inside(self.here._replace(scope=scope)):
-            yield
+        return _Inside(self, self._here.of(scope))
 
-    @contextmanager
-    def block(self) -> Iterator[Scope]:
+    def block(self) -> _Inside:
         """A block inside this one: what it names ends with it."""
-        scope = Scope(self.scope.module, self.scope)
-        with self.inside(self.here._replace(scope=scope)):
-            yield scope
+        scope = self._here.scope
+        return _Inside(self, self._here.of(Scope(scope.module, scope)))
 
     def may_inline(self, node: ast.Node, definition: Definition) -> bool:
         """Whether a definition can be inlined here; not if it is in itself already."""
@@ -115,17 +111,12 @@ class Elaborator:
         """The lines that asked for a definition, this one with them."""
         return (*self.here.frames, Frame(node.span, name, self.scope.numbers))
 
-    @contextmanager
-    def inlining(self, node: ast.Node, definition: Definition, here: Here) -> Iterator[None]:
+    def inlining(self, node: ast.Node, definition: Definition, here: Here) -> _Inside:
         """A definition's own lines, as this line asks for them."""
         self.draft.inlined.append(definition.item)
-        with self.inside(
-            here._replace(
-                active=(*here.active, definition.item),
-                frames=self.asked(node, definition.item.name),
-            )
-        ):
-            yield
+        active = (*here.active, definition.item)
+        frames = self.asked(node, definition.item.name)
+        return _Inside(self, here._replace(active=active, frames=frames))
 
     def place_of(self, node: ast.Node) -> int:
         """The number of this line, as asked for by the present one."""
@@ -240,13 +231,13 @@ class Elaborator:
 
     def lookup(self, name: str) -> object | None:
         """What a name stands for; None if nothing."""
-        scope: Scope | None = self.scope
+        scope: Scope | None = self._here.scope
         while scope is not None:
             found = scope.names.get(name)
             if found is not None:
                 return found
             scope = scope.parent
-        return self.module_thing(self.scope.module, name)
+        return self.module_thing(self._here.scope.module, name)
 
     def module_thing(self, module: Module, name: str) -> object | None:
         found = module.things.get(name)
@@ -277,3 +268,21 @@ class Elaborator:
                 return self.eval(item.value)
         finally:
             module.busy.discard(name)
+
+
+class _Inside:
+    """For a `with`: the elaborator stands elsewhere, with the names there, and is back after it."""
+
+    __slots__ = ("e", "here", "outer")
+
+    def __init__(self, e: Elaborator, here: Here) -> None:
+        self.e = e
+        self.here = here
+
+    def __enter__(self) -> Scope:
+        self.outer = self.e._here
+        self.e._here = self.here
+        return self.here.scope
+
+    def __exit__(self, *error: object) -> None:
+        self.e._here = self.outer
