@@ -64,7 +64,7 @@ def channels() -> str:
 
 
 def layers() -> str:
-    from qrlang.check.layers import LAYERS
+    from qrlang.check.core.layer_kinds import LAYERS
 
     return table(
         ("layer", "declared as", "settings", "what it is"),
@@ -81,10 +81,11 @@ def layers() -> str:
 
 
 def functions() -> str:
-    from qrlang.check.functions import DOCS as docs
+    from qrlang.check.functions.builtins import FUNCTIONS
 
     rows = []
-    for name, doc in sorted(docs.items()):
+    for name, function in sorted(FUNCTIONS.items()):
+        doc = function.doc
         # "push(window, v): the window …", "floor(x), at compile time", or only "uniform(lo, hi)".
         call, _, what = doc.rpartition("): ")
         rows.append((f"`{call})`", what) if call else (f"`{name}`", doc))
@@ -104,7 +105,7 @@ def _call(name: str, arguments: Iterable[Argument]) -> str:
 
 
 def training() -> str:
-    from qrlang.check.settings import SETTINGS
+    from qrlang.check.training.settings import SETTINGS
 
     def takes(kind: str, choices: Mapping[str, tuple[Argument, ...]] | None) -> str:
         if choices:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from qrlang.check.standard import standard_folder, standard_items
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.diagnostics.words import did_you_mean, nearest
 from qrlang.source import Source
@@ -76,9 +77,7 @@ class Library:
 
     def std(self) -> Path:
         if self._std is None:
-            import qrlang.stdlib
-
-            self._std = Path(os.path.dirname(os.path.abspath(str(qrlang.stdlib.__file__))))
+            self._std = standard_folder()
         return self._std
 
     def root(self, name: str) -> Path | None:
@@ -294,24 +293,3 @@ def _real(path: Path) -> Path | None:
         return path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
         return None
-
-
-_STANDARD: dict[str, str] = {}
-
-
-def standard_items() -> dict[str, str]:
-    """Name -> path for `use`, of everything in the standard library. Reads only what it must."""
-    if not _STANDARD:
-        import re
-
-        root = Library(packages=False).std()
-        pattern = re.compile(r"^(?:ansatz|readout|hamiltonian|circuit) (\w+)", re.M)
-        for path in sorted(root.rglob("*.qrl")):
-            try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                continue
-            parts = path.relative_to(root).with_suffix("").parts
-            for name in pattern.findall(text):
-                _STANDARD.setdefault(name, ".".join(("std", *parts, name)))
-    return _STANDARD

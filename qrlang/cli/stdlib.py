@@ -99,7 +99,7 @@ def _first(doc: str) -> str:
 def _show(
     key: str, item: ast.Definition, settings: dict[str, Setting], fold: bool
 ) -> dict[str, Any]:
-    from qrlang.check.definitions import angle_count_formula
+    from qrlang.check.written.angle_count import angle_count_formula
 
     data: dict[str, Any] = {
         "name": key,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from qrlang.check.settings import LOSSES, OPTIMIZERS, SCHEDULES
-from qrlang.check.training import default_loss
+from qrlang.check.training.fit import default_loss
+from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
 from qrlang.data_schemas import kind_of_file
 from qrlang.ir.types import Type
 from qrlang.training.errors import TrainingError

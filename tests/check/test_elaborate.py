@@ -13,7 +13,8 @@ from qrlang.check import (
     Library,
     check_file,
 )
-from qrlang.check.definitions import angle_count_formula, program_named
+from qrlang.check.definitions import program_named
+from qrlang.check.written.angle_count import angle_count_formula
 from qrlang.diagnostics import has_errors
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type
