@@ -175,9 +175,7 @@ class _Node(torch.autograd.Function):
         )  # fmt: skip
         saved.alive = held, lengths
         if plan.kept:
-            from qrlang.engine.cpu.launch import carried
-
-            left += map(torch.from_numpy, carried.take(kernel, saved))
+            left += map(torch.from_numpy, saved.take())
         ctx.kernel, ctx.inputs, ctx.saved, ctx.dtype = kernel, inputs, saved, dtype
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
