@@ -156,7 +156,7 @@ def test_what_cannot_be_trained(tmp_path: Path) -> None:
 
 def test_a_budget_is_kept_to_while_it_runs() -> None:
     processor = Processor(Simulator(), 10, budget=Budget(25))
-    node = processor.tree.after(processor.tree.root, "h", (Step("h", (0,)),), 0, 1, 0)
+    node = processor.desk.tree.after(processor.desk.tree.root, "h", (Step("h", (0,)),), 0, 1, 0)
     asked = [Ask(node, (), (Word(((0, "Z"),)),), 0)]
     for _ in range(2):
         assert abs(processor.desk.ask(asked)[0][0][0]) <= 1
