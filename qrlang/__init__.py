@@ -6,7 +6,9 @@ from typing import Any as _Any
 if __name__ != "qrlang":  # the fall-back below would also offer a second copy, qrlang.qrlang
     raise ImportError(f"import this package as 'qrlang', not as {__name__!r}")
 
-__version__ = "0.1.0"
+from qrlang.version import VERSION as _VERSION
+
+__version__ = _VERSION
 
 # A wheel has grammar/, backends/ and stdlib/ inside this folder. In a source checkout they lie
 # beside it, so the checkout is searched as well; that makes it work with no install at all.

@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import qrlang
 from qrlang.ir.program import Program
 from qrlang.lock import Lock
 from qrlang.training.errors import TrainingError
@@ -40,6 +39,7 @@ from qrlang.training.files import (
     write_json,
 )
 from qrlang.training.settings import Settings
+from qrlang.version import VERSION
 
 _BEFORE = {"program", "program.ir", "versions.json", "metrics.jsonl", "timing.jsonl",
            ".program.ir.new", ".versions.json.new", ".metrics.jsonl.new", ".timing.jsonl.new",
@@ -163,7 +163,7 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError):
             by = "another version"
         return TrainingError(
-            f"'{self.folder}' is not as qrlang {qrlang.__version__} writes a run ({name}: {what})",
+            f"'{self.folder}' is not as qrlang {VERSION} writes a run ({name}: {what})",
             f"it was made by {by}, or changed: read it with that, or train it anew: qrlc train "
             f"{self.folder / 'program'}/…",
         )
@@ -248,7 +248,7 @@ def _made(model: str, parent: Path) -> Path:
 
 def versions() -> dict[str, str]:
     found = {
-        "qrlang": qrlang.__version__,
+        "qrlang": VERSION,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
     }
