@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.training import session, start
-from qrlang.training.observer import Observer
+from qrlang.training.loop import Observer
 from qrlang.training.world import World
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

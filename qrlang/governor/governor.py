@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qrlang.governor import behaviour, ledger
 from qrlang.governor.behaviour import Behaviour, reach
@@ -19,14 +19,11 @@ from qrlang.governor.rule import Rule, Verdict
 from qrlang.governor.sky import Band, bands
 from qrlang.training import flat, randomness, schedule
 from qrlang.training.files import cut
+from qrlang.training.loop import Observer, Trainer
 from qrlang.training.objective import Work
-from qrlang.training.observer import Observer
 from qrlang.training.optim.base import Optimizer, Update
 from qrlang.training.optim.solved import Solved
 from qrlang.training.run import Run
-
-if TYPE_CHECKING:
-    from qrlang.training.loop import Trainer
 
 
 class Governor(Observer):

@@ -16,12 +16,11 @@ from qrlang.trace.reading import has_trace
 from qrlang.trace.recorder import Asked, Recorder
 from qrlang.training.errors import Stopped
 from qrlang.training.files import read_json, write_json
-from qrlang.training.observer import Observer
+from qrlang.training.loop import Observer, Trainer
 from qrlang.training.progress import Silent
 from qrlang.training.run import Run, versions
 
 if TYPE_CHECKING:
-    from qrlang.training.loop import Trainer
     from qrlang.training.optim.base import Update
     from qrlang.training.progress import Watcher
 

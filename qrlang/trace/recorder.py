@@ -18,11 +18,10 @@ from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, VERSION, Array, Field, laid_out, packed, size
 from qrlang.trace.samples import Samples, chosen
 from qrlang.training.files import read_json, write_atomically, write_json
-from qrlang.training.observer import Observer
+from qrlang.training.loop import Observer, Trainer
 
 if TYPE_CHECKING:
     from qrlang.trace.watch import Watch
-    from qrlang.training.loop import Trainer
     from qrlang.training.optim.base import Update
 
 MEGABYTE = 1 << 20

@@ -11,8 +11,7 @@ from qrlang.training import checkpoint, evaluate
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import split_of
 from qrlang.training.files import write_json
-from qrlang.training.loop import CHAOS, Trainer
-from qrlang.training.observer import Observer
+from qrlang.training.loop import CHAOS, Observer, Trainer
 
 
 def run(trainer: Trainer) -> dict[str, Any]:

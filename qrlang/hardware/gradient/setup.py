@@ -15,12 +15,11 @@ from qrlang.hardware.mitigation import mitigation, possible
 from qrlang.hardware.target import DeviceTarget, lacking
 from qrlang.ir.program import Program
 from qrlang.targets import TargetError, load
-from qrlang.training.observer import Observer
 
 if TYPE_CHECKING:
     from qrlang.hardware.gradient.forecast import Forecast
-    from qrlang.training.loop import Trainer
-    from qrlang.training.settings import Settings
+from qrlang.training.loop import Observer, Trainer
+from qrlang.training.settings import Settings
 
 # What has no slope by shifts, or no meaning in a batch of tensors.
 _NOT_TRAINED = ("measure", "feed-forward", "postselect", "weak-readouts", "computed-noise",
