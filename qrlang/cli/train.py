@@ -18,10 +18,10 @@ from qrlang.driver import Setting
 from qrlang.environment import MOST_THREADS
 
 if TYPE_CHECKING:
-    from qrlang.hardware.gradient.forecast import Forecast
-    from qrlang.hardware.gradient.setup import Wanted
     from qrlang.trace.recorder import Asked as Traced
+    from qrlang.training.forecast import Forecast
     from qrlang.training.loop import Trainer
+    from qrlang.training.on_device import Wanted
     from qrlang.training.progress import Watcher
     from qrlang.training.start import Asked
     from qrlang.training.world import World
@@ -175,7 +175,7 @@ def command(
 
     wanted = None
     if target is not None:
-        from qrlang.hardware.gradient.setup import Wanted
+        from qrlang.training.on_device import Wanted
 
         wanted = Wanted(
             target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
@@ -197,7 +197,7 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
     """What a device will have to do is said, and held against the limits."""
 
     def allow(trainer: Trainer, wanted: Wanted, found: Forecast) -> None:
-        from qrlang.hardware.gradient.forecast import page
+        from qrlang.training.forecast import page
 
         if form == "text":
             name = trainer.objective.program.name

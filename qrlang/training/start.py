@@ -25,10 +25,10 @@ from qrlang.training.settings import Settings, settle
 
 if TYPE_CHECKING:
     from qrlang.check.library import Module
-    from qrlang.hardware.gradient.forecast import Forecast
-    from qrlang.hardware.gradient.setup import Wanted
+    from qrlang.training.forecast import Forecast
     from qrlang.training.loop import Trainer
     from qrlang.training.objective import Objective
+    from qrlang.training.on_device import Wanted
     from qrlang.training.progress import Watcher
     from qrlang.training.world import World
 
@@ -162,7 +162,7 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     settings = replace(settings, threads=threads, road=asked.road or settings.road)
     wanted, device = None, None
     if "processor" in about:
-        from qrlang.hardware.gradient.setup import Wanted
+        from qrlang.training.on_device import Wanted
 
         limits = asked.device.limits if asked.device else {}
         wanted = Wanted.of_data({**about["processor"], **limits})
@@ -196,7 +196,7 @@ def _give_up(run: Run, feed: DataFeed, world: World, watcher: Watcher) -> None:
 
 def _device(wanted: Wanted, program: Program, settings: Settings, world: World) -> Any:
     """Before the model is made: a state of so many qubits may not fit this machine either."""
-    from qrlang.hardware.gradient.setup import opened
+    from qrlang.training.on_device import opened
 
     if world.size > 1:
         raise TrainingError("one process trains on a device", "leave torchrun out")
@@ -204,7 +204,7 @@ def _device(wanted: Wanted, program: Program, settings: Settings, world: World) 
 
 
 def _attach(trainer: Trainer, wanted: Wanted, device: Any, on: OnDevice | None) -> None:
-    from qrlang.hardware.gradient.setup import attach
+    from qrlang.training.on_device import attach
 
     found = attach(trainer, wanted, device)
     if on is not None:
@@ -212,7 +212,7 @@ def _attach(trainer: Trainer, wanted: Wanted, device: Any, on: OnDevice | None) 
 
 
 def _keep_journal(trainer: Trainer, wanted: Wanted) -> None:
-    from qrlang.hardware.gradient.setup import keep_journal
+    from qrlang.training.on_device import keep_journal
 
     keep_journal(trainer, wanted)
 

@@ -15,11 +15,11 @@ from training_tools import project, same, weights
 
 from qrlang.hardware.budget import Budget
 from qrlang.hardware.device import DeviceError, Step
-from qrlang.hardware.gradient import setup
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.questions import Ask
 from qrlang.hardware.readings import Word
 from qrlang.hardware.simulator import Simulator
+from qrlang.training import on_device
 
 SMALL = ["--batch", 4, "--epochs", 2, "--steps", 3, "--threads", 1, "--validation", 0.2]
 
@@ -106,7 +106,7 @@ def test_killed_and_resumed(
 
     def opened(life: int = 10**9, middle: bool = False) -> Mortal:
         device = Mortal(life, middle)
-        monkeypatch.setattr(setup.Wanted, "open", lambda self, seed: device)
+        monkeypatch.setattr(on_device.Wanted, "open", lambda self, seed: device)
         return device
 
     where = ["--target", "braket", "--optimizer", optimizer, "--checkpoint", "2 steps", *more]
