@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from qrlang.cli import common, printing
+from qrlang.errors import DataError
 
 
 @click.command("forget")
@@ -28,7 +29,6 @@ def command(
     """
     from qrlang.rights import forget
     from qrlang.rights.manifest import manifests
-    from qrlang.training.data.errors import DataError
 
     path = Path(data)
     if not manifests(path):

@@ -16,6 +16,7 @@ from qrlang.cli.exits import INTERRUPTED, NOT_CALM
 from qrlang.diagnostics.words import plural
 from qrlang.driver import Setting
 from qrlang.environment import MOST_THREADS
+from qrlang.errors import TrainingError
 
 if TYPE_CHECKING:
     from qrlang.trace.recorder import Asked as Traced
@@ -222,7 +223,7 @@ def _session(
 
     from qrlang.governor.errors import NotCalm
     from qrlang.training import session, start, world
-    from qrlang.training.errors import Stopped
+    from qrlang.training.loop import Stopped
     from qrlang.training.progress import Screen, Silent
 
     here = world.join(torch.cuda.is_available())
@@ -259,7 +260,6 @@ def _session(
 
 
 def _check(trainer: Trainer, slopes: int) -> None:
-    from qrlang.training.errors import TrainingError
     from qrlang.training.shift_check import check
 
     found = check(trainer, slopes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from qrlang.training.plot.chart import Panel, Series
+from qrlang.plot.chart import Panel, Series
 from qrlang.training.run import Run
 
 

@@ -11,6 +11,7 @@ import copy
 from dataclasses import replace
 from typing import Any
 
+from qrlang.files import cut
 from qrlang.governor import behaviour, ledger
 from qrlang.governor.behaviour import Behaviour, reach
 from qrlang.governor.bounds import Bounds
@@ -18,7 +19,6 @@ from qrlang.governor.errors import NotCalm
 from qrlang.governor.rule import Rule, Verdict
 from qrlang.governor.sky import Band, bands
 from qrlang.training import flat, randomness, schedule
-from qrlang.training.files import cut
 from qrlang.training.loop import Observer, Trainer
 from qrlang.training.objective import Work
 from qrlang.training.optim.base import Optimizer, Update

@@ -14,6 +14,7 @@ import numpy as np
 from qrlang.hardware.device import DeviceError
 from qrlang.hardware.loop import Item
 from qrlang.ir.program import Program
+from qrlang.rights.gate import free
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,6 @@ def items_of_feed(
 
 def items_of_file(path: str, program: Program, limit: int) -> tuple[list[Item], list[Any]]:
     """An .npz with an array for each input (and target): [sequences, (time), …]."""
-    from qrlang.rights.gate import free
-
     free(Path(path))
     try:
         with np.load(path, allow_pickle=False) as found:

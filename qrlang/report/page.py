@@ -12,13 +12,13 @@ from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.analysis.evaluations import evaluations
 from qrlang.circuits import circuits
 from qrlang.errors import UserError
+from qrlang.files import read_json, write_atomically
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import walk
 from qrlang.names import initial
 from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.gates import DATA_DRIVEN, FIXED, KIND, TRAINED, Gates
-from qrlang.training.files import read_json, write_atomically
 from qrlang.training.run import Run
 
 

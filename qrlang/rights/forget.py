@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from qrlang.errors import DataError
+from qrlang.files import append, read_json, write_atomically
 from qrlang.rights.gate import digest
 from qrlang.rights.manifest import FORGOTTEN, called, manifests
 from qrlang.rights.seen import FILE, page_of
-from qrlang.training.data.errors import DataError
-from qrlang.training.files import append, read_json, write_atomically
 
 LOG = "forgotten.jsonl"
 # What is drawn from records, a trace or readouts, and can be drawn again from what is left.

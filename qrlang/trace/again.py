@@ -9,14 +9,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qrlang.files import read_json, write_json
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.looks import SAMPLES
 from qrlang.trace.reading import has_trace
 from qrlang.trace.recorder import Asked, Recorder
-from qrlang.training.errors import Stopped
-from qrlang.training.files import read_json, write_json
-from qrlang.training.loop import Observer, Trainer
+from qrlang.training.loop import Observer, Stopped, Trainer
 from qrlang.training.progress import Silent
 from qrlang.training.run import Run, versions
 

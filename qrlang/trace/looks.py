@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qrlang.files import read_json
 from qrlang.trace.layout import laid_out, packed
 from qrlang.trace.reading import Record, Trace, has_trace, open_trace
 from qrlang.trace.samples import Samples, chosen
-from qrlang.training.files import read_json
 from qrlang.training.run import Run, versions
 
 if TYPE_CHECKING:

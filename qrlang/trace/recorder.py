@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qrlang.files import read_json, write_atomically, write_json
 from qrlang.ir.program import Embed
 from qrlang.ir.walk import walk
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, VERSION, Array, Field, laid_out, packed, size
 from qrlang.trace.samples import Samples, chosen
-from qrlang.training.files import read_json, write_atomically, write_json
 from qrlang.training.loop import Observer, Trainer
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.training.cells import CELLS, Build, Cell
-from qrlang.training.errors import TrainingError
 
 TOLERANCE = 0.02
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from qrlang.analysis.evaluations import evaluations
+from qrlang.errors import TrainingError
 from qrlang.training import checkpoint, decode, optim, randomness, room, schedule, segments
-from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.objective import Objective, Work, merged
 from qrlang.training.optim.base import Update
@@ -33,6 +33,10 @@ FORM = 2  # of what a checkpoint keeps
 WILD = 1e4  # a gradient's norm; runs that learn stay below a few hundred
 BLINK = 0.1  # seconds: nobody reads faster
 TOGETHER = 16  # updates between questions that several processes ask each other
+
+
+class Stopped(Exception):
+    """Somebody pressed Ctrl-C: the batch was finished, and a checkpoint written."""
 
 
 class Observer:

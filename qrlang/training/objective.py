@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from qrlang.analysis.own import own_weights
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.training import losses, segments
-from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.flat import slope
 from qrlang.training.metrics import Tally

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from qrlang.diagnostics import Diagnostic
+from qrlang.errors import TrainingError
 from qrlang.source import Source
 from qrlang.syntax import ast
-from qrlang.training.errors import TrainingError
 
 TITLE = "<command line>"
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from qrlang.analysis.cost import training_step
 from qrlang.diagnostics.words import plural
 from qrlang.engine.cpu.llvm import machine
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.names import quantity
-from qrlang.training.errors import TrainingError
 from qrlang.training.settings import Settings
 
 SHARE = 4  # a quarter of the memory, where nothing asks for more sequences at once

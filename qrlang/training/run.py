@@ -26,10 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qrlang.ir.program import Program
-from qrlang.lock import Lock
-from qrlang.training.errors import TrainingError
-from qrlang.training.files import (
+from qrlang.errors import TrainingError
+from qrlang.files import (
     append,
     cut,
     explained,
@@ -38,6 +36,8 @@ from qrlang.training.files import (
     write_atomically,
     write_json,
 )
+from qrlang.ir.program import Program
+from qrlang.lock import Lock
 from qrlang.training.settings import Settings
 from qrlang.version import VERSION
 

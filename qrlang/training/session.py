@@ -6,11 +6,10 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from qrlang.errors import UserError
+from qrlang.errors import TrainingError, UserError
+from qrlang.files import write_json
 from qrlang.training import checkpoint, evaluate
-from qrlang.training.errors import TrainingError
 from qrlang.training.feed import split_of
-from qrlang.training.files import write_json
 from qrlang.training.loop import CHAOS, Observer, Trainer
 
 

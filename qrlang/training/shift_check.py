@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from qrlang.backends.torch.load import make
+from qrlang.errors import TrainingError
 from qrlang.hardware.device import DeviceError
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
-from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Batch
 from qrlang.training.loop import Trainer
 from qrlang.training.objective import Objective, Work

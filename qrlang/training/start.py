@@ -14,11 +14,11 @@ from qrlang import environment
 from qrlang.analysis.own import own_weights
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.ir.walk import uses, walk
 from qrlang.training import heap, overrides, room
-from qrlang.training.errors import TrainingError
 from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.run import Run, claimed, vacant
 from qrlang.training.settings import Settings, settle
@@ -183,7 +183,7 @@ def _give_up(run: Run, feed: DataFeed, world: World, watcher: Watcher) -> None:
     from qrlang.rights import forget, seen
     from qrlang.rights.gate import today
 
-    change = seen.since(run.folder, feed.data, today())
+    change = seen.since(run.folder, feed.data.seen(), feed.data.rights, today())
     if change is None or not world.first:
         return
     if change.rows:

@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("torch")
 
+from qrlang.errors import DataError
 from qrlang.ir.types import Type
 from qrlang.rights.gate import digest
 from qrlang.rights.manifest import manifests
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.opening import open_data
 from qrlang.training.data.ports import Port
 

@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from qrlang.cli.main import run as qrlc  # noqa: E402
+from qrlang.errors import TrainingError  # noqa: E402
 from qrlang.training import resident, start  # noqa: E402
-from qrlang.training.errors import TrainingError  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.optim.adam import Adam  # noqa: E402
 from qrlang.training.pipeline import Pipeline  # noqa: E402

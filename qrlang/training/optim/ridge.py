@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Linear, Loop, Op, Output, Program
 from qrlang.ir.types import seq
-from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Batch
 from qrlang.training.objective import Objective
 
