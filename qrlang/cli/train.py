@@ -222,7 +222,9 @@ def _session(
     import torch
 
     from qrlang.governor.errors import NotCalm
-    from qrlang.training import session, start, world
+    from qrlang.session.train import resume as go_on
+    from qrlang.session.train import run
+    from qrlang.training import world
     from qrlang.training.loop import Stopped
     from qrlang.training.progress import Screen, Silent
 
@@ -233,7 +235,7 @@ def _session(
     try:
         with _notes(screen):
             if resume is not None:
-                trainer = start.resume(asked, resume, here, screen)
+                trainer = go_on(asked, resume, here, screen)
             else:
                 trainer = _new(asked, here, screen, form, color)
                 if traced is not None and here.first:
@@ -243,7 +245,7 @@ def _session(
             if slopes and here.first:
                 _check(trainer, slopes)
             try:
-                found = session.run(trainer)
+                found = run(trainer)
             except Stopped:
                 screen.note(
                     f"stopped after step {trainer.progress.step} of {trainer.steps}; go on with: "
@@ -272,13 +274,14 @@ def _check(trainer: Trainer, slopes: int) -> None:
 
 
 def _new(asked: Asked, here: World, screen: Watcher, form: str, color: str) -> Trainer:
+    from qrlang.session.train import prepare
     from qrlang.training import start
 
     name, data = common.read(asked.path)
     made, model = start.compilation(asked, name, data)
     common.known(made, list(asked.parameters or {}), asked.model)
     printing.require(made, form, color)
-    return start.prepare(asked, made, model, here, screen)
+    return prepare(asked, made, model, here, screen)
 
 
 @contextmanager

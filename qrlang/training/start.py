@@ -73,8 +73,12 @@ def compilation(asked: Asked, name: str, data: bytes) -> tuple[Compilation, str]
     return made, model
 
 
-def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: Watcher) -> Trainer:
-    """A new run: its folder is there, and nothing has been trained."""
+def prepare(
+    asked: Asked, made: Compilation, model: str, world: World, watcher: Watcher,
+    more: Mapping[str, Any],
+) -> Trainer:  # fmt: skip
+    """A new run: its folder is there, and nothing has been trained. `more`: what it keeps beside
+    its settings, for whoever looks on."""
     block = next(b for b in made.checked.trains if b.model == model)
     program = made.checked.models[model].program
     target = program.targets[-1].type if program.targets else None
@@ -98,7 +102,7 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
              "base": str(base.absolute())}  # fmt: skip
     if wanted is not None:
         about["processor"] = wanted.to_data()
-    about |= _governed(made, model, asked.override)
+    about |= more
     if asked.init:
         about["init"] = asked.init
     if settings.core != "pqc":
@@ -137,23 +141,12 @@ def _folder(asked: Asked, name: str, world: World) -> Iterator[Path]:
         yield Path(world.say(str(mine)))
 
 
-def _governed(made: Compilation, model: str, override: str) -> dict[str, Any]:
-    """The bounds of a `govern` block, and the reason not to mind the sky."""
-    block = next((g for g in made.checked.governs if g.model == model), None)
-    if block is not None:
-        from qrlang.governor.bounds import Bounds
-
-        return {"govern": {**Bounds().to_data(), **block.settings}, "override": override}
-    if override:
-        raise TrainingError(
-            f"nothing governs {model}, so there is nothing to override",
-            "leave out --override, or write a `govern` block",
-        )
-    return {}
-
-
-def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
-    """A run that was stopped, where its last checkpoint is."""
+def resume(
+    asked: Asked, path: str, world: World, watcher: Watcher,
+    give_up: Callable[[Run, DataFeed, World, Watcher], None],
+) -> Trainer:  # fmt: skip
+    """A run that was stopped, where its last checkpoint is. `give_up`: takes out of it what may
+    not be kept any more, before anything else."""
     run = Run.open(path)
     if world.first:
         run.hold()
@@ -168,7 +161,7 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
         wanted = Wanted.of_data({**about["processor"], **limits})
         device = _device(wanted, program, settings, world)
     feed = reopen(run, settings, program, about, asked.data_dir)
-    _give_up(run, feed, world, watcher)
+    give_up(run, feed, world, watcher)
     trainer = _trainer(run, program, settings, feed, world, watcher, run.imports)
     if wanted is not None:
         _attach(trainer, wanted, device, asked.device)
@@ -176,22 +169,6 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     if run.last.exists():
         trainer.restore()
     return trainer
-
-
-def _give_up(run: Run, feed: DataFeed, world: World, watcher: Watcher) -> None:
-    """The manifests of its data that are in force now, not those of the day it began."""
-    from qrlang.rights import forget, seen
-    from qrlang.rights.gate import today
-
-    change = seen.since(run.folder, feed.data.seen(), feed.data.rights, today())
-    if change is None or not world.first:
-        return
-    if change.rows:
-        found = forget.remove(run.folder, change.rows, change.rows)
-        shut = ", ".join(f"{n} of {split}" for split, n in found.splits.items())
-        removed = f"; removed: {', '.join(found.removed)}" if found.removed else ""
-        watcher.note(f"records that may not be read any more are left out: {shut}{removed}")
-    seen.record(run.folder, change)
 
 
 def _device(wanted: Wanted, program: Program, settings: Settings, world: World) -> Any:

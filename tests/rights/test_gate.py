@@ -187,7 +187,7 @@ def test_a_packed_copy_asks_for_a_manifest_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_request_holds_wherever_it_was_made(tmp_path: Path) -> None:
-    from qrlang.rights.forget import request
+    from qrlang.rights.shut import request
 
     path = table(tmp_path)
     manifest(path)
