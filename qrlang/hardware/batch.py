@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from qrlang import tensors
 from qrlang.hardware.device import DeviceError
 from qrlang.hardware.loop import Item
 from qrlang.ir.program import Program
@@ -29,8 +30,6 @@ class Subject:
 
 def weights_of_run(folder: Path, program: Program) -> dict[str, Any]:
     """The best checkpoint's, or the last one's. Read without torch."""
-    from qrlang.backends.emit import tensors
-
     if not (folder / "checkpoints" / "last.safetensors").is_file():
         raise DeviceError(
             f"'{folder}' has no checkpoint", f"train it: qrlc train --resume {folder}"

@@ -9,10 +9,10 @@ from typing import Any
 from qrlang.backends.braket.emit.module import emit_module
 from qrlang.backends.braket.gates import COMMON, NATIVE
 from qrlang.backends.emit.lowered import as_gates
-from qrlang.backends.emit.tensors import packed
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts_beside
 from qrlang.ir.program import Program
+from qrlang.tensors import packed
 
 _HEADER = {"name": "braket.ir.openqasm.program", "version": "1"}
 
