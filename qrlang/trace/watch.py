@@ -30,7 +30,7 @@ class Watch:
     ) -> None:
         """`moments`: those that are kept, where a trace has some already."""
         from qrlang.backends.torch.load import make
-        from qrlang.backends.torch.roads import why_not_reversible
+        from qrlang.backends.torch.mixing import why_not_reversible
 
         self.objective, self.samples = objective, samples
         made = tapped(objective.program)
