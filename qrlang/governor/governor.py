@@ -16,6 +16,7 @@ from qrlang.governor import behaviour, ledger
 from qrlang.governor.behaviour import Behaviour, reach
 from qrlang.governor.bounds import Bounds
 from qrlang.governor.errors import NotCalm
+from qrlang.governor.picture import draw
 from qrlang.governor.rule import Rule, Verdict
 from qrlang.governor.sky import Band, bands
 from qrlang.training import flat, randomness, schedule
@@ -122,8 +123,6 @@ class Governor(Observer):
         self.keep({"kind": "sky", "bounds": self.bounds.to_data(), "calm": not restless,
                    "bands": {b.name: b.value for b in found}})  # fmt: skip
         if self.trainer.world.first:
-            from qrlang.governor.picture import draw
-
             draw(self.trainer.run, found)
         for band in restless:
             self.trainer.watcher.note(f"the sky is not calm: {band.said()}")

@@ -15,6 +15,7 @@ from qrlang import tensors
 from qrlang.hardware.device import DeviceError
 from qrlang.hardware.loop import Item
 from qrlang.ir.program import Program
+from qrlang.ir.text import print_program
 from qrlang.rights.gate import free
 
 
@@ -118,8 +119,6 @@ def score(outputs: list[dict[str, Any]], answers: list[Any], kind: str) -> dict[
 def fingerprint(subject: Subject) -> str:
     """Changes with the program, the weights and the data."""
     import hashlib
-
-    from qrlang.ir.text import print_program
 
     digest = hashlib.sha256(print_program(subject.program).encode())
     for name in sorted(subject.weights):

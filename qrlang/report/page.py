@@ -19,6 +19,8 @@ from qrlang.names import initial
 from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.gates import DATA_DRIVEN, FIXED, KIND, TRAINED, Gates
+from qrlang.training import compare
+from qrlang.training.progress import number
 from qrlang.training.run import Run
 
 
@@ -58,9 +60,6 @@ def page(run: Run, others: Sequence[str], steps: int, folder: Path) -> list[Bloc
 
 
 def _result(run: Run, others: Sequence[str]) -> list[Block]:
-    from qrlang.training import compare
-    from qrlang.training.progress import number
-
     blocks: list[Block] = [Heading("Result")]
     if not run.result.exists():
         return [*blocks, Paragraph("The run is not finished.")]

@@ -37,6 +37,7 @@ from qrlang.files import (
     write_json,
 )
 from qrlang.ir.program import Program
+from qrlang.ir.text import IRSyntaxError, parse_program, print_program
 from qrlang.lock import Lock
 from qrlang.training.settings import Settings
 from qrlang.version import VERSION
@@ -99,7 +100,6 @@ class Run:
         cls, folder: Path, program: Program, settings: Settings, files: dict[str, bytes],
         about: dict[str, Any],
     ) -> Run:  # fmt: skip
-        from qrlang.ir.text import print_program
 
         run = cls(folder)
         for name, data in files.items():
@@ -175,8 +175,6 @@ class Run:
         return page
 
     def program(self) -> Program:
-        from qrlang.ir.text import IRSyntaxError, parse_program
-
         path = self.folder / "program.ir"
         try:
             return parse_program(path.read_text(encoding="utf-8"))

@@ -12,25 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 from qrlang import environment
 from qrlang.analysis.own import own_weights
+from qrlang.check.library import Module
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
+from qrlang.engine.resumable import why_not
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.ir.walk import uses, walk
-from qrlang.training import heap, overrides, room
+from qrlang.training import core, heap, overrides, room
 from qrlang.training.feed import DataFeed, Feed, open_feed
+from qrlang.training.initial import begin_with
+from qrlang.training.metrics import possible
+from qrlang.training.progress import Watcher
 from qrlang.training.run import Run, claimed, vacant
 from qrlang.training.settings import Settings, settle
+from qrlang.training.world import World
 
 if TYPE_CHECKING:
-    from qrlang.check.library import Module
     from qrlang.training.forecast import Forecast
     from qrlang.training.loop import Trainer
     from qrlang.training.objective import Objective
     from qrlang.training.on_device import Wanted
-    from qrlang.training.progress import Watcher
-    from qrlang.training.world import World
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,6 @@ def prepare(
     if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
         settings = replace(settings, metric="accuracy")
     _measurable(settings, program)
-    from qrlang.training import core
-
     about = {"model": model, "file": Path(asked.path).name, "parameters": dict(program.settings),
              "data_dir": asked.data_dir and str(Path(asked.data_dir).absolute()),
              "base": str(base.absolute())}  # fmt: skip
@@ -123,8 +124,6 @@ def prepare(
             feed.save(folder)
         world.say("begun")  # the others read what is there
         if asked.init:
-            from qrlang.training.initial import begin_with
-
             begin_with(trainer, asked.init)
         if wanted is not None:
             _keep_journal(trainer, wanted)
@@ -309,8 +308,6 @@ def refuse(settings: Settings, program: Program) -> None:
     if not program.outputs:
         raise TrainingError(f"{program.name} has no output", "end it with `return` or `emit`")
     if settings.truncate:
-        from qrlang.engine.resumable import why_not
-
         reason = why_not(program)
         if reason:
             raise TrainingError(
@@ -338,8 +335,6 @@ def refuse(settings: Settings, program: Program) -> None:
 
 def _measurable(settings: Settings, program: Program) -> None:
     """The metric goes with the target."""
-    from qrlang.training.metrics import possible
-
     target = target_type(program)
     produced = target is not None and target.kind == "token" and target.seq and any(
         v.id == program.targets[-1].id for op in walk(program.body) for v in uses(op)
