@@ -9,7 +9,7 @@ from qrlang.files import write_json
 from qrlang.training import checkpoint, evaluate
 from qrlang.training.feed import split_of
 from qrlang.training.loop import Trainer
-from qrlang.training.optim.ridge import solve
+from qrlang.training.ridge import solve
 
 
 def train(trainer: Trainer) -> None:
