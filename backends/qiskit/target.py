@@ -31,7 +31,7 @@ class QiskitTarget(DeviceTarget):
 
     def emit(self, model: CheckedModel, options: Options) -> Mapping[str, str | bytes]:
         from qrlang.backends.qiskit.emit.files import files
-        from qrlang.tensors import weights_of_run
+        from qrlang.hardware.tensors import weights_of_run
 
         program, weights = model.program, None
         try:

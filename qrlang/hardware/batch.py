@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from qrlang import tensors
+from qrlang.hardware import tensors
 from qrlang.hardware.device import DeviceError
 from qrlang.hardware.loop import Item
 from qrlang.ir.program import Program

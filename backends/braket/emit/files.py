@@ -11,8 +11,8 @@ from qrlang.backends.braket.gates import COMMON, NATIVE
 from qrlang.backends.emit.lowered import as_gates
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts_beside
+from qrlang.hardware.tensors import packed
 from qrlang.ir.program import Program
-from qrlang.tensors import packed
 
 _HEADER = {"name": "braket.ir.openqasm.program", "version": "1"}
 

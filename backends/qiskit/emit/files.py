@@ -13,8 +13,8 @@ from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts_beside
 from qrlang.backends.qiskit.emit.module import emit_module
 from qrlang.backends.reference.weights import initial_weights
+from qrlang.hardware.tensors import packed
 from qrlang.ir.program import Program
-from qrlang.tensors import packed
 
 
 def files(
