@@ -222,8 +222,7 @@ def _session(
     import torch
 
     from qrlang.governor.errors import NotCalm
-    from qrlang.session.train import resume as go_on
-    from qrlang.session.train import run
+    from qrlang.session import train as session
     from qrlang.training import world
     from qrlang.training.loop import Stopped
     from qrlang.training.progress import Screen, Silent
@@ -235,7 +234,7 @@ def _session(
     try:
         with _notes(screen):
             if resume is not None:
-                trainer = go_on(asked, resume, here, screen)
+                trainer = session.resume(asked, resume, here, screen)
             else:
                 trainer = _new(asked, here, screen, form, color)
                 if traced is not None and here.first:
@@ -245,7 +244,7 @@ def _session(
             if slopes and here.first:
                 _check(trainer, slopes)
             try:
-                found = run(trainer)
+                found = session.run(trainer)
             except Stopped:
                 screen.note(
                     f"stopped after step {trainer.progress.step} of {trainer.steps}; go on with: "

@@ -115,9 +115,9 @@ def give_up(run: Run, feed: DataFeed, world: World, watcher: Watcher) -> None:
         return
     if change.rows:
         found = remove(run.folder, change.rows, change.rows)
-        shut = ", ".join(f"{n} of {split}" for split, n in found.splits.items())
+        out = ", ".join(f"{n} of {split}" for split, n in found.splits.items())
         removed = f"; removed: {', '.join(found.removed)}" if found.removed else ""
-        watcher.note(f"records that may not be read any more are left out: {shut}{removed}")
+        watcher.note(f"records that may not be read any more are left out: {out}{removed}")
     record(run.folder, change)
 
 
