@@ -32,14 +32,43 @@ def load(
     the file. `load("runs/QRNN-1")` is the model of a run, at its best weights. `road` is "native",
     "stepwise" or "plain" (None: the fastest that fits).
     """
+    run = _os.path.isdir(path) and not str(path).endswith(".qrl")
+    found = _with_torch("qrlang.training.module" if run else "qrlang.backends.torch.load")
+    return found.load(path, model=model, road=road, dtype=dtype, device=device, **settings)
+
+
+def loads(
+    text: str,
+    *,
+    name: str = "text.qrl",
+    model: str | None = None,
+    road: str | int | None = None,
+    dtype: _Any = None,
+    device: _Any = None,
+    **settings: int | float | bool | str,
+) -> _Any:
+    """The same of a program that is a text: one that Python has made, say. `name` is what messages
+    call it; files that it uses are looked for beside that.
+    """
+    found = _with_torch("qrlang.backends.torch.load")
+    return found.loads(text, name=name, model=model, road=road, dtype=dtype, device=device,
+                       **settings)  # fmt: skip
+
+
+def load_ipython_extension(shell: _Any) -> None:
+    """`%load_ext qrlang`: cells of a notebook that begin with `%%qrl`."""
+    from qrlang.notebook import load_ipython_extension as into
+
+    into(shell)
+
+
+def _with_torch(module: str) -> _Any:
+    import importlib
+
     try:
-        if _os.path.isdir(path) and not str(path).endswith(".qrl"):
-            from qrlang.training.module import load as load_module
-        else:
-            from qrlang.backends.torch.load import load as load_module
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if str(error.name).startswith("qrlang"):
             raise
         what = f"qrlang.load needs {error.name}: pip install 'qrlang[torch]'"
         raise ModuleNotFoundError(what, name=error.name) from None
-    return load_module(path, model=model, road=road, dtype=dtype, device=device, **settings)

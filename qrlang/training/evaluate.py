@@ -80,8 +80,7 @@ def whole(
 ) -> dict[str, Any]:  # fmt: skip
     """What `qrlc eval` says."""
     _, settings, objective, feed = opened(path, data_dir, which, threads, road)
-    most = room.sequences(objective.program, settings, 256)
-    batch = batch or (settings.batch if feed.streaming else most)
+    batch = batch or room.together(objective, settings, feed.streaming)
     chosen = split_of(feed, split)
     found: dict[str, Any] = {"run": path, "checkpoint": which}
     found |= report(objective.evaluate(feed, chosen, batch), chosen)

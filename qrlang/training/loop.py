@@ -28,7 +28,6 @@ from qrlang.training.world import World
 CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
-BROAD, PLAIN = 256, 64  # sequences that are looked at together
 FORM = 2  # of what a checkpoint keeps
 WILD = 1e4  # a gradient's norm; runs that learn stay below a few hundred
 BLINK = 0.1  # seconds: nobody reads faster
@@ -113,13 +112,8 @@ class Trainer:
 
     @property
     def broad(self) -> int:
-        """Sequences at a time where nothing is trained: a kernel has no states to keep then."""
-        if self.feed.streaming:
-            return self.settings.batch  # lanes, each with a beginning of its own
-        if self.objective.model.chosen_road() == "native":
-            return max(self.settings.batch, BROAD)
-        fit = room.sequences(self.objective.program, self.settings, PLAIN)
-        return max(self.settings.batch, fit)
+        """Sequences at a time where nothing is trained."""
+        return room.together(self.objective, self.settings, self.feed.streaming)
 
     def circuits(self, time: int) -> int:
         """Of one sequence: every reading of every step is a circuit on a device."""

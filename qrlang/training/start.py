@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qrlang import environment
+from qrlang import environment, host
 from qrlang.analysis.own import own_weights
 from qrlang.check.library import Module
 from qrlang.diagnostics.words import suggestion
@@ -86,7 +86,7 @@ def prepare(
     program = made.checked.models[model].program
     target = program.targets[-1].type if program.targets else None
     settings = settle(block.settings, target, asked.lr)
-    threads = asked.threads or environment.threads() or max(1, cores() // world.size)
+    threads = asked.threads or environment.threads() or max(1, host.cores() // world.size)
     settings = replace(settings, threads=threads, road=asked.road)
     wanted = asked.device.wanted if asked.device else None
     if wanted is not None:
@@ -241,7 +241,7 @@ def make_objective(
     from qrlang.training.objective import Objective
 
     environment.check()
-    threads = settings.threads or environment.threads() or cores()
+    threads = settings.threads or environment.threads() or host.cores()
     set_threads(threads)  # of the native kernel
     torch.manual_seed(settings.seed)
     dtype = torch.float64 if settings.precision == "double" else torch.float32
@@ -258,13 +258,6 @@ def make_objective(
     if not objective.parameters:
         raise TrainingError("there is nothing to train: every weight is frozen")
     return objective
-
-
-def cores() -> int:
-    """Of the CPU, that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def device(settings: Settings) -> str:

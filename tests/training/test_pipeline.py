@@ -178,6 +178,21 @@ def feed(records: int) -> Arrays:
     return Arrays({"train": Batch({"x": x}, {"x": np.arange(records) % 3 + 1})})
 
 
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_the_parts_of_several_processes_are_the_whole_batch(world: int) -> None:
+    data = np.random.default_rng(0)
+    whole = Batch({"x": data.normal(size=(7, 4))}, {"x": data.integers(1, 5, 7)},
+                  data.integers(0, 2, (7, 4)) > 0, np.arange(7), True)  # fmt: skip
+    parts = [whole.part(rank, world) for rank in range(world)]
+    assert sum(p.size for p in parts) == 7 and all(p.carried for p in parts)
+    for rank, p in enumerate(parts):
+        assert np.array_equal(p.values["x"], whole.values["x"][rank::world])
+        assert np.array_equal(p.lengths["x"], whole.lengths["x"][rank::world])
+        assert p.counted is not None and whole.counted is not None
+        assert np.array_equal(p.counted, whole.counted[rank::world])
+        assert np.array_equal(p.rows, np.arange(7)[rank::world])
+
+
 def test_batches_are_brought_in_order_and_errors_too() -> None:
     near = resident.Near(feed(10), torch.device("cpu"))
     order: dict[str, Any] = {"seed": 1, "epoch": 2, "shuffle": True, "start": 1}

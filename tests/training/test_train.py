@@ -288,17 +288,33 @@ def test_room_for_some_sequences(tmp_path: Path, monkeypatch: Any) -> None:
     settings = settle({"data": ("x", {}), "batch": 4}, program.targets[-1].type)
     one = 2**10 * 8  # of single precision
     assert isinstance(settings, Settings) and room.of_sequence(program, settings) == one
-    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one)
+    monkeypatch.setattr(room.host, "memory", lambda: 8 * one)
     room.refuse(program, settings, 99)  # four states, and their slopes
-    assert room.sequences(program, settings, 64) == 2
-    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one - 1)
+    monkeypatch.setattr(room.host, "memory", lambda: 8 * one - 1)
     with pytest.raises(TrainingError, match="4 sequences take 64 KiB") as caught:
         room.refuse(program, settings, 99)
     room.refuse(program, settings, 3)  # there are no more
     assert "--batch 3 at most" in caught.value.help
-    monkeypatch.setattr(room.machine, "memory", lambda: 0)  # a system that does not say
+    monkeypatch.setattr(room.host, "memory", lambda: 0)  # a system that does not say
     room.refuse(program, settings, 99)
-    assert room.sequences(program, settings, 64) == 64
+
+
+@pytest.mark.parametrize("road", ["native", "plain"])
+def test_how_many_are_looked_at_together(road: str, tmp_path: Path, monkeypatch: Any) -> None:
+    from types import SimpleNamespace as Some
+
+    from qrlang.driver import Compilation
+    from qrlang.training import room
+
+    text = project(tmp_path).read_bytes()
+    program = Compilation.of_bytes("m", text, {"n": 10}).models()[0].program
+    objective: Any = Some(program=program, model=Some(chosen_road=lambda: road))
+    settings: Any = Some(batch=4, precision="single")
+    one = 2**10 * 8
+    for memory, plain in ((0, 64), (1 << 40, 64), (32 * one, 8), (8 * one, 4)):
+        monkeypatch.setattr(room.host, "memory", lambda there=memory: there)
+        assert room.together(objective, settings, False) == (256 if road == "native" else plain)
+        assert room.together(objective, settings, True) == 4  # lanes of a stream
 
 
 def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: Any) -> None:
