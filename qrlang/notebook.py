@@ -13,6 +13,7 @@ from qrlang.diagnostics import has_errors
 from qrlang.diagnostics.render import render_text
 from qrlang.driver import Compilation
 from qrlang.errors import UserError
+from qrlang.loading import loads
 
 UNKEPT = "cell.qrl"  # what messages call a cell without a file; its neighbours are the notebook's
 
@@ -37,8 +38,6 @@ class CellModel:
         **settings: int | float | bool | str,
     ) -> Any:  # fmt: skip
         """As `qrlang.load` of a file."""
-        from qrlang import loads
-
         source = self._made.source
         return loads(source.text, name=source.name, model=self.__name__, road=road, dtype=dtype,
                      device=device, **settings)  # fmt: skip

@@ -14,6 +14,8 @@ from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import EMIT, Compilation, Setting
+from qrlang.errors import TrainingError
+from qrlang.files import read_json
 
 
 class _WithTargetOptions(click.Command):
@@ -122,8 +124,6 @@ def _of_run(
 ) -> tuple[tuple[tuple[str, Setting], ...], str | None]:
     """Weights fit the model that was trained: its name and parameters, unless others are said."""
     from qrlang.syntax import ast
-    from qrlang.training.errors import TrainingError
-    from qrlang.training.files import read_json
 
     page = run / "settings.json"
     try:

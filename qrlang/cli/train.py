@@ -16,12 +16,13 @@ from qrlang.cli.exits import INTERRUPTED, NOT_CALM
 from qrlang.diagnostics.words import plural
 from qrlang.driver import Setting
 from qrlang.environment import MOST_THREADS
+from qrlang.errors import TrainingError
 
 if TYPE_CHECKING:
-    from qrlang.hardware.gradient.forecast import Forecast
-    from qrlang.hardware.gradient.setup import Wanted
     from qrlang.trace.recorder import Asked as Traced
+    from qrlang.training.forecast import Forecast
     from qrlang.training.loop import Trainer
+    from qrlang.training.on_device import Wanted
     from qrlang.training.progress import Watcher
     from qrlang.training.start import Asked
     from qrlang.training.world import World
@@ -175,7 +176,7 @@ def command(
 
     wanted = None
     if target is not None:
-        from qrlang.hardware.gradient.setup import Wanted
+        from qrlang.training.on_device import Wanted
 
         wanted = Wanted(
             target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
@@ -197,7 +198,7 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
     """What a device will have to do is said, and held against the limits."""
 
     def allow(trainer: Trainer, wanted: Wanted, found: Forecast) -> None:
-        from qrlang.hardware.gradient.forecast import page
+        from qrlang.training.forecast import page
 
         if form == "text":
             name = trainer.objective.program.name
@@ -221,8 +222,9 @@ def _session(
     import torch
 
     from qrlang.governor.errors import NotCalm
-    from qrlang.training import session, start, world
-    from qrlang.training.errors import Stopped
+    from qrlang.session import train as session
+    from qrlang.training import world
+    from qrlang.training.loop import Stopped
     from qrlang.training.progress import Screen, Silent
 
     here = world.join(torch.cuda.is_available())
@@ -232,7 +234,7 @@ def _session(
     try:
         with _notes(screen):
             if resume is not None:
-                trainer = start.resume(asked, resume, here, screen)
+                trainer = session.resume(asked, resume, here, screen)
             else:
                 trainer = _new(asked, here, screen, form, color)
                 if traced is not None and here.first:
@@ -259,7 +261,6 @@ def _session(
 
 
 def _check(trainer: Trainer, slopes: int) -> None:
-    from qrlang.training.errors import TrainingError
     from qrlang.training.shift_check import check
 
     found = check(trainer, slopes)
@@ -272,13 +273,14 @@ def _check(trainer: Trainer, slopes: int) -> None:
 
 
 def _new(asked: Asked, here: World, screen: Watcher, form: str, color: str) -> Trainer:
+    from qrlang.session.train import prepare
     from qrlang.training import start
 
     name, data = common.read(asked.path)
     made, model = start.compilation(asked, name, data)
     common.known(made, list(asked.parameters or {}), asked.model)
     printing.require(made, form, color)
-    return start.prepare(asked, made, model, here, screen)
+    return prepare(asked, made, model, here, screen)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from qrlang.training import checkpoint, decode, metrics, room, start
 from qrlang.training.feed import Feed, split_of
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective
+from qrlang.training.progress import number
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
 from qrlang.training.world import World
@@ -49,8 +50,6 @@ def report(tally: Tally, split: str) -> dict[str, Any]:
 
 def page(found: dict[str, Any]) -> str:
     """For people."""
-    from qrlang.training.progress import number
-
     lines = [f"{found['split']}: {plural(found['sequences'], 'sequence')}, 95 % intervals"]
     width = max(map(len, found["figures"]))
     for name, one in found["figures"].items():

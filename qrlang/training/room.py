@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from qrlang import host
 from qrlang.analysis.cost import training_step
 from qrlang.diagnostics.words import plural
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.names import quantity
-from qrlang.training.errors import TrainingError
 from qrlang.training.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from qrlang.cli.main import run as qrlc  # noqa: E402
+from qrlang.errors import TrainingError  # noqa: E402
 from qrlang.training import resident, start  # noqa: E402
-from qrlang.training.errors import TrainingError  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.optim.adam import Adam  # noqa: E402
 from qrlang.training.pipeline import Pipeline  # noqa: E402
@@ -159,8 +159,7 @@ def test_what_is_recorded_is_done_over_on_each_batch_s_own(monkeypatch: Any) -> 
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=replay))
     monkeypatch.setattr(torch.cuda, "graph", lambda graph, capture_error_mode: nullcontext())
-    pipeline: Any = SimpleNamespace(objective=objective, queue=queue)
-    recorded = Recorded(pipeline)
+    recorded = Recorded(objective, queue)
     taken = []
     for k in range(8):
         x, counted = torch.full((2, 3), 1.0 + k), torch.arange(6).view(2, 3) >= k

@@ -9,9 +9,9 @@ import pytest
 from training_tools import MODEL
 
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
+from qrlang.errors import TrainingError
 from qrlang.ir.types import Type, real, seq
 from qrlang.training import overrides
-from qrlang.training.errors import TrainingError
 from qrlang.training.settings import Settings, default_metric, interval, settle
 from qrlang.training.start import Asked, compilation
 

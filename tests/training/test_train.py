@@ -18,7 +18,7 @@ pytest.importorskip("safetensors")
 from training_tools import MODEL, lines, project, same, weights  # noqa: E402
 
 from qrlang.cli.main import run as qrlc  # noqa: E402
-from qrlang.training.errors import TrainingError  # noqa: E402
+from qrlang.errors import TrainingError  # noqa: E402
 
 SHORT = ("--threads", "1", "--log", "4 steps")
 
