@@ -29,7 +29,7 @@ def command(
     """
     from qrlang.rights.manifest import manifests
     from qrlang.rights.shut import request
-    from qrlang.session.forget import forget
+    from qrlang.session.forget import forget, unknown
 
     path = Path(data)
     if not manifests(path):
@@ -44,8 +44,10 @@ def command(
         raise common.usage("there is no folder runs/: say where the runs are")
     also = records if dry_run else ()
     found = forget(path, places or ("runs",), datetime.date.today(), dry_run, also)
+    missing = unknown(path, places or ("runs",), records)
     if form == "json":
-        printing.print_json({"dry_run": dry_run, "runs": [f.to_data() for f in found]})
+        runs = [f.to_data() for f in found]
+        printing.print_json({"dry_run": dry_run, "runs": runs, "unknown": missing})
         return
     for one in found:
         saw = ", ".join(f"{n} of {split}" for split, n in one.splits.items()) or "all of it"
@@ -55,3 +57,5 @@ def command(
         if one.weights:
             click.echo(f"  {'still there':<13}{', '.join(one.weights)}: moved or chosen by them")
     click.echo(f"{len(found)} run{'s' * (len(found) != 1)} saw what may not be read any more")
+    for record in missing:
+        click.echo(f"no run here has seen a record `{record}`: is it spelt as in {path.name}?")

@@ -6,7 +6,9 @@ import contextlib
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -48,6 +50,7 @@ def run(args: Sequence[str]) -> int:
     try:
         with contextlib.ExitStack() as stack:
             _utf8(stack)
+            _notes(stack)
             if "_QRLC_COMPLETE" in os.environ:
                 qrlc.main(list(args), prog_name="qrlc")  # a shell asks for completions
             # Not `main`, which has exit codes of its own for a broken pipe.
@@ -94,6 +97,19 @@ def _lose_output() -> None:
     """Whoever read it has had enough, or it is full: nothing may be written there at exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _notes(stack: contextlib.ExitStack) -> None:
+    """Warnings of libraries in a line, each once, and not with a place in their code."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            click.echo(f"note: {message}", err=True)
+
+    stack.enter_context(warnings.catch_warnings())
+    warnings.showwarning = show
 
 
 def _utf8(stack: contextlib.ExitStack) -> None:

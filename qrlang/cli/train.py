@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -72,7 +73,8 @@ def _every_setting(command: Any) -> Any:
 @common.settings
 @common.model
 @click.option("--resume", metavar="RUN", help="Go on with a run, to the same numbers.")
-@click.option("--out", metavar="DIR", help="The run's folder.  [default: runs/MODEL-1, -2, …]")
+@click.option("-o", "--out", metavar="DIR",
+              help="The run's folder.  [default: runs/MODEL-1, -2, …]")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
 @click.option(
     "--threads", type=click.IntRange(0, MOST_THREADS), default=0, help="Of the CPU; 0: all cores."
@@ -162,7 +164,7 @@ def command(
     ):
         raise common.usage("a run goes on with its own settings: --resume goes with no others "
                            "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
-    if lr is not None and not lr > 0:
+    if lr is not None and not 0 < lr < math.inf:
         raise common.usage("--lr is a number above 0")
     if resume is not None and init:
         raise common.usage("a run goes on with its own weights: --resume goes without --init")
@@ -303,6 +305,8 @@ def _notes(screen: Watcher) -> Iterator[None]:
 
 def _page(trainer: Trainer, again: bool) -> str:
     """What will be done, and with which settings: also those that nobody gave."""
+    from qrlang.training.feed import notes_of
+
     s, run = trainer.settings, trainer.run
     model = trainer.objective
     count = sum(p.numel() for p in model.parameters)
@@ -316,6 +320,7 @@ def _page(trainer: Trainer, again: bool) -> str:
         f"{verb} {model.program.name} ({at}): {count} parameters, core {s.core}, seed {s.seed}",
         f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
+        *(f"             {note}" for note in notes_of(trainer.feed)),
         f"  loss       {_call(s.loss)}; best by {s.metric}",
         f"  optimizer  {_call(s.optimizer)}{of_angles}",
         f"  schedule   {_call(s.schedule)}{warm}; {clipped}",
@@ -337,7 +342,8 @@ def _updates(trainer: Trainer) -> str:
 
 def _call(choice: tuple[str, dict[str, Any]]) -> str:
     name, given = choice
-    return name + (f"({', '.join(f'{k}: {v}' for k, v in given.items())})" if given else "")
+    said = (f"{k}: {str(v).lower() if isinstance(v, bool) else v}" for k, v in given.items())
+    return name + (f"({', '.join(said)})" if given else "")
 
 
 def _where(trainer: Trainer) -> str:

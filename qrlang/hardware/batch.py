@@ -66,8 +66,11 @@ def items_of_feed(
     return items, answers
 
 
-def items_of_file(path: str, program: Program, limit: int) -> tuple[list[Item], list[Any]]:
-    """An .npz with an array for each input (and target): [sequences, (time), …]."""
+def items_of_file(
+    path: str, program: Program, limit: int, scale: Mapping[str, Any] | None = None
+) -> tuple[list[Item], list[Any]]:
+    """An .npz with an array for each input (and target): [sequences, (time), …]. `scale`: by
+    which the run's own data was."""
     free(Path(path))
     try:
         with np.load(path, allow_pickle=False) as found:
@@ -84,6 +87,9 @@ def items_of_file(path: str, program: Program, limit: int) -> tuple[list[Item], 
             f"'{path}' has no array `{missing[0]}`", f"it has {', '.join(arrays) or 'none'}"
         )
     targets = [v.name for v in program.targets if v.name in arrays]
+    for n, by in (scale or {}).items():
+        if n in arrays:
+            arrays[n] = (arrays[n] - by["shift"]) / by["divisor"]
     counts = {n: len(arrays[n]) if arrays[n].ndim else 0 for n in [*names, *targets]}
     if len(set(counts.values())) > 1 or 0 in counts.values():
         said = ", ".join(f"{n} {k}" for n, k in counts.items())

@@ -18,7 +18,8 @@ from typing import Any
 from qrlang.errors import DataError
 from qrlang.files import append, read_json
 from qrlang.museum.site import without_strip
-from qrlang.rights.gate import today
+from qrlang.rights.gate import digest, today
+from qrlang.rights.manifest import called, manifests
 from qrlang.rights.seen import FILE, page_of, record, since
 from qrlang.rights.shut import shut
 from qrlang.trace.erase import erase
@@ -80,6 +81,17 @@ def forget(
         if rows or whole:
             found.append(remove(folder, None if whole else rows, rows, dry))
     return found
+
+
+def unknown(data: Path, places: Iterable[str], records: Iterable[str]) -> list[str]:
+    """Those of the records that no run has seen by that name: perhaps a slip of the pen."""
+    pages = [page_of(folder) for folder in folders(places)]
+    sources = [m.source for m in manifests(data)]
+    seen = {
+        name for page in pages for s in sources if s in page
+        for names in page[s]["splits"].values() for name in names
+    }  # fmt: skip
+    return [r for r in records if not any(digest(s, called(r)) in seen for s in sources)]
 
 
 def remove(

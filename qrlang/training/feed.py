@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -154,6 +154,16 @@ def open_feed(
 
 
 HELD_OUT = ("test", "validation", "train")
+
+
+def labels_of(feed: Feed) -> Sequence[str]:
+    """What the data calls its classes; nothing, where they are numbers."""
+    return tuple(getattr(getattr(feed, "data", None), "labels", ()))
+
+
+def notes_of(feed: Feed) -> Sequence[str]:
+    """What should be known of the data: that it is a sample, or what was left out."""
+    return tuple(getattr(getattr(feed, "data", None), "notes", ()))
 
 
 def split_of(feed: Feed, asked: str | None) -> str:

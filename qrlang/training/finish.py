@@ -7,7 +7,7 @@ from typing import Any
 
 from qrlang.files import write_json
 from qrlang.training import checkpoint, evaluate
-from qrlang.training.feed import split_of
+from qrlang.training.feed import labels_of, split_of
 from qrlang.training.loop import Trainer
 from qrlang.training.ridge import solve
 
@@ -45,7 +45,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
         "seconds_an_epoch": p.seconds / max(p.epoch, 1),
         "cpu_seconds_an_epoch": p.cpu / max(p.epoch, 1),
         "seconds_of_test": time.perf_counter() - began,
-        **evaluate.report(tally, split),
+        **evaluate.report(tally, split, labels_of(feed)),
     }
     if trainer.world.first:
         write_json(trainer.run.result, found)

@@ -136,6 +136,10 @@ class Run:
             raise self._other("settings.json", "it does not say which model was trained")
         return {"parameters": {}, **found}
 
+    def data(self) -> dict[str, Any]:
+        """What is known of the data: columns, labels, scale, vocabularies."""
+        return self._page("data.json") if (self.folder / "data.json").is_file() else {}
+
     def outcome(self, *needed: str) -> dict[str, Any]:
         """`result.json`; nothing, if the run has not come to its end. `needed`: what it has to
         say besides its figures."""

@@ -147,6 +147,9 @@ def resume(
     """A run that was stopped, where its last checkpoint is. `give_up`: takes out of it what may
     not be kept any more, before anything else."""
     run = Run.open(path)
+    if not run.last.exists() and run.lines(run.metrics):  # the first is written before any line
+        raise TrainingError(f"'{run.last}' is gone, and without it the run can't go on",
+                            "put a copy of it back, or train the run anew")  # fmt: skip
     if world.first:
         run.hold()
     about, settings, program = run.about(), run.settings(), run.program()

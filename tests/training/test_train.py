@@ -49,6 +49,44 @@ def test_a_run_folder_has_everything(tmp_path: Path, capsys: Any) -> None:
     assert sum(map(sum, result["confusion"])) == result["sequences"]
 
 
+def test_eval_says_whose_weights_they_are(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    assert qrlc(["eval", str(run)]) == 0
+    assert "checkpoint" not in capsys.readouterr().out
+    (run / "checkpoints" / "best.safetensors").unlink()  # as in a run whose first epoch has no end
+    assert qrlc(["eval", str(run)]) == 0
+    assert "intervals, at the weights of its last checkpoint\n" in capsys.readouterr().out
+    assert qrlc(["eval", str(run), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoint"] == "last"
+
+
+def test_what_should_be_known_of_the_data_is_said(tmp_path: Path, capsys: Any) -> None:
+    path = project(tmp_path)
+    with np.load(tmp_path / "tiny.npz") as z:
+        np.savez(tmp_path / "tiny.npz", xs=100 * z["xs"], label=z["label"])
+    line = ["train", str(path), "--steps", "1", "--out"]
+    assert qrlc([*line, str(tmp_path / "plain")]) == 0
+    assert "numbers of `xs` go as far as" in capsys.readouterr().err
+    data = f'npz(path: "{tmp_path}/tiny.npz", scale: true)'
+    assert qrlc([*line, str(tmp_path / "scaled"), "--data", data]) == 0
+    err = capsys.readouterr().err
+    assert "go as far as" not in err and "scale: true): " in err
+
+
+def test_a_confusion_says_what_its_classes_are_called(tmp_path: Path, capsys: Any) -> None:
+    path = project(tmp_path)
+    found = np.load(tmp_path / "tiny.npz")
+    words = np.array(["well", "ill"])[found["label"]]
+    np.savez(tmp_path / "tiny.npz", xs=found["xs"], label=words)
+    run = tmp_path / "run"
+    assert qrlc(["train", str(path), "--out", str(run)]) == 0
+    for out in (capsys.readouterr().out, qrlc(["eval", str(run)]) or capsys.readouterr().out):
+        table = out[out.index("confusion") :].splitlines()
+        assert [row.split()[:2] for row in table[2:4]] == [["ill", "0"], ["well", "1"]]
+        assert len({len(row) for row in table[1:4]}) == 1
+    assert json.loads((run / "result.json").read_text())["labels"] == ["ill", "well"]
+
+
 def test_it_learns_and_repeats(tmp_path: Path) -> None:
     one = train(tmp_path, "--epochs", "12", out="one")
     two = train(tmp_path, "--epochs", "12", out="two")
@@ -225,6 +263,7 @@ def test_a_wrong_program_is_said_as_check_says_it(tmp_path: Path, capsys: Any) -
     train(tmp_path, "--epochs", "0", code=1)
     assert "E0905" in capsys.readouterr().err
     train(tmp_path, "--set", "m=3", code=2)
+    train(tmp_path, "--lr", "inf", code=2)
 
 
 def test_an_old_run_is_not_written_over(tmp_path: Path, capsys: Any) -> None:

@@ -73,7 +73,7 @@ def match(name: str, columns: Sequence[Column], ports: Sequence[Port]) -> None:
             raise DataError(
                 "wrong-column",
                 f"`{name}` gives {column} for {port}",
-                f"write `{word} {port.name}: {column}`, or choose other data",
+                f"write `{word} {port.name}: {column.beside(port.type.seq)}`, or choose other data",
             )
 
 
