@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from qrlang.check.core import declared_names
@@ -196,6 +197,13 @@ class Resolver:
             case ast.ReadoutDef() | ast.Hamiltonian():
                 self._definition(item, "")
             case ast.Extern():
+                if not _is_place(item.path):
+                    self._error(
+                        "E0127",
+                        item.span,
+                        f'"{item.path}" does not say where the layer is',
+                        'a module, a colon and a name in it: `= "package.module:Name"`',
+                    )
                 self.blocks.append(Block())
                 self._params(item.params)
                 for t in (*item.values, item.result):
@@ -470,6 +478,14 @@ NAMED = (
     ast.Extern,
     ast.Model,
 )
+
+
+def _is_place(path: str) -> bool:
+    """Whether it names something in a Python module: targets write it as an import."""
+    module, _, name = path.partition(":")
+    return all(w.isidentifier() and not iskeyword(w) for w in (*module.split("."), name))
+
+
 PARAMETER_TYPES = (
     "int",
     "real",
