@@ -71,7 +71,8 @@ class Weights:
     """Tensors of the program by name, and initial values the user set."""
 
     tensors: dict[str, ir.Weight] = field(default_factory=dict)
-    inits: dict[str, tuple[ast.Init, Scope]] = field(default_factory=dict)
+    # By the tensor's name: the line, where it stands, and what it names.
+    inits: dict[str, tuple[ast.Init, Scope, object]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

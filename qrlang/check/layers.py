@@ -62,6 +62,7 @@ class LayerKind:
     name: str
     words: tuple[str, ...]  # how it may be declared
     settings: tuple[Setting, ...]
+    tensors: str  # what it trains, for `init` and `freeze`; "" if nothing
     doc: str
     call: Callable[[Elaborator, Layer, ast.Call, int | None], object]
 
@@ -73,13 +74,22 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
     """`mlp(64, tanh)`: the settings of a layer, checked."""
     values: dict[str, object] = {s.name: s.default for s in kind.settings}
     hidden: list[int] = []
+    between: object = None
     names = [s.name for s in kind.settings if s.name != "hidden"]
     order = list(kind.settings)
     for at, value in args.positional if args else ():
         if kind.name == "mlp":
             # Widths of hidden layers, then what lies between them.
+            if between is not None:
+                return e.error(
+                    "E0301",
+                    at,
+                    f"nothing goes after the activation of `mlp`, found {describe(value)}",
+                    help="hidden widths come before it, the output's width by name: "
+                    "`mlp(64, 32, relu, out: 10)`",
+                )
             if is_activation(value):
-                values["activation"] = value.name  # type: ignore[attr-defined]
+                values["activation"] = between = value.name  # type: ignore[attr-defined]
                 continue
             if is_whole(value):
                 if value < 1:
@@ -111,7 +121,9 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
                 "E0302",
                 arg,
                 f"`{kind.name}` has no argument `{name}`",
-                help=did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else ""),
+                help="hidden widths come first, without a name: `mlp(64, 32, relu)`"
+                if kind.name == "mlp" and name == "hidden"
+                else did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else ""),
             )
         if not _set(e, kind, found, values, arg.value, value):
             return POISON
@@ -525,6 +537,7 @@ LAYERS: Mapping[str, LayerKind] = {
             "linear",
             ("layer", "controller"),
             (Setting("out", "width"), Setting("gain", "real"), *_DENSE),
+            "w, b",
             "an affine map: gain * (W x) + b",
             _dense,
         ),
@@ -538,6 +551,7 @@ LAYERS: Mapping[str, LayerKind] = {
                 Setting("gain", "real"),
                 *_DENSE,
             ),
+            "w1, b1, w2, b2, …",
             "affine maps with a function between them",
             _dense,
         ),
@@ -545,6 +559,7 @@ LAYERS: Mapping[str, LayerKind] = {
             "embedding",
             ("layer",),
             (Setting("width", "width"),),
+            "table",
             "a row of a table for each token",
             _embedding,
         ),
@@ -552,6 +567,7 @@ LAYERS: Mapping[str, LayerKind] = {
             "layer_norm",
             ("layer",),
             (),
+            "scale, shift",
             "mean 0 and variance 1, then a scale and a shift of its own",
             _layer_norm,
         ),
@@ -559,16 +575,18 @@ LAYERS: Mapping[str, LayerKind] = {
             "dropout",
             ("layer",),
             (Setting("p", "real", 0.1),),
+            "",
             "zeroes numbers at random while training",
             _dropout,
         ),
-        LayerKind("dot", ("attention",), (), "attention by q·k", _attention),
-        LayerKind("scaled", ("attention",), (), "attention by q·k / sqrt(d)", _attention),
-        LayerKind("bilinear", ("attention",), (), "attention by q·(W k)", _attention),
+        LayerKind("dot", ("attention",), (), "", "attention by q·k", _attention),
+        LayerKind("scaled", ("attention",), (), "", "attention by q·k / sqrt(d)", _attention),
+        LayerKind("bilinear", ("attention",), (), "w", "attention by q·(W k)", _attention),
         LayerKind(
             "additive",
             ("attention",),
             (Setting("width", "width", 64),),
+            "a, b, bias, v",
             "attention by v·tanh(A q + B k + b)",
             _attention,
         ),
@@ -576,6 +594,7 @@ LAYERS: Mapping[str, LayerKind] = {
             "scored",
             ("attention",),
             (Setting("circuit", "circuit", REQUIRED),),
+            "those of the circuit",
             "attention by a circuit's value for a query and a key",
             _attention,
         ),
