@@ -53,12 +53,24 @@ def _target_in(args: list[str]) -> str | None:
     return None
 
 
+def _list_passes(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """`--passes help` needs no FILE, so it is answered before one is asked for."""
+    if value != "help":
+        return value
+    from qrlang.passes import PASSES
+
+    for name, one in PASSES.items():
+        click.echo(f"{name:10}  {one.doc}")
+    ctx.exit()
+
+
 @click.command("compile", cls=_WithTargetOptions)
 @common.file
 @click.option("--emit", type=click.Choice(list(EMIT)), help="Show this phase.  [default: opt]")
 @click.option("--target", "-t", metavar="NAME", help="Write files for a target; see qrlc targets.")
 @click.option("-o", "out", metavar="PATH", help="Where to: a folder; a file for one phase.")
-@click.option("--passes", metavar="A,B,…", help="These passes, in this order, and no others.")
+@click.option("--passes", metavar="A,B,…", is_eager=True, callback=_list_passes,
+              help="These passes, in this order, and no others.")  # fmt: skip
 @click.option("--print-after", metavar="PASS", help="Show the program after this pass.")
 @click.option("--verify", is_flag=True, help="Verify the program after each pass.")
 @common.settings
@@ -85,12 +97,6 @@ def command(
 
     Passes, in their usual order: qrlc compile --passes help
     """
-    if passes == "help":
-        from qrlang.passes import PASSES
-
-        for name, one in PASSES.items():
-            click.echo(f"{name:10}  {one.doc}")
-        return
     names = None if passes is None else tuple(p for p in passes.split(",") if p)
     _known_passes((*(names or ()), *([print_after] if print_after else ())))
     if sum(x is not None for x in (emit, target, print_after)) > 1:
