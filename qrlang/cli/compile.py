@@ -45,12 +45,16 @@ class _WithTargetOptions(click.Command):
 
 
 def _target_in(args: list[str]) -> str | None:
+    """The target that is meant, of which the options are: the last one, as click takes it."""
+    name = None
     for i, arg in enumerate(args):
-        if arg in ("--target", "-t") and i + 1 < len(args):
-            return args[i + 1]
-        if arg.startswith("--target="):
-            return arg.removeprefix("--target=")
-    return None
+        if arg in ("--target", "-t"):
+            name = args[i + 1] if i + 1 < len(args) else name
+        elif arg.startswith("--target="):
+            name = arg.removeprefix("--target=")
+        elif arg.startswith("-t"):
+            name = arg.removeprefix("-t")
+    return name
 
 
 def _list_passes(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:

@@ -36,7 +36,7 @@ HELP = {
     "epochs": "How often the training data is gone through.",
     "steps": "How many updates, instead of epochs.",
     "schedule": "constant, cosine, linear, staircase, exponential.",
-    "warmup": "Updates until the learning rate is whole.",
+    "warmup": "Updates until the learning rate is whole, a quarter of them all at most.",
     "clip": "The largest norm of a gradient; 0: any.",
     "seed": "Of everything that is drawn by lot.",
     "validation": "The share of the training data that is held out.",
@@ -51,7 +51,7 @@ HELP = {
     "precision": "single, double.",
     "shots": "Readouts from so many shots; 0: exact.",
     "freeze": "Layers or tensors that stay: '[embed, steer.w1]'.",
-    "checkpoint": "Between checkpoints: '30 s', '100 steps'.",
+    "checkpoint": "Between checkpoints: '30 s', '100 steps', '1 epochs'.",
     "log": "Between lines of metrics: '50 steps'.",
 }
 

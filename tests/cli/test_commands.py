@@ -155,6 +155,13 @@ model M(n: int) {
     assert done.code == 0, done.err
 
 
+def test_the_target_may_stick_to_its_letter(tmp_path: Path) -> None:
+    short = qrlc("compile", QRNN, "-tqasm", "--dialect", "braket", "-o", tmp_path / "a")
+    assert short.code == 0, short.err
+    twice = qrlc("compile", QRNN, "-t", "torch", "--target=qasm", "-o", tmp_path / "b")
+    assert [p.suffix for p in (tmp_path / "b").iterdir()] == [".qasm"] * 2, twice.err
+
+
 def test_passes() -> None:
     nothing = qrlc("compile", QRNN, "--passes", "").out
     assert nothing == qrlc("compile", QRNN, "--emit", "ir").out
@@ -268,6 +275,8 @@ def test_stdlib_lists_a_module() -> None:
     every = qrlc("stdlib", "--format", "json").data()
     assert done == [d for d in every if d["name"].startswith("std.ansatz.")] and done
     assert "su2_ring" in qrlc("stdlib", "std.ansatz").out
+    assert qrlc("stdlib", "ansatz").out == qrlc("stdlib", "std.ansatz").out
+    assert "`readout`" in qrlc("stdlib", "raedout").err
     assert qrlc("stdlib", "std.nothing").code == 2
 
 
