@@ -66,13 +66,24 @@ def channels() -> str:
 def layers() -> str:
     from qrlang.check.layers import LAYERS
 
+    def setting(name: str, default: object) -> str:
+        if name == "hidden":
+            return "widths of hidden layers"  # without a name, before the others
+        known = isinstance(default, (bool, int, float, str))
+        return f"`{name}: {str(default).lower()}`" if known else f"`{name}`"
+
+    def tensors(names: str) -> str:
+        plain = not names or " " in names.replace(", ", "")
+        return names if plain else ", ".join(f"`{n}`" for n in names.split(", "))
+
     return table(
-        ("layer", "declared as", "settings", "what it is"),
+        ("layer", "declared as", "settings", "tensors", "what it is"),
         (
             (
                 f"`{k.name}`",
                 ", ".join(k.words),
-                ", ".join(f"`{s.name}`" for s in k.settings),
+                ", ".join(setting(s.name, s.default) for s in k.settings),
+                tensors(k.tensors),
                 k.doc,
             )
             for k in LAYERS.values()
@@ -84,10 +95,9 @@ def functions() -> str:
     from qrlang.check.functions import DOCS as docs
 
     rows = []
-    for name, doc in sorted(docs.items()):
-        # "push(window, v): the window …", "floor(x), at compile time", or only "uniform(lo, hi)".
-        call, _, what = doc.rpartition("): ")
-        rows.append((f"`{call})`", what) if call else (f"`{name}`", doc))
+    for _, doc in sorted(docs.items()):
+        call, _, what = doc.partition("): ")  # "push(window, v): the window …"
+        rows.append((f"`{call})`", what))
     return table(("function", "what it is"), rows)
 
 

@@ -301,8 +301,8 @@ def _evolve(
             "E0307",
             node,
             f"an exact evolution of {len(qubits)} qubits needs a matrix of 2^{len(qubits)} rows",
-            help="say how many Trotter steps: `… for t trotter 8 to …`; one is exact where all terms "
-            "commute",
+            help="say how many Trotter steps: `… for t trotter 8 to …`; one is exact where all "
+            "terms commute",
         )
         return
     e.count_gates(node, len(h.terms) * max(trotter, 1))

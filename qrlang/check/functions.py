@@ -205,7 +205,7 @@ def _glu(e: Elaborator, node: ast.Call, given: Given) -> object:
 # --- whole numbers and lists, at compile time ---
 
 
-def _integral(name: str, f: Callable[[float], int]) -> None:
+def _integral(name: str, f: Callable[[float], int], doc: str) -> None:
     def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
         at, x = given[0]
         if not is_number(x):
@@ -217,13 +217,13 @@ def _integral(name: str, f: Callable[[float], int]) -> None:
         except (Wrong, ValueError, OverflowError):
             return e.error("E0309", node, f"`{name}` of {x} is not a number")
 
-    define(name, 1, 1, (), f"{name}(x), at compile time", handler)
+    define(name, 1, 1, (), f"{name}(x): {doc}, at compile time", handler)
 
 
-_integral("floor", math.floor)
-_integral("ceil", math.ceil)
-_integral("round", round)
-_integral("log2", math.log2)  # type: ignore[arg-type]
+_integral("floor", math.floor, "the next whole number below")
+_integral("ceil", math.ceil, "the next whole number above")
+_integral("round", round, "the nearest whole number, of two the even one")
+_integral("log2", math.log2, "the logarithm to base 2")  # type: ignore[arg-type]
 
 
 @function("len", 1, doc="len(x): how many elements, qubits or rows x has")
@@ -340,8 +340,15 @@ def _reduce(e: Elaborator, node: ast.Call, name: str, t: Tensor, at: ast.Node) -
     return of_value(e.builder.reduce(name, e.builder.real_whole(t), False))
 
 
-for _name in ("sum", "mean", "max", "min", "norm", "prod"):
-    define(_name, 1, MANY, (), f"{_name}(x): of a list, a tensor or a sequence", _reduction(_name))
+for _name, _doc in {
+    "sum": "the sum of a list or of a tensor; of a sequence, over its moments",
+    "mean": "the mean of a list or of a tensor; of a sequence, over its moments",
+    "max": "the largest number of a list or of a tensor; of a sequence, over its moments",
+    "min": "the smallest number of a list or of a tensor",
+    "norm": "the root of the sum of the squares of a list or of a tensor",
+    "prod": "the product of a list or of a tensor",
+}.items():
+    define(_name, 1, MANY, (), f"{_name}(x): {_doc}", _reduction(_name))
 
 
 # --- observables ---
@@ -365,7 +372,7 @@ def _pauli(letter: str) -> Callable[..., object]:
 
 
 for _name in "XYZ":
-    define(_name, 1, 1, (), f"{_name}(q): the Pauli operator on a qubit", _pauli(_name))
+    define(_name, 1, 1, (), f"{_name}(q): the Pauli matrix {_name} on a qubit", _pauli(_name))
 
 
 @function("probs", 1, MANY, doc="probs(q): the distribution over the basis states of a register")
@@ -413,10 +420,22 @@ def _initial(name: str, least: int, most: int, defaults: tuple[float, ...], doc:
     define(name, least, most, (), doc, handler)
 
 
-_initial("uniform", 2, 2, (), "uniform(lo, hi)")
-_initial("normal", 0, 2, (0.0, 1.0), "normal(mean, standard deviation)")
-_initial("constant", 1, 1, (), "constant(c)")
-_initial("orthogonal", 0, 1, (1.0,), "orthogonal(gain)")
+_initial("uniform", 2, 2, (), "uniform(lo, hi): a tensor begins evenly between lo and hi")
+_initial(
+    "normal",
+    0,
+    2,
+    (0.0, 1.0),
+    "normal(mean, sd): a tensor begins with a normal distribution; 0 and 1 if left out",
+)
+_initial("constant", 1, 1, (), "constant(c): all numbers of a tensor begin as c")
+_initial(
+    "orthogonal",
+    0,
+    1,
+    (1.0,),
+    "orthogonal(gain): a matrix begins orthogonal, times gain; 1 if left out",
+)
 
 
 def _call(e: Elaborator, thing: Builtin, node: ast.Call, args: Args) -> object:
