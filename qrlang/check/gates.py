@@ -185,6 +185,7 @@ def broadcast(
             "E0503",
             node,
             f"registers of {one} and {other} qubits can't go side by side in one gate",
+            help="a gate goes through registers of one width, or has the same qubit each time",
         )
         return None
     width = widths.pop()

@@ -186,6 +186,8 @@ def for_(e: Elaborator, node: ast.For) -> None:
         help = f"write `0..{node.range.span.text}`" if is_number(values) else "write `0..n`"
         if isinstance(values, Tensor) and values.type.seq:
             help = "a sequence is run through by `step … in`"
+        if isinstance(values, Qubits):
+            help = f"run over its numbers: `for i in 0..{len(values.qubits)}`, and take `q[i]`"
         e.error(
             "E0305",
             node.range,
