@@ -14,8 +14,11 @@ import pytest
 from cli_tools import qrlc
 
 from qrlang.check import check_file
+from qrlang.check.functions import CONSTANTS
 from qrlang.check.library import Library
+from qrlang.cli.lazy import COMMANDS
 from qrlang.format import format_text
+from qrlang.grammar.keywords import KEYWORDS
 from qrlang.source import Source
 from qrlang.syntax.parser import parse
 
@@ -87,6 +90,20 @@ def test_generated_tables_are_up_to_date(page: Path) -> None:
     spec.loader.exec_module(build)
     text = page.read_text(encoding="utf-8")
     assert text == build.built(text), f"{page.name} is stale: run python docs/build.py"
+
+
+def test_the_language_page_has_every_word() -> None:
+    """Of the grammar, and every name that stands for something without being declared."""
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    code = " ".join(re.findall(r"`[^`\n]+`|^```qrl.*?^```", text, re.MULTILINE | re.DOTALL))
+    words = set(re.findall(r"\w+", code))
+    assert {k.word for k in KEYWORDS} <= words
+    assert set(CONSTANTS) <= words
+
+
+def test_the_readme_has_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"`qrlc {name}" not in text] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
