@@ -106,6 +106,19 @@ def test_the_readme_has_every_command() -> None:
     assert [name for name in COMMANDS if f"`qrlc {name}" not in text] == []
 
 
+def test_what_the_pages_name_is_in_the_library() -> None:
+    there = set()
+    for path in (ROOT / "stdlib").glob("*.qrl"):
+        text = path.read_text(encoding="utf-8")
+        there |= {f"std.{path.stem}"} | {
+            f"std.{path.stem}.{name}"
+            for name in re.findall(r"^(?:ansatz|readout|hamiltonian) (\w+)", text, re.MULTILINE)
+        }
+    for page in PAGES:
+        named = set(re.findall(r"\bstd\.\w+(?:\.\w+)?", page.read_text(encoding="utf-8")))
+        assert named <= there, page.name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
