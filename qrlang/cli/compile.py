@@ -39,7 +39,8 @@ class _WithTargetOptions(click.Command):
                 kind = click.Choice(option.choices) if option.choices else click.STRING
                 most.append(
                     click.Option([f"--{option.name}"], type=kind, default=option.default,
-                                 show_default=bool(option.default), help=f"{ctx.obj.name}: {option.doc}.")
+                                 show_default=bool(option.default),
+                                 help=f"{ctx.obj.name}: {option.doc}.")
                 )  # fmt: skip
         return [*most, last]
 
