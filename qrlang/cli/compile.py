@@ -240,9 +240,7 @@ def _write(
     printing.require(made, form, color)
     models = common.chosen(made)
     for m in models:
-        for name in m.assumed:
-            what = f"{m.program.name} has to know what {name} is"
-            raise common.usage(f"{what}: it has no default; say --set {name}=…")
+        common.all_known(m)
     with plugged_in(target):
         problems = [d for m in models for d in target.check(m, options)]
     printing.refuse(problems, form, color)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from cli_tools import qrlc
 
+import qrlang
 from qrlang.cli.lazy import COMMANDS
 from qrlang.driver import EMIT
 from qrlang.passes import GATES, PASSES
@@ -453,3 +454,35 @@ model M {
     assert done.code == 0
     assert "W0801" in done.err
     assert qrlc("check", "-", "--strict", stdin=text).code == 1
+
+
+OPEN = """model M(n: int, k: int) {
+  input  x: seq[real[n]]
+  target y: class[2]
+  layer  l = mlp(k, out: 2)
+  return l(mean(x))
+}
+
+train M { data = spirals }
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "probe", "run", "compile", "load"])
+def test_nothing_is_computed_with_a_stand_in(command: str, tmp_path: Path) -> None:
+    """A drawing may be of any size; a model that is trained has those that somebody has said."""
+    pytest.importorskip("torch")
+    path = tmp_path / "m.qrl"
+    path.write_text(OPEN, encoding="utf-8")
+    assert qrlc("draw", path).code == 0
+    if command == "load":
+        with pytest.raises(Exception, match=r"what k is: it has no default; say load\(…, k=…\)"):
+            qrlang.load(path)
+        assert qrlang.load(path, k=3)
+        return
+    to = {"train": ("--out", tmp_path / "run"), "compile": ("--target", "torch")}.get(command, ())
+    done = qrlc(command, path, *to)
+    assert done.code in (1, 2) and "has to know what k is" in done.err
+    assert "--set k=…" in done.err and not (tmp_path / "run").exists()
+    path.write_text(OPEN.partition("train")[0], encoding="utf-8")
+    done = qrlc("compile", path, "--target", "torch")
+    assert "what n and k are: they have no default; say --set n=… --set k=…" in done.err
