@@ -178,6 +178,10 @@ def broadcast(
             _twice(e, node, qubits)
             return None
         return [qubits]
+    for given, at in zip(operands, node.operands, strict=True):
+        if len(set(given.qubits)) != len(given.qubits):
+            e.error("E0501", at, "this list has the same qubit twice")
+            return None
     widths.discard(1)
     if len(widths) > 1:
         one, other = sorted(widths)[:2]

@@ -338,7 +338,7 @@ class Resolver:
                 "E0208",
                 node.span,
                 f"`{name}` is a gate, not a value",
-                f"a gate is a line of its own: `{name} q[0]`",
+                f"a gate is a line of its own: `{name}{'(…)' if _has_angles(name) else ''} q[0]`",
             )
             return
         self._error("E0201", node.span, f"unknown name `{name}`", self._suggest(name, missing))
@@ -478,6 +478,11 @@ NAMED = (
     ast.Extern,
     ast.Model,
 )
+
+
+def _has_angles(gate: str) -> bool:
+    base, _ = SUGAR.get(gate, (gate, 0))
+    return base not in GATES or GATES[base].angles > 0  # channels have numbers, all of them
 
 
 def _is_place(path: str) -> bool:
