@@ -311,7 +311,7 @@ def _page(trainer: Trainer, again: bool) -> str:
     of_angles = f"; angles: {_call(s.quantum)}" if s.quantum else ""
     clipped = f"gradients clipped at {s.clip:g}" if s.clip else "gradients not clipped"
     lines = [
-        f"{verb} {model.program.name} ({at}): {count} parameters, core {s.core}, seed {s.seed}",
+        f"{verb} {model.program.name}{f' ({at})' if at else ''}: {count} parameters, core {s.core}, seed {s.seed}",
         f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
         f"  loss       {_call(s.loss)}; best by {s.metric}",
