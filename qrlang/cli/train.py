@@ -308,10 +308,11 @@ def _page(trainer: Trainer, again: bool) -> str:
     verb = "going on with" if again else "training"
     warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
     at = ", ".join(f"{k}={v}" for k, v in model.program.settings)
+    name = f"{model.program.name} ({at})" if at else model.program.name
     of_angles = f"; angles: {_call(s.quantum)}" if s.quantum else ""
     clipped = f"gradients clipped at {s.clip:g}" if s.clip else "gradients not clipped"
     lines = [
-        f"{verb} {model.program.name}{f' ({at})' if at else ''}: {count} parameters, core {s.core}, seed {s.seed}",
+        f"{verb} {name}: {count} parameters, core {s.core}, seed {s.seed}",
         f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
         f"  loss       {_call(s.loss)}; best by {s.metric}",

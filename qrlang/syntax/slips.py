@@ -448,18 +448,25 @@ def _one_value(m: Mistake, edit: Edit | None) -> Explained | None:
     return diagnostic, None
 
 
-def _weak_first(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`readout z = … weak 0.2 shots 100`: what is behind `weak 0.2` was taken for a statement."""
-    if m.text(m.first) != "shots" or m.at != m.first + 1 or m.tokens.first_on_line(m.first):
+def _how_read(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`readout z = … weak 0.2 shots 100`, `read z shots 100`: what is behind was taken for a
+    statement."""
+    word = m.text(m.first)
+    if word not in ("shots", "weak") or m.at != m.first + 1 or m.tokens.first_on_line(m.first):
         return None
     at = m.first
     while at and not m.tokens.first_on_line(at):
         at -= 1
-    if m.symbol(at) != "READOUT":
+    line = {m.symbol(i) for i in range(at, m.first)}
+    if "READOUT" in line:
+        message = "`shots` comes before `weak`"
+        help = "write `readout z = … shots 1000 weak 0.2`"
+    elif "READ" in line:
+        message = f"`{word}` belongs to a readout, not to the reading"
+        help = f"name one, `readout z = … {word} {m.text(m.at)}`, and `read z`"
+    else:
         return None
-    help = "write `readout z = … shots 1000 weak 0.2`"
-    span = m.tokens.span(m.first)
-    return Diagnostic("E0101", "`shots` comes before `weak`", span, "", help), GIVE_UP
+    return Diagnostic("E0101", message, m.tokens.span(m.first), "", help), GIVE_UP
 
 
 def _extern_type(m: Mistake, edit: Edit | None) -> Explained | None:
@@ -583,7 +590,7 @@ _SLIPS: tuple[Slip, ...] = (
     _statement_at_top,
     colon_block,
     _one_value,
-    _weak_first,
+    _how_read,
     _keyword_as_name,
     _unclosed,
     _stray_closer,
