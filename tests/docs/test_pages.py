@@ -78,6 +78,16 @@ def test_the_compiler_says_what_the_page_shows(
     assert shown
 
 
+def test_the_picture_is_what_the_model_becomes(tmp_path: Path) -> None:
+    first = BLOCK.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert first
+    (tmp_path / "qrnn.qrl").write_text(first["text"], encoding="utf-8")
+    done = qrlc("draw", tmp_path / "qrnn.qrl", "--svg", tmp_path / "qrnn.svg")
+    assert done.code == 0, done.err
+    kept = ROOT / "docs" / "pictures" / "qrnn.svg"
+    assert kept.read_bytes() == (tmp_path / "qrnn.svg").read_bytes()
+
+
 def test_pages_have_blocks() -> None:
     assert len(blocks()) > 15
 
