@@ -10,7 +10,7 @@ from qrlang.check.settings import dotted
 from qrlang.data_schemas import DATA_SETS, Column
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
-from qrlang.ir.program import Loop, Pointwise, Probabilities, Program, Softmax
+from qrlang.ir.program import Expect, Linear, Loop, Pointwise, Probabilities, Program, Softmax
 from qrlang.ir.types import Type
 from qrlang.ir.walk import defs, walk
 from qrlang.source import Span
@@ -226,6 +226,13 @@ def _check_scale(e: Elaborator, loss: str, program: Program, at: Span) -> None:
             at,
             "the output is a distribution already, and `cross_entropy` takes scores",
             help="`loss = nll` takes probabilities; or hand out their `log`",
+        )
+    elif loss == "nll" and isinstance(maker, (Linear, Expect)):
+        e.error(
+            "E0902",
+            at,
+            "the output is scores, of any size, and `nll` takes probabilities",
+            help="use `cross_entropy`, or hand out their `softmax`",
         )
     elif loss == "nll" and isinstance(maker, Pointwise) and maker.fn == "log":
         e.error(
