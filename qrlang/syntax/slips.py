@@ -449,7 +449,7 @@ def _one_value(m: Mistake, edit: Edit | None) -> Explained | None:
 
 
 def _how_read(m: Mistake, edit: Edit | None) -> Explained | None:
-    """`readout z = … weak 0.2 shots 100`, `read z shots 100`: what is behind was taken for a
+    """`readout z = … shots 100 weak 0.2`, `read z shots 100`: what is behind was taken for a
     statement."""
     word = m.text(m.first)
     if word not in ("shots", "weak") or m.at != m.first + 1 or m.tokens.first_on_line(m.first):
@@ -459,8 +459,8 @@ def _how_read(m: Mistake, edit: Edit | None) -> Explained | None:
         at -= 1
     line = {m.symbol(i) for i in range(at, m.first)}
     if "READOUT" in line:
-        message = "`shots` comes before `weak`"
-        help = "write `readout z = … shots 1000 weak 0.2`"
+        message = "a readout is of shots or weak, not both"
+        help = "leave one out: a weak readout is its mean over all shots"
     elif "READ" in line:
         message = f"`{word}` belongs to a readout, not to the reading"
         help = f"name one, `readout z = … {word} {m.text(m.at)}`, and `read z`"
