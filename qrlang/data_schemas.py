@@ -7,7 +7,7 @@ into tokens, so `token` goes with a vocabulary of any size.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Number = int | float | bool | str
 
@@ -20,6 +20,10 @@ class Column:
     shape: tuple[int, ...] | None = ()
     size: int | None = None
     seq: bool | None = False  # None: one at each moment, or one at the end
+
+    def beside(self, seq: bool) -> str:
+        """As a line of the model says it that is, or is not, a sequence."""
+        return str(self if self.seq is not None else replace(self, seq=seq))
 
     def __str__(self) -> str:
         if self.kind in ("real", "bit"):
@@ -119,7 +123,8 @@ _VOCABULARY = Argument("vocabulary", "int", 10_000, 2)
 _LONGEST = Argument("longest", "int", 0, 0)  # 0: as long as they are
 _TEST = Argument("test", "string", "test2016")
 _CAPTIONS = (_VOCABULARY, _LONGEST, Argument("tokens", "string", "space"), _TEST)
-_PATH = (Argument("path", "string"), Argument("tokens", "string", "word"))
+_PATH = (Argument("path", "string"), Argument("tokens", "string", "word"),
+         Argument("scale", "bool", False))  # fmt: skip
 
 DATA_SETS: dict[str, DataSet] = {
     d.name: d

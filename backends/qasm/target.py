@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-import qrlang
 from qrlang.analysis.settings import measurement_settings
 from qrlang.backends.qasm.dialects import DIALECTS, Dialect
 from qrlang.backends.qasm.printer import Text, emit
@@ -17,6 +16,7 @@ from qrlang.ir.program import Expect, Measure, Op, Probabilities, Program, Reset
 from qrlang.ir.walk import walk
 from qrlang.names import value_names
 from qrlang.targets import Option, Options, Support, Target, no, yes
+from qrlang.version import VERSION
 
 _HOST = yes("computed by the host")
 
@@ -152,8 +152,7 @@ def _title(program: Program, circuit: Circuit, dialect: Dialect) -> str:
     if circuit.loop:
         what = f"one step of `{circuit.loop.name}`"
     return (
-        f"{program.name}: {what}, written by qrlc {qrlang.__version__} "
-        f"in the OpenQASM 3 of {dialect.title}."
+        f"{program.name}: {what}, written by qrlc {VERSION} in the OpenQASM 3 of {dialect.title}."
     )
 
 

@@ -22,7 +22,8 @@ class Constants:
         dtype = dtype or like.dtype
         found = self._made.get((key, dtype, like.device))
         if found is None:
-            found = torch.as_tensor(np.asarray(array)).to(device=like.device, dtype=dtype)
+            with torch.inference_mode(False):  # it is kept for calls that train, too
+                found = torch.as_tensor(np.asarray(array)).to(device=like.device, dtype=dtype)
             self._made[(key, dtype, like.device)] = found
         return found
 

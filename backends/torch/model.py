@@ -65,6 +65,11 @@ class Model(nn.Module):
 
         state: what the segment before has left; None at the beginning. Gradients end there.
         """
+        if torch.compiler.is_compiling() and self.road != "plain":
+            return _as_it_is(self, *args, **kwargs)
+        if torch.is_autocast_enabled(self.like.device.type):
+            with torch.autocast(self.like.device.type, enabled=False):  # angles of three digits
+                return self(*args, **kwargs)
         if "state" not in kwargs:
             return super().__call__(*args, **kwargs)
         self._segment = segment = Segment(self, kwargs.pop("state"))
@@ -104,6 +109,7 @@ class Model(nn.Module):
         """The run of one call and its inputs, checked, cast and padded with zeros."""
         self._noise_fits()
         self._named(lengths)
+        inputs = _tensors(inputs)
         kinds = {name: _parse(self.inputs[name]) for name in inputs}
         batch = self._batch(inputs)
         run = Run(self, batch, stepwise=self.chosen_road() != "plain", locate=self._locate)
@@ -125,6 +131,7 @@ class Model(nn.Module):
     def checked(self, lengths: Lengths, inputs: Mapping[str, Tensor]) -> Any:
         """Inputs and the lengths of each, as the native kernel takes them."""
         self._named(lengths)
+        inputs = _tensors(inputs)
         self._batch(inputs)
         made, own = [], []
         for name, given in inputs.items():
@@ -247,6 +254,17 @@ class Model(nn.Module):
             "the result is NaN, though every angle on the way was finite: a classical function "
             "was used outside its domain"
         )
+
+
+@torch.compiler.disable
+def _as_it_is(model: Model, *args: Any, **kwargs: Any) -> Any:
+    """A call inside `torch.compile`: it could only unroll all steps, and would lose the kernels."""
+    return model(*args, **kwargs)
+
+
+def _tensors(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays of NumPy and lists too."""
+    return {name: x if x is None else torch.as_tensor(x) for name, x in inputs.items()}
 
 
 def written(cls: type[Model], program: str, fingerprint: str) -> None:

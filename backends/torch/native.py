@@ -21,8 +21,8 @@ from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
 from qrlang.backends.torch.ends import check_ends
 from qrlang.backends.torch.fit import why_not, with_targets, without_dropout
+from qrlang.backends.torch.mixing import why_not_reversible
 from qrlang.backends.torch.ops import first_order, transformed
-from qrlang.backends.torch.roads import why_not_reversible
 from qrlang.engine.bodies import together
 from qrlang.engine.plan import plan
 from qrlang.engine.resumable import opened
@@ -175,9 +175,7 @@ class _Node(torch.autograd.Function):
         )  # fmt: skip
         saved.alive = held, lengths
         if plan.kept:
-            from qrlang.engine.cpu.launch import carried
-
-            left += map(torch.from_numpy, carried.take(kernel, saved))
+            left += map(torch.from_numpy, saved.take())
         ctx.kernel, ctx.inputs, ctx.saved, ctx.dtype = kernel, inputs, saved, dtype
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)

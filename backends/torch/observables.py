@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from functools import cached_property
 from typing import Any
 
@@ -71,7 +72,7 @@ class Observables:
         for k, observable in enumerate(observables):
             for factor, string in observable:
                 self.coefficients[column[string], k] += factor
-        self._memory: Tensor | None = None
+        self._memory = threading.local()  # a model may be called by several threads
         self._constants = Constants()
 
     # Tables of 2^n: made when they are asked for, as the native kernel has its own.
@@ -126,9 +127,10 @@ class Observables:
 
     def _squared(self, parts: Tensor) -> Tensor:
         """In the same memory every time; only where autograd does not look."""
-        known = self._memory
+        known = getattr(self._memory, "parts", None)
         if known is None or known.shape != parts.shape or known.dtype != parts.dtype:
-            known = self._memory = torch.empty_like(parts)
+            with torch.inference_mode(False):  # it is kept for calls that train, too
+                known = self._memory.parts = torch.empty_like(parts)
         return torch.square(parts, out=known)
 
     def misread(self, error: float) -> Observables:

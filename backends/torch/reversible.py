@@ -31,7 +31,6 @@ from qrlang.backends.torch.fuse import (
 from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import first_order
 from qrlang.backends.torch.segment import native
-from qrlang.backends.torch.shots import sampled_distribution
 from qrlang.backends.torch.state import Qubits
 
 if TYPE_CHECKING:
@@ -266,10 +265,8 @@ class ReversibleQubits(Qubits):
             observables = observables.misread(self.run.readout_error)
         return self._read(_Expectations(observables))
 
-    def probabilities(self, *qubits: int, shots: int = 0) -> Tensor:
-        shots = shots or self.run.shots
-        p = self._read(_Distribution(self.n, qubits))
-        return sampled_distribution(self.run, p, shots) if shots else p
+    def _distribution(self, qubits: tuple[int, ...]) -> Tensor:
+        return self._read(_Distribution(self.n, qubits))
 
     def rotated(self, circuit: Circuit) -> Tensor:
         with torch.no_grad():

@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from qrlang.backends.torch.fit import why_not
-from qrlang.backends.torch.mixing import mixed_spaces
+from qrlang.backends.torch.mixing import why_not_reversible
 from qrlang.errors import UserError
 from qrlang.ir.program import Program
 
@@ -38,12 +38,6 @@ def choose_road(program: Program) -> tuple[Road, str]:
     if not mixed:
         return "stepwise", f"all steps share one reversible state; no native kernel: {reason}"
     return "plain", mixed
-
-
-def why_not_reversible(program: Program) -> str:
-    """What keeps the states of a program from being walked backwards; "" if nothing does."""
-    mixed = sorted(set(mixed_spaces(program).values()))
-    return f"a state does not stay pure: {', '.join(mixed)}" if mixed else ""
 
 
 def parse_road(road: str | int | None) -> Road | None:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from qrlang.backends.torch.density import MixedQubits
 from qrlang.backends.torch.ends import same_ends
 from qrlang.backends.torch.matrices import complex_of
 from qrlang.backends.torch.sequence import Sequence
-from qrlang.backends.torch.state import MixedQubits, Qubits, qubits_limit
+from qrlang.backends.torch.state import Qubits, qubits_limit
 
 if TYPE_CHECKING:
     from qrlang.backends.torch.carried import Segment
@@ -47,6 +48,7 @@ class Run:
         self.processor: Any = model.processor
         self._locate = locate
         self.segment: Segment | None = None  # of a longer time; None: all of it
+        self.going: list[Steps] = []  # recurrences, one in the other, that are being run
         # Who looks at states: after each step of a recurrence ("step"), before a state's life ends
         # ("free"), when there is a result ("end").
         self.look: Callable[[str, list[Any]], None] | None = model._look
@@ -107,6 +109,13 @@ class Run:
             yield
         finally:
             self.mask = outer
+
+    def living(self, reading: Tensor) -> Tensor:
+        """What is read [batch, k]: of sequences that have ended, what they read last. It counts
+        nothing, but what is made of it has to have a slope, or 0 * NaN spoils the others'."""
+        for steps in self.going:
+            reading = steps.living(reading)
+        return reading
 
     # --- shots ----------------------------------------------------------------------------------
 
@@ -261,6 +270,9 @@ class Steps:
         if self.lengths is not None:
             self.time = int(self.lengths.max())
         self.flag: Tensor = run.like.new_zeros(run.batch)
+        self._alive: Tensor | None = None  # at the present step; None: all
+        self._read: list[Tensor] = []  # reading by reading of a step, at the last one
+        self._reading = 0
         self._after = [] if self.lengths is None else [self._over(s) for s in sequences]
 
     def __len__(self) -> int:
@@ -270,6 +282,7 @@ class Steps:
         run, outer, place, axes = self.run, self.run.mask, self.run.step, self.run.axes
         if run.segment is not None:
             run.segment.give(run)
+        run.going.append(self)
         try:
             for t in range(len(self)):
                 if self._merge:
@@ -277,7 +290,8 @@ class Steps:
                 run.step = (
                     f"{place}, " * bool(place) + f"`{self.name}`, step {t + 1} of {len(self)}"
                 )
-                alive = self._set_time(t)
+                alive = self._alive = self._set_time(t)
+                self._reading = 0
                 run.mask = outer if alive is None else alive if outer is None else outer & alive
                 items = [self._item(i, t) for i in range(len(self.sequences))]
                 yield items[0] if len(items) == 1 else tuple(items)
@@ -289,6 +303,7 @@ class Steps:
                 run.segment.take(run)
         finally:
             run.mask, run.step = outer, place
+            run.going.remove(self)
 
     def _set_time(self, t: int) -> Tensor | None:
         """Which sequences are still going (None: all)."""
@@ -298,6 +313,18 @@ class Steps:
             return None
         self.flag = (t >= self.lengths).to(self.run.like.dtype)
         return t < self.lengths + self.extra
+
+    def living(self, reading: Tensor) -> Tensor:
+        """See `Run.living`."""
+        if self._alive is None:
+            return reading
+        if self._reading < len(self._read):
+            reading = torch.where(self._alive[..., None], reading, self._read[self._reading])
+            self._read[self._reading] = reading.detach()
+        else:
+            self._read.append(reading.detach())
+        self._reading += 1
+        return reading
 
     def _over(self, sequence: Sequence) -> Tensor:
         """What a sequence that is over sees. It counts nothing, but what is made of it has to have

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from qrlang import host
 from qrlang.backends.torch import sweep
 from qrlang.backends.torch.circuit import Circuit
 from qrlang.backends.torch.fuse import subspace
@@ -22,7 +23,6 @@ from qrlang.backends.torch.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.ops import stack
 from qrlang.backends.torch.shots import sampled, sampled_distribution
 from qrlang.diagnostics.words import plural
-from qrlang.engine.cpu.llvm import machine
 from qrlang.gates import pauli_matrix
 from qrlang.ir import pauli
 from qrlang.ir.program import PauliString
@@ -184,11 +184,11 @@ class Qubits:
     def read(self, observables: Observables, shots: int = 0, weak: float = 0.0) -> Tensor:
         """⟨O_k⟩ for each observable, the average over all shots; [batch, k]."""
         if weak:
-            return self._weak(observables, weak)
+            return self.run.living(self._weak(observables, weak))
         shots = shots or self.run.shots
-        if shots:
-            return sampled(self, observables, shots)
-        return self.exact(observables)
+        return self.run.living(
+            sampled(self, observables, shots) if shots else self.exact(observables)
+        )
 
     def exact(self, observables: Observables) -> Tensor:
         """⟨O_k⟩ as infinitely many shots give it, wrongly read bits included."""
@@ -199,9 +199,11 @@ class Qubits:
     def probabilities(self, *qubits: int, shots: int = 0) -> Tensor:
         """The distribution over the basis states of these qubits; [batch, 2^k]."""
         shots = shots or self.run.shots
-        p = marginal(diagonal(self.tensor, self.density), self.n, qubits)
-        p = self.run.average(p)
-        return sampled_distribution(self.run, p, shots) if shots else p
+        p = self._distribution(qubits)
+        return self.run.living(sampled_distribution(self.run, p, shots) if shots else p)
+
+    def _distribution(self, qubits: tuple[int, ...]) -> Tensor:
+        return self.run.average(marginal(diagonal(self.tensor, self.density), self.n, qubits))
 
     def _weak(self, observables: Observables, strength: float) -> Tensor:
         """String by string; each then loses coherence between its two values by cos(strength)."""
@@ -261,10 +263,23 @@ class Qubits:
         self.run.watch(self.name, {name: args})
         if not bool(((args >= 0) & (args <= 1)).all()):
             raise ValueError(f"{name}: its numbers have to be probabilities{self.run.where()}")
+        self._noise(name, qubits, args)
+
+    def _noise(self, name: str, qubits: tuple[int, ...], args: Tensor) -> None:
         self._kraus(kraus(name, args), qubits)
 
     def _kraus(self, operators: Tensor, qubits: tuple[int, ...]) -> None:
         """Σ K ρ K† for operators [..., k, d, d]; on state vectors one of them by lot."""
+        if len(qubits) <= 2:  # their own state says how probable each is; only one is done
+            front = sweep.to_front(self.tensor, self.n, qubits)
+            effects = operators.mH @ operators
+            p = (effects * (front @ front.mH).mT.unsqueeze(-3)).real.sum((-2, -1))
+            chosen, weight = self.run.draw(p)
+            size = (*chosen.shape, *operators.shape[-3:])
+            index = chosen[..., None, None, None].expand(*size[:-3], 1, *size[-2:])
+            own = operators.expand(size).gather(-3, index)[..., 0, :, :]
+            self.set(self._scaled(self._times(own, qubits), weight))
+            return
         tries = [self._times(k, qubits) for k in operators.unbind(-3)]
         p = torch.stack(torch.broadcast_tensors(*(self._weights_of(t) for t in tries)), -1)
         chosen, weight = self.run.draw(p)
@@ -309,36 +324,6 @@ class Qubits:
         return self.run.average(diagonal(turned, self.density))
 
 
-class MixedQubits(Qubits):
-    """The same as a density matrix: exact with noise, resets and measured bits."""
-
-    density = True
-
-    def _apply(self, circuit: Circuit, angles: Tensor) -> Tensor:
-        return sweep.run_density(self.tensor, circuit, angles)
-
-    def _times(self, u: Tensor, qubits: tuple[int, ...]) -> Tensor:
-        wide = u.unsqueeze(-3)
-        columns = sweep.matrix(self.tensor.mT, wide, self.n, qubits)
-        return sweep.matrix(columns.mT.conj(), wide, self.n, qubits).conj()
-
-    def _weights_of(self, state: Tensor) -> Tensor:
-        return state.diagonal(dim1=-2, dim2=-1).real.sum(-1)
-
-    def _scaled(self, state: Tensor, weight: Tensor) -> Tensor:
-        safe = torch.where(weight > 0, weight, torch.ones_like(weight))
-        return state / safe[..., None, None]
-
-    def _wide(self, x: Tensor) -> Tensor:
-        return x[..., None, None]
-
-    def _kraus(self, operators: Tensor, qubits: tuple[int, ...]) -> None:
-        total: Any = 0
-        for k in operators.unbind(-3):
-            total = total + self._times(k, qubits)
-        self.set(total)
-
-
 _RESET = [[[1, 0], [0, 0]], [[0, 1], [0, 0]]]
 
 
@@ -351,12 +336,12 @@ def qubits_limit(n: int, density: bool, batch: int, like: Tensor) -> None:
     """Refuses what no machine holds, or not this one, with the number."""
     amplitudes = batch * 2 ** (2 * n if density else n)
     what = "density matrices" if density else "states"
-    size, there = 2 * amplitudes * like.element_size(), machine.memory()
+    size, there = 2 * amplitudes * like.element_size(), host.memory()
     if like.device.type == "cpu" and 0 < there < size:
         raise MemoryError(
             f"{what} of {n} qubits for {plural(batch, 'sequence')} take "
-            f"{quantity(size, 'B', 1024)}, and this machine has {quantity(there, 'B', 1024)}: take "
-            "fewer qubits, or fewer sequences at once"
+            f"{quantity(size, 'B', 1024)}, and there are {quantity(there, 'B', 1024)} of memory: "
+            "take fewer qubits, or fewer sequences at once"
         )
     if amplitudes > 2**34:
         raise MemoryError(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from qrlang.backends.torch.circuit import Circuit
 from qrlang.backends.torch.fuse import (
+    Block,
     ControlledBlock,
     DiagonalBlock,
     MatrixBlock,
@@ -60,24 +61,36 @@ def run(state: Tensor, circuit: Circuit, angles: Tensor) -> Tensor:
     singles = circuit.singles(angles)
     products = circuit.products(singles)
     for place, block in enumerate(circuit.blocks):
-        match block:
-            case MatrixBlock(qubits=qubits):
-                u = products.get(place)
-                if u is None:
-                    u = circuit.matrix(block, angles, singles)
-                state = matrix(state, u, circuit.n, qubits)
-            case DiagonalBlock():
-                state = state * circuit.phases(block, angles)
-            case PermutationBlock():
-                state = state.index_select(-1, circuit.source(block, angles))
-            case ControlledBlock(gate=gate):
-                u = circuit.gate_matrix(gate, angles)
-                state = on_rows(state, u, circuit.rows(block, angles))
+        state = one(state, circuit, block, angles, singles, products.get(place))
     return state
 
 
-def run_density(rho: Tensor, circuit: Circuit, angles: Tensor) -> Tensor:
-    """All gates of a circuit on a density matrix [..., 2^n, 2^n]."""
-    columns = run(rho.mT, circuit, angles.unsqueeze(-2))  # U ρ, column by column
-    rows = run(columns.mT.conj(), circuit, angles.unsqueeze(-2))  # (U (Uρ)†)† row by row
-    return rows.conj()
+def one(
+    state: Tensor,
+    circuit: Circuit,
+    block: Block,
+    angles: Tensor,
+    singles: Tensor,
+    product: Tensor | None = None,
+) -> Tensor:
+    """One block of a circuit."""
+    match block:
+        case MatrixBlock(qubits=qubits):
+            u = circuit.matrix(block, angles, singles) if product is None else product
+            return matrix(state, u, circuit.n, qubits)
+        case DiagonalBlock():
+            return state * circuit.phases(block, angles)
+        case PermutationBlock():
+            return state.index_select(-1, circuit.source(block, angles))
+        case ControlledBlock(gate=gate):
+            u = circuit.gate_matrix(gate, angles)
+            return on_rows(state, u, circuit.rows(block, angles))
+
+
+def both_sides(
+    rho: Tensor, circuit: Circuit, block: Block, angles: Tensor, singles: Tensor
+) -> Tensor:
+    """One block of a circuit on a density matrix [..., 2^n, 2^n]."""
+    wide, each = angles.unsqueeze(-2), singles.unsqueeze(-4)
+    columns = one(rho.mT, circuit, block, wide, each)  # U ρ, column by column
+    return one(columns.mT.conj(), circuit, block, wide, each).conj()  # (U (Uρ)†)† row by row

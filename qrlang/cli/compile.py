@@ -14,6 +14,8 @@ from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import EMIT, Compilation, Setting
+from qrlang.errors import TrainingError
+from qrlang.files import read_json
 
 
 class _WithTargetOptions(click.Command):
@@ -53,12 +55,24 @@ def _target_in(args: list[str]) -> str | None:
     return None
 
 
+def _list_passes(ctx: click.Context, _: click.Parameter, given: str | None) -> str | None:
+    """`--passes help` says which there are; no file is needed for that."""
+    if given == "help":
+        from qrlang.passes import PASSES
+
+        for name, one in PASSES.items():
+            click.echo(f"{name:10}  {one.doc}")
+        ctx.exit()
+    return given
+
+
 @click.command("compile", cls=_WithTargetOptions)
 @common.file
 @click.option("--emit", type=click.Choice(list(EMIT)), help="Show this phase.  [default: opt]")
 @click.option("--target", "-t", metavar="NAME", help="Write files for a target; see qrlc targets.")
-@click.option("-o", "out", metavar="PATH", help="Where to: a folder; a file for one phase.")
-@click.option("--passes", metavar="A,B,…", help="These passes, in this order, and no others.")
+@click.option("-o", "--out", metavar="PATH", help="Where to: a folder; a file for one phase.")
+@click.option("--passes", metavar="A,B,…", is_eager=True, callback=_list_passes,
+              help="These passes, in this order, and no others.")  # fmt: skip
 @click.option("--print-after", metavar="PASS", help="Show the program after this pass.")
 @click.option("--verify", is_flag=True, help="Verify the program after each pass.")
 @common.settings
@@ -85,12 +99,6 @@ def command(
 
     Passes, in their usual order: qrlc compile --passes help
     """
-    if passes == "help":
-        from qrlang.passes import PASSES
-
-        for name, one in PASSES.items():
-            click.echo(f"{name:10}  {one.doc}")
-        return
     names = None if passes is None else tuple(p for p in passes.split(",") if p)
     _known_passes((*(names or ()), *([print_after] if print_after else ())))
     if sum(x is not None for x in (emit, target, print_after)) > 1:
@@ -122,8 +130,6 @@ def _of_run(
 ) -> tuple[tuple[tuple[str, Setting], ...], str | None]:
     """Weights fit the model that was trained: its name and parameters, unless others are said."""
     from qrlang.syntax import ast
-    from qrlang.training.errors import TrainingError
-    from qrlang.training.files import read_json
 
     page = run / "settings.json"
     try:

@@ -35,7 +35,7 @@ OTHER = (".png", ".pdf", ".jpg", ".jpeg", ".gif", ".eps", ".ps")  # pictures tha
 @click.option("--frames", type=click.IntRange(2, 500), default=FRAMES, show_default=True,
               help="RUN: the most steps of --animate.")  # fmt: skip
 @click.option("--dark", is_flag=True, help="RUN: the PNG for a dark page; the SVG suits both.")
-@click.option("--out", metavar="PATH", help="RUN: where it is written.  [default: into RUN]")
+@click.option("-o", "--out", metavar="PATH", help="RUN: where it is written.  [default: into RUN]")
 @click.option("--data-dir", metavar="DIR", help="RUN without a trace: where its data lies.")
 @common.settings
 @common.model

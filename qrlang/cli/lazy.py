@@ -15,6 +15,7 @@ COMMANDS = {
     "draw": "Draw circuits, as text or SVG; a run at any of its steps.",
     "train": "Train a model as its train block says.",
     "eval": "Say what a trained model is worth, with intervals.",
+    "predict": "Say what a trained model answers to new data.",
     "run": "Run a trained model on a quantum device.",
     "compare": "Compare runs: one table, one picture.",
     "ledger": "Read what the governor of a run saw, and whether it is as written.",

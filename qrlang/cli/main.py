@@ -6,15 +6,17 @@ import contextlib
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
-import qrlang
 from qrlang.cli.exits import BUG, FINE, INTERRUPTED, PIPE, USAGE, WRONG, Wrong
 from qrlang.cli.lazy import LazyGroup
 from qrlang.environment import WrongEnvironment
 from qrlang.errors import UserError
+from qrlang.version import VERSION
 
 _HELP = """A compiler for recurrent quantum models.
 
@@ -34,7 +36,7 @@ command, 3 a governed run did not start, 70 a bug in qrlc.
     help=_HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(qrlang.__version__, "-V", "--version", prog_name="qrlc")
+@click.version_option(VERSION, "-V", "--version", prog_name="qrlc")
 def qrlc() -> None:
     pass
 
@@ -48,6 +50,7 @@ def run(args: Sequence[str]) -> int:
     try:
         with contextlib.ExitStack() as stack:
             _utf8(stack)
+            _notes(stack)
             if "_QRLC_COMPLETE" in os.environ:
                 qrlc.main(list(args), prog_name="qrlc")  # a shell asks for completions
             # Not `main`, which has exit codes of its own for a broken pipe.
@@ -94,6 +97,19 @@ def _lose_output() -> None:
     """Whoever read it has had enough, or it is full: nothing may be written there at exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _notes(stack: contextlib.ExitStack) -> None:
+    """Warnings of libraries in a line, each once, and not with a place in their code."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            click.echo(f"note: {message}", err=True)
+
+    stack.enter_context(warnings.catch_warnings())
+    warnings.showwarning = show
 
 
 def _utf8(stack: contextlib.ExitStack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -78,7 +79,7 @@ def command(name: str) -> None:
             raise common.usage(f"'{place}' exists already")
         common.write(str(place), text)
         click.echo(place)
-    click.echo(f"next: qrlc inspect {next(iter(made))}", err=True)
+    click.echo(f"next: qrlc inspect {shlex.quote(str(next(iter(made))))}", err=True)
 
 
 def _identifier(name: str) -> str:

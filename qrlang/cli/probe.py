@@ -20,7 +20,7 @@ KINDS = ("entropy", "gradients", "ansatz", "jacobian", "memory", "bloch")
 @click.argument("path", metavar="RUN|FILE", type=click.Path())
 @click.option("--what", multiple=True, type=click.Choice(KINDS),
               help="Which diagnostic; may be given several times.  [default: all]")  # fmt: skip
-@click.option("--out", metavar="DIR",
+@click.option("-o", "--out", metavar="DIR",
               help="Where pictures go.  [default: RUN/probe, or MODEL-probe]")  # fmt: skip
 @click.option("--samples", type=click.IntRange(1, 4096), default=4, show_default=True,
               help="Sequences that are run.")  # fmt: skip

@@ -14,7 +14,7 @@ from qrlang.cli import common
 @click.argument("others", metavar="[BASELINE]...", nargs=-1, type=click.Path())
 @click.option("--steps", type=click.IntRange(1, 10**6),
               help="Steps of a sample, for its costs.  [default: the data's]")  # fmt: skip
-@click.option("--out", metavar="PATH",
+@click.option("-o", "--out", metavar="PATH",
               help="The page; .md and .html are written.  [default: RUN/report]")  # fmt: skip
 def command(run: str, others: tuple[str, ...], steps: int | None, out: str | None) -> None:
     """Write down all of a run, as a page that a paper should have.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
               "simulator's; the device's, by sweeps over all moments at once.")  # fmt: skip
 @device.options
 @click.option("--resume", is_flag=True, help="Go on with what an earlier run has left in --out.")
-@click.option("--out", metavar="DIR", help="Where the journal and the results go.")
+@click.option("-o", "--out", metavar="DIR", help="Where the journal and the results go.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option("--data", metavar="FILE.npz", help="Sequences of your own: an array for each input.")
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), help="Of the data.")
@@ -58,7 +58,7 @@ def command(path: str, form: str, color: str, **given: Any) -> None:
     except TargetError as error:
         raise common.usage(str(error)) from None
     if not isinstance(target, DeviceTarget):
-        raise common.usage(f"the target '{target.name}' has no devices; qiskit has")
+        raise common.usage(f"the target '{target.name}' has no devices; braket and qiskit have")
     subject = _subject(path, given, target, form, color)
     for line in refused(subject.program, target):
         raise DeviceError(line)
@@ -200,7 +200,9 @@ def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: st
         program = run_passes(run.program(), GATES)
         weights = batch.weights_of_run(run.folder, program)
         if given["data"]:
-            items, answers = batch.items_of_file(given["data"], program, given["limit"])
+            items, answers = batch.items_of_file(
+                given["data"], program, given["limit"], run.data().get("scale")
+            )
         else:
             from qrlang.training import start
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,12 +17,13 @@ from qrlang.cli.exits import INTERRUPTED, NOT_CALM
 from qrlang.diagnostics.words import plural
 from qrlang.driver import Setting
 from qrlang.environment import MOST_THREADS
+from qrlang.errors import TrainingError
 
 if TYPE_CHECKING:
-    from qrlang.hardware.gradient.forecast import Forecast
-    from qrlang.hardware.gradient.setup import Wanted
     from qrlang.trace.recorder import Asked as Traced
+    from qrlang.training.forecast import Forecast
     from qrlang.training.loop import Trainer
+    from qrlang.training.on_device import Wanted
     from qrlang.training.progress import Watcher
     from qrlang.training.start import Asked
     from qrlang.training.world import World
@@ -71,7 +73,8 @@ def _every_setting(command: Any) -> Any:
 @common.settings
 @common.model
 @click.option("--resume", metavar="RUN", help="Go on with a run, to the same numbers.")
-@click.option("--out", metavar="DIR", help="The run's folder.  [default: runs/MODEL-1, -2, …]")
+@click.option("-o", "--out", metavar="DIR",
+              help="The run's folder.  [default: runs/MODEL-1, -2, …]")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
 @click.option(
     "--threads", type=click.IntRange(0, MOST_THREADS), default=0, help="Of the CPU; 0: all cores."
@@ -161,7 +164,7 @@ def command(
     ):
         raise common.usage("a run goes on with its own settings: --resume goes with no others "
                            "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
-    if lr is not None and not lr > 0:
+    if lr is not None and not 0 < lr < math.inf:
         raise common.usage("--lr is a number above 0")
     if resume is not None and init:
         raise common.usage("a run goes on with its own weights: --resume goes without --init")
@@ -175,7 +178,7 @@ def command(
 
     wanted = None
     if target is not None:
-        from qrlang.hardware.gradient.setup import Wanted
+        from qrlang.training.on_device import Wanted
 
         wanted = Wanted(
             target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
@@ -197,7 +200,7 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
     """What a device will have to do is said, and held against the limits."""
 
     def allow(trainer: Trainer, wanted: Wanted, found: Forecast) -> None:
-        from qrlang.hardware.gradient.forecast import page
+        from qrlang.training.forecast import page
 
         if form == "text":
             name = trainer.objective.program.name
@@ -221,8 +224,9 @@ def _session(
     import torch
 
     from qrlang.governor.errors import NotCalm
-    from qrlang.training import session, start, world
-    from qrlang.training.errors import Stopped
+    from qrlang.session import train as session
+    from qrlang.training import world
+    from qrlang.training.loop import Stopped
     from qrlang.training.progress import Screen, Silent
 
     here = world.join(torch.cuda.is_available())
@@ -232,7 +236,7 @@ def _session(
     try:
         with _notes(screen):
             if resume is not None:
-                trainer = start.resume(asked, resume, here, screen)
+                trainer = session.resume(asked, resume, here, screen)
             else:
                 trainer = _new(asked, here, screen, form, color)
                 if traced is not None and here.first:
@@ -259,7 +263,6 @@ def _session(
 
 
 def _check(trainer: Trainer, slopes: int) -> None:
-    from qrlang.training.errors import TrainingError
     from qrlang.training.shift_check import check
 
     found = check(trainer, slopes)
@@ -272,13 +275,14 @@ def _check(trainer: Trainer, slopes: int) -> None:
 
 
 def _new(asked: Asked, here: World, screen: Watcher, form: str, color: str) -> Trainer:
+    from qrlang.session.train import prepare
     from qrlang.training import start
 
     name, data = common.read(asked.path)
     made, model = start.compilation(asked, name, data)
     common.known(made, list(asked.parameters or {}), asked.model)
     printing.require(made, form, color)
-    return start.prepare(asked, made, model, here, screen)
+    return prepare(asked, made, model, here, screen)
 
 
 @contextmanager
@@ -301,6 +305,8 @@ def _notes(screen: Watcher) -> Iterator[None]:
 
 def _page(trainer: Trainer, again: bool) -> str:
     """What will be done, and with which settings: also those that nobody gave."""
+    from qrlang.training.feed import notes_of
+
     s, run = trainer.settings, trainer.run
     model = trainer.objective
     count = sum(p.numel() for p in model.parameters)
@@ -314,6 +320,7 @@ def _page(trainer: Trainer, again: bool) -> str:
         f"{verb} {model.program.name} ({at}): {count} parameters, core {s.core}, seed {s.seed}",
         f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
+        *(f"             {note}" for note in notes_of(trainer.feed)),
         f"  loss       {_call(s.loss)}; best by {s.metric}",
         f"  optimizer  {_call(s.optimizer)}{of_angles}",
         f"  schedule   {_call(s.schedule)}{warm}; {clipped}",
@@ -335,7 +342,8 @@ def _updates(trainer: Trainer) -> str:
 
 def _call(choice: tuple[str, dict[str, Any]]) -> str:
     name, given = choice
-    return name + (f"({', '.join(f'{k}: {v}' for k, v in given.items())})" if given else "")
+    said = (f"{k}: {str(v).lower() if isinstance(v, bool) else v}" for k, v in given.items())
+    return name + (f"({', '.join(said)})" if given else "")
 
 
 def _where(trainer: Trainer) -> str:

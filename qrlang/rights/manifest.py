@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import os
 import re
 import tomllib
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.diagnostics.words import did_you_mean
-from qrlang.training.data.errors import DataError
+from qrlang.errors import DataError
 
 SUFFIX, FOLDER, FORGOTTEN = ".rights.toml", "rights.toml", ".forgotten"
 ASKED = "asked"
@@ -94,12 +95,21 @@ def _nearly(exact: Path, data: Path) -> None:
         names = os.listdir(exact.parent)
     except OSError:
         return  # nothing can be opened there either
+    others = {n + SUFFIX for n in names}  # what speaks of another file is meant for that one
     for name in names:
-        if name.casefold().removesuffix(".txt") in wanted:
+        close = {w for w in wanted if name not in others and _misspelt(name.casefold(), w)}
+        if close or name.casefold().removesuffix(".txt") in wanted:
             raise _wrong(
                 exact.with_name(name), f"a manifest of {data.name} has another name",
                 f"call it {exact.name}; nothing was read",
             )  # fmt: skip
+
+
+def _misspelt(name: str, wanted: str) -> bool:
+    """`rights.tml`, `rigths.toml`: the same letters but for one or two, from the same first one."""
+    if name[0] != wanted[0] or abs(len(name) - len(wanted)) > 1:
+        return False
+    return difflib.SequenceMatcher(None, name, wanted).ratio() > 0.9
 
 
 def _asked(data: Path) -> list[str]:

@@ -52,7 +52,7 @@ def _predict(facts: Facts) -> str:
         f"{begin} On {r['sequences']} sequences of the {r['split']} split: {', '.join(figures)}. "
         f"Its best epoch was {r['best_epoch']} of {r['epochs']}."
     )
-    wrong = list(_confusions(r.get("confusion")))
+    wrong = list(_confusions(r.get("confusion"), r.get("labels")))
     if wrong:
         said += f" It took {', '.join(wrong)}."
     elif r.get("confusion"):
@@ -62,17 +62,18 @@ def _predict(facts: Facts) -> str:
     return said
 
 
-def _confusions(table: Any) -> Iterator[str]:
+def _confusions(table: Any, labels: Any) -> Iterator[str]:
     """The most frequent ones: what was taken for what."""
     if not table:
         return
     counts = np.array(table)
+    names = labels or range(len(counts))
     np.fill_diagonal(counts, 0)
     order = sorted(np.ndindex(counts.shape), key=lambda at: (-counts[at], at))
     for true, said in order[:CONFUSIONS]:
         n = int(counts[true, said])
         if n:
-            yield f"{true} for {said} ({n} time{'s' if n > 1 else ''})"
+            yield f"{names[true]} for {names[said]} ({n} time{'s' if n > 1 else ''})"
 
 
 def _unsure(facts: Facts) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from qrlang.diagnostics.diagnostic import Diagnostic, Fix, Note
 from qrlang.grammar.keywords import KEYWORDS, RESERVED
@@ -30,6 +30,7 @@ from qrlang.syntax.mistake import (
     OPENING,
     SMALL_WORDS,
     SURE_STATEMENTS,
+    Edit,
     Explained,
     Mistake,
     Slip,
@@ -38,9 +39,6 @@ from qrlang.syntax.mistake import (
 )
 from qrlang.syntax.table import table
 from qrlang.syntax.words import concepts, one_of, word
-
-if TYPE_CHECKING:
-    from qrlang.syntax.recovery import Edit
 
 
 def explain(mistake: Mistake, edit: Edit | None) -> Explained:
@@ -140,8 +138,6 @@ def _stray_closer(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def _misspelt(m: Mistake, edit: Edit | None) -> Explained | None:
     """A word that is almost a keyword, with which all is well if it is taken for that one."""
-    from qrlang.syntax.recovery import Edit
-
     number = table().number
     best: tuple[int, str, Edit] | None = None
     for at, depth in ((m.first, m.depth), (m.at, m.height)):
@@ -238,8 +234,6 @@ def _back_at_margin(m: Mistake) -> bool:
 
 def _body_not_closed(m: Mistake) -> Explained:
     """A definition that would be all right if the body before it had ended."""
-    from qrlang.syntax.recovery import Edit
-
     openers = tuple(i for i in m.openers if i < m.first)
     opener = _suspect(m) or openers[-1]
     diagnostic = Diagnostic(
@@ -280,8 +274,6 @@ def _statement_at_top(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
     """`=`, `<-`, `:` and `==`, one for the other."""
-    from qrlang.syntax.recovery import Edit
-
     symbol = m.symbol(m.at)
     before = m.text(m.at - 1)
     span = m.span
@@ -334,8 +326,6 @@ def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
 
 
 def _chained(m: Mistake, edit: Edit | None) -> Explained | None:
-    from qrlang.syntax.recovery import Edit
-
     if m.symbol(m.at) not in COMPARING or not m.expects("AND"):
         return None
     better = Edit(m.at, 1, (table().number["AND"],), m.height)

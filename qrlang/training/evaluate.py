@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from qrlang.diagnostics.words import plural
 from qrlang.training import checkpoint, decode, metrics, room, start
-from qrlang.training.feed import Feed, split_of
+from qrlang.training.feed import Feed, labels_of, split_of
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective
+from qrlang.training.progress import number
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
 from qrlang.training.world import World
@@ -32,8 +34,9 @@ def opened(
     return run, settings, objective, feed
 
 
-def report(tally: Tally, split: str) -> dict[str, Any]:
-    """Figures with 95 % intervals, and the confusion matrix."""
+def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, Any]:
+    """Figures with 95 % intervals, and the confusion matrix. `labels`: what its classes are
+    called."""
     found: dict[str, Any] = {"split": split, "sequences": len(tally.table), "figures": {}}
     for name, value in tally.figures().items():
         finite = math.isfinite(value)
@@ -44,14 +47,16 @@ def report(tally: Tally, split: str) -> dict[str, Any]:
         }
     if tally.confusion is not None:
         found["confusion"] = tally.confusion.tolist()
+        if len(labels) == len(tally.confusion):
+            found["labels"] = list(labels)
     return found
 
 
 def page(found: dict[str, Any]) -> str:
     """For people."""
-    from qrlang.training.progress import number
-
     lines = [f"{found['split']}: {plural(found['sequences'], 'sequence')}, 95 % intervals"]
+    if found.get("checkpoint") == "last":
+        lines[0] += ", at the weights of its last checkpoint"
     width = max(map(len, found["figures"]))
     for name, one in found["figures"].items():
         value = one["value"]
@@ -65,10 +70,14 @@ def page(found: dict[str, Any]) -> str:
     if confusion and len(confusion) <= 20:
         cell = max(len(str(n)) for row in confusion for n in row) + 1
         cell = max(cell, len(str(len(confusion))) + 1)
+        names = [name if name != str(k) else "" for k, name in enumerate(found.get("labels", ()))]
+        names = names or [""] * len(confusion)
+        wide = max(map(len, names)) + 3
         lines += ["", "confusion: true class down, answer across"]
-        lines.append("    " + "".join(f"{k:>{cell}}" for k in range(len(confusion))))
+        lines.append(" " * (wide + 1) + "".join(f"{k:>{cell}}" for k in range(len(confusion))))
         lines += [
-            f"{k:>3} " + "".join(f"{n:>{cell}}" for n in row) for k, row in enumerate(confusion)
+            f"{f'{name} {k}':>{wide}} " + "".join(f"{n:>{cell}}" for n in row)
+            for k, (name, row) in enumerate(zip(names, confusion, strict=True))
         ]
     for one in found.get("samples", ()):
         lines += ["", *(f"  {name:6}  {one[name]}" for name in ("source", "meant", "said"))]
@@ -80,12 +89,12 @@ def whole(
     beam: int = 1, threads: int = 0, road: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """What `qrlc eval` says."""
-    _, settings, objective, feed = opened(path, data_dir, which, threads, road)
-    most = room.sequences(objective.program, settings, 256)
-    batch = batch or (settings.batch if feed.streaming else most)
+    run, settings, objective, feed = opened(path, data_dir, which, threads, road)
+    batch = batch or room.together(objective, settings, feed.streaming)
     chosen = split_of(feed, split)
-    found: dict[str, Any] = {"run": path, "checkpoint": which}
-    found |= report(objective.evaluate(feed, chosen, batch), chosen)
+    kept = run.kept(which).stem  # the last, where no epoch has ended
+    found: dict[str, Any] = {"run": path, "checkpoint": kept}
+    found |= report(objective.evaluate(feed, chosen, batch), chosen, labels_of(feed))
     if decode.produces(objective):
         said = decode.translations(objective, feed, chosen, batch, beam)
         found["figures"]["bleu"] = decode.bleu(said)

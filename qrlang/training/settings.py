@@ -10,8 +10,8 @@ from typing import Any
 from qrlang.check.training.fit import default_loss
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
 from qrlang.data_schemas import kind_of_file
+from qrlang.errors import TrainingError
 from qrlang.ir.types import Type
-from qrlang.training.errors import TrainingError
 
 Plain = int | float | bool | str
 Choice = tuple[str, dict[str, Plain]]

@@ -7,13 +7,17 @@ import os
 import shlex
 import subprocess
 import sys
+import warnings
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import click
 import pytest
 from cli_tools import qrlc
 
+from qrlang.cli import targets
 from qrlang.cli.lazy import COMMANDS
+from qrlang.cli.main import qrlc as group
 from qrlang.driver import EMIT
 from qrlang.passes import GATES, PASSES
 
@@ -91,6 +95,32 @@ def test_every_command_has_a_help() -> None:
         assert what.split()[0] in done.out
 
 
+def test_out_is_called_the_same_everywhere() -> None:
+    context = click.Context(group)
+    commands = {name: group.get_command(context, name) for name in COMMANDS}
+    names = {
+        name: {*option.opts}
+        for name, command in commands.items()
+        for option in (command.params if command else ())
+        if option.name == "out"
+    }
+    assert len(names) > 5
+    assert all(one == {"-o", "--out"} for one in names.values()), names
+
+
+def test_a_warning_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said once, and without a place in somebody's code."""
+
+    def warned(**_: object) -> None:
+        for _ in range(2):
+            warnings.warn("this is slow", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(targets.command, "callback", warned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert qrlc("targets").err == "note: this is slow\n"
+
+
 # --- compile ---
 
 
@@ -161,7 +191,7 @@ def test_passes() -> None:
     for name in PASSES:
         done = qrlc("compile", QRNN, "--passes", name, "--verify")
         assert done.code == 0, done.err
-    listed = qrlc("compile", QRNN, "--passes", "help").out
+    listed = qrlc("compile", "--passes", "help").out  # no file is needed
     assert all(name in listed for name in PASSES)
     first = qrlc("compile", QRNN, "--print-after", GATES[0]).out
     assert first == qrlc("compile", QRNN, "--passes", GATES[0]).out
@@ -357,7 +387,9 @@ def test_new_is_a_model_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_new_file(tmp_path: Path) -> None:
     path = tmp_path / "a b.qrl"
-    assert qrlc("new", path).code == 0
+    made = qrlc("new", path)
+    assert made.code == 0
+    assert shlex.split(made.err)[-1] == str(path)  # what it says next can be pasted
     assert "model AB(" in path.read_text()
     assert qrlc("check", path).code == 0
     assert qrlc("new", path).code == 2

@@ -149,7 +149,7 @@ def test_a_dry_run_sends_nothing(model: list[Any], tmp_path: Path) -> None:
         (["--max-cost", 1, "--price-task", 1], "the price 4.00 is more than --max-cost 1.00"),
         (["--device", "fake_manla"], "did you mean `fake_manila`?"),
         (["--device", "ibm_torino"], "IBM Quantum"),
-        (["--target", "qasm"], "has no devices"),
+        (["--target", "qasm"], "has no devices; braket and qiskit have"),
         (["--device", "fake_manila", "--shots", 0], "has no exact mode"),
         (["--device", "aer", "--noise", "7"], "no chance of an error"),
         (["--device", "aer", "--noise", "x"], "--noise 0.01, or a device's noise"),

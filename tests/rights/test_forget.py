@@ -167,7 +167,13 @@ def test_runs_that_did_not_see_it_stay_as_they_are(clinic: Path, capsys: Any) ->
     run = clinic / "runs" / "one"
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     assert qrlc(["forget", str(clinic / "visits.csv"), str(clinic), "--record", "P999"]) == 0
-    assert "0 runs saw" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "0 runs saw" in said
+    assert "no run here has seen a record `P999`" in said  # perhaps it is called otherwise
+    name = watched(clinic)[0]
+    line = ["forget", str(clinic / "visits.csv"), str(clinic), "--dry-run", "--format", "json"]
+    assert qrlc([*line, "--record", name, "--record", "P998"]) == 0
+    assert json.loads(capsys.readouterr().out)["unknown"] == ["P998"]
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
 
 

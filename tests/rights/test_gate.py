@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("torch")
 
+from qrlang.errors import DataError
 from qrlang.ir.types import Type
 from qrlang.rights.gate import digest
 from qrlang.rights.manifest import manifests
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.opening import open_data
 from qrlang.training.data.ports import Port
 
@@ -159,8 +159,10 @@ def test_what_only_looks_like_a_manifest_closes_the_file(tmp_path: Path, what: s
 
 
 @pytest.mark.parametrize(
-    "name", ["mine.rights.toml", "mine.csv.Rights.toml", "mine.csv.rights.toml.txt", "Rights.toml"]
-)
+    "name",
+    ["mine.rights.toml", "mine.csv.Rights.toml", "mine.csv.rights.toml.txt", "Rights.toml",
+     "mine.csv.rights.tml", "mine.csv.rigths.toml", "mine.csv_rights.toml", "right.toml"],
+)  # fmt: skip
 def test_a_manifest_whose_name_is_misspelt_closes_the_file(tmp_path: Path, name: str) -> None:
     path = table(tmp_path)
     (tmp_path / "case").touch()
@@ -175,6 +177,14 @@ def test_a_manifest_whose_name_is_misspelt_closes_the_file(tmp_path: Path, name:
     assert count(opened(path)) == 28
 
 
+def test_a_manifest_of_another_file_is_no_misspelt_one(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    path.with_name("mine2.csv").write_bytes(path.read_bytes())
+    path.with_name("mine2.csv.rights.toml").write_text(MANIFEST)
+    path.with_name("lights.toml").touch()
+    assert count(opened(path)) > count(opened(path.with_name("mine2.csv"))) == 28
+
+
 def test_a_packed_copy_asks_for_a_manifest_of_its_own(tmp_path: Path) -> None:
     import gzip
 
@@ -187,7 +197,7 @@ def test_a_packed_copy_asks_for_a_manifest_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_request_holds_wherever_it_was_made(tmp_path: Path) -> None:
-    from qrlang.rights.forget import request
+    from qrlang.rights.shut import request
 
     path = table(tmp_path)
     manifest(path)

@@ -59,6 +59,14 @@ def test_a_run_repeated_leaves_the_same_strip(made: Path, tmp_path: Path) -> Non
     assert (again / "scar.svg").read_bytes() == (made / "scar.svg").read_bytes()
 
 
+def test_the_account_calls_classes_by_their_names(copy: Path) -> None:
+    result = json.loads((copy / "result.json").read_text())
+    result |= {"confusion": [[5, 3], [0, 4]], "labels": ["calm", "wild"]}
+    (copy / "result.json").write_text(json.dumps(result))
+    assert qrlc("scar", copy).code == 0
+    assert "It took calm for wild (3 times)." in words(copy)
+
+
 def test_the_account_is_what_is_recorded(made: Path) -> None:
     said = words(made)
     result = json.loads((made / "result.json").read_text())

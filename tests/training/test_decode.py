@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from importlib.machinery import ModuleSpec
@@ -158,6 +159,12 @@ def test_the_best_weights_by_bleu(
     pairs = set(zip(*texts, strict=True))
     assert len(shown) == 5 and all(t["said"] for t in shown)
     assert all((t["source"], t["meant"]) in pairs for t in shown)
+    with open(tmp_path / "new.csv", "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["source"], *([t["source"]] for t in shown)])
+    line = ["predict", run, tmp_path / "new.csv", "--beam", 3, "--format", "json"]
+    assert qrlc([str(x) for x in line]) == 0
+    answered = json.loads(capsys.readouterr().out)
+    assert [t["words"] for t in answered] == [t["said"] for t in shown]
     assert qrlc(["eval", str(run), "--split", "validation"]) == 0
     said = capsys.readouterr().out
     assert f"  source  {shown[0]['source']}\n  meant   {shown[0]['meant']}\n  said" in said

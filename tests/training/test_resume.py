@@ -112,6 +112,21 @@ def test_a_checkpoint_of_another_version_is_not_gone_on_with(
     assert f"--init {run}" in said
 
 
+def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_over_its_metrics(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from qrlang.cli.main import run as qrlc
+
+    run = tmp_path / "run"
+    assert qrlc(["train", str(project(tmp_path)), "--steps", "2", "--out", str(run)]) == 0
+    before = (run / "metrics.jsonl").read_bytes()
+    for file in (run / "checkpoints").iterdir():
+        file.unlink()
+    assert qrlc(["train", "--resume", str(run)]) == 1
+    assert "last.safetensors' is gone" in capsys.readouterr().err
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
 def test_from_every_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also from those at the end of an epoch, before and after it is evaluated."""
     from qrlang.cli.main import run as qrlc
@@ -209,7 +224,7 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
                  "--nproc-per-node", "2"]),
     ):  # fmt: skip
         subprocess.run(
-            [*launcher, "-m", "qrlang.training", str(path), *args, "--out", str(tmp_path / out)],
+            [*launcher, "-m", "qrlang", "train", str(path), *args, "--out", str(tmp_path / out)],
             env=environment(), check=True, capture_output=True, timeout=200,
         )  # fmt: skip
     one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
@@ -234,7 +249,7 @@ def test_two_processes_that_were_stopped_go_on(tmp_path: Path) -> None:
     path = tmp_path / "echo.qrl"
     path.write_text(ECHO)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
-                "2", "-m", "qrlang.training"]  # fmt: skip
+                "2", "-m", "qrlang", "train"]  # fmt: skip
     args = [
         "--device",
         "cpu",

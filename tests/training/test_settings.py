@@ -9,9 +9,9 @@ import pytest
 from training_tools import MODEL
 
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
+from qrlang.errors import TrainingError
 from qrlang.ir.types import Type, real, seq
 from qrlang.training import overrides
-from qrlang.training.errors import TrainingError
 from qrlang.training.settings import Settings, default_metric, interval, settle
 from qrlang.training.start import Asked, compilation
 
@@ -75,6 +75,15 @@ def test_every_name_can_be_written(key: str, value: str) -> None:
     """No word of the language is among them: it would not be read as a name."""
     made, _ = checked(**{key: value})
     assert not [d for d in made.diagnostics if d.code.startswith("E01") or d.code == "E0905"]
+
+
+def test_what_data_would_need_can_be_written() -> None:
+    """Not `real[3] or seq[real[3]]`: the model has said already which of the two it is."""
+    text = MODEL.replace("seq[real[2]]", "seq[real[3]]")
+    asked = Asked("tiny.qrl", settings={"data": "lorenz"})
+    made, _ = compilation(asked, "tiny.qrl", text.encode())
+    (found,) = [d for d in made.diagnostics if d.code == "E0903"]
+    assert found.help == "write `target label: real[3]`, or choose other data"
 
 
 def test_a_diagnostic_points_at_the_command_line() -> None:

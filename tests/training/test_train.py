@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ pytest.importorskip("safetensors")
 from training_tools import MODEL, lines, project, same, weights  # noqa: E402
 
 from qrlang.cli.main import run as qrlc  # noqa: E402
-from qrlang.training.errors import TrainingError  # noqa: E402
+from qrlang.errors import TrainingError  # noqa: E402
 
 SHORT = ("--threads", "1", "--log", "4 steps")
 
@@ -46,6 +47,44 @@ def test_a_run_folder_has_everything(tmp_path: Path, capsys: Any) -> None:
     assert {"loss", "accuracy", "rate", "gradient", "skipped"} <= found[0].keys()
     result = json.loads((run / "result.json").read_text())
     assert sum(map(sum, result["confusion"])) == result["sequences"]
+
+
+def test_eval_says_whose_weights_they_are(tmp_path: Path, capsys: Any) -> None:
+    run = train(tmp_path)
+    assert qrlc(["eval", str(run)]) == 0
+    assert "checkpoint" not in capsys.readouterr().out
+    (run / "checkpoints" / "best.safetensors").unlink()  # as in a run whose first epoch has no end
+    assert qrlc(["eval", str(run)]) == 0
+    assert "intervals, at the weights of its last checkpoint\n" in capsys.readouterr().out
+    assert qrlc(["eval", str(run), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoint"] == "last"
+
+
+def test_what_should_be_known_of_the_data_is_said(tmp_path: Path, capsys: Any) -> None:
+    path = project(tmp_path)
+    with np.load(tmp_path / "tiny.npz") as z:
+        np.savez(tmp_path / "tiny.npz", xs=100 * z["xs"], label=z["label"])
+    line = ["train", str(path), "--steps", "1", "--out"]
+    assert qrlc([*line, str(tmp_path / "plain")]) == 0
+    assert "numbers of `xs` go as far as" in capsys.readouterr().err
+    data = f'npz(path: "{tmp_path}/tiny.npz", scale: true)'
+    assert qrlc([*line, str(tmp_path / "scaled"), "--data", data]) == 0
+    err = capsys.readouterr().err
+    assert "go as far as" not in err and "scale: true): " in err
+
+
+def test_a_confusion_says_what_its_classes_are_called(tmp_path: Path, capsys: Any) -> None:
+    path = project(tmp_path)
+    found = np.load(tmp_path / "tiny.npz")
+    words = np.array(["well", "ill"])[found["label"]]
+    np.savez(tmp_path / "tiny.npz", xs=found["xs"], label=words)
+    run = tmp_path / "run"
+    assert qrlc(["train", str(path), "--out", str(run)]) == 0
+    for out in (capsys.readouterr().out, qrlc(["eval", str(run)]) or capsys.readouterr().out):
+        table = out[out.index("confusion") :].splitlines()
+        assert [row.split()[:2] for row in table[2:4]] == [["ill", "0"], ["well", "1"]]
+        assert len({len(row) for row in table[1:4]}) == 1
+    assert json.loads((run / "result.json").read_text())["labels"] == ["ill", "well"]
 
 
 def test_it_learns_and_repeats(tmp_path: Path) -> None:
@@ -224,6 +263,7 @@ def test_a_wrong_program_is_said_as_check_says_it(tmp_path: Path, capsys: Any) -
     train(tmp_path, "--epochs", "0", code=1)
     assert "E0905" in capsys.readouterr().err
     train(tmp_path, "--set", "m=3", code=2)
+    train(tmp_path, "--lr", "inf", code=2)
 
 
 def test_an_old_run_is_not_written_over(tmp_path: Path, capsys: Any) -> None:
@@ -288,17 +328,43 @@ def test_room_for_some_sequences(tmp_path: Path, monkeypatch: Any) -> None:
     settings = settle({"data": ("x", {}), "batch": 4}, program.targets[-1].type)
     one = 2**10 * 8  # of single precision
     assert isinstance(settings, Settings) and room.of_sequence(program, settings) == one
-    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one)
+    monkeypatch.setattr(room.host, "memory", lambda: 8 * one)
     room.refuse(program, settings, 99)  # four states, and their slopes
-    assert room.sequences(program, settings, 64) == 2
-    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one - 1)
+    monkeypatch.setattr(room.host, "memory", lambda: 8 * one - 1)
     with pytest.raises(TrainingError, match="4 sequences take 64 KiB") as caught:
         room.refuse(program, settings, 99)
     room.refuse(program, settings, 3)  # there are no more
     assert "--batch 3 at most" in caught.value.help
-    monkeypatch.setattr(room.machine, "memory", lambda: 0)  # a system that does not say
+    monkeypatch.setattr(room.host, "memory", lambda: 0)  # a system that does not say
     room.refuse(program, settings, 99)
-    assert room.sequences(program, settings, 64) == 64
+
+
+def test_what_is_worth_threads(tmp_path: Path) -> None:
+    from qrlang.driver import Compilation
+    from qrlang.training import room
+
+    text = project(tmp_path).read_bytes()
+    settings: Any = SimpleNamespace(batch=32, precision="single")
+    for n, hidden, worth in ((4, 8, False), (10, 8, False), (14, 8, True), (4, 40_000, True)):
+        made = Compilation.of_bytes("m", text, {"n": n, "hidden": hidden})
+        assert room.worth_threads(made.models()[0].program, settings) == worth
+
+
+@pytest.mark.parametrize("road", ["native", "plain"])
+def test_how_many_are_looked_at_together(road: str, tmp_path: Path, monkeypatch: Any) -> None:
+    from qrlang.driver import Compilation
+    from qrlang.training import room
+
+    text = project(tmp_path).read_bytes()
+    program = Compilation.of_bytes("m", text, {"n": 10}).models()[0].program
+    model = SimpleNamespace(chosen_road=lambda: road)
+    objective: Any = SimpleNamespace(program=program, model=model)
+    settings: Any = SimpleNamespace(batch=4, precision="single")
+    one = 2**10 * 8
+    for memory, plain in ((0, 64), (1 << 40, 64), (32 * one, 8), (8 * one, 4)):
+        monkeypatch.setattr(room.host, "memory", lambda there=memory: there)
+        assert room.together(objective, settings, False) == (256 if road == "native" else plain)
+        assert room.together(objective, settings, True) == 4  # lanes of a stream
 
 
 def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: Any) -> None:

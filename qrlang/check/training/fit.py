@@ -94,17 +94,18 @@ def check_data(
     for (port, type_), column in zip(ports, columns, strict=True):
         if not fits_column(type_, column):
             word = "input" if isinstance(port, ast.Input) else "target"
+            line = f"{word} {port.name}: {_open(column, type_.seq)}"
             e.error(
                 "E0903",
                 node,
                 f"`{name}` gives {column} for the {word} `{port.name}`, which is {type_}",
-                help=f"write `{word} {port.name}: {_open(column)}`, or choose other data",
+                help=f"write `{line}`, or choose other data",
                 notes=[Note(f"`{port.name}` is declared here", port.span)],
             )
 
 
-def _open(column: Column) -> str:
-    text = str(column)
+def _open(column: Column, seq: bool) -> str:
+    text = column.beside(seq)
     return (
         text.replace("token]", "token[vocab]")
         if column.kind == "token" and not column.size

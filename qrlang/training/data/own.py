@@ -32,12 +32,13 @@ from pathlib import Path
 import numpy as np
 
 from qrlang.diagnostics.words import plural
+from qrlang.errors import DataError
 from qrlang.training.data.columns import Column, Dense
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import Archive
 from qrlang.training.data.ports import Array, Port, moment_shape
 from qrlang.training.data.request import Loaded, Request, with_validation
 from qrlang.training.data.rows import Table, open_table
+from qrlang.training.data.scaling import scaled
 from qrlang.training.data.series import forecast
 from qrlang.training.data.sources import Records
 from qrlang.training.data.table import Cells, Columns, loaded, split_rows
@@ -59,8 +60,10 @@ def _width(port: Port) -> int:
 class _Sheet:
     """A table read row by row; `where` names its lines."""
 
-    def __init__(self, request: Request, table: Table) -> None:
-        self.ports = request.ports
+    def __init__(self, request: Request, table: Table, ports: Sequence[Port] = ()) -> None:
+        """`ports`: what is wanted, if that is not all of the model's lines."""
+        self.every = request.ports
+        self.ports = ports or request.ports
         self.table, self.path = table, table.path
         for port in self.ports:
             if port.type.kind in ("state", "unitary"):
@@ -156,15 +159,17 @@ class _Sheet:
                  for p in self.ports]  # fmt: skip
         self.by_name = named if all(named) else None
         self.named = {p.name: set(k) for p, k in zip(self.ports, named, strict=True) if k}
-        self.free = [k for k in range(count) if k not in (self.at_sequence, self.at_split)]
+        other = {p.name for p in self.every} - {p.name for p in self.ports}
+        others = [k for k, b in enumerate(bases) if b in other]
+        self.free = [k for k in range(count) if k not in (self.at_sequence, self.at_split, *others)]
         # All columns sequences of numbers, one long time: a row is a moment.
         self.series = self.at_sequence is None and all(
-            p.type.seq and not _is_text(p) for p in self.ports
+            p.type.seq and not _is_text(p) for p in self.every
         )
 
     def _words(self) -> list[str]:
         """Names that mean something here."""
-        return [*(p.name for p in self.ports), _SEQUENCE, _SPLIT]
+        return [*(p.name for p in self.every), _SEQUENCE, _SPLIT]
 
     def _base(self, name: str) -> str:
         """`x[3]` is a part of `x`."""
@@ -216,6 +221,9 @@ class _Sheet:
                 help = f"cells are between commas here, and these seem to be between {what}: " + (
                     "save it with commas" if sign == ";" else "call it .tsv"
                 )
+            if not help and self.ports != self.every:
+                other = next(p.name for p in self.every if p not in self.ports)
+                help = f"leave the column of `{other}` out, or give the others their names"
             raise self._bad(line, f"it has {plural(len(free), 'cell')}; {self._wanted(wide)}", help)
         found: list[tuple[Port, Sequence[int]]] = []
         at = 0
@@ -325,7 +333,32 @@ def load_csv(request: Request) -> Loaded:
     out.file = path
     out.names = {source: _same(names) for source, names in sheet.records.items()}
     out.columns = sheet.columns()
-    return out
+    return scaled(out, request)
+
+
+def inputs(request: Request) -> Records:
+    """All records of a file, in its order: only what a model is given, whatever else it holds. A
+    series is one record."""
+    wanted = [p for p in request.ports if not p.target]
+    columns = Columns(request, request.text("tokens"))
+    if request.name == "csv":
+        sheet = _Sheet(request, open_table(request), wanted)
+        for cells in sheet.cells if sheet.series else ():
+            cells.lengths = [sum(cells.lengths)]
+        return Records([columns.column(c, None) for c in sheet.cells])
+    archive = Archive(*request.own(request.text("path")))
+    found: list[Column] = []
+    for port in wanted:
+        stem = _stem(archive, port, request.ports)
+        if stem not in archive:
+            raise DataError(
+                "malformed-file",
+                f"{archive.path} has splits, and no array `{stem}` of all records",
+                f"save what is to be answered as `{stem}`",
+            )
+        lengths = _lengths(archive, stem, stem)
+        found.append(_npz_column(archive, columns, stem, lengths, port, None))
+    return Records(found)
 
 
 def _same(names: list[str]) -> Callable[[str], list[str]]:
@@ -354,7 +387,7 @@ def _one_series(request: Request, sheet: _Sheet, columns: Columns, path: Path) -
             f"{path}: one long series is split by time; the column `{_SPLIT}` has no meaning",
             f"a column `{_SEQUENCE}` makes several sequences of it",
         )
-    out = forecast(request, *arrays)
+    out = forecast(request, *arrays, scaled=bool(request.arguments["scale"]))
     out.labels, out.file, out.columns = columns.labels, path, sheet.columns()
     return out
 
@@ -437,7 +470,7 @@ def load_npz(request: Request) -> Loaded:
         out.names[rights.source] = lambda split: next(
             names[s] for s in ("", split, "train") if s in names
         )
-    return out
+    return scaled(out, request)
 
 
 def _count(archive: Archive, name: str, port: Port) -> int:

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qrlang.data_schemas import Column
+from qrlang.errors import DataError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
-from qrlang.training.data.errors import DataError
 
 Array = npt.NDArray[Any]
 
@@ -73,7 +73,7 @@ def match(name: str, columns: Sequence[Column], ports: Sequence[Port]) -> None:
             raise DataError(
                 "wrong-column",
                 f"`{name}` gives {column} for {port}",
-                f"write `{word} {port.name}: {column}`, or choose other data",
+                f"write `{word} {port.name}: {column.beside(port.type.seq)}`, or choose other data",
             )
 
 

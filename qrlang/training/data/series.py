@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from qrlang.errors import DataError
 from qrlang.training.data import dynamics
 from qrlang.training.data.columns import Dense
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import opened
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import Array, Port, checked, dtype_of
@@ -56,15 +56,19 @@ def forecast(
     parts = splits or cut(len(x), request.validation)
     checked(x, given, "the series")
     checked(y, wanted, "the target series")
-    scale = {}
+    scale: dict[str, tuple[list[float], list[float]]] = {}
     if scaled:
         begin, end = parts["train"]
-        for port in (given, wanted):
-            data = x if port is given else y
+
+        def by_spread(data: Array, port: Port) -> Array:
             mean, spread = data[begin:end].mean(0), data[begin:end].std(0)
             spread = np.where(spread > 0, spread, 1.0)
             scale[port.name] = (mean.tolist(), spread.tolist())
-        x, y = ((d - m) / s for d, (m, s) in zip((x, y), scale.values(), strict=True))
+            found: Array = (data - mean) / spread
+            return found
+
+        x = by_spread(x, given)
+        y = by_spread(y, wanted) if wanted.type.kind == "real" else y
     loaded = Loaded({}, scale=scale)
     if wanted.type.seq:
         columns = (x.astype(dtype_of(given.type)), y.astype(dtype_of(wanted.type)))

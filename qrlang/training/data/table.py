@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qrlang.errors import DataError
 from qrlang.training.data.batches import frozen
 from qrlang.training.data.columns import Column, Dense, Ragged
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Array, Port, moment_shape
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.series import cut
 from qrlang.training.data.sources import Records
-from qrlang.training.data.vocabulary import SEPARATE, Vocabulary, encode
+from qrlang.training.data.vocabulary import PRODUCED, SEPARATE, Vocabulary, encode
 
 SPLIT_WORDS = {
     "train": "train", "training": "train", "0": "train",
@@ -52,7 +52,10 @@ class Columns:
             chosen = texts if train is None else [texts[k] for k in train]
             vocabulary = encode(chosen, self.by, None, size, SEPARATE, longest=longest).vocabulary
             self.vocabularies[port.name] = vocabulary
-        found = encode(texts, self.by, vocabulary, size, SEPARATE, longest=longest)
+        # Of a run on sentences that a model produces: those end with a token, and none is cut.
+        ended = vocabulary.symbols[: len(PRODUCED)] == PRODUCED
+        found = encode(texts, self.by, vocabulary, size, SEPARATE, longest=0 if ended else longest,
+                       ended=ended)  # fmt: skip
         return Ragged(found.flat, found.offsets, port, f"`{port.name}`")
 
     def classes(self, words: list[str], port: Port) -> Array:

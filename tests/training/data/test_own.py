@@ -47,6 +47,59 @@ def test_columns_by_name_and_a_split(tmp_path: Path) -> None:
     assert data.count("train") == 2 and data.count("validation") == 1
 
 
+def test_numbers_in_units_of_their_spread(tmp_path: Path) -> None:
+    """Each by its own, as the training records have them; classes stay as they are."""
+    lot = np.random.default_rng(0)
+    table = np.column_stack([lot.normal(50, 10, 60), lot.normal(-3, 2000, 60), np.full(60, 7.0)])
+    rows = [f"{a},{b},{c},{k % 2}" for k, (a, b, c) in enumerate(table)]
+    path = write(tmp_path / "f.csv", "\n".join(rows))
+    types = (real(3), label(2))
+    plain = own(path, *types)
+    data = open_data("csv", {"path": str(path), "scale": True}, ports(*types))
+    before, after = whole(plain, "train")[0], whole(data, "train")[0]
+    mean, deviation = before.mean(0), np.where(before.std(0) > 0, before.std(0), 1)
+    np.testing.assert_allclose(after, (before - mean) / deviation, atol=1e-4)
+    test = (whole(plain, "test")[0] - mean) / deviation
+    np.testing.assert_allclose(whole(data, "test")[0], test, atol=1e-4)
+    assert np.array_equal(whole(data, "test")[1], whole(plain, "test")[1])
+    said = data.about()["scale"]
+    assert said.keys() == {"x"}
+    np.testing.assert_allclose(said["x"]["shift"], mean, atol=1e-3)
+    (note,) = plain.notes
+    assert "`x` go as far as" in note and "`scale: true`" in note
+    assert not data.notes
+
+
+def test_scaled_sequences_are_padded_with_zeros(tmp_path: Path) -> None:
+    lot = np.random.default_rng(1)
+    lengths = lot.integers(1, 5, 30)
+    x = lot.normal(100, 5, (30, 4, 2))
+    np.savez(tmp_path / "f.npz", x=x, y=lot.normal(9, 1, 30), length=lengths)
+    rows = [f"{k},{v[0]},{v[1]},0" for k, n in enumerate(lengths) for v in x[k, :n]]
+    table = write(tmp_path / "f.csv", "sequence,x[0],x[1],y\n" + "\n".join(rows))
+    for path in (tmp_path / "f.npz", table):
+        asked = {"path": str(path), "scale": True}
+        data = open_data(path.suffix[1:], asked, ports(seq(real(2)), real()))
+        batch = next(data.batches("train", 30, shuffle=False))
+        assert batch.lengths[0] is not None
+        inside = np.arange(4) < batch.lengths[0][:, None]
+        moments = batch.arrays[0][inside]
+        np.testing.assert_allclose(moments.mean(0), 0, atol=1e-4)
+        np.testing.assert_allclose(moments.std(0), 1, atol=1e-4)
+        assert not batch.arrays[0][~inside].any()
+
+
+def test_a_scaled_series(tmp_path: Path) -> None:
+    rows = [f"{1000 + 50 * np.sin(k / 3)},{k % 2}" for k in range(200)]
+    path = write(tmp_path / "f.csv", "\n".join(rows))
+    asked = {"path": str(path), "scale": True}
+    data = open_data("csv", asked, ports(seq(real(1)), Type("class", (), 2, True)))
+    batch = next(data.batches("train", 1))
+    assert abs(batch.arrays[0]).max() < 2
+    assert {*np.unique(batch.arrays[1])} == {0, 1}
+    assert data.scale.keys() == {"x"}
+
+
 def test_a_sequence_in_a_row_may_be_shorter(tmp_path: Path) -> None:
     text = "1,2,3,4,5,6,0\n1,2,,,,,1\n" * 10
     data = own(write(tmp_path / "w.csv", text), seq(real(2)), label(2))

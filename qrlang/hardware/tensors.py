@@ -1,4 +1,5 @@
-"""Weights as safetensors: a page of JSON, then the numbers. So little that it needs no package."""
+"""Weights as safetensors, read and written without torch: a page of JSON, then the numbers. So
+little that it needs no package."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qrlang.features import FEATURES
 from qrlang.hardware.budget import Budget, Prices, budget
@@ -15,12 +15,9 @@ from qrlang.hardware.mitigation import mitigation, possible
 from qrlang.hardware.target import DeviceTarget, lacking
 from qrlang.ir.program import Program
 from qrlang.targets import TargetError, load
-from qrlang.training.observer import Observer
-
-if TYPE_CHECKING:
-    from qrlang.hardware.gradient.forecast import Forecast
-    from qrlang.training.loop import Trainer
-    from qrlang.training.settings import Settings
+from qrlang.training.forecast import Forecast, forecast
+from qrlang.training.loop import Observer, Trainer
+from qrlang.training.settings import Settings
 
 # What has no slope by shifts, or no meaning in a batch of tensors.
 _NOT_TRAINED = ("measure", "feed-forward", "postselect", "weak-readouts", "computed-noise",
@@ -71,7 +68,7 @@ class Wanted:
         return target.open_device(self.device or target.device, options)
 
 
-class OnDevice(Observer):
+class DeviceState(Observer):
     """What checkpoints keep of the device."""
 
     name = "device"
@@ -122,14 +119,12 @@ def _refuse(program: Program, device: Device) -> None:
 
 def attach(trainer: Trainer, wanted: Wanted, device: Device) -> Forecast:
     """The trainer's model is on the device from now on; what that will take."""
-    from qrlang.hardware.gradient.forecast import forecast
-
     settings, model = trainer.settings, trainer.objective.model
     less = mitigation(wanted.mitigate)
     found = forecast(trainer, device, settings.shots, wanted.prices, less)
     model.processor = Processor(device, settings.shots, settings.seed,
                                 budget=wanted.budget(device), mitigation=less)  # fmt: skip
-    trainer.observers.append(OnDevice(model.processor))
+    trainer.observers.append(DeviceState(model.processor))
     return found
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from qrlang.training.plot.axes import Axis, axis
-from qrlang.training.plot.shapes import Area, Dot, Line, Picture, Shape, Text
+from qrlang.plot.axes import Axis, axis
+from qrlang.plot.shapes import Area, Dot, Line, Picture, Shape, Text
 
 # Okabe and Ito's colours, which everybody can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#24292f")

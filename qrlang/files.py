@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from qrlang.training.errors import TrainingError
+from qrlang.errors import TrainingError
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:

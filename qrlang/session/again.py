@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from qrlang.files import read_json, write_json
+from qrlang.session.train import observers, resume
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.looks import SAMPLES
 from qrlang.trace.reading import has_trace
 from qrlang.trace.recorder import Asked, Recorder
-from qrlang.training.errors import Stopped
-from qrlang.training.files import read_json, write_json
-from qrlang.training.observer import Observer
-from qrlang.training.progress import Silent
+from qrlang.training import checkpoint, start
+from qrlang.training.finish import train
+from qrlang.training.initial import KEPT, read
+from qrlang.training.loop import Observer, Stopped, Trainer
+from qrlang.training.optim.base import Update
+from qrlang.training.progress import Silent, Watcher
 from qrlang.training.run import Run, versions
-
-if TYPE_CHECKING:
-    from qrlang.training.loop import Trainer
-    from qrlang.training.optim.base import Update
-    from qrlang.training.progress import Watcher
+from qrlang.training.world import World
 
 PLACE = ".again"  # in the run's folder
 RECORDS = 240
@@ -57,8 +56,6 @@ def trace_again(path: str | Path, watcher: Watcher, data_dir: str | None = None)
 
 def _step(run: Run) -> int:
     """Where the run is."""
-    from qrlang.training import checkpoint
-
     if has_trace(run.folder):
         raise TraceError(f"'{run.folder}' has a trace already", "leave out --replay")
     if run.settings().processor:
@@ -91,30 +88,19 @@ class _Once(Silent):
 
 
 def _repeat(run: Run, step: int, watcher: Watcher, data_dir: str | None) -> None:
-    from qrlang.training import start
-    from qrlang.training.initial import KEPT, read
-    from qrlang.training.optim.ridge import solve
-    from qrlang.training.session import observers
-    from qrlang.training.world import World
-
-    trainer = start.resume(start.Asked(data_dir=data_dir), str(run.folder), World(), _Once(watcher))
+    trainer = resume(start.Asked(data_dir=data_dir), str(run.folder), World(), _Once(watcher))
     if (run.folder / KEPT).is_file():
         model = trainer.objective.model
         model.load_state_dict({**model.state_dict(), **read(run.folder / KEPT)})
     trainer.observers += [*observers(trainer), _Until(step)]
     try:
-        if trainer.settings.optimizer[0] == "ridge":
-            solve(trainer)
-        else:
-            trainer.train()
+        train(trainer)
     except Stopped:  # where the run itself was stopped, its last weights are recorded too
         recorder = next(o for o in trainer.observers if isinstance(o, Recorder))
         recorder.end(trainer)
 
 
 def _same(run: Run, again: Run) -> None:
-    from qrlang.training import checkpoint
-
     one, two = (checkpoint.load(r.last)[0] for r in (run, again))
     if one.keys() == two.keys() and all(bool((one[k] == two[k]).all()) for k in one):
         return

@@ -10,16 +10,23 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qrlang.rights.gate import digest
-from qrlang.rights.manifest import FORGOTTEN, called, manifests
-from qrlang.rights.seen import FILE, page_of
-from qrlang.training.data.errors import DataError
-from qrlang.training.files import append, read_json, write_atomically
+from qrlang.errors import DataError
+from qrlang.files import append, read_json
+from qrlang.museum.site import without_strip
+from qrlang.rights.gate import digest, today
+from qrlang.rights.manifest import called, manifests
+from qrlang.rights.seen import FILE, page_of, record, since
+from qrlang.rights.shut import shut
+from qrlang.trace.erase import erase
+from qrlang.training.feed import DataFeed
+from qrlang.training.progress import Watcher
+from qrlang.training.run import Run
+from qrlang.training.world import World
 
 LOG = "forgotten.jsonl"
 # What is drawn from records, a trace or readouts, and can be drawn again from what is left.
@@ -38,56 +45,6 @@ class Found:
     def to_data(self) -> dict[str, Any]:
         return {"run": str(self.folder), "saw": self.splits, "removed": self.removed,
                 "still there": self.weights}  # fmt: skip
-
-
-def request(data: Path, records: Sequence[str]) -> None:
-    """Somebody asks: from now on these records are not read any more either."""
-    if not manifests(data):
-        raise DataError(
-            "wrong-manifest",
-            f"{data} has no manifest, so nothing says what its records are called",
-            f"write {data.name}.rights.toml beside it, with `key` or without: docs/rights.md",
-        )
-    real = data.resolve()  # whatever leads to it
-    path = real.with_name(real.name + FORGOTTEN)
-    known = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    told = {called(r) for r in known}
-    new = [r for r in records if called(r) not in told]
-    if new:
-        write_atomically(path, "".join(f"{r}\n" for r in [*known, *new]))
-
-
-@dataclass(frozen=True)
-class Shut:
-    """What may not be read any more of one source."""
-
-    everything: bool = False
-    records: frozenset[str] = frozenset()  # digests
-    columns: frozenset[str] = frozenset()
-
-    def __or__(self, other: Shut) -> Shut:
-        return Shut(self.everything or other.everything, self.records | other.records,
-                    self.columns | other.columns)  # fmt: skip
-
-    def of(self, seen: Mapping[str, Any]) -> dict[str, set[int]] | None:
-        """Which records of what a run has seen, by split; None: all there are, known or not. A
-        column belongs to every record."""
-        if self.everything or self.columns & {*seen.get("columns", ())}:
-            return None
-        splits = seen["splits"].items()
-        return {s: {k for k, name in enumerate(names) if name in self.records}
-                for s, names in splits}  # fmt: skip
-
-
-def shut(data: Path, today: datetime.date, also: Iterable[str] = ()) -> dict[str, Shut]:
-    """By source: what has faded, was asked for, or is opaque now. `also`: records, as if somebody
-    had asked."""
-    found: dict[str, Shut] = {}
-    for m in manifests(data):
-        names = {*m.hidden(today), *map(called, also)}
-        one = Shut(m.over(today), frozenset(digest(m.source, r) for r in names), m.columns)
-        found[m.source] = found.get(m.source, Shut()) | one
-    return found
 
 
 def folders(given: Iterable[str]) -> list[Path]:
@@ -126,6 +83,17 @@ def forget(
     return found
 
 
+def unknown(data: Path, places: Iterable[str], records: Iterable[str]) -> list[str]:
+    """Those of the records that no run has seen by that name: perhaps a slip of the pen."""
+    pages = [page_of(folder) for folder in folders(places)]
+    sources = [m.source for m in manifests(data)]
+    seen = {
+        name for page in pages for s in sources if s in page
+        for names in page[s]["splits"].values() for name in names
+    }  # fmt: skip
+    return [r for r in records if not any(digest(s, called(r)) in seen for s in sources)]
+
+
 def remove(
     folder: Path, rows: Mapping[str, set[int]] | None, saw: Mapping[str, set[int]],
     dry: bool = False,
@@ -151,6 +119,20 @@ def remove(
     return found
 
 
+def give_up(run: Run, feed: DataFeed, world: World, watcher: Watcher) -> None:
+    """Before a run goes on: by the manifests of its data that are in force now, not those of the
+    day it began."""
+    change = since(run.folder, feed.data.seen(), feed.data.rights, today())
+    if change is None or not world.first:
+        return
+    if change.rows:
+        found = remove(run.folder, change.rows, change.rows)
+        out = ", ".join(f"{n} of {split}" for split, n in found.splits.items())
+        removed = f"; removed: {', '.join(found.removed)}" if found.removed else ""
+        watcher.note(f"records that may not be read any more are left out: {out}{removed}")
+    record(run.folder, change)
+
+
 def _told(folder: Path, found: Found) -> bool:
     """Whether the last line of its log says the same already."""
     path = folder / LOG
@@ -170,8 +152,6 @@ def _drawn(folder: Path, found: Found, dry: bool, museum: bool = False) -> None:
         elif not dry:
             path.unlink()
     if museum and found.removed and not dry:
-        from qrlang.museum.site import without_strip
-
         without_strip(folder.parent.parent, folder.name)
 
 
@@ -179,8 +159,6 @@ def _trace(folder: Path, rows: Mapping[str, set[int]] | None, found: Found, dry:
     """A watched sample's numbers become none; the record of all others stays as it was."""
     if not (folder / "trace").is_dir():
         return
-    from qrlang.trace.erase import erase
-
     count = erase(folder, rows, dry)
     if count:
         found.removed.append(f"trace: {count} watched sample{'s' * (count != 1)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from qrlang.training.plot.shapes import Area, Dot, Line, Picture, Shape
+from qrlang.plot.shapes import Area, Dot, Line, Picture, Shape
 
 FONT = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
 

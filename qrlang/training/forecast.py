@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
 from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
@@ -19,11 +20,9 @@ from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.jobs import Counts, Task
 from qrlang.hardware.mitigation import NONE, Confusion, Mitigation
-from qrlang.training.feed import split_of
-
-if TYPE_CHECKING:
-    from qrlang.training.feed import Batch
-    from qrlang.training.loop import Trainer
+from qrlang.training.feed import Batch, split_of
+from qrlang.training.loop import Trainer
+from qrlang.training.objective import ON_DEVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +137,6 @@ class _Rehearsal:
         self._known: dict[Any, Amount] = {}
 
     def split(self, name: str, batch: int) -> Amount:
-        from qrlang.training.objective import ON_DEVICE
-
         feed, batch = self.trainer.feed, max(batch, ON_DEVICE)
         batches: Iterator[Batch] = feed.batches(name, batch, seed=0, epoch=0, shuffle=False)
         return _sum(self(b, False) for b in batches)
@@ -158,8 +155,6 @@ class _Rehearsal:
         return self._known[key]
 
     def _rehearsed(self, batch: Batch, sloped: bool) -> Amount:
-        import torch
-
         model = self.trainer.objective.model
         processor = Processor(self.device, self.shots, rehearsal=True, mitigation=self.mitigation)
         processor.desk.confusions = self.confusions

@@ -6,7 +6,7 @@ import io
 from functools import lru_cache
 from typing import Any
 
-from qrlang.training.plot.shapes import Area, Dot, Line, Picture, Text
+from qrlang.plot.shapes import Area, Dot, Line, Picture, Text
 
 SCALE = 3  # pixels to a point: about 216 to the inch
 _FINER = 2

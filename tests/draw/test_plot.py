@@ -8,10 +8,10 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from qrlang.training.plot import Chart, Panel, Series, to_svg
-from qrlang.training.plot.axes import axis
-from qrlang.training.plot.png import to_png
-from qrlang.training.plot.shapes import Line, Picture, Text
+from qrlang.plot import Chart, Panel, Series, to_svg
+from qrlang.plot.axes import axis
+from qrlang.plot.png import to_png
+from qrlang.plot.shapes import Line, Picture, Text
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,18 @@ The program without its last linear layer gives the features; all the rest stays
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from qrlang.backends.torch.load import make
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Linear, Loop, Op, Output, Program
 from qrlang.ir.types import seq
-from qrlang.training.errors import TrainingError
+from qrlang.passes import PASSES, run_passes
 from qrlang.training.feed import Batch
+from qrlang.training.loop import Trainer
 from qrlang.training.objective import Objective
-
-if TYPE_CHECKING:
-    from qrlang.training.loop import Trainer
 
 
 def solve(trainer: Trainer) -> None:
@@ -29,8 +29,6 @@ def solve(trainer: Trainer) -> None:
     head, features = headless(program)
     options = trainer.settings.optimizer[1]
     alpha, washout = float(options["alpha"]), int(options["washout"])
-    from qrlang.backends.torch.load import make
-
     body = make(features, road=trainer.settings.road or None, dtype=torch.float64,
                 device=trainer.objective.device)  # fmt: skip
     body.load_state_dict(model.state_dict(), strict=False)
@@ -79,8 +77,6 @@ def _maker(ops: tuple[Op, ...], number: int) -> Linear | None:
 
 
 def _with(program: Program, body: list[Op], output: Output) -> Program:
-    from qrlang.passes import PASSES, run_passes
-
     return run_passes(replace(program, body=tuple(body), outputs=(output,)), (PASSES["prune"],))
 
 

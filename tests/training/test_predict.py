@@ -1,0 +1,180 @@
+"""`qrlc predict`: what a trained model answers to new data, held against its module."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from training_tools import project  # noqa: E402
+
+import qrlang  # noqa: E402
+from qrlang.cli.main import run as qrlc  # noqa: E402
+
+EACH = """\
+use std.ansatz.su2_ring
+use std.readout.each_z
+
+model Each(n: int = 2) {
+  input  x: seq[real[WIDTH]]
+  target y: TARGET
+  qubits     memory[n]
+  readout    z     = each_z(memory)
+  controller steer = mlp(8, relu)
+  layer      head  = linear(OUT)
+  step v in x {
+    apply su2_ring(steer(v, read z)) to memory
+    emit head(read z)
+  }
+}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Of a model whose classes have names."""
+    path = project(tmp_path, records=40)
+    with np.load(tmp_path / "tiny.npz") as z:
+        np.savez(tmp_path / "tiny.npz", xs=z["xs"], label=np.array(["well", "ill"])[z["label"]])
+    return trained(path, tmp_path, "tiny.npz")
+
+
+def trained(path: Path, folder: Path, data: object, *more: object) -> Path:
+    made = folder / "run"
+    line = ["train", path, "--data", data, "--out", made, "--epochs", 2, "--threads", 1, *more]
+    assert qrlc([str(x) for x in line]) == 0
+    return made
+
+
+def predicted(capsys: Any, run: Path, data: Path, *more: object) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    assert qrlc(["predict", str(run), str(data), *map(str, more)]) == 0
+    return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+
+def chances(run: Path, *inputs: Any, **more: Any) -> Any:
+    with torch.no_grad():
+        return torch.softmax(qrlang.load(run)(*inputs, **more), -1).numpy()
+
+
+def test_classes_by_name(run: Path, tmp_path: Path, capsys: Any) -> None:
+    xs = np.random.default_rng(1).normal(size=(9, 5, 2)).astype(np.float32)
+    np.savez(tmp_path / "new.npz", xs=xs)
+    found = predicted(capsys, run, tmp_path / "new.npz", "--batch", 4)
+    expected = chances(run, torch.tensor(xs))
+    assert [row["record"] for row in found] == [str(k) for k in range(9)]
+    assert [row["label"] for row in found] == [["ill", "well"][p.argmax()] for p in expected]
+    np.testing.assert_allclose([float(r["probability"]) for r in found], expected.max(-1), 1e-5)
+
+
+def test_a_table_with_and_without_the_truth(run: Path, tmp_path: Path, capsys: Any) -> None:
+    """Sequences of several lengths stay in their order; the truth, if it is there, is not read."""
+    lot = np.random.default_rng(2)
+    lengths = [3, 1, 4, 2]
+    xs = [lot.normal(size=(n, 2)).astype(np.float32) for n in lengths]
+    rows = [[k, *map(float, v), "who knows"] for k, x in enumerate(xs) for v in x]
+    for name, width in (("with.csv", 4), ("without.csv", 3)):
+        with open(tmp_path / name, "w", newline="") as stream:
+            head = ["sequence", "xs[0]", "xs[1]", "label"]
+            csv.writer(stream).writerows([head[:width], *(row[:width] for row in rows)])
+    found = predicted(capsys, run, tmp_path / "with.csv")
+    assert found == predicted(capsys, run, tmp_path / "without.csv")
+    padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(x) for x in xs], batch_first=True)
+    expected = chances(run, padded, lengths=torch.tensor(lengths))
+    np.testing.assert_allclose([float(r["probability"]) for r in found], expected.max(-1), 1e-5)
+    # By their order alone, the target's column would be taken for something else.
+    (tmp_path / "plain.csv").write_text("1,2,3,4,ill\n")
+    assert qrlc(["predict", str(run), str(tmp_path / "plain.csv")]) == 1
+    assert "leave the column of `label` out" in capsys.readouterr().err
+    (tmp_path / "plain.csv").write_text("1,2,3,4\n5,6\n")
+    assert len(predicted(capsys, run, tmp_path / "plain.csv")) == 2
+
+
+def test_a_value_at_each_step(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "each.qrl"
+    path.write_text(EACH.replace("WIDTH", "1").replace("TARGET", "seq[class[3]]")
+                    .replace("OUT", "3"))  # fmt: skip
+    lot = np.random.default_rng(0)
+    xs = lot.normal(size=(30, 6, 1)).astype(np.float32)
+    lengths = lot.integers(1, 7, 30)
+    np.savez(tmp_path / "d.npz", x=xs, y=lot.integers(0, 3, (30, 6)), length=lengths)
+    run = trained(path, tmp_path, tmp_path / "d.npz")
+    found = predicted(capsys, run, tmp_path / "d.npz")
+    assert len(found) == lengths.sum()
+    expected = chances(run, torch.tensor(xs), lengths=torch.tensor(lengths))
+    for row in found:
+        p = expected[int(row["record"]), int(row["moment"])]
+        assert int(row["y"]) == p.argmax()
+        assert float(row["probability"]) == pytest.approx(p.max(), abs=1e-5)
+
+
+def test_numbers_in_the_units_of_the_data(tmp_path: Path, capsys: Any) -> None:
+    """A series was scaled for training; what is asked and answered is not. It is one record."""
+    path = tmp_path / "each.qrl"
+    path.write_text(EACH.replace("WIDTH", "3").replace("TARGET", "seq[real[3]]")
+                    .replace("OUT", "3"))  # fmt: skip
+    run = trained(path, tmp_path, "lorenz(length: 300)")
+    scale = json.loads((run / "data.json").read_text())["scale"]
+    xs = np.random.default_rng(3).normal(size=(7, 3)) * 10 + 5
+    np.savetxt(tmp_path / "new.csv", xs, delimiter=",")
+    found = predicted(capsys, run, tmp_path / "new.csv")
+    x, y = ({k: np.array(v) for k, v in scale[name].items()} for name in "xy")
+    given = torch.tensor((xs - x["shift"]) / x["divisor"], dtype=torch.float32)
+    with torch.no_grad():
+        expected = qrlang.load(run)(given[None])[0].numpy() * y["divisor"] + y["shift"]
+    got = [[float(row[f"y[{k}]"]) for k in range(3)] for row in found]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+    assert [row["moment"] for row in found] == [str(t) for t in range(7)]
+
+
+def test_a_device_is_given_the_units_of_the_run(tmp_path: Path) -> None:
+    from qrlang.hardware.batch import items_of_file
+    from qrlang.training.run import Run
+
+    path = project(tmp_path, records=30)
+    run = Run(trained(path, tmp_path, f'npz(path: "{tmp_path}/tiny.npz", scale: true)'))
+    scale = run.data()["scale"]
+    items, _ = items_of_file(str(tmp_path / "tiny.npz"), run.program(), 2, scale)
+    with np.load(tmp_path / "tiny.npz") as z:
+        expected = (z["xs"] - scale["xs"]["shift"]) / scale["xs"]["divisor"]
+    for k, item in enumerate(items):
+        np.testing.assert_allclose(item.inputs["xs"], expected[k])
+
+
+def test_into_a_file(run: Path, tmp_path: Path, capsys: Any) -> None:
+    capsys.readouterr()
+    out = tmp_path / "folder" / "answers.json"
+    line = ["predict", str(run), str(tmp_path / "tiny.npz"), "-o", str(out), "--format", "json"]
+    assert qrlc(line) == 0
+    assert capsys.readouterr().out == ""
+    assert [row["record"] for row in json.loads(out.read_text())] == list(range(40))
+
+
+def test_what_is_refused(run: Path, tmp_path: Path, capsys: Any) -> None:
+    tiny = tmp_path / "tiny.npz"
+    np.savez(tmp_path / "splits.npz", xs_train=np.zeros((3, 4, 2)), xs_test=np.zeros((3, 4, 2)))
+    np.savez(tmp_path / "other.npz", other=np.zeros((3, 4, 2)), another=np.zeros(3))
+    for data, words in [
+        (tmp_path / "nowhere.csv", "there is no file"),
+        (tmp_path / "tiny.qrl", "is no file of data"),
+        (tmp_path / "splits.npz", "has splits, and no array `xs`"),
+        (tmp_path / "other.npz", "has no array for `input xs: seq[real[2]]`"),
+    ]:
+        assert qrlc(["predict", str(run), str(data)]) == 1
+        assert words in capsys.readouterr().err
+    assert qrlc(["predict", str(run), str(tiny), "-o", str(tiny)]) == 2
+    assert "would be written over" in capsys.readouterr().err
+    assert qrlc(["predict", str(tmp_path), str(tiny)]) == 1
+    assert "is not a run folder" in capsys.readouterr().err
+    # Nothing keeps account of what is read here.
+    tiny.with_name("tiny.npz.rights.toml").write_text("")
+    assert qrlc(["predict", str(run), str(tiny)]) == 1
+    assert "has a manifest" in capsys.readouterr().err
