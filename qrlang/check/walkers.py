@@ -16,7 +16,7 @@ from qrlang.check.core.scope import Here
 from qrlang.check.functions.builtins import BUILTINS
 from qrlang.check.quantum import apply, gates, measuring, readouts, registers
 from qrlang.check.report import Reporter
-from qrlang.check.statements import bindings, carries, control, steps, tensors
+from qrlang.check.statements import bindings, carries, control, results, steps, tensors
 from qrlang.syntax import ast
 
 LANGUAGE = Language(
@@ -61,8 +61,8 @@ LANGUAGE = Language(
         ast.Update: carries.update,
         ast.Step: steps.step,
         ast.Recurrent: steps.recurrent,
-        ast.Emit: steps.emit,
-        ast.Return: steps.return_,
+        ast.Emit: results.emit,
+        ast.Return: results.return_,
     },
     call=calls.call,
     builtins=BUILTINS,

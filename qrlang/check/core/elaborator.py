@@ -57,6 +57,7 @@ class Elaborator:
         budget: Budget | None,
     ) -> None:
         self.language = language
+        self._expressions = language.expressions  # asked more than anything else
         self.report = report
         self._here = here
         self.builder = Builder()
@@ -200,7 +201,7 @@ class Elaborator:
     # --- walking ---
 
     def eval(self, node: ast.Expr) -> object:
-        handler = self.language.expressions.get(type(node))
+        handler = self._expressions.get(type(node))
         if handler is None:
             return self.error("E0208", node, "this can't stand here")
         outer = self.builder.span

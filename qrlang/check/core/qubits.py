@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from qrlang.check.core.values import Register
 from qrlang.ir import program as ir
 from qrlang.source import Span
+
+T = TypeVar("T")
 
 
 class QubitTable:
@@ -43,6 +46,16 @@ class QubitTable:
             yield
         finally:
             self.fresh = outer
+
+    def either(self, branches: Iterable[T]) -> Iterator[T]:
+        """Branches of which one runs: each begins as it is here, and what is fresh after them is
+        so after every one."""
+        before, after = self.fresh, set(self.fresh)
+        for branch in branches:
+            self.fresh = set(before)
+            yield branch
+            after &= self.fresh
+        self.fresh = after
 
     def touch(self, qubits: tuple[int, ...]) -> None:
         """These qubits meet here: they are no longer fresh, and share one space."""

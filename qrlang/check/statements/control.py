@@ -47,18 +47,12 @@ def if_(e: Elaborator, node: ast.If) -> None:
         return
     term = bit.terms[0]
     branches = (node.then, node.orelse) if term.coefficient > 0 else (node.orelse, node.then)
-    fresh = set(e.qubits.fresh)
-    touched: set[int] = set()
     done: list[Block] = []
-    for body in branches:
-        e.qubits.fresh = set(fresh)
+    for body in e.qubits.either(branches):
         inside = e.here._replace(in_if=True)
         with e.builder.nested() as block, e.inside(inside), e.block():
             e.run(body)
         done.append(block)
-        touched |= fresh - e.qubits.fresh
-    e.qubits.fresh = fresh - touched
-
     place = e.place_of(node)
     e.builder.quantum(ir.If(term.value, term.index, finish(done[0]), finish(done[1]), place))
 
