@@ -198,7 +198,7 @@ def kernel_times(step: Any, case: Case, clock: Callable[[Callable[[], Any]], flo
     can do: (8n + 22) vector instructions for each vector of amplitudes and layer."""
     from engine_micro import fma_peak
 
-    from qrlang.backends.torch.native import _of
+    from qrlang.backends.torch.native.road import _of
 
     kernel = _of(step.model).kernel(torch.float32)
     rows = data(case)[0].astype(np.float32)

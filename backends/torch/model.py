@@ -11,15 +11,15 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from qrlang.backends.torch import native
 from qrlang.backends.torch.carried import Segment
-from qrlang.backends.torch.cuda import Faults
+from qrlang.backends.torch.circuits.matrices import complex_of
 from qrlang.backends.torch.emit.fingerprint import fingerprint as fingerprint_of
-from qrlang.backends.torch.matrices import complex_of
+from qrlang.backends.torch.native import road as native
+from qrlang.backends.torch.native.cuda import Faults
 from qrlang.backends.torch.ops import may_look
 from qrlang.backends.torch.roads import Road, road_of
-from qrlang.backends.torch.run import Run
-from qrlang.backends.torch.sequence import Sequence
+from qrlang.backends.torch.states.run import Run
+from qrlang.backends.torch.states.sequence import Sequence
 
 Lengths: TypeAlias = Any  # None, a tensor [batch], or one for each input by its name
 _TYPE = re.compile(r"(?P<seq>seq\[)?(?P<kind>[a-z]+)(\[(?P<dims>[\d, ]*)\])?\]?")

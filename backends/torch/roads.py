@@ -10,8 +10,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
-from qrlang.backends.torch.fit import why_not
 from qrlang.backends.torch.mixing import why_not_reversible
+from qrlang.backends.torch.native.fit import why_not
 from qrlang.errors import UserError
 from qrlang.ir.program import Program
 
@@ -50,7 +50,7 @@ def parse_road(road: str | int | None) -> Road | None:
 
 def road_of(model: Model) -> Road:
     """The road of the next call of a model: the one asked for, or the fastest that fits."""
-    from qrlang.backends.torch import native
+    from qrlang.backends.torch.native import road as native
 
     asked = parse_road(model.road)
     if asked == "plain":

@@ -9,9 +9,9 @@ info = pytest.importorskip("qiskit.quantum_info")
 from qiskit import QuantumCircuit  # noqa: E402
 
 from qrlang.backends.torch import runtime as qr  # noqa: E402
-from qrlang.backends.torch.density import MixedQubits  # noqa: E402
-from qrlang.backends.torch.noise import kraus  # noqa: E402
-from qrlang.backends.torch.run import Run  # noqa: E402
+from qrlang.backends.torch.states.density import MixedQubits  # noqa: E402
+from qrlang.backends.torch.states.noise import kraus  # noqa: E402
+from qrlang.backends.torch.states.run import Run  # noqa: E402
 
 N = 4
 NOISE = {"depolarizing": 1, "amplitude_damping": 1, "phase_damping": 1, "bit_flip": 1,

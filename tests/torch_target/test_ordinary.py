@@ -156,7 +156,7 @@ def test_a_look_without_slopes_comes_before_training(root, road):
 @pytest.mark.parametrize("road", [None, "stepwise"])
 def test_torch_compile_leaves_a_model_as_it_is(root, road, monkeypatch):
     """Its kernels too: unrolled step by step, it would lose them."""
-    from qrlang.backends.torch import native
+    from qrlang.backends.torch.native import road as native
 
     calls, rows = [], torch.rand(2, 30, 28)
     call = native.call

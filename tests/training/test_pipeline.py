@@ -73,7 +73,8 @@ def test_all_of_it_through_the_kernels_of_a_gpu(tmp_path: Path, monkeypatch: Any
         pytest.skip("no C++ compiler")
     from emulated import Emulated
 
-    from qrlang.backends.torch import cuda, native
+    from qrlang.backends.torch.native import cuda
+    from qrlang.backends.torch.native import road as native
 
     path = project(tmp_path, records=70)
     first = train(path, "first")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from qrlang.backends.torch import sweep
-from qrlang.backends.torch.circuit import Circuit
-from qrlang.backends.torch.noise import kraus
-from qrlang.backends.torch.state import Qubits
+from qrlang.backends.torch.circuits import sweep
+from qrlang.backends.torch.circuits.circuit import Circuit
+from qrlang.backends.torch.states.noise import kraus
+from qrlang.backends.torch.states.state import Qubits
 
 if TYPE_CHECKING:
-    from qrlang.backends.torch.run import Run
+    from qrlang.backends.torch.states.run import Run
 
 
 class MixedQubits(Qubits):

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from qrlang.backends.torch.density import MixedQubits
-from qrlang.backends.torch.ends import same_ends
-from qrlang.backends.torch.matrices import complex_of
-from qrlang.backends.torch.sequence import Sequence
-from qrlang.backends.torch.state import Qubits, qubits_limit
+from qrlang.backends.torch.circuits.matrices import complex_of
+from qrlang.backends.torch.states.density import MixedQubits
+from qrlang.backends.torch.states.ends import same_ends
+from qrlang.backends.torch.states.sequence import Sequence
+from qrlang.backends.torch.states.state import Qubits, qubits_limit
 
 if TYPE_CHECKING:
     from qrlang.backends.torch.carried import Segment
@@ -86,7 +86,7 @@ class Run:
         if density:
             return MixedQubits(self, n, name)
         if self.stepwise and not mixed:
-            from qrlang.backends.torch.reversible import ReversibleQubits
+            from qrlang.backends.torch.reversible.qubits import ReversibleQubits
 
             return ReversibleQubits(self, n, name)
         return Qubits(self, n, name)

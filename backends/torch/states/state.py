@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from qrlang import host
-from qrlang.backends.torch import sweep
-from qrlang.backends.torch.circuit import Circuit
-from qrlang.backends.torch.fuse import subspace
-from qrlang.backends.torch.matrices import Constants
-from qrlang.backends.torch.noise import kraus
-from qrlang.backends.torch.observables import Observables, diagonal, marginal
+from qrlang.backends.torch.circuits import sweep
+from qrlang.backends.torch.circuits.circuit import Circuit
+from qrlang.backends.torch.circuits.fuse import subspace
+from qrlang.backends.torch.circuits.matrices import Constants
 from qrlang.backends.torch.ops import stack
-from qrlang.backends.torch.shots import sampled, sampled_distribution
+from qrlang.backends.torch.states.noise import kraus
+from qrlang.backends.torch.states.observables import Observables, diagonal, marginal
+from qrlang.backends.torch.states.shots import sampled, sampled_distribution
 from qrlang.diagnostics.words import plural
 from qrlang.gates import pauli_matrix
 from qrlang.ir import pauli
@@ -29,7 +29,7 @@ from qrlang.ir.program import PauliString
 from qrlang.names import quantity
 
 if TYPE_CHECKING:
-    from qrlang.backends.torch.run import Run
+    from qrlang.backends.torch.states.run import Run
 
 _constants = Constants()
 

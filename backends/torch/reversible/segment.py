@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qrlang.backends.torch import cuda
-from qrlang.backends.torch.circuit import Circuit
+from qrlang.backends.torch.circuits.circuit import Circuit
+from qrlang.backends.torch.native import cuda
 from qrlang.ir.program import Angle
 
 _DTYPES = {torch.complex64: "float32", torch.complex128: "float64"}

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qrlang.backends.torch.fuse import bit
-from qrlang.backends.torch.matrices import Constants, complex_of
+from qrlang.backends.torch.circuits.fuse import bit
+from qrlang.backends.torch.circuits.matrices import Constants, complex_of
 from qrlang.ir.program import Observable, PauliString
 
 _TERM = re.compile(

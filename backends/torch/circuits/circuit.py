@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qrlang.backends.torch import text as gate_text
-from qrlang.backends.torch.fuse import (
+from qrlang.backends.torch.circuits import text as gate_text
+from qrlang.backends.torch.circuits.fuse import (
     Block,
     ControlledBlock,
     DiagonalBlock,
@@ -23,7 +23,7 @@ from qrlang.backends.torch.fuse import (
     fuse,
     subspace,
 )
-from qrlang.backends.torch.matrices import Constants, complex_of, gate_matrices
+from qrlang.backends.torch.circuits.matrices import Constants, complex_of, gate_matrices
 from qrlang.gates import GATES
 from qrlang.ir.walk import qubits_of
 

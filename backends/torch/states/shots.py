@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qrlang.backends.torch.circuit import Circuit
-from qrlang.backends.torch.fuse import bit
-from qrlang.backends.torch.observables import Observables
+from qrlang.backends.torch.circuits.circuit import Circuit
+from qrlang.backends.torch.circuits.fuse import bit
+from qrlang.backends.torch.states.observables import Observables
 from qrlang.ir.program import PauliString
 
 if TYPE_CHECKING:
-    from qrlang.backends.torch.run import Run
-    from qrlang.backends.torch.state import Qubits
+    from qrlang.backends.torch.states.run import Run
+    from qrlang.backends.torch.states.state import Qubits
 
 
 def counts(run: Run, p: Tensor, shots: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qrlang.backends.torch.matrices import Constants, complex_of
+from qrlang.backends.torch.circuits.matrices import Constants, complex_of
 from qrlang.gates import pauli_matrix
 
 _constants = Constants()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from qrlang.backends.torch.circuit import Circuit
-from qrlang.backends.torch.fuse import (
+from qrlang.backends.torch.circuits.circuit import Circuit
+from qrlang.backends.torch.circuits.fuse import (
     Block,
     ControlledBlock,
     DiagonalBlock,
