@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -246,8 +247,6 @@ class Library:
         return self._files[real]
 
     def _read(self, path: Path, root: Path, kind: Literal["user", "library"]) -> Module | Problem:
-        from qrlang.syntax.parser import parse
-
         try:
             if path.stat().st_size > MAX_FILE:
                 return Problem("E0307", f"`{path.name}` is longer than {MAX_FILE} bytes")
@@ -262,15 +261,24 @@ class Library:
         else:
             here = os.getcwd() + os.sep
             name = name.removeprefix(here)
-        source = Source(name, text)
-        file, diagnostics = parse(source)
-        self._kept.append(source)
+        # What is installed is the same for all that is checked in one process: parsed once.
+        file, diagnostics = (_parsed if kind == "library" else _parse)(name, text)
+        self._kept.append(file.source)
         if kind == "library":
-            self.sources.add(id(source))
+            self.sources.add(id(file.source))
         self.diagnostics.extend(diagnostics)
         module = Module(file, kind, path.parent, root, items_of(file))
         self.follow(module, lambda use, name, p: self.diagnostics.append(problem_at(use, name, p)))
         return module
+
+
+def _parse(name: str, text: str) -> tuple[ast.File, tuple[Diagnostic, ...]]:
+    from qrlang.syntax.parser import parse
+
+    return parse(Source(name, text))
+
+
+_parsed = lru_cache(maxsize=64)(_parse)
 
 
 def problem_at(use: ast.Use, name: ast.UseName, problem: Problem) -> Diagnostic:
