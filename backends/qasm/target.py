@@ -44,7 +44,7 @@ _FEATURES: dict[str, Support] = {
     "computed-noise": no("give the channel a constant strength"),
     "conditional-noise": no("let the channel act in both cases, outside the `if`"),
     "mixed-start": no("begin in |0⟩, and entangle with a second register that is never read"),
-    "amplitudes": no("encode the values in angles, for example with `std.encoding.angle`"),
+    "amplitudes": no("encode the values in angles, for example with `std.encode.angle_y`"),
     "matrices": no("write the unitary as gates, for example an ansatz of `std.ansatz`"),
     "exact-evolution": no("say into how many steps to split it: `trotter 8`"),
     "trotter": yes("as gates"),

@@ -75,7 +75,11 @@ def _program(path: str, data: bytes, model: str | None, settings: dict[str, Sett
         names = ", ".join(f"`{name}`" for name in there)
         raise LoadError(f"{path} has the models {names}: say which (`model=…`)" if there
                         else f"{path} has no model")  # fmt: skip
-    return compilation.for_target(models[model]).program  # as the target gets it
+    found = models[model]
+    if found.unsaid:
+        says = ", ".join(f"{name}=…" for name in found.assumed)
+        raise LoadError(f"{path}: {found.unsaid}; say load(…, {says})")
+    return compilation.for_target(found).program  # as the target gets it
 
 
 def _plain(name: str, value: Any) -> Setting:

@@ -21,7 +21,6 @@ from qrlang.diagnostics.words import did_you_mean, nearest
 from qrlang.source import Source
 from qrlang.syntax import ast
 
-MAX_FILE = 4_000_000
 MAX_FILES = 500
 
 
@@ -247,9 +246,11 @@ class Library:
         return self._files[real]
 
     def _read(self, path: Path, root: Path, kind: Literal["user", "library"]) -> Module | Problem:
+        from qrlang.syntax.parser import MAX_BYTES
+
         try:
-            if path.stat().st_size > MAX_FILE:
-                return Problem("E0307", f"`{path.name}` is longer than {MAX_FILE} bytes")
+            if path.stat().st_size > MAX_BYTES:
+                return Problem("E0307", f"`{path.name}` is larger than {MAX_BYTES >> 20} MiB")
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as e:
             reason = "is not UTF-8" if isinstance(e, UnicodeDecodeError) else "can't be read"

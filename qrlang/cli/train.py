@@ -38,7 +38,7 @@ HELP = {
     "epochs": "How often the training data is gone through.",
     "steps": "How many updates, instead of epochs.",
     "schedule": "constant, cosine, linear, staircase, exponential.",
-    "warmup": "Updates until the learning rate is whole.",
+    "warmup": "Updates until the learning rate is whole, a quarter of them all at most.",
     "clip": "The largest norm of a gradient; 0: any.",
     "seed": "Of everything that is drawn by lot.",
     "validation": "The share of the training data that is held out.",
@@ -53,7 +53,7 @@ HELP = {
     "precision": "single, double.",
     "shots": "Readouts from so many shots; 0: exact.",
     "freeze": "Layers or tensors that stay: '[embed, steer.w1]'.",
-    "checkpoint": "Between checkpoints: '30 s', '100 steps'.",
+    "checkpoint": "Between checkpoints: '30 s', '100 steps', '1 epochs'.",
     "log": "Between lines of metrics: '50 steps'.",
 }
 
@@ -314,10 +314,11 @@ def _page(trainer: Trainer, again: bool) -> str:
     verb = "going on with" if again else "training"
     warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
     at = ", ".join(f"{k}={v}" for k, v in model.program.settings)
+    name = f"{model.program.name} ({at})" if at else model.program.name
     of_angles = f"; angles: {_call(s.quantum)}" if s.quantum else ""
     clipped = f"gradients clipped at {s.clip:g}" if s.clip else "gradients not clipped"
     lines = [
-        f"{verb} {model.program.name} ({at}): {count} parameters, core {s.core}, seed {s.seed}",
+        f"{verb} {name}: {count} parameters, core {s.core}, seed {s.seed}",
         f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
         *(f"             {note}" for note in notes_of(trainer.feed)),

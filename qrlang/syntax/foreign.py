@@ -136,6 +136,57 @@ def _behind_braces(m: Mistake, at: int) -> tuple[int, bool]:
     return at, False
 
 
+def dashed_name(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`model my-model`."""
+    tokens, end = m.tokens, m.at
+    while (
+        m.symbol(end) == "MINUS"
+        and m.text(end + 1).replace("_", "").isalnum()  # words of the language, too
+        and tokens.ends[end - 1] == tokens.starts[end]
+        and tokens.ends[end] == tokens.starts[end + 1]
+    ):
+        end += 2
+    if end == m.at or m.symbol(m.at - 1) != "NAME":
+        return None
+    name = tokens.span(m.at - 1).to(tokens.span(end - 1))
+    right = name.text.replace("-", "_")
+    diagnostic = Diagnostic(
+        "E0101",
+        "a name has no `-` in it",
+        name,
+        "letters, digits and `_`",
+        f"write `{right}`",
+        fix=Fix(name, right),
+    )
+    return diagnostic, Edit(m.at, end - m.at, (), m.height)
+
+
+def angle_without_parentheses(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`rx a q[0]`: the angle was taken for the qubit."""
+    if m.symbol(m.first) != "NAME" or m.first < 2 or m.tokens.first_on_line(m.first):
+        return None
+    start, depth = m.first - 1, 0
+    while start > 0:
+        depth += (m.symbol(start) in CLOSING) - (m.symbol(start) in CLOSING.values())
+        if not depth and m.symbol(start) == "NAME":
+            break
+        start -= 1
+    found = gate_named(m.text(start - 1))
+    if found is None or found[0] != 1 or m.symbol(start - 1) != "NAME":
+        return None
+    gate, angle = m.text(start - 1), m.tokens.span(start).to(m.tokens.span(m.first - 1))
+    qubits = ", ".join(f"q[{i}]" for i in range(found[1]))
+    diagnostic = Diagnostic(
+        "E0101",
+        f"the angle of `{gate}` stands in parentheses",
+        angle,
+        "",
+        f"write `{gate}({angle.text}) {qubits}`",
+        fix=Fix(angle, f"({angle.text})"),
+    )
+    return diagnostic, None
+
+
 def sequence_length(m: Mistake, edit: Edit | None) -> Explained | None:
     """`seq[real[2], 10]`."""
     if m.symbol(m.at) != "COMMA" or not m.openers or m.symbol(m.openers[-1] - 1) != "SEQ":

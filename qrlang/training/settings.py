@@ -189,7 +189,7 @@ def interval(text: str, name: str) -> tuple[float, str]:
     if unit not in units or not 0 < value < math.inf:
         raise TrainingError(
             f"`{name}` is {text!r}",
-            f'write a time or a number of steps, "30 s" or "100 steps": {name} = "100 steps"',
+            f'write a time, or how many steps or epochs: {name} = "30 s", "100 steps", "1 epochs"',
         )
     return value, units[unit]
 

@@ -83,7 +83,11 @@ def prepare(
     """A new run: its folder is there, and nothing has been trained. `more`: what it keeps beside
     its settings, for whoever looks on."""
     block = next(b for b in made.checked.trains if b.model == model)
-    program = made.checked.models[model].program
+    checked = made.checked.models[model]
+    if checked.unsaid:
+        says = " ".join(f"--set {name}=…" for name in checked.assumed)
+        raise TrainingError(f"{checked.unsaid}, and its data does not say", says)
+    program = checked.program
     target = program.targets[-1].type if program.targets else None
     settings = settle(block.settings, target, asked.lr)
     threads = asked.threads or environment.threads() or max(1, host.cores() // world.size)

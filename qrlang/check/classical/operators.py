@@ -109,6 +109,13 @@ def _compare(e: Elaborator, node: ast.Binary, left: object, right: object) -> ob
     for bit, other in ((left, right), (right, left)):
         if is_bit(bit) and is_number(other) and node.op in ("==", "!=") and other in (0, 1):
             return bit if (other == 1) == (node.op == "==") else negated_bit(e, bit)
+    if is_bit(left) and is_bit(right):
+        return e.error(
+            "E0310",
+            node,
+            f"two measured bits can't be held against each other by `{node.op}`",
+            help="put one `if` inside another",
+        )
     if isinstance(left, (Tensor, Pending)) or isinstance(right, (Tensor, Pending)):
         side = node.left if isinstance(left, (Tensor, Pending)) else node.right
         return e.error(

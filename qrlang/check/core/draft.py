@@ -16,7 +16,8 @@ class Draft:
     inputs: list[ir.Value] = field(default_factory=list)
     targets: list[ir.Value] = field(default_factory=list)
     weights: dict[str, ir.Weight] = field(default_factory=dict)
-    inits: dict[str, tuple[ast.Init, Scope]] = field(default_factory=dict)  # by name of a weight
+    # By the name of a weight: the line, where it stands, and what it names.
+    inits: dict[str, tuple[ast.Init, Scope, object]] = field(default_factory=dict)
     externs: dict[str, ir.Extern] = field(default_factory=dict)
     outputs: list[tuple[object, Span]] = field(default_factory=list)  # returned or emitted unnamed
     output_pending: bool = False  # something is handed out whose width is not known yet

@@ -32,7 +32,19 @@ def _initial(name: str, least: int, most: int, defaults: tuple[float, ...], doc:
     FUNCTIONS.define(name, least, most, doc, handler)
 
 
-_initial("uniform", 2, 2, (), "uniform(lo, hi)")
-_initial("normal", 0, 2, (0.0, 1.0), "normal(mean, standard deviation)")
-_initial("constant", 1, 1, (), "constant(c)")
-_initial("orthogonal", 0, 1, (1.0,), "orthogonal(gain)")
+_initial("uniform", 2, 2, (), "uniform(lo, hi): a tensor begins evenly between lo and hi")
+_initial(
+    "normal",
+    0,
+    2,
+    (0.0, 1.0),
+    "normal(mean, sd): a tensor begins with a normal distribution; 0 and 1 if left out",
+)
+_initial("constant", 1, 1, (), "constant(c): all numbers of a tensor begin as c")
+_initial(
+    "orthogonal",
+    0,
+    1,
+    (1.0,),
+    "orthogonal(gain): a matrix begins orthogonal, times gain; 1 if left out",
+)

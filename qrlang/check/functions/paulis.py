@@ -32,7 +32,7 @@ def _pauli(letter: str) -> Callable[..., object]:
 
 
 for _name in "XYZ":
-    FUNCTIONS.define(_name, 1, 1, f"{_name}(q): the Pauli operator on a qubit", _pauli(_name))
+    FUNCTIONS.define(_name, 1, 1, f"{_name}(q): the Pauli matrix {_name} on a qubit", _pauli(_name))
 
 
 @FUNCTIONS.function(

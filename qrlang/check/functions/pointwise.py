@@ -90,7 +90,7 @@ def _glu(e: Elaborator, node: ast.Call, given: Given) -> object:
 # --- whole numbers and lists, at compile time ---
 
 
-def _integral(name: str, f: Callable[[float], int]) -> None:
+def _integral(name: str, f: Callable[[float], int], doc: str) -> None:
     def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
         at, x = given[0]
         if not is_number(x):
@@ -102,13 +102,13 @@ def _integral(name: str, f: Callable[[float], int]) -> None:
         except (Wrong, ValueError, OverflowError):
             return e.error("E0309", node, f"`{name}` of {x} is not a number")
 
-    FUNCTIONS.define(name, 1, 1, f"{name}(x), at compile time", handler)
+    FUNCTIONS.define(name, 1, 1, f"{name}(x): {doc}, at compile time", handler)
 
 
-_integral("floor", math.floor)
-_integral("ceil", math.ceil)
-_integral("round", round)
-_integral("log2", math.log2)  # type: ignore[arg-type]
+_integral("floor", math.floor, "the next whole number below")
+_integral("ceil", math.ceil, "the next whole number above")
+_integral("round", round, "the nearest whole number, of two the even one")
+_integral("log2", math.log2, "the logarithm to base 2")  # type: ignore[arg-type]
 
 
 @FUNCTIONS.function("len", 1, doc="len(x): how many elements, qubits or rows x has")

@@ -118,7 +118,12 @@ def _reduce(e: Elaborator, node: ast.Call, name: str, t: Tensor, at: ast.Node) -
     return of_value(e.builder.reduce(name, e.builder.real_whole(t), False))
 
 
-for _name in ("sum", "mean", "max", "min", "norm", "prod"):
-    FUNCTIONS.define(
-        _name, 1, MANY, f"{_name}(x): of a list, a tensor or a sequence", _reduction(_name)
-    )
+for _name, _doc in {
+    "sum": "the sum of a list or of a tensor; of a sequence, over its moments",
+    "mean": "the mean of a list or of a tensor; of a sequence, over its moments",
+    "max": "the largest number of a list or of a tensor; of a sequence, over its moments",
+    "min": "the smallest number of a list or of a tensor",
+    "norm": "the root of the sum of the squares of a list or of a tensor",
+    "prod": "the product of a list or of a tensor",
+}.items():
+    FUNCTIONS.define(_name, 1, MANY, f"{_name}(x): {_doc}", _reduction(_name))

@@ -18,13 +18,22 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
     """`mlp(64, tanh)`: the settings of a layer, checked."""
     values: dict[str, object] = {s.name: s.default for s in kind.settings}
     hidden: list[int] = []
+    between: object = None
     names = [s.name for s in kind.settings if s.name != "hidden"]
     order = list(kind.settings)
     for at, value in args.positional if args else ():
         if kind.name == "mlp":
             # Widths of hidden layers, then what lies between them.
+            if between is not None:
+                return e.error(
+                    "E0301",
+                    at,
+                    f"nothing goes after the activation of `mlp`, found {describe(value)}",
+                    help="hidden widths come before it, the output's width by name: "
+                    "`mlp(64, 32, relu, out: 10)`",
+                )
             if is_activation(value):
-                values["activation"] = value.name  # type: ignore[attr-defined]
+                values["activation"] = between = value.name  # type: ignore[attr-defined]
                 continue
             if is_whole(value):
                 if value < 1:
@@ -56,7 +65,9 @@ def spec(e: Elaborator, kind: LayerKind, node: ast.Node, args: Args | None) -> L
                 "E0302",
                 arg,
                 f"`{kind.name}` has no argument `{name}`",
-                help=did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else ""),
+                help="hidden widths come first, without a name: `mlp(64, 32, relu)`"
+                if kind.name == "mlp" and name == "hidden"
+                else did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else ""),
             )
         if not _set(e, kind, found, values, arg.value, value):
             return POISON

@@ -6,6 +6,8 @@ fits, is found while elaborating.
 
 from __future__ import annotations
 
+from keyword import iskeyword
+
 from qrlang.check.library import Module
 from qrlang.check.names.expressions import expr, type_
 from qrlang.check.names.lines import statements
@@ -118,6 +120,13 @@ class Resolver:
             case ast.ReadoutDef() | ast.Hamiltonian():
                 self._definition(item, "")
             case ast.Extern():
+                if not _is_place(item.path):
+                    self.names.error(
+                        "E0127",
+                        item.span,
+                        f'"{item.path}" does not say where the layer is',
+                        'a module, a colon and a name in it: `= "package.module:Name"`',
+                    )
                 with self.names.block():
                     self._params(item.params)
                     for t in (*item.values, item.result):
@@ -181,3 +190,9 @@ class Resolver:
         """The warnings, once it is known that nothing is wrong."""
         for code, span, message, help in self.names.warnings:
             self.report.warning(code, span, message, help=help)
+
+
+def _is_place(path: str) -> bool:
+    """Whether it names something in a Python module: targets write it as an import."""
+    module, _, name = path.partition(":")
+    return all(w.isidentifier() and not iskeyword(w) for w in (*module.split("."), name))

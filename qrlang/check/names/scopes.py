@@ -149,7 +149,7 @@ class Names:
                 "E0208",
                 node.span,
                 f"`{name}` is a gate, not a value",
-                f"a gate is a line of its own: `{name} q[0]`",
+                f"a gate is a line of its own: `{name}{'(…)' if _has_angles(name) else ''} q[0]`",
             )
             return
         self.error("E0201", node.span, f"unknown name `{name}`", self._suggest(name, missing))
@@ -186,3 +186,8 @@ class Names:
                         "remove it, or begin its name with `_`",
                     )
                 )
+
+
+def _has_angles(gate: str) -> bool:
+    base, _ = SUGAR.get(gate, (gate, 0))
+    return base not in GATES or GATES[base].angles > 0  # channels have numbers, all of them

@@ -76,7 +76,8 @@ def evolve(
             "E0307",
             node,
             f"an exact evolution of {len(qubits)} qubits needs a matrix of 2^{len(qubits)} rows",
-            help="say how many Trotter steps: `… for t trotter 8 to …`",
+            help="say how many Trotter steps: `… for t trotter 8 to …`; one is exact where all "
+            "terms commute",
         )
         return
     e.count_gates(node, len(h.terms) * max(trotter, 1))

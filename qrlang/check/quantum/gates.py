@@ -170,6 +170,10 @@ def broadcast(
             _twice(e, node, qubits)
             return None
         return [qubits]
+    for given, at in zip(operands, node.operands, strict=True):
+        if len(set(given.qubits)) != len(given.qubits):
+            e.error("E0501", at, "this list has the same qubit twice")
+            return None
     widths.discard(1)
     if len(widths) > 1:
         one, other = sorted(widths)[:2]
@@ -177,6 +181,7 @@ def broadcast(
             "E0503",
             node,
             f"registers of {one} and {other} qubits can't go side by side in one gate",
+            help="a gate goes through registers of one width, or has the same qubit each time",
         )
         return None
     width = widths.pop()

@@ -25,6 +25,8 @@ def measure(e: Elaborator, node: ast.Measure) -> object:
             f"expected qubits to measure, found {describe(thing)}",
             help="`measure q[0]`",
         )
+    if len(set(thing.qubits)) != len(thing.qubits):
+        return e.error("E0501", node, "the same qubit is measured twice")
     # One qubit by index is a bit; a register or a slice is a bit for each qubit.
     out = e.builder.value(Type("bit", () if thing.single else (len(thing.qubits),)))
     e.qubits.measured = True
@@ -75,6 +77,9 @@ def postselect(e: Elaborator, node: ast.Postselect) -> None:
         return
     if not isinstance(thing, Qubits):
         e.error("E0208", node.target, f"expected qubits, found {describe(thing)}")
+        return
+    if len(set(thing.qubits)) != len(thing.qubits):
+        e.error("E0501", node, "the same qubit is selected twice")
         return
     k = len(thing.qubits)
     bits: tuple[int, ...]

@@ -30,7 +30,7 @@ def put(e: Elaborator, op: ir.Op, qubits: tuple[int, ...], node: ast.Node) -> No
                 "E0507",
                 node,
                 "this can't be inverted, controlled or repeated: it is not unitary",
-                help="only gates, evolutions and unitaries go under `ctrl @`, `inv @` and `pow @`",
+                help="only gates, evolutions and unitaries go under `ctrl @`, `inv @`, `pow(k) @`",
             )
             return
         e.here.capture.append(op)
@@ -141,7 +141,8 @@ def controlled_evolution(
             "E0307",
             node,
             f"an exact evolution of {width} qubits needs a matrix of 2^{width} rows",
-            help="say how many Trotter steps: `… for t trotter 8 to …`",
+            help="say how many Trotter steps: `… for t trotter 8 to …`; one is exact where all "
+            "terms commute",
         )
         return None
     e.count_gates(node, (len(terms) - len(op.terms)) * max(op.trotter, 1))

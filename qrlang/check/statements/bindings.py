@@ -81,6 +81,13 @@ def readout(e: Elaborator, node: ast.Readout) -> None:
                 )
         else:
             weak = float(strength)
+        if isinstance(found, Probs):
+            e.error(
+                "E0208",
+                node.value,
+                "a weak readout is of observables, not of a distribution",
+                help="read `[Z(q[i]) for i in 0..n]` weakly, or `probs` without `weak`",
+            )
     if isinstance(found, Poison):
         e.scope.names[node.name] = POISON
         return

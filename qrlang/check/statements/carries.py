@@ -142,8 +142,16 @@ def update(e: Elaborator, node: ast.Update) -> None:
             node.value,
             f"the carry `{node.name}` is {thing.type}, found {t.type}",
             notes=[Note(f"`{node.name}` is declared here", thing.span)],
+            help=_filled(node.value.span.text, thing.type.shape) if not t.type.shape else "",
         )
         return
     if t.type.kind == "bit" and thing.type.kind == "real":
         t = of_value(e.builder.real_whole(t))
     thing.now = t
+
+
+def _filled(text: str, shape: tuple[int, ...]) -> str:
+    """How a single number becomes a vector or a matrix."""
+    if shape == (1,):
+        return f"a list is a vector: `[{text}]`"
+    return f"the same number everywhere: `zeros({', '.join(map(str, shape))}) + {text}`"

@@ -7,7 +7,7 @@ from qrlang.check.classical.bits import bit_angle, is_bit
 from qrlang.check.core.blocks import Block, finish
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.core.limits import Rejected
-from qrlang.check.core.values import Pending, Poison, Tensor, describe
+from qrlang.check.core.values import Pending, Poison, Qubits, Tensor, describe
 from qrlang.ir import program as ir
 from qrlang.syntax import ast
 
@@ -65,6 +65,8 @@ def for_(e: Elaborator, node: ast.For) -> None:
         help = f"write `0..{node.range.span.text}`" if is_number(values) else "write `0..n`"
         if isinstance(values, Tensor) and values.type.seq:
             help = "a sequence is run through by `step … in`"
+        if isinstance(values, Qubits):
+            help = f"run over its numbers: `for i in 0..{len(values.qubits)}`, and take `q[i]`"
         e.error(
             "E0305",
             node.range,

@@ -58,7 +58,12 @@ def step(e: Elaborator, node: ast.Step) -> None:
             "for its moments"
             if len(sequences) == 1
             else f"{plural(len(sequences), 'sequence')}, but {plural(len(node.items), 'name')}",
-            help="one name for each: `step a, b in xs, ys { … }`",
+            help="one name for each: "
+            + (
+                "`step a, b { … }`"
+                if e.here.region == "recurrent"
+                else "`step a, b in xs, ys { … }`"
+            ),
         )
         sequences = None
     name = e.here.prefix.rstrip(".") if e.here.region == "recurrent" else "step"

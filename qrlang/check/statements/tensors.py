@@ -12,6 +12,7 @@ from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.core.values import (
     POISON,
     Builtin,
+    Definition,
     InitialValue,
     Layer,
     LazyWeight,
@@ -21,8 +22,10 @@ from qrlang.check.core.values import (
     describe,
 )
 from qrlang.check.layers.parts import uniform
-from qrlang.diagnostics.words import did_you_mean
+from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import did_you_mean, plural
 from qrlang.ir import program as ir
+from qrlang.ir.types import real
 from qrlang.syntax import ast
 
 
@@ -77,7 +80,7 @@ def param(e: Elaborator, node: ast.Param) -> None:
     frozen = node.frozen or bool(e.here.frozen)
     initial = _default_initial(shape, dims)
     if node.initial is not None:
-        found = initial_of(e, node.initial, dims)
+        found = initial_of(e, node.initial, dims, k)
         if found is None:
             return
         initial = found
@@ -129,12 +132,25 @@ def _default_initial(shape: Declared, dims: tuple[int, ...]) -> ir.Initial:
     return uniform(1 / sqrt(dims[-1] if dims else 1))
 
 
-def initial_of(e: Elaborator, node: ast.Expr, dims: tuple[int, ...]) -> ir.Initial | None:
-    """How a tensor begins: a distribution, a number, or all its numbers."""
+def initial_of(
+    e: Elaborator, node: ast.Expr, dims: tuple[int, ...], unitary: int = 0
+) -> ir.Initial | None:
+    """How a tensor begins: a distribution, a number, or all its numbers.
+
+    `unitary`: of so many qubits, whose numbers these are; 0 if they are just numbers."""
     value = e.eval(node)
     if isinstance(value, Poison):
         return None
+    shown = f"unitary[{unitary}]" if unitary else str(real(*dims))
     if isinstance(value, InitialValue):
+        if value.kind == "haar" and not unitary:
+            e.error(
+                "E0208",
+                node,
+                f"`haar` draws a unitary, and this is {shown}",
+                help="`uniform(lo, hi)`, `normal(mean, sd)`, `orthogonal(gain)`, or a number",
+            )
+            return None
         return ir.Initial(value.kind, value.args)
     if isinstance(value, Builtin) and value.name == "identity":
         return ir.Initial("identity")
@@ -157,11 +173,10 @@ def initial_of(e: Elaborator, node: ast.Expr, dims: tuple[int, ...]) -> ir.Initi
         )
         return None
     if len(t.elements) != prod(dims):
-        shown = ", ".join(map(str, dims))
         e.error(
             "E0401",
             node,
-            f"real[{shown}] has {prod(dims)} numbers, found {len(t.elements)}",
+            f"{shown} has {plural(prod(dims), 'number')}, found {len(t.elements)}",
             help="give as many numbers, or one for all",
         )
         return None
@@ -195,30 +210,51 @@ def init(e: Elaborator, node: ast.Init) -> None:
         return
     value = e.eval(node.value)
     if not isinstance(value, Poison):
+        first = e.draft.inits.get(name)
+        if first is not None and first[0] is not node:
+            e.error(
+                "E0202",
+                node,
+                f"`{target.span.text}` begins twice",
+                notes=[Note("the first is here", first[0].span)],
+                help="leave one of them out",
+            )
+            return
         # The shape is known once the layer has been called: checked at the end.
-        e.draft.inits[name] = (node, e.scope)
+        e.draft.inits[name] = (node, e.scope, base)
 
 
 def finish_inits(e: Elaborator) -> None:
     """Gives tensors the initial values that `init` lines ask for."""
-    for name, (node, scope) in e.draft.inits.items():
+    for name, (node, scope, base) in e.draft.inits.items():
         with e.names(scope):
             weight = e.draft.weights.get(name)
             if weight is None:
-                _no_tensor(e, node, name)
+                _no_tensor(e, node, name, base)
                 continue
-            initial = initial_of(e, node.value, weight.shape)
+            initial = initial_of(e, node.value, weight.shape, weight.unitary_qubits)
             if initial is not None:
                 e.draft.weights[name] = replace(weight, initial=initial)
 
 
-def _no_tensor(e: Elaborator, node: ast.Init, name: str) -> None:
+def _no_tensor(e: Elaborator, node: ast.Init, name: str, base: object) -> None:
     layer, _, part = name.rpartition(".")
     parts = [n.rpartition(".")[2] for n in e.draft.weights if n.rpartition(".")[0] == layer]
-    if parts:  # a layer that is never called has no tensors, and that is warned of
-        e.error(
-            "E0211",
-            node.target,
-            f"`{layer}` has no tensor `{part}`",
-            help=did_you_mean(part, parts) or f"it has {', '.join(parts)}",
-        )
+    if not parts and not _without_tensors(base):
+        return  # the layer is never called, which is warned of, or its call is wrong
+    e.error(
+        "E0211",
+        node.target,
+        f"`{layer}` has no tensor `{part}`",
+        help=did_you_mean(part, parts)
+        or (f"it has {', '.join(parts)}" if parts else "it has none"),
+    )
+
+
+def _without_tensors(layer: object) -> bool:
+    """Whether there is nothing in a layer that could begin as anything."""
+    if not isinstance(layer, Layer):
+        return False
+    if isinstance(layer.spec, Definition):
+        return layer.spec.kind == "layer"  # in Python: its tensors are its own
+    return not layer.spec.kind.tensors

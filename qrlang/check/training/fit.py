@@ -11,7 +11,7 @@ from qrlang.check.training.lines import dotted
 from qrlang.data_schemas import DATA_SETS, Column
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
-from qrlang.ir.program import Loop, Pointwise, Probabilities, Program, Softmax
+from qrlang.ir.program import Expect, Linear, Loop, Pointwise, Probabilities, Program, Softmax
 from qrlang.ir.types import Type
 from qrlang.ir.walk import defs, walk
 from qrlang.source import Span
@@ -196,12 +196,32 @@ def check_loss(
 ) -> None:
     """The model's output against its targets. `trained`: by a `train` block, with this loss."""
     targets = [p for p in attempt.inputs if isinstance(p[0], ast.Target)]
-    if attempt.result is None or len(targets) != 1:
+    if attempt.result is None:
+        return
+    if trained and not targets and loss != "fidelity":
+        assert attempt.result_span is not None
+        e.error(
+            "E0902",
+            at or attempt.result_span,
+            f"`{loss or 'mse'}` compares with a target, and there is none",
+            help="declare one, `target y: …`; `loss = fidelity` needs none",
+        )
+    if trained and len(targets) > 1:
+        first, second = targets[0][0], targets[1][0]
+        e.error(
+            "E0902",
+            second.span,
+            "a model is trained on one target, and this is a second one",
+            help="declare what it is given as an `input`; numbers to foretell together are one "
+            f"target, `target {first.name}: real[2]`",
+            notes=[Note("the first is here", first.span)],
+        )
+    if len(targets) != 1:
         return
     port, target = targets[0]
     name = loss or default_loss(target)
     output = attempt.result.type
-    if loss is None and target.kind not in ("class", "token"):
+    if loss is None and not trained and target.kind not in ("class", "token"):
         return  # nobody has said how numbers are to be compared
     problem = loss_problem(name, output, target, loss is not None)
     if problem is None:
@@ -244,6 +264,20 @@ def _check_scale(e: Elaborator, loss: str, program: Program, at: Span) -> None:
             at,
             "the output is a distribution already, and `cross_entropy` takes scores",
             help="`loss = nll` takes probabilities; or hand out their `log`",
+        )
+    elif loss == "nll" and isinstance(maker, (Linear, Expect)):
+        e.error(
+            "E0902",
+            at,
+            "the output is scores, of any size, and `nll` takes probabilities",
+            help="use `cross_entropy`, or hand out their `softmax`",
+        )
+    elif loss == "bce" and isinstance(maker, Pointwise) and maker.fn == "sigmoid":
+        e.error(
+            "E0902",
+            at,
+            "the output is a probability already, and `bce` takes scores",
+            help="leave `sigmoid` out",
         )
     elif loss == "nll" and isinstance(maker, Pointwise) and maker.fn == "log":
         e.error(
