@@ -273,6 +273,18 @@ class Library:
         return module
 
 
+def drawn_on(module: Module) -> list[Module]:
+    """The files that a file draws on, and those that they do, each once."""
+    found: dict[int, Module] = {}
+    waiting = [module]
+    while waiting:
+        for source in waiting.pop().uses.values():
+            if source is not None and id(source[0]) not in found:
+                found[id(source[0])] = source[0]
+                waiting.append(source[0])
+    return list(found.values())
+
+
 def _parse(name: str, text: str) -> tuple[ast.File, tuple[Diagnostic, ...]]:
     from qrlang.syntax.parser import parse
 
