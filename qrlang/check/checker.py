@@ -15,7 +15,7 @@ from qrlang.check.core.scope import Body, Here, Scope
 from qrlang.check.core.values import Builtin, describe
 from qrlang.check.definitions import check_definition
 from qrlang.check.elaborate import Setting
-from qrlang.check.library import Library, Module, Problem, problem_at
+from qrlang.check.library import Library, Module, Problem, drawn_on, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
 from qrlang.check.names.resolver import Resolver
 from qrlang.check.report import Reporter
@@ -92,6 +92,9 @@ class _Checker:
         self.library.follow(self.module, self._broken_use)
         resolver = Resolver(self.module, self.report)
         resolver.run()
+        for module in drawn_on(self.module):
+            if module.kind == "user":  # an installed library has been checked
+                Resolver(module, self.report).usable()
         items = [i for i in self.file.items if isinstance(i, ast.Model)]
         trains = [i for i in self.file.items if isinstance(i, ast.Train)]
         by_name = {i.name: i for i in reversed(items)}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -245,7 +246,7 @@ class Library:
         return self._files[real]
 
     def _read(self, path: Path, root: Path, kind: Literal["user", "library"]) -> Module | Problem:
-        from qrlang.syntax.parser import MAX_BYTES, parse
+        from qrlang.syntax.parser import MAX_BYTES
 
         try:
             if path.stat().st_size > MAX_BYTES:
@@ -261,15 +262,36 @@ class Library:
         else:
             here = os.getcwd() + os.sep
             name = name.removeprefix(here)
-        source = Source(name, text)
-        file, diagnostics = parse(source)
-        self._kept.append(source)
+        # What is installed is the same for all that is checked in one process: parsed once.
+        file, diagnostics = (_parsed if kind == "library" else _parse)(name, text)
+        self._kept.append(file.source)
         if kind == "library":
-            self.sources.add(id(source))
+            self.sources.add(id(file.source))
         self.diagnostics.extend(diagnostics)
         module = Module(file, kind, path.parent, root, items_of(file))
         self.follow(module, lambda use, name, p: self.diagnostics.append(problem_at(use, name, p)))
         return module
+
+
+def drawn_on(module: Module) -> list[Module]:
+    """The files that a file draws on, and those that they do, each once."""
+    found: dict[int, Module] = {}
+    waiting = [module]
+    while waiting:
+        for source in waiting.pop().uses.values():
+            if source is not None and id(source[0]) not in found:
+                found[id(source[0])] = source[0]
+                waiting.append(source[0])
+    return list(found.values())
+
+
+def _parse(name: str, text: str) -> tuple[ast.File, tuple[Diagnostic, ...]]:
+    from qrlang.syntax.parser import parse
+
+    return parse(Source(name, text))
+
+
+_parsed = lru_cache(maxsize=64)(_parse)
 
 
 def problem_at(use: ast.Use, name: ast.UseName, problem: Problem) -> Diagnostic:

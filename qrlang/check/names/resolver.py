@@ -76,6 +76,12 @@ class Resolver:
                             ("W0205", use.span, f"`{local}` is never used", "remove it")
                         )
 
+    def usable(self) -> None:
+        """What other files can draw on: all but its models."""
+        for item in self.module.file.items:
+            if not isinstance(item, ast.Model):
+                self._item(item)
+
     def _top(self, seen: dict[str, Span], name: str, span: Span) -> None:
         if name in seen:
             self.report.error(
