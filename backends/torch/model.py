@@ -34,7 +34,7 @@ class Model(nn.Module):
     trajectories: states that don't stay pure are sampled, that many for each sequence; 0 is
         exact, by density matrices.
     readout_error: the probability that a bit is read wrongly.
-    gate_error: depolarising noise on each qubit that a gate touches; needs `trajectories`.
+    gate_error: depolarising noise on each qubit that a gate touches.
     generator: for all that is drawn by lot; None is torch's own.
     checks: when road 1 on a GPU raises what was not finite or out of range: "now" waits for each
         call, "later" raises it in the next call or in `settle()`, so that nothing waits.

@@ -60,7 +60,7 @@ def road_of(model: Model) -> Road:
         return "native"
     if asked == "native":
         raise RoadError(f"the native road is not open: {reason}", _ELSE)
-    mixed = _sampled(model) or native.why_not_reversible_model(model)
+    mixed = _noisy(model) or native.why_not_reversible_model(model)
     if asked == "stepwise" and mixed:
         raise RoadError(f"the stepwise road is not open: {mixed}", _ELSE)
     if asked is None:
@@ -69,10 +69,10 @@ def road_of(model: Model) -> Road:
     return "plain" if mixed else "stepwise"
 
 
-def _sampled(model: Model) -> str:
+def _noisy(model: Model) -> str:
     for name in ("trajectories", "gate_error"):
         if getattr(model, name):
-            return f"`{name}` is set, and samples of states are not reversible"
+            return f"`{name}` is set, and what noise has done can't be undone"
     return ""
 
 

@@ -81,6 +81,7 @@ class Run:
         """`n` fresh qubits for each sequence, in |0…0⟩. `mixed`: their state won't stay pure."""
         if self.processor is not None:
             return self.processor.qubits(self, n, name)
+        mixed = mixed or bool(self.gate_error)
         density = mixed and not self.trajectories
         qubits_limit(n, density, self.batch * max(self.trajectories, 1), self.like)
         if density:

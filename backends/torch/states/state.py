@@ -342,6 +342,7 @@ def qubits_limit(n: int, density: bool, batch: int, like: Tensor) -> None:
             f"{what} of {n} qubits for {plural(batch, 'sequence')} take "
             f"{quantity(size, 'B', 1024)}, and there are {quantity(there, 'B', 1024)} of memory: "
             "take fewer qubits, or fewer sequences at once"
+            + (", or noise by lot: `model.trajectories`" if density else "")
         )
     if amplitudes > 2**34:
         raise MemoryError(
