@@ -50,7 +50,7 @@ def making(n: int) -> dict[str, Any]:
     """Seconds of processor time, children's too, to make the code of a model or to find it."""
     from routes_torch import road
 
-    from qrlang.backends.torch.native import _of
+    from qrlang.backends.torch.native.road import _of
 
     step = road("native")(Case(n, 2, 4, 4))
     begun = os.times()
@@ -66,7 +66,7 @@ def large(seconds: float) -> dict[str, Any]:
     import numpy as np
     from routes_torch import road
 
-    from qrlang.backends.torch.native import _of
+    from qrlang.backends.torch.native.road import _of
     from qrlang.engine.cpu.launch.kernel import kernel
 
     if hasattr(os, "sched_setaffinity"):

@@ -253,7 +253,7 @@ def no_gpu() -> str:
         return "torch is not installed: pip install torch"
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
-    from qrlang.backends.torch import cuda
+    from qrlang.backends.torch.native import cuda
 
     return cuda.unavailable(torch.device("cuda", 0))
 

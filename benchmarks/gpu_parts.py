@@ -128,7 +128,8 @@ class Dry(Gpu):
         sys.path.insert(0, str(ROOT / "tests"))
         from emulated import Emulated
 
-        from qrlang.backends.torch import cuda, native
+        from qrlang.backends.torch.native import cuda
+        from qrlang.backends.torch.native import road as native
 
         launcher = Emulated()
         native.machine = lambda model: "cuda"
@@ -201,7 +202,7 @@ def error(mine: Sequence[Any], truth: Sequence[Any]) -> float:
 
 def loaded(made: Any, batch: int) -> Any:
     """The kernels that a batch takes."""
-    from qrlang.backends.torch import native
+    from qrlang.backends.torch.native import road as native
 
     return native._of(made).cuda.on(made.like.device, "float32").kernels(batch)
 

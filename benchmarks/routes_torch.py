@@ -31,16 +31,17 @@ def training(case: Case, run: Callable[[Tensor], Tensor], parameters: list[Tenso
     return step
 
 
-def by_cells(case: Case, cell: Cell) -> Any:
+def by_cells(case: Case, cell: Cell, density: bool = False) -> Any:
     """A training step with the recurrence as a loop over one's own cell."""
+    axes = 2 if density else 1
     own = {
         name: torch.nn.Parameter(torch.tensor(value, dtype=torch.float32))
         for name, value in weights(case).items()
     }
 
     def run(rows: Tensor) -> Tensor:
-        state = torch.zeros(case.batch, 2**case.n, dtype=torch.complex64)
-        state[:, 0] = 1
+        state = torch.zeros(case.batch, *(2**case.n,) * axes, dtype=torch.complex64)
+        state[(slice(None), *(0,) * axes)] = 1
         z = torch.ones(case.batch, case.n)
         for t in range(case.steps):
             seen = torch.cat([rows[:, t], z], 1)
@@ -59,15 +60,18 @@ def road(name: str) -> Callable[[Case], Any]:
         import qrlang
 
         file = Path(__file__).with_name("qrnn.qrl")
-        model = qrlang.load(file, n=case.n, layers=case.layers, road=name)
-        with torch.no_grad():
-            for key, value in weights(case).items():
-                model.get_parameter(key).copy_(torch.tensor(value))
-        step = training(case, model, list(model.parameters()))
-        step.model = model
-        return step
+        return own(case, qrlang.load(file, n=case.n, layers=case.layers, road=name))
 
     return build
+
+
+def own(case: Case, model: Any) -> Any:
+    with torch.no_grad():
+        for key, value in weights(case).items():
+            model.get_parameter(key).copy_(torch.tensor(value))
+    step = training(case, model, list(model.parameters()))
+    step.model = model
+    return step
 
 
 # --- by hand --------------------------------------------------------------------------------------
@@ -194,7 +198,7 @@ def kernel_times(step: Any, case: Case, clock: Callable[[Callable[[], Any]], flo
     can do: (8n + 22) vector instructions for each vector of amplitudes and layer."""
     from engine_micro import fma_peak
 
-    from qrlang.backends.torch.native import _of
+    from qrlang.backends.torch.native.road import _of
 
     kernel = _of(step.model).kernel(torch.float32)
     rows = data(case)[0].astype(np.float32)

@@ -18,8 +18,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qrlang.training import session, start
-from qrlang.training.observer import Observer
+from qrlang.session.train import observers, prepare
+from qrlang.training import start
+from qrlang.training.loop import Observer
 from qrlang.training.world import World
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -71,12 +72,12 @@ def shares(path: Path, model: str, updates: int, watch: str) -> tuple[float, flo
         made, name = start.compilation(asked, str(path), source.encode())
         if made.broken:
             raise SystemExit(f"{path} does not compile")
-        trainer = start.prepare(asked, made, name, World(), Silent())
+        trainer = prepare(asked, made, name, World(), Silent())
         if watch == "trace":
             from qrlang.trace.recorder import Asked
 
             Asked().keep(trainer.run.folder)
-        trainer.observers += session.observers(trainer)
+        trainer.observers += observers(trainer)
         (observer,) = trainer.observers
         first, during, last, updating = Meter(), Meter(), Meter(), Meter()
         observer.begin = first.on(observer.begin)  # type: ignore[method-assign]

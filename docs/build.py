@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qrlang.data_schemas import Argument, DataSet
-    from qrlang.targets import Support
+    from qrlang.targets import Support, Target
 
 DOCS = Path(__file__).resolve().parent
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -64,15 +64,26 @@ def channels() -> str:
 
 
 def layers() -> str:
-    from qrlang.check.layers import LAYERS
+    from qrlang.check.core.layer_kinds import LAYERS
+
+    def setting(name: str, default: object) -> str:
+        if name == "hidden":
+            return "widths of hidden layers"  # without a name, before the others
+        known = isinstance(default, (bool, int, float, str))
+        return f"`{name}: {str(default).lower()}`" if known else f"`{name}`"
+
+    def tensors(names: str) -> str:
+        plain = not names or " " in names.replace(", ", "")
+        return names if plain else ", ".join(f"`{n}`" for n in names.split(", "))
 
     return table(
-        ("layer", "declared as", "settings", "what it is"),
+        ("layer", "declared as", "settings", "tensors", "what it is"),
         (
             (
                 f"`{k.name}`",
                 ", ".join(k.words),
-                ", ".join(f"`{s.name}`" for s in k.settings),
+                ", ".join(setting(s.name, s.default) for s in k.settings),
+                tensors(k.tensors),
                 k.doc,
             )
             for k in LAYERS.values()
@@ -81,13 +92,12 @@ def layers() -> str:
 
 
 def functions() -> str:
-    from qrlang.check.functions import DOCS as docs
+    from qrlang.check.functions.builtins import FUNCTIONS
 
     rows = []
-    for name, doc in sorted(docs.items()):
-        # "push(window, v): the window …", "floor(x), at compile time", or only "uniform(lo, hi)".
-        call, _, what = doc.rpartition("): ")
-        rows.append((f"`{call})`", what) if call else (f"`{name}`", doc))
+    for _, function in sorted(FUNCTIONS.items()):
+        call, _, what = function.doc.partition("): ")  # "push(window, v): the window …"
+        rows.append((f"`{call})`", what))
     return table(("function", "what it is"), rows)
 
 
@@ -99,12 +109,20 @@ def codes() -> str:
 
 def _call(name: str, arguments: Iterable[Argument]) -> str:
     """`adam(lr: 0.005, …)`: a choice with its arguments and their defaults."""
-    given = [a.name if a.default is None else f"{a.name}: {a.default:g}" for a in arguments]
+    given = [a.name + _argument(a.default) for a in arguments]
     return f"`{name}({', '.join(given)})`" if given else f"`{name}`"
 
 
+def _argument(default: object) -> str:
+    if default is None or default == "":
+        return ""
+    if isinstance(default, bool):
+        return f": {str(default).lower()}"
+    return f': "{default}"' if isinstance(default, str) else f": {default:g}"
+
+
 def training() -> str:
-    from qrlang.check.settings import SETTINGS
+    from qrlang.check.training.settings import SETTINGS
 
     def takes(kind: str, choices: Mapping[str, tuple[Argument, ...]] | None) -> str:
         if choices:
@@ -180,7 +198,7 @@ def data() -> str:
         ("data set", "columns", "what it is", "file"),
         (
             (
-                _call(d.name, [a for a in d.arguments if not isinstance(a.default, (bool, str))]),
+                _call(d.name, d.arguments),
                 columns(d),
                 d.doc,
                 f"`{d.file}`" if d.file else "",
@@ -213,6 +231,22 @@ def targets() -> str:
     )
 
 
+def options() -> str:
+    """What each target writes, and what can be said to it."""
+    from qrlang.targets import FIRST_PARTY, load
+
+    def shown(target: Target) -> str:
+        said = []
+        for o in target.options:
+            takes = " or ".join(f"`{c}`" for c in o.choices)
+            usual = f"; `{o.default}` by default" if o.default else ""
+            said.append(f"`--{o.name}`" + (f" {takes}" if takes else "") + f": {o.doc}{usual}")
+        return "<br>".join(said)
+
+    rows = ((f"`{t.name}`", t.doc, shown(t)) for t in map(load, FIRST_PARTY))
+    return table(("target", "what it is", "options"), rows)
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     f.__name__: f
     for f in (
@@ -225,6 +259,7 @@ GENERATED: dict[str, Callable[[], str]] = {
         settings,
         data,
         codes,
+        options,
         targets,
     )
 }

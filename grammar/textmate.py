@@ -28,7 +28,8 @@ _SCOPES: dict[Role, str] = {
 
 
 def _words(words: list[str]) -> str:
-    return rf"\b(?:{'|'.join(sorted(words))})\b"
+    """Not behind a dot: `std.readout.each_z`."""
+    return rf"(?<!\.)\b(?:{'|'.join(sorted(words))})\b"
 
 
 def _rule(scope: str, match: str) -> dict[str, Any]:

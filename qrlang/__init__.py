@@ -6,7 +6,10 @@ from typing import Any as _Any
 if __name__ != "qrlang":  # the fall-back below would also offer a second copy, qrlang.qrlang
     raise ImportError(f"import this package as 'qrlang', not as {__name__!r}")
 
-__version__ = "0.1.0"
+from qrlang.loading import load, loads
+from qrlang.version import VERSION as __version__
+
+__all__ = ["__version__", "load", "load_ipython_extension", "loads"]
 
 # A wheel has grammar/, backends/ and stdlib/ inside this folder. In a source checkout they lie
 # beside it, so the checkout is searched as well; that makes it work with no install at all.
@@ -15,29 +18,8 @@ if not _os.path.isfile(_os.path.join(_here, "stdlib", "__init__.py")):
     __path__.append(_os.path.dirname(_here))
 
 
-def load(
-    path: str | _os.PathLike[str],
-    *,
-    model: str | None = None,
-    road: str | int | None = None,
-    dtype: _Any = None,
-    device: _Any = None,
-    **settings: int | float | bool | str,
-) -> _Any:
-    """A model of a `.qrl` file as a `torch.nn.Module`: the module that `--target torch` writes.
+def load_ipython_extension(shell: _Any) -> None:
+    """`%load_ext qrlang`: cells of a notebook that begin with `%%qrl`."""
+    from qrlang.notebook import load_ipython_extension as into
 
-    `load("qrnn.qrl", n=10)`: keywords are the model's settings. `model` names one of several in
-    the file. `load("runs/QRNN-1")` is the model of a run, at its best weights. `road` is "native",
-    "stepwise" or "plain" (None: the fastest that fits).
-    """
-    try:
-        if _os.path.isdir(path) and not str(path).endswith(".qrl"):
-            from qrlang.training.module import load as load_module
-        else:
-            from qrlang.backends.torch.load import load as load_module
-    except ModuleNotFoundError as error:
-        if str(error.name).startswith("qrlang"):
-            raise
-        what = f"qrlang.load needs {error.name}: pip install 'qrlang[torch]'"
-        raise ModuleNotFoundError(what, name=error.name) from None
-    return load_module(path, model=model, road=road, dtype=dtype, device=device, **settings)
+    into(shell)

@@ -65,7 +65,7 @@ def environment() -> dict[str, str]:
 
 
 def command(*args: object) -> list[str]:
-    return [sys.executable, "-m", "qrlang.training", *map(str, args)]
+    return [sys.executable, "-m", "qrlang", "train", *map(str, args)]
 
 
 def start(*args: object) -> subprocess.Popen[bytes]:

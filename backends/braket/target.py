@@ -81,8 +81,8 @@ class Braket(DeviceTarget):
 
 def _weights(model: CheckedModel, options: Options) -> Mapping[str, Any]:
     """Trained ones, or those that a model begins with."""
-    from qrlang.backends.emit.tensors import weights_of_run
     from qrlang.backends.reference import initial_weights
+    from qrlang.hardware.tensors import weights_of_run
 
     path = options.get("weights")
     if not path:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import qrlang
 from qrlang.backends.emit import parts
 from qrlang.backends.emit.bits import refuse_bits
 from qrlang.backends.emit.body import Body
 from qrlang.backends.emit.helpers import HELPERS, used
 from qrlang.backends.emit.names import Names, inputs_of
 from qrlang.ir.program import Program, Value
+from qrlang.version import VERSION
 
 _TAKEN = """
     np math json argparse Path Device Growing angles read distribution average sequence load main
@@ -117,4 +117,4 @@ def _listed(inputs: list[Value]) -> list[str]:
 def _head(program: Program, vendor: Vendor) -> str:
     settings = ", ".join(f"{name}={value!r}" for name, value in program.settings)
     title = f"{program.name}({settings})" if len(settings) < 60 else program.name
-    return vendor.head.format(title=title, version=qrlang.__version__)
+    return vendor.head.format(title=title, version=VERSION)

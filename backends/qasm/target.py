@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-import qrlang
 from qrlang.analysis.settings import measurement_settings
 from qrlang.backends.qasm.dialects import DIALECTS, Dialect
 from qrlang.backends.qasm.printer import Text, emit
@@ -17,6 +16,7 @@ from qrlang.ir.program import Expect, Measure, Op, Probabilities, Program, Reset
 from qrlang.ir.walk import walk
 from qrlang.names import value_names
 from qrlang.targets import Option, Options, Support, Target, no, yes
+from qrlang.version import VERSION
 
 _HOST = yes("computed by the host")
 
@@ -44,7 +44,7 @@ _FEATURES: dict[str, Support] = {
     "computed-noise": no("give the channel a constant strength"),
     "conditional-noise": no("let the channel act in both cases, outside the `if`"),
     "mixed-start": no("begin in |0⟩, and entangle with a second register that is never read"),
-    "amplitudes": no("encode the values in angles, for example with `std.encoding.angle`"),
+    "amplitudes": no("encode the values in angles, for example with `std.encode.angle_y`"),
     "matrices": no("write the unitary as gates, for example an ansatz of `std.ansatz`"),
     "exact-evolution": no("say into how many steps to split it: `trotter 8`"),
     "trotter": yes("as gates"),
@@ -152,8 +152,7 @@ def _title(program: Program, circuit: Circuit, dialect: Dialect) -> str:
     if circuit.loop:
         what = f"one step of `{circuit.loop.name}`"
     return (
-        f"{program.name}: {what}, written by qrlc {qrlang.__version__} "
-        f"in the OpenQASM 3 of {dialect.title}."
+        f"{program.name}: {what}, written by qrlc {VERSION} in the OpenQASM 3 of {dialect.title}."
     )
 
 

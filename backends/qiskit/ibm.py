@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qrlang.backends.qiskit.devices import (
-    IBM_EXECUTIONS,
-    _Compiled,
+from qrlang.backends.qiskit.transpiled import (
+    Compiled,
     bits_of,
     footprint,
     misread,
@@ -33,6 +32,7 @@ from qrlang.hardware.device import (
     Work,
 )
 
+EXECUTIONS = 10_000_000  # circuits times shots in a job, by IBM's documentation
 _SERVICE = "from qiskit_ibm_runtime import QiskitRuntimeService as S"
 ACCOUNT = f"""python -c "{_SERVICE}; S.save_account(token='…')\""""
 
@@ -167,9 +167,9 @@ class Runtime:
             True, "reset" in names, "if_else" in names, folds=True, local=fake, tokens=not fake
         )
         shots = int(getattr(backend, "max_shots", 0) or 0)
-        self.limits = Limits(backend.num_qubits, shots, 0, IBM_EXECUTIONS)
+        self.limits = Limits(backend.num_qubits, shots, 0, EXECUTIONS)
         self.errors: ErrorRates | None = typical(backend.target)
-        self._compiled = _Compiled(backend, options.level, options.seed)
+        self._compiled = Compiled(backend, options.level, options.seed)
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
         return self.submit_once(works, seed, "", False)

@@ -30,8 +30,8 @@ class QiskitTarget(DeviceTarget):
         return {**_RUN, **MODULE} if options else _RUN
 
     def emit(self, model: CheckedModel, options: Options) -> Mapping[str, str | bytes]:
-        from qrlang.backends.emit.tensors import weights_of_run
         from qrlang.backends.qiskit.emit.files import files
+        from qrlang.hardware.tensors import weights_of_run
 
         program, weights = model.program, None
         try:

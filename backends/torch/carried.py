@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from qrlang.backends.torch.matrices import complex_of
+from qrlang.backends.torch.circuits.matrices import complex_of
 from qrlang.engine.resumable import why_not
 from qrlang.ir.text import parse_program
 
 if TYPE_CHECKING:
     from qrlang.backends.torch.model import Model
-    from qrlang.backends.torch.run import Run
+    from qrlang.backends.torch.states.run import Run
 
 
 @dataclass(frozen=True)

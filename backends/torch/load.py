@@ -38,12 +38,31 @@ def load(
     return make(program_of(path, model, settings), road=road, dtype=dtype, device=device)
 
 
+def loads(
+    text: str,
+    *,
+    name: str,
+    model: str | None = None,
+    road: str | int | None = None,
+    dtype: torch.dtype | None = None,
+    device: Any = None,
+    **settings: Setting,
+) -> Any:
+    """See `qrlang.loads`."""
+    program = _program(name, text.encode(), model, settings)
+    return make(program, road=road, dtype=dtype, device=device)
+
+
 def program_of(
     path: str | os.PathLike[str], model: str | None, settings: dict[str, Setting]
 ) -> Program:
     """The one model of a file, or the one of that name, at these settings."""
+    return _program(str(path), Path(path).read_bytes(), model, settings)
+
+
+def _program(path: str, data: bytes, model: str | None, settings: dict[str, Setting]) -> Program:
     settings = {name: _plain(name, value) for name, value in settings.items()}
-    compilation = Compilation.of_bytes(str(path), Path(path).read_bytes(), settings, model)
+    compilation = Compilation.of_bytes(path, data, settings, model)
     if has_errors(compilation.diagnostics):
         raise LoadError(f"{path} is not right:\n\n{render_text(compilation.diagnostics)}")
     models = compilation.checked.models
@@ -56,7 +75,11 @@ def program_of(
         names = ", ".join(f"`{name}`" for name in there)
         raise LoadError(f"{path} has the models {names}: say which (`model=…`)" if there
                         else f"{path} has no model")  # fmt: skip
-    return compilation.for_target(models[model]).program  # as the target gets it
+    found = models[model]
+    if found.unsaid:
+        says = ", ".join(f"{name}=…" for name in found.assumed)
+        raise LoadError(f"{path}: {found.unsaid}; say load(…, {says})")
+    return compilation.for_target(found).program  # as the target gets it
 
 
 def _plain(name: str, value: Any) -> Setting:

@@ -59,6 +59,12 @@ def mixed_spaces(program: Program) -> dict[int, str]:
     return found
 
 
+def why_not_reversible(program: Program) -> str:
+    """What keeps the states of a program from being walked backwards; "" if nothing does."""
+    mixed = sorted(set(mixed_spaces(program).values()))
+    return f"a state does not stay pure: {', '.join(mixed)}" if mixed else ""
+
+
 def _with_conditions(ops: tuple[Op, ...], conditional: bool) -> Iterator[tuple[Op, bool]]:
     for op in ops:
         yield op, conditional

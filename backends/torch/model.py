@@ -11,15 +11,15 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from qrlang.backends.torch import native
 from qrlang.backends.torch.carried import Segment
-from qrlang.backends.torch.cuda import Faults
+from qrlang.backends.torch.circuits.matrices import complex_of
 from qrlang.backends.torch.emit.fingerprint import fingerprint as fingerprint_of
-from qrlang.backends.torch.matrices import complex_of
+from qrlang.backends.torch.native import road as native
+from qrlang.backends.torch.native.cuda import Faults
 from qrlang.backends.torch.ops import may_look
 from qrlang.backends.torch.roads import Road, road_of
-from qrlang.backends.torch.run import Run
-from qrlang.backends.torch.sequence import Sequence
+from qrlang.backends.torch.states.run import Run
+from qrlang.backends.torch.states.sequence import Sequence
 
 Lengths: TypeAlias = Any  # None, a tensor [batch], or one for each input by its name
 _TYPE = re.compile(r"(?P<seq>seq\[)?(?P<kind>[a-z]+)(\[(?P<dims>[\d, ]*)\])?\]?")
@@ -34,7 +34,7 @@ class Model(nn.Module):
     trajectories: states that don't stay pure are sampled, that many for each sequence; 0 is
         exact, by density matrices.
     readout_error: the probability that a bit is read wrongly.
-    gate_error: depolarising noise on each qubit that a gate touches; needs `trajectories`.
+    gate_error: depolarising noise on each qubit that a gate touches.
     generator: for all that is drawn by lot; None is torch's own.
     checks: when road 1 on a GPU raises what was not finite or out of range: "now" waits for each
         call, "later" raises it in the next call or in `settle()`, so that nothing waits.
@@ -65,6 +65,11 @@ class Model(nn.Module):
 
         state: what the segment before has left; None at the beginning. Gradients end there.
         """
+        if torch.compiler.is_compiling() and self.road != "plain":
+            return _as_it_is(self, *args, **kwargs)
+        if torch.is_autocast_enabled(self.like.device.type):
+            with torch.autocast(self.like.device.type, enabled=False):  # angles of three digits
+                return self(*args, **kwargs)
         if "state" not in kwargs:
             return super().__call__(*args, **kwargs)
         self._segment = segment = Segment(self, kwargs.pop("state"))
@@ -104,6 +109,7 @@ class Model(nn.Module):
         """The run of one call and its inputs, checked, cast and padded with zeros."""
         self._noise_fits()
         self._named(lengths)
+        inputs = _tensors(inputs)
         kinds = {name: _parse(self.inputs[name]) for name in inputs}
         batch = self._batch(inputs)
         run = Run(self, batch, stepwise=self.chosen_road() != "plain", locate=self._locate)
@@ -125,6 +131,7 @@ class Model(nn.Module):
     def checked(self, lengths: Lengths, inputs: Mapping[str, Tensor]) -> Any:
         """Inputs and the lengths of each, as the native kernel takes them."""
         self._named(lengths)
+        inputs = _tensors(inputs)
         self._batch(inputs)
         made, own = [], []
         for name, given in inputs.items():
@@ -247,6 +254,17 @@ class Model(nn.Module):
             "the result is NaN, though every angle on the way was finite: a classical function "
             "was used outside its domain"
         )
+
+
+@torch.compiler.disable
+def _as_it_is(model: Model, *args: Any, **kwargs: Any) -> Any:
+    """A call inside `torch.compile`: it could only unroll all steps, and would lose the kernels."""
+    return model(*args, **kwargs)
+
+
+def _tensors(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays of NumPy and lists too."""
+    return {name: x if x is None else torch.as_tensor(x) for name, x in inputs.items()}
 
 
 def written(cls: type[Model], program: str, fingerprint: str) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
-from qrlang.backends.torch.fit import why_not
-from qrlang.backends.torch.mixing import mixed_spaces
+from qrlang.backends.torch.mixing import why_not_reversible
+from qrlang.backends.torch.native.fit import why_not
 from qrlang.errors import UserError
 from qrlang.ir.program import Program
 
@@ -40,12 +40,6 @@ def choose_road(program: Program) -> tuple[Road, str]:
     return "plain", mixed
 
 
-def why_not_reversible(program: Program) -> str:
-    """What keeps the states of a program from being walked backwards; "" if nothing does."""
-    mixed = sorted(set(mixed_spaces(program).values()))
-    return f"a state does not stay pure: {', '.join(mixed)}" if mixed else ""
-
-
 def parse_road(road: str | int | None) -> Road | None:
     if road is None or road in ROADS:
         return road
@@ -56,7 +50,7 @@ def parse_road(road: str | int | None) -> Road | None:
 
 def road_of(model: Model) -> Road:
     """The road of the next call of a model: the one asked for, or the fastest that fits."""
-    from qrlang.backends.torch import native
+    from qrlang.backends.torch.native import road as native
 
     asked = parse_road(model.road)
     if asked == "plain":
@@ -66,7 +60,7 @@ def road_of(model: Model) -> Road:
         return "native"
     if asked == "native":
         raise RoadError(f"the native road is not open: {reason}", _ELSE)
-    mixed = _sampled(model) or native.why_not_reversible_model(model)
+    mixed = _noisy(model) or native.why_not_reversible_model(model)
     if asked == "stepwise" and mixed:
         raise RoadError(f"the stepwise road is not open: {mixed}", _ELSE)
     if asked is None:
@@ -75,10 +69,10 @@ def road_of(model: Model) -> Road:
     return "plain" if mixed else "stepwise"
 
 
-def _sampled(model: Model) -> str:
+def _noisy(model: Model) -> str:
     for name in ("trajectories", "gate_error"):
         if getattr(model, name):
-            return f"`{name}` is set, and samples of states are not reversible"
+            return f"`{name}` is set, and what noise has done can't be undone"
     return ""
 
 

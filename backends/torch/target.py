@@ -33,8 +33,8 @@ class Torch(Target):
     def emit(self, model: CheckedModel, options: Options) -> Mapping[str, str | bytes]:
         files: dict[str, str | bytes] = {"model.py": emit_program(model.program)}
         if path := options.get("weights"):
-            from qrlang.backends.emit.tensors import packed, weights_of_run
             from qrlang.backends.torch.emit.names import state_name
+            from qrlang.hardware.tensors import packed, weights_of_run
 
             wanted = {w.name: w.shape for w in model.program.weights}
             try:

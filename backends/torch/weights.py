@@ -12,7 +12,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from qrlang.backends.torch.matrices import Constants, complex_of
+from qrlang.backends.torch.circuits.matrices import Constants, complex_of
 from qrlang.gates import pauli_matrix
 
 Start = Callable[[tuple[int, ...]], Tensor]

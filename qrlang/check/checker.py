@@ -6,21 +6,24 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from qrlang.check import elaborate, functions_tensors, resolve_lines  # noqa: F401
-from qrlang.check.calls import fits_parameter, within_limits
-from qrlang.check.constants import is_number
-from qrlang.check.core import Abort, Budget, Elaborator, Scope
+from qrlang.check import elaborate
+from qrlang.check.algebra.numbers import is_number
+from qrlang.check.binding.parameters import fits_parameter, within_limits
+from qrlang.check.core.elaborator import Elaborator
+from qrlang.check.core.limits import Abort, Budget
+from qrlang.check.core.scope import Body, Here, Scope
+from qrlang.check.core.values import Builtin, describe
 from qrlang.check.definitions import check_definition
-from qrlang.check.elaborate import Attempt, Setting
-from qrlang.check.library import Library, Module, Problem, problem_at
+from qrlang.check.elaborate import Setting
+from qrlang.check.library import Library, Module, Problem, drawn_on, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
+from qrlang.check.names.resolver import Resolver
 from qrlang.check.report import Reporter
-from qrlang.check.resolve import Resolver, forgotten
-from qrlang.check.settings import BOUNDS, SettingsChecker
-from qrlang.check.spans import header, name_span
-from qrlang.check.training import bound_by_data, check_data, check_freeze, check_loss
-from qrlang.check.values import Builtin, Poison, describe
-from qrlang.diagnostics import Diagnostic, Note
+from qrlang.check.training.blocks import Block, govern_block, train_block
+from qrlang.check.training.fit import bound_by_data, check_block, check_loss
+from qrlang.check.walkers import elaborator
+from qrlang.check.written.spans import header, name_span
+from qrlang.diagnostics import Diagnostic
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span
 from qrlang.syntax import ast
@@ -57,10 +60,6 @@ def check_file(
     return Checked(file, checker.models, *blocks), tuple(found)
 
 
-Block = tuple[ast.Train, dict[str, object], dict[str, object]]
-"""A train block, its arguments for the model, its settings."""
-
-
 class _Checker:
     def __init__(
         self,
@@ -93,26 +92,37 @@ class _Checker:
         self.library.follow(self.module, self._broken_use)
         resolver = Resolver(self.module, self.report)
         resolver.run()
+        for module in drawn_on(self.module):
+            if module.kind == "user":  # an installed library has been checked
+                Resolver(module, self.report).usable()
         items = [i for i in self.file.items if isinstance(i, ast.Model)]
         trains = [i for i in self.file.items if isinstance(i, ast.Train)]
         by_name = {i.name: i for i in reversed(items)}
         self._unknown_settings(items)
-        blocks: dict[str, list[Block]] = {}
+        blocks: dict[str, Block] = {}
         for train in trains:
-            self._train(train, by_name, blocks)
+            self.current = train
+            block = train_block(self._elaborator(), train, by_name, blocks.get(train.model))
+            if block is not None:
+                blocks[train.model] = block
         for bounds in self.file.items:
             if isinstance(bounds, ast.Govern):
-                self._govern(bounds, by_name)
+                self.current = bounds
+                before = self.governs.get(bounds.model)
+                governed = govern_block(self._elaborator(), bounds, by_name, before)
+                if governed is not None:
+                    self.governs[bounds.model] = governed
+        self.trains = [block.checked() for block in blocks.values() if block.right]
         for item in items:
             if by_name[item.name] is item and (self.only is None or item.name in self.only):
                 self.current = item
-                self._model(item, blocks.get(item.name, []))
+                self._model(item, blocks.get(item.name))
         if self.only is None:
             budget = Budget()
             for definition in self.file.items:
                 if id(definition) not in self.used and isinstance(definition, ast.Definition):
                     self.current = definition
-                    check_definition(self.library, self.module, definition, self.report, budget)
+                    check_definition(self.module, definition, self.report, budget)
                 elif isinstance(definition, (ast.Const, ast.AnsatzBinding)):
                     self.current = definition
                     e = self._elaborator()
@@ -120,16 +130,14 @@ class _Checker:
                         e.module_thing(self.module, definition.name)
         whole = not self.file.lost and not self.report.failed
         if whole and not any(d.severity == "error" for d in self.drawn_in()):
-            forgotten(resolver)
+            resolver.forgotten()
 
     def _broken_use(self, use: ast.Use, name: ast.UseName, problem: Problem) -> None:
         d = problem_at(use, name, problem)
         self.report.error(d.code, d.span, d.message, help=d.help, notes=d.notes)
 
     def _elaborator(self) -> Elaborator:
-        e = Elaborator(self.library, self.report, {})
-        e.scope = Scope(self.module)
-        return e
+        return elaborator(self.report, Here(Scope(self.module), Body()))
 
     # --- settings from outside ---
 
@@ -170,158 +178,39 @@ class _Checker:
                 found[p.name] = fitted
         return found
 
-    # --- train and govern blocks ---
-
-    def _of(
-        self, e: Elaborator, item: ast.Train | ast.Govern, models: Mapping[str, ast.Model]
-    ) -> ast.Model | None:
-        """The model that a block is about."""
-        model = models.get(item.model)
-        if model is None:
-            e.error(
-                "E0201",
-                name_span(item, item.model),
-                f"there is no model `{item.model}` in this file",
-                help=did_you_mean(item.model, models),
-            )
-        return model
-
-    def _govern(self, item: ast.Govern, models: Mapping[str, ast.Model]) -> None:
-        self.current = item
-        e = self._elaborator()
-        known = self._of(e, item, models) is not None
-        before = self.governs.get(item.model)
-        if before is not None:
-            e.error(
-                "E0202",
-                header(item),
-                f"`{item.model}` is governed twice",
-                notes=[Note("the first is here", before.span)],
-            )
-            return
-        found, right = SettingsChecker(e, item, BOUNDS).settings()
-        if known and right:
-            bounds = {k: v for k, v in found.items() if isinstance(v, (int, float))}
-            self.governs[item.model] = GovernBlock(item.model, bounds, header(item))
-
-    def _train(
-        self,
-        item: ast.Train,
-        models: Mapping[str, ast.Model],
-        blocks: dict[str, list[Block]],
-    ) -> None:
-        self.current = item
-        e = self._elaborator()
-        model = self._of(e, item, models)
-        args: dict[str, object] = {}
-        good = model is not None
-        for k, arg in enumerate(item.args):
-            value = e.eval(arg.value)
-            if model is None or isinstance(value, Poison):
-                good = False
-                continue
-            name = arg.name or (model.params[k].name if k < len(model.params) else "")
-            p = next((p for p in model.params if p.name == name), None)
-            if p is None:
-                e.error(
-                    "E0302",
-                    arg,
-                    f"`{item.model}` has no parameter `{name}`"
-                    if name
-                    else f"`{item.model}` takes {len(model.params)} parameters",
-                    help=did_you_mean(name, [p.name for p in model.params]),
-                )
-                good = False
-                continue
-            fitted = fits_parameter(p.type.name, value)
-            if fitted is None:
-                e.error(
-                    "E0312",
-                    arg.value,
-                    f"`{name}` of `{item.model}` is of type {p.type.name}, found {describe(value)}",
-                )
-                good = False
-                continue
-            args[name] = fitted
-        if item.model in blocks:
-            good = False
-            e.error(
-                "E0202",
-                header(item),
-                f"`{item.model}` has a train block already",
-                notes=[Note("the first is here", header(blocks[item.model][0][0]))],
-                help="keep one; single settings can be given on the line: qrlc train --epochs 3",
-            )
-        found, right = SettingsChecker(e, item).settings()
-        if not any(s.name == "data" for s in item.settings):
-            right = False
-            e.error(
-                "E0901",
-                header(item),
-                "a train block needs `data`",
-                help='`data = mnist_rows`, or a file of your own: `data = "mine.csv"`',
-            )
-        if not good:
-            return
-        plain: dict[str, Setting] = {
-            k: v for k, v in args.items() if isinstance(v, (int, float, bool, str))
-        }
-        if right:
-            self.trains.append(TrainBlock(item.model, plain, found, header(item)))
-        blocks.setdefault(item.model, []).append((item, args, found))
-
     # --- models ---
 
-    def _model(
-        self,
-        item: ast.Model,
-        blocks: list[Block],
-    ) -> None:
+    def _model(self, item: ast.Model, block: Block | None) -> None:
         given = self._given(item)
         if given is None:
             return
-        done: list[tuple[dict[str, object], Attempt]] = []
-        e = self._elaborator()
-        rounds: list[tuple[ast.Train | None, dict[str, object], dict[str, object]]] = [*blocks]
-        for train, args, settings in rounds or [(None, {}, {})]:
-            values: dict[str, object] = {**args, **given}
-            values = {**bound_by_data(item, settings, values), **values}
-            attempt = next((a for v, a in done if v == values), None)
-            if attempt is None:
-                attempt = elaborate.model(self.library, self.module, item, values, self.report)
-                done.append((values, attempt))
-                if attempt.elaborator is not None:
-                    self.used |= {id(d) for d in attempt.elaborator.inlined}
-            at = item.span
-            if any(
-                d.severity == "error"
-                and d.span.source is at.source
-                and at.start <= d.span.start < at.end
-                for d in self.report.diagnostics
-            ):
-                continue
-            if train is None:
-                if not attempt.assumed:  # stand-ins need not be true to one another
-                    check_loss(e, attempt, None, None)
-                continue
-            if attempt.inputs:
-                check_data(e, train, settings, attempt)
-            check_freeze(e, train, attempt)
-            loss = settings.get("loss")
-            node = next((s.value for s in train.settings if s.name == "loss"), None)
-            check_loss(
-                e,
-                attempt,
-                loss[0] if isinstance(loss, tuple) else None,
-                node.span if node is not None and isinstance(loss, tuple) else None,
-                trained=True,
-            )
-        checked = done[0][1].checked
-        if checked is not None:
-            assumed = done[0][1].assumed
-            facts = checked.facts
-            for p in item.params:
-                if p.name in assumed:
-                    value = dict(checked.program.settings).get(p.name)
-                    facts = (*facts, Fact(p.span, p.name, f"{value}, a stand-in: --set {p.name}=…"))
-            self.models[item.name] = replace(checked, facts=facts, assumed=assumed)
+        values = {**(block.args if block is not None else {}), **given}
+        if block is not None:
+            values = {**bound_by_data(item, block.settings, values), **values}
+        attempt = elaborate.model(self.module, item, values, self.report)
+        self.used |= {id(d) for d in attempt.inlined}
+        if not self._wrong_in(item):
+            e = self._elaborator()
+            if block is not None:
+                check_block(e, block, attempt)
+            elif not attempt.assumed:  # stand-ins need not be true to one another
+                check_loss(e, attempt, None, None)
+        checked = attempt.checked
+        if checked is None:
+            return
+        facts = checked.facts
+        for p in item.params:
+            if p.name in attempt.assumed:
+                value = dict(checked.program.settings).get(p.name)
+                facts = (*facts, Fact(p.span, p.name, f"{value}, a stand-in: --set {p.name}=…"))
+        self.models[item.name] = replace(checked, facts=facts, assumed=attempt.assumed)
+
+    def _wrong_in(self, item: ast.Model) -> bool:
+        """Whether an error has been found in this model's own lines."""
+        span = item.span
+        return any(
+            d.severity == "error"
+            and d.span.source is span.source
+            and span.start <= d.span.start < span.end
+            for d in self.report.diagnostics
+        )

@@ -6,28 +6,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
-from qrlang.check.apply import inline, leading_requires
-from qrlang.check.calls import fits_parameter
-from qrlang.check.circuits import run_circuit
-from qrlang.check.constants import is_whole
-from qrlang.check.core import MAX_QUBITS, Abort, Budget, Elaborator, Rejected, Scope
+from qrlang.check.algebra.numbers import is_whole
+from qrlang.check.binding.parameters import fits_parameter
+from qrlang.check.classical.types import declared
+from qrlang.check.core.elaborator import Elaborator
+from qrlang.check.core.limits import MAX_QUBITS, Abort, Budget, Rejected
+from qrlang.check.core.scope import Body, Here, Scope
+from qrlang.check.core.values import Definition, Observable, Poison, Probs, Qubits, Tensor, describe
 from qrlang.check.elaborate import Setting, checked_model, program_of, stand_in
+from qrlang.check.layers.circuits import run_circuit
 from qrlang.check.library import Library, Module
 from qrlang.check.model import CheckedModel
-from qrlang.check.observed import observed
-from qrlang.check.readouts import plain
+from qrlang.check.quantum.inlining import inline, leading_requires
+from qrlang.check.quantum.observed import observed
+from qrlang.check.quantum.readouts import plain
 from qrlang.check.report import Reporter
-from qrlang.check.types import declared
-from qrlang.check.values import (
-    Definition,
-    Observable,
-    Poison,
-    Probs,
-    Qubits,
-    Register,
-    Tensor,
-    describe,
-)
+from qrlang.check.walkers import elaborator
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type, real
@@ -57,7 +51,7 @@ def program_named(
     for width in SHOWN:
         widths = {k: settings.get(k, width) for k in free}
         report = Reporter(library.sources)
-        checked = definition(library, holder, item, widths, params, report)  # type: ignore[arg-type]
+        checked = definition(holder, item, widths, params, report)  # type: ignore[arg-type]
         if checked is not None:
             program = checked.program
             return replace(program, settings=(*widths.items(), *program.settings)), ()
@@ -68,7 +62,6 @@ def program_named(
 
 
 def definition(
-    library: Library,
     module: Module,
     item: ast.Definition,
     widths: Mapping[str, int],
@@ -77,11 +70,8 @@ def definition(
     budget: Budget | None = None,
 ) -> CheckedModel | None:
     """An ansatz, readout, Hamiltonian or circuit as a program whose inputs are its values."""
-    e = Elaborator(library, report, {})
-    e.budget = budget
-    scope = e.scope = Scope(module)
-    e.region = "model"
-    e.carries.append([])
+    scope = Scope(module)
+    e = elaborator(report, Here(scope, Body(), "model"), budget=budget)
     d = Definition(item, module)
     try:
         settings = _definition_params(e, item, params, scope)
@@ -115,14 +105,14 @@ def definition(
                 else Type(shape.kind, (), 3)
             )
             value = e.builder.value(type_, p.name, p.span)
-            e.inputs.append(value)
+            e.draft.inputs.append(value)
             t = Tensor(type_, value)
             values.append(t)
             scope.names[p.name] = t
         outputs: tuple[ir.Output, ...] = ()
         if isinstance(item, ast.Ansatz):
-            e.scope = Scope(module)
-            inline(e, d, item, scope, item)
+            with e.names(Scope(module)):
+                inline(e, d, item, scope, item)
         elif isinstance(item, ast.Circuit):
             result = _circuit(e, d, item, scope, values)
             if isinstance(result, Tensor) and not report.failed:
@@ -130,8 +120,8 @@ def definition(
         else:
             given = {p.name: scope.names[p.name] for p in item.params}
             d = Definition(item, module, given, tuple(values) if values else None)
-            e.scope = Scope(module)
-            found = observed(e, d, given, operands, item)
+            with e.names(Scope(module)):
+                found = observed(e, d, given, operands, item)
             outputs = _read_out(e, found)
     except (Rejected, Abort):
         return None
@@ -178,15 +168,12 @@ def _width(
 
 
 def _register(e: Elaborator, name: str, size: int, node: ast.Node) -> Qubits:
-    start = len(e.register_of)
-    register = Register(name, start, size, node.span)
-    e.space_of.append(0)
-    e.register_of.extend([len(e.registers)] * size)
-    e.registers.append(register)
-    e.names[name] = node.span
-    qubits = tuple(range(start, start + size))
+    register = e.qubits.add(name, size, node.span)
+    qubits = tuple(range(register.start, register.start + size))
+    e.qubits.meet((0, *qubits))  # whatever it acts on is one space
+    e.draft.names[name] = node.span
     e.builder.quantum(ir.Alloc(qubits))
-    e.fresh.update(qubits)
+    e.qubits.fresh.update(qubits)
     return Qubits(qubits, (register,))
 
 
@@ -194,9 +181,9 @@ def _circuit(
     e: Elaborator, d: Definition, item: ast.Circuit, scope: Scope, values: list[Tensor]
 ) -> object:
     params = {p.name: scope.names[p.name] for p in item.params}
-    e.scope = Scope(d.module)
     given = [(p, t) for p, t in zip(item.values, values, strict=True)]
-    return run_circuit(e, Definition(item, d.module, params), item.name, False, item, given)
+    with e.names(Scope(d.module)):
+        return run_circuit(e, Definition(item, d.module, params), item.name, False, item, given)
 
 
 def _read_out(e: Elaborator, found: object) -> tuple[ir.Output, ...]:
@@ -227,7 +214,6 @@ def free_widths(item: ast.Item) -> list[str]:
 
 
 def check_definition(
-    library: Library,
     module: Module,
     item: ast.Definition,
     report: Reporter,
@@ -258,7 +244,7 @@ def check_definition(
         for k, size in candidates:
             trial = report.child()
             widths = dict(zip(free, size, strict=True))
-            definition(library, module, item, widths, dict.fromkeys(needed, k), trial, budget)
+            definition(module, item, widths, dict.fromkeys(needed, k), trial, budget)
             if budget.left < 0:
                 break
             if not trial.failed:
@@ -288,30 +274,3 @@ def _name_sizes(trial: Reporter, item: ast.Definition) -> None:
     )
     note = Note(f"no model uses it, so it is tried at several sizes: {way}")
     trial.diagnostics = [replace(d, notes=(*d.notes, note)) for d in trial.diagnostics]
-
-
-def angle_count_formula(item: ast.Ansatz) -> str:
-    """How many angles an ansatz takes, as text: `3*n*layers`; `0` if none."""
-    terms = []
-    for p in item.values:
-        if p.type.name not in ("angle", "real"):
-            continue
-        widths = [r.size.id for r in item.registers if isinstance(r.size, ast.Name)]
-        number, names, rest = 1, [], []
-        for d in p.type.dims:
-            if isinstance(d, ast.Int):
-                number *= d.value
-            elif isinstance(d, ast.Name):
-                names.append(d.id)
-            elif isinstance(d, ast.Hole):
-                rest.append("?")
-            else:
-                text = " ".join(d.span.text.split())
-                plain = isinstance(d, ast.Call) or (
-                    isinstance(d, ast.Binary) and d.op in ("*", "**")
-                )
-                rest.append(text if plain or len(p.type.dims) == 1 else f"({text})")
-        names.sort(key=lambda name: name not in widths)
-        parts = ([str(number)] if number != 1 or not (names or rest) else []) + names + rest
-        terms.append("*".join(parts))
-    return " + ".join(terms) if terms else "0"

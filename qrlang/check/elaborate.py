@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
 
-from qrlang.check import (  # noqa: F401
-    apply,
-    carries,
-    expressions,
-    gates,
-    readouts,
-    registers,
-    statements,
-    steps,
-)
-from qrlang.check.builder import finish
-from qrlang.check.calls import fits_parameter
-from qrlang.check.core import Abort, Elaborator, Rejected, Scope
-from qrlang.check.library import Library, Module
+from qrlang.check.binding.parameters import fits_parameter
+from qrlang.check.core.blocks import finish
+from qrlang.check.core.elaborator import Elaborator
+from qrlang.check.core.limits import Abort, Rejected
+from qrlang.check.core.scope import Body, Here, Scope
+from qrlang.check.core.values import POISON, Builtin, Definition, Poison, Tensor, describe
+from qrlang.check.library import Module
 from qrlang.check.model import CheckedModel, Places
 from qrlang.check.report import Reporter
-
-# The modules that say how each kind of expression and statement is elaborated.
-from qrlang.check.spans import header
-from qrlang.check.tensors import finish_inits
-from qrlang.check.values import (
-    POISON,
-    Builtin,
-    Definition,
-    Poison,
-    Tensor,
-    describe,
-)
+from qrlang.check.statements.tensors import finish_inits
+from qrlang.check.walkers import elaborator
+from qrlang.check.written.spans import header
 from qrlang.diagnostics import Note
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type
@@ -55,25 +39,20 @@ class Attempt:
     result: Tensor | None = None
     result_span: Span | None = None
     inputs: tuple[tuple[ast.Input | ast.Target, Type], ...] = ()
-    elaborator: Elaborator | None = None
-    assumed: tuple[str, ...] = field(default=())
+    inlined: tuple[ast.Item, ...] = ()  # definitions
+    iterations: int = 0
+    assumed: tuple[str, ...] = ()  # parameters that nobody gave
 
 
 def model(
-    library: Library,
     module: Module,
     item: ast.Model,
     settings: Mapping[str, object],
     report: Reporter,
-    bound: Mapping[str, object] | None = None,
 ) -> Attempt:
-    """A model at given settings. What nobody gives is taken from `bound`, the defaults, or a
-    stand-in, the first at which the model is right."""
-    needed = [
-        p
-        for p in item.params
-        if p.default is None and p.name not in settings and p.name not in (bound or {})
-    ]
+    """A model at given settings. What nobody gives is its default, or a stand-in: the first at
+    which the model is right."""
+    needed = [p for p in item.params if p.default is None and p.name not in settings]
     candidates: list[dict[str, object]] = [{}]
     if needed:
         candidates = [{p.name: stand_in(p.type.name, k) for p in needed} for k in SAMPLES]
@@ -81,15 +60,13 @@ def model(
     spent = 0
     for candidate in candidates:
         trial = report.child()
-        attempt = _model_rounds(
-            library, module, item, {**(bound or {}), **candidate, **settings}, trial
-        )
+        attempt = _model_rounds(module, item, {**candidate, **settings}, trial)
         attempt.assumed = tuple(candidate)
         if not trial.failed:
             report.take(trial)
             return attempt
         trials.append((trial, attempt))
-        spent += 0 if attempt.elaborator is None else attempt.elaborator.iterations
+        spent += attempt.iterations
         if spent > TRIALS:
             break
     trial, attempt = trials[0]
@@ -140,7 +117,6 @@ def stand_in(type_name: str, number: int) -> object:
 
 
 def _model_rounds(
-    library: Library,
     module: Module,
     item: ast.Model,
     values: Mapping[str, object],
@@ -151,18 +127,16 @@ def _model_rounds(
     spent = 0
     for round_ in count():
         trial = report.child()
-        e = Elaborator(library, trial, hints)
-        attempt = _model_once(e, module, item, values)
-        new = {k: shape for k, (shape, _) in e.wanted.items() if k not in hints}
-        spent += e.ops + e.gates + e.iterations
+        e = elaborator(trial, Here(Scope(module), Body(), "model", active=(item,)), hints)
+        attempt = _model_once(e, item, values)
+        new = e.widths.found()
+        spent += e.spent.total
         if not new or (round_ >= ROUNDS and spent > WORK):
             break
-        hints |= new
-    for key, (span, word) in e.open_widths.items():
+        hints = hints | new
+    for key, (span, word) in e.widths.open.items():
         if key not in hints and not trial.failed:
-            trial.failed = True
-            e.scope = Scope(module)
-            e.error(
+            trial.error(
                 "E0404",
                 span,
                 f"the width of `{key}` can't be inferred",
@@ -176,7 +150,8 @@ def _model_rounds(
                     )
                 ],
             )
-            attempt = Attempt(None, elaborator=e)
+            attempt = Attempt(None)
+    attempt.inlined, attempt.iterations = tuple(e.draft.inlined), e.spent.iterations
     report.take(trial)
     return attempt
 
@@ -190,39 +165,32 @@ def _with_width(declaration: str) -> str:
     return f"`{' '.join(said.split())} = {name}({', '.join(width)})`, if eight are meant"
 
 
-def _model_once(
-    e: Elaborator, module: Module, item: ast.Model, values: Mapping[str, object]
-) -> Attempt:
-    scope = e.scope = Scope(module)
-    e.region = "model"
-    e.carries.append([])
-    e.active.append(item)
+def _model_once(e: Elaborator, item: ast.Model, values: Mapping[str, object]) -> Attempt:
     try:
-        settings = _parameters(e, item, values, scope)
+        settings = _parameters(e, item, values)
         if settings is None:
             return Attempt(None)
-        e.block(item.body)
-        e.scope = scope
+        e.run(item.body)
         finish_inits(e)
     except (Rejected, Abort):
-        return Attempt(None, elaborator=e)
+        return Attempt(None)
     result, span = _result(e, item)
     ports = []
-    known = {v.name: v.type for v in (*e.inputs, *e.targets)}
+    known = {v.name: v.type for v in (*e.draft.inputs, *e.draft.targets)}
     for s in item.body:
         if isinstance(s, (ast.Input, ast.Target)) and s.name in known:
             ports.append((s, known[s.name]))
     if e.report.failed:
-        return Attempt(None, result, span, tuple(ports), e)
+        return Attempt(None, result, span, tuple(ports))
     outputs: tuple[ir.Output, ...] = ()
     if result is not None:
         outputs = (ir.Output("", e.builder.whole(result)),)
     program = program_of(e, item.name, settings, outputs)
-    return Attempt(checked_model(e, program, item), result, span, tuple(ports), e)
+    return Attempt(checked_model(e, program, item), result, span, tuple(ports))
 
 
 def _parameters(
-    e: Elaborator, item: ast.Model, values: Mapping[str, object], scope: Scope
+    e: Elaborator, item: ast.Model, values: Mapping[str, object]
 ) -> tuple[tuple[str, Setting], ...] | None:
     """Names the model's parameters; None if one is missing or wrong."""
     settings: list[tuple[str, Setting]] = []
@@ -249,7 +217,7 @@ def _parameters(
                         f"`{p.name}` is of type {p.type.name}, found {describe(found)}",
                     )
                 value = POISON
-        scope.names[p.name] = value
+        e.scope.names[p.name] = value
         if isinstance(value, (int, float, bool, str)):
             settings.append((p.name, value))
         elif isinstance(value, Builtin):
@@ -260,8 +228,8 @@ def _parameters(
 
 
 def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, Span]:
-    if not e.outputs:
-        if not e.report.failed and not e.output_pending and not e.report.misplaced:
+    if not e.draft.outputs:
+        if not e.report.failed and not e.draft.output_pending and not e.report.misplaced:
             e.error(
                 "E0602",
                 header(item),
@@ -269,9 +237,9 @@ def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, Span]:
                 help="`return` a value at the end, or `emit` one at each step",
             )
         return None, item.span
-    value, span = e.outputs[0]
-    if len(e.outputs) > 1:
-        other = e.outputs[1][1]
+    value, span = e.draft.outputs[0]
+    if len(e.draft.outputs) > 1:
+        other = e.draft.outputs[1][1]
         e.error(
             "E0603",
             other,
@@ -291,32 +259,17 @@ def program_of(
     return ir.Program(
         name=name,
         settings=settings,
-        inputs=tuple(e.inputs),
-        targets=tuple(e.targets),
-        weights=tuple(e.weights.tensors.values()),
-        externs=tuple(e.externs.values()),
-        registers=_registers(e),
+        inputs=tuple(e.draft.inputs),
+        targets=tuple(e.draft.targets),
+        weights=tuple(e.draft.weights.values()),
+        externs=tuple(e.draft.externs.values()),
+        registers=e.qubits.finished(),
         body=finish(e.builder.blocks[0]),
         outputs=outputs,
     )
 
 
-def _registers(e: Elaborator) -> tuple[ir.Register, ...]:
-    """Registers that interact share a space; each call of a circuit has its own."""
-    shared: dict[int, int] = {}
-    out = []
-    for number, r in enumerate(e.registers):
-        root = number
-        while e.space_of[root] != root:
-            root = e.space_of[root]
-        if e.measures and number not in e.own_space and root not in e.own_space:
-            root = -1  # a measured bit may tie any two of them together
-        space = shared.setdefault(root, len(shared))
-        out.append(ir.Register(r.name, r.start, r.size, space))
-    return tuple(out)
-
-
 def checked_model(e: Elaborator, program: ir.Program, item: ast.Item) -> CheckedModel:
-    places = Places(tuple(e.places), e.builder.spans, e.names)
-    facts = tuple(e.facts[k] for k in sorted(e.facts))
+    places = Places(tuple(e.draft.places), e.builder.spans, e.draft.names)
+    facts = tuple(e.draft.facts[k] for k in sorted(e.draft.facts))
     return CheckedModel(program, places, facts, item)

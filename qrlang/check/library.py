@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from qrlang.check.standard import standard_folder, standard_items
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.diagnostics.words import did_you_mean, nearest
 from qrlang.source import Source
 from qrlang.syntax import ast
 
-MAX_FILE = 4_000_000
 MAX_FILES = 500
 
 
@@ -76,9 +77,7 @@ class Library:
 
     def std(self) -> Path:
         if self._std is None:
-            import qrlang.stdlib
-
-            self._std = Path(os.path.dirname(os.path.abspath(str(qrlang.stdlib.__file__))))
+            self._std = standard_folder()
         return self._std
 
     def root(self, name: str) -> Path | None:
@@ -247,11 +246,11 @@ class Library:
         return self._files[real]
 
     def _read(self, path: Path, root: Path, kind: Literal["user", "library"]) -> Module | Problem:
-        from qrlang.syntax.parser import parse
+        from qrlang.syntax.parser import MAX_BYTES
 
         try:
-            if path.stat().st_size > MAX_FILE:
-                return Problem("E0307", f"`{path.name}` is longer than {MAX_FILE} bytes")
+            if path.stat().st_size > MAX_BYTES:
+                return Problem("E0307", f"`{path.name}` is larger than {MAX_BYTES >> 20} MiB")
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as e:
             reason = "is not UTF-8" if isinstance(e, UnicodeDecodeError) else "can't be read"
@@ -263,15 +262,36 @@ class Library:
         else:
             here = os.getcwd() + os.sep
             name = name.removeprefix(here)
-        source = Source(name, text)
-        file, diagnostics = parse(source)
-        self._kept.append(source)
+        # What is installed is the same for all that is checked in one process: parsed once.
+        file, diagnostics = (_parsed if kind == "library" else _parse)(name, text)
+        self._kept.append(file.source)
         if kind == "library":
-            self.sources.add(id(source))
+            self.sources.add(id(file.source))
         self.diagnostics.extend(diagnostics)
         module = Module(file, kind, path.parent, root, items_of(file))
         self.follow(module, lambda use, name, p: self.diagnostics.append(problem_at(use, name, p)))
         return module
+
+
+def drawn_on(module: Module) -> list[Module]:
+    """The files that a file draws on, and those that they do, each once."""
+    found: dict[int, Module] = {}
+    waiting = [module]
+    while waiting:
+        for source in waiting.pop().uses.values():
+            if source is not None and id(source[0]) not in found:
+                found[id(source[0])] = source[0]
+                waiting.append(source[0])
+    return list(found.values())
+
+
+def _parse(name: str, text: str) -> tuple[ast.File, tuple[Diagnostic, ...]]:
+    from qrlang.syntax.parser import parse
+
+    return parse(Source(name, text))
+
+
+_parsed = lru_cache(maxsize=64)(_parse)
 
 
 def problem_at(use: ast.Use, name: ast.UseName, problem: Problem) -> Diagnostic:
@@ -294,24 +314,3 @@ def _real(path: Path) -> Path | None:
         return path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
         return None
-
-
-_STANDARD: dict[str, str] = {}
-
-
-def standard_items() -> dict[str, str]:
-    """Name -> path for `use`, of everything in the standard library. Reads only what it must."""
-    if not _STANDARD:
-        import re
-
-        root = Library(packages=False).std()
-        pattern = re.compile(r"^(?:ansatz|readout|hamiltonian|circuit) (\w+)", re.M)
-        for path in sorted(root.rglob("*.qrl")):
-            try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                continue
-            parts = path.relative_to(root).with_suffix("").parts
-            for name in pattern.findall(text):
-                _STANDARD.setdefault(name, ".".join(("std", *parts, name)))
-    return _STANDARD

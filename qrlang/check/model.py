@@ -73,6 +73,16 @@ class CheckedModel:
     declaration: ast.Item
     assumed: tuple[str, ...] = ()  # parameters that nobody gave: stand-ins
 
+    @property
+    def unsaid(self) -> str:
+        """What has to be known before any number is computed; "" if all is. A stand-in is good
+        for a drawing."""
+        if not self.assumed:
+            return ""
+        *most, last = self.assumed
+        what = f"{', '.join(most)} and {last} are: they have" if most else f"{last} is: it has"
+        return f"{self.program.name} has to know what {what} no default"
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:

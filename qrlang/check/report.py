@@ -25,7 +25,6 @@ class Reporter:
 
     def __init__(self, library_sources: set[int], limit: int = LIMIT) -> None:
         self.diagnostics: list[Diagnostic] = []
-        self.frames: list[Frame] = []
         self.failed = False
         self.seen: set[tuple[str, int, int, int]] = set()
         self.library_sources = library_sources
@@ -53,9 +52,11 @@ class Reporter:
         help: str = "",
         notes: Iterable[Note] = (),
         fix: Fix | None = None,
+        frames: tuple[Frame, ...] = (),
         numbers: Callable[[], str] | None = None,
     ) -> None:
-        """`numbers` says which sizes and loop variables hold where the error is."""
+        """`frames` are the definitions that the error is in, outermost first; `numbers` says which
+        sizes and loop variables hold there."""
         self.failed = True
         key = (code, id(span.source), span.start, span.end)
         if key in self.seen:
@@ -63,9 +64,8 @@ class Reporter:
         self.seen.add(key)
         notes = list(notes)
         inner = numbers() if numbers else ""
-        if self.frames and self.in_library(span.source):
+        if frames and self.in_library(span.source):
             # The library is right; what was asked of it is not.
-            frames = self.frames
             at = next((f for f in reversed(frames) if not self.in_library(f.span.source)), None)
             if at is not None:
                 where = f"in `{frames[-1].name}`" + (f", with {inner}" if inner else "")
@@ -76,12 +76,12 @@ class Reporter:
                     return
                 self.seen.add(key)
         else:
-            for frame in reversed(self.frames):
+            for frame in reversed(frames):
                 notes.append(
                     Note("asked for here" + (f", with {inner}" if inner else ""), frame.span)
                 )
                 inner = frame.numbers()
-            if not self.frames and inner:
+            if not frames and inner:
                 notes.append(Note(f"with {inner}"))
         self._add(Diagnostic(code, message, span, label, help, tuple(notes), fix))
 

@@ -7,7 +7,7 @@ import platform
 import traceback
 from collections.abc import Sequence
 
-import qrlang
+from qrlang.version import VERSION
 
 PLUGIN = "in the plug-in "  # begins the note that `qrlang.targets` puts on what is not our bug
 
@@ -23,7 +23,7 @@ def page(error: BaseException, args: Sequence[str]) -> str:
         "",
         f"  what     {type(error).__name__}: {' '.join(str(error).split())[:200]}",
         f"  where    {where}",
-        f"  version  qrlc {qrlang.__version__}, Python {platform.python_version()}, "
+        f"  version  qrlc {VERSION}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.machine()}",
         f"  command  qrlc {' '.join(args)[:200]}",
         "",

@@ -173,6 +173,13 @@ def chosen(made: Compilation) -> list[CheckedModel]:
     return models
 
 
+def all_known(model: CheckedModel) -> None:
+    """Refuses to compute with a stand-in for a parameter that nobody has given."""
+    if model.unsaid:
+        says = " ".join(f"--set {name}=…" for name in model.assumed)
+        raise usage(f"{model.unsaid}; say {says}")
+
+
 def nothing(made: Compilation, what: str) -> UserError:
     """The file lacks what it is asked for."""
     return UserError(f"{made.source.name} has no {what}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from qrlang.cli import common, printing
+from qrlang.errors import TrainingError
 
 
 @click.command("compare")
@@ -26,7 +27,6 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     common.needs_training()
     from qrlang.hardware import table
     from qrlang.training import compare
-    from qrlang.training.errors import TrainingError
 
     if any(table.is_device(r) for r in runs):
         _devices(runs, metric, form)

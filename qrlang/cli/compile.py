@@ -14,6 +14,8 @@ from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import EMIT, Compilation, Setting
+from qrlang.errors import TrainingError
+from qrlang.files import read_json
 
 
 class _WithTargetOptions(click.Command):
@@ -39,29 +41,34 @@ class _WithTargetOptions(click.Command):
                 kind = click.Choice(option.choices) if option.choices else click.STRING
                 most.append(
                     click.Option([f"--{option.name}"], type=kind, default=option.default,
-                                 show_default=True, help=f"{ctx.obj.name}: {option.doc}.")
+                                 show_default=bool(option.default),
+                                 help=f"{ctx.obj.name}: {option.doc}.")
                 )  # fmt: skip
         return [*most, last]
 
 
 def _target_in(args: list[str]) -> str | None:
+    """The target that is meant, of which the options are: the last one, as click takes it."""
+    name = None
     for i, arg in enumerate(args):
-        if arg in ("--target", "-t") and i + 1 < len(args):
-            return args[i + 1]
-        if arg.startswith("--target="):
-            return arg.removeprefix("--target=")
-    return None
+        if arg in ("--target", "-t"):
+            name = args[i + 1] if i + 1 < len(args) else name
+        elif arg.startswith("--target="):
+            name = arg.removeprefix("--target=")
+        elif arg.startswith("-t"):
+            name = arg.removeprefix("-t")
+    return name
 
 
-def _list_passes(ctx: click.Context, _: click.Parameter, given: str | None) -> str | None:
-    """`--passes help` says which there are; no file is needed for that."""
-    if given == "help":
-        from qrlang.passes import PASSES
+def _list_passes(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """`--passes help` needs no FILE, so it is answered before one is asked for."""
+    if value != "help":
+        return value
+    from qrlang.passes import PASSES
 
-        for name, one in PASSES.items():
-            click.echo(f"{name:10}  {one.doc}")
-        ctx.exit()
-    return given
+    for name, one in PASSES.items():
+        click.echo(f"{name:10}  {one.doc}")
+    ctx.exit()
 
 
 @click.command("compile", cls=_WithTargetOptions)
@@ -128,8 +135,6 @@ def _of_run(
 ) -> tuple[tuple[tuple[str, Setting], ...], str | None]:
     """Weights fit the model that was trained: its name and parameters, unless others are said."""
     from qrlang.syntax import ast
-    from qrlang.training.errors import TrainingError
-    from qrlang.training.files import read_json
 
     page = run / "settings.json"
     try:
@@ -235,9 +240,7 @@ def _write(
     printing.require(made, form, color)
     models = common.chosen(made)
     for m in models:
-        for name in m.assumed:
-            what = f"{m.program.name} has to know what {name} is"
-            raise common.usage(f"{what}: it has no default; say --set {name}=…")
+        common.all_known(m)
     with plugged_in(target):
         problems = [d for m in models for d in target.check(m, options)]
     printing.refuse(problems, form, color)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qrlang.cli import common
+from qrlang.files import write_atomically
 
 if TYPE_CHECKING:
     from qrlang.trace.moments import Moments
@@ -36,7 +37,6 @@ def _picture(
 ) -> None:  # fmt: skip
     from qrlang.draw import ink
     from qrlang.draw.run import feynman
-    from qrlang.training.files import write_atomically
 
     at = found.nearest(step)
     if step not in (-1, at):
@@ -63,7 +63,6 @@ def _film(
     found: Moments, path: str, sample: int, moment: int, frames: int, out: str | None
 ) -> None:
     from qrlang.draw.run.film import film
-    from qrlang.training.files import write_atomically
 
     steps = found.spread(frames)
     if len(steps) < 2:

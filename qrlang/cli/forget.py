@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from qrlang.cli import common, printing
+from qrlang.errors import DataError
 
 
 @click.command("forget")
@@ -26,9 +27,9 @@ def command(
     Which those are its manifest says: opaque ones, a date that has passed, or somebody's request.
     Their traces, strips and readouts are removed; runs and weights that saw them are listed.
     """
-    from qrlang.rights import forget
     from qrlang.rights.manifest import manifests
-    from qrlang.training.data.errors import DataError
+    from qrlang.rights.shut import request
+    from qrlang.session.forget import forget, unknown
 
     path = Path(data)
     if not manifests(path):
@@ -38,15 +39,15 @@ def command(
             f"a manifest lies beside it: {path.name}.rights.toml",
         )
     if records and not dry_run:
-        forget.request(path, records)
+        request(path, records)
     if not places and not Path("runs").is_dir():
         raise common.usage("there is no folder runs/: say where the runs are")
     also = records if dry_run else ()
-    found = forget.forget(path, places or ("runs",), datetime.date.today(), dry_run, also)
-    unknown = forget.unknown(path, places or ("runs",), records)
+    found = forget(path, places or ("runs",), datetime.date.today(), dry_run, also)
+    missing = unknown(path, places or ("runs",), records)
     if form == "json":
         runs = [f.to_data() for f in found]
-        printing.print_json({"dry_run": dry_run, "runs": runs, "unknown": unknown})
+        printing.print_json({"dry_run": dry_run, "runs": runs, "unknown": missing})
         return
     for one in found:
         saw = ", ".join(f"{n} of {split}" for split, n in one.splits.items()) or "all of it"
@@ -56,5 +57,5 @@ def command(
         if one.weights:
             click.echo(f"  {'still there':<13}{', '.join(one.weights)}: moved or chosen by them")
     click.echo(f"{len(found)} run{'s' * (len(found) != 1)} saw what may not be read any more")
-    for record in unknown:
+    for record in missing:
         click.echo(f"no run here has seen a record `{record}`: is it spelt as in {path.name}?")

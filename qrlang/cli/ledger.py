@@ -6,6 +6,7 @@ import click
 
 from qrlang.cli import printing
 from qrlang.cli.exits import Wrong
+from qrlang.errors import TrainingError
 
 
 @click.command("ledger")
@@ -18,7 +19,6 @@ def command(run: str, form: str) -> None:
     Exit code 1 if a line was changed, put in or taken out.
     """
     from qrlang.governor import ledger, page
-    from qrlang.training.errors import TrainingError
     from qrlang.training.run import Run
 
     opened = Run.open(run)

@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-import qrlang
 from qrlang.cli.exits import BUG, FINE, INTERRUPTED, PIPE, USAGE, WRONG, Wrong
 from qrlang.cli.lazy import LazyGroup
 from qrlang.environment import WrongEnvironment
 from qrlang.errors import UserError
+from qrlang.version import VERSION
 
 _HELP = """A compiler for recurrent quantum models.
 
@@ -36,7 +36,7 @@ command, 3 a governed run did not start, 70 a bug in qrlc.
     help=_HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(qrlang.__version__, "-V", "--version", prog_name="qrlc")
+@click.version_option(VERSION, "-V", "--version", prog_name="qrlc")
 def qrlc() -> None:
     pass
 

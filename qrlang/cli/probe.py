@@ -121,6 +121,7 @@ def _subject(
     if len(models) > 1:
         names = ", ".join(m.program.name for m in models)
         raise common.usage(f"{path} has the models {names}: say which with --model")
+    common.all_known(models[0])
     return subject.of_file(made, models[0].program.name, samples, steps, seed)
 
 

@@ -217,6 +217,7 @@ def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: st
         if len(models) > 1:
             raise common.usage(f"{path} has several models: choose one with --model")
         (model,) = models
+        common.all_known(model)
         printing.refuse(target.check(model, {}), form, color)
         program = made.for_target(model).program
         weights = initial_weights(program, given["seed"])

@@ -52,7 +52,7 @@ def _strip(run: str, replay: bool, data_dir: str | None) -> list[Path]:
     from qrlang.scar import write
 
     if replay:
-        from qrlang.trace.again import trace_again
+        from qrlang.session.again import trace_again
         from qrlang.training.progress import Screen
 
         trace_again(run, Screen(sys.stderr, width=common.width()), data_dir)

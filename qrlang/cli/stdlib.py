@@ -47,7 +47,11 @@ def command(
     assert name is not None
     full = [k for k in found if name in (k, k.rsplit(".", 1)[1])]
     if not full:
-        short = {part for k in found for part in (k.rsplit(".", 1)[1], k.rsplit(".", 1)[0])}
+        inside = {k: v for k, v in found.items() if k.rsplit(".", 2)[-2] == name}
+        if inside:  # `readout`, for `std.readout`
+            _list(inside, form)
+            return
+        short = {part for k in found for part in k.rsplit(".", 2)[-2:]}
         raise common.usage(f"no library has '{name}'" + suggestion(name, short))
     for k, key in enumerate(full):
         item = found[key]
@@ -99,7 +103,7 @@ def _first(doc: str) -> str:
 def _show(
     key: str, item: ast.Definition, settings: dict[str, Setting], fold: bool
 ) -> dict[str, Any]:
-    from qrlang.check.definitions import angle_count_formula
+    from qrlang.check.written.angle_count import angle_count_formula
 
     data: dict[str, Any] = {
         "name": key,

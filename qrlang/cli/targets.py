@@ -27,7 +27,8 @@ def command(name: str | None, form: str, color: str) -> None:
     click.echo(f"{target.name}: {target.doc}\n")
     for option in target.options:
         choices = f" {{{','.join(option.choices)}}}" if option.choices else ""
-        click.echo(f"  --{option.name}{choices}  {option.doc} (default {option.default})")
+        usual = f" (default {option.default})" if option.default else ""
+        click.echo(f"  --{option.name}{choices}  {option.doc}{usual}")
     for column, options in variants(target):
         click.echo(f"\n{column}")
         has = target.features(options)

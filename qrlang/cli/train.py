@@ -17,12 +17,13 @@ from qrlang.cli.exits import INTERRUPTED, NOT_CALM
 from qrlang.diagnostics.words import plural
 from qrlang.driver import Setting
 from qrlang.environment import MOST_THREADS
+from qrlang.errors import TrainingError
 
 if TYPE_CHECKING:
-    from qrlang.hardware.gradient.forecast import Forecast
-    from qrlang.hardware.gradient.setup import Wanted
     from qrlang.trace.recorder import Asked as Traced
+    from qrlang.training.forecast import Forecast
     from qrlang.training.loop import Trainer
+    from qrlang.training.on_device import Wanted
     from qrlang.training.progress import Watcher
     from qrlang.training.start import Asked
     from qrlang.training.world import World
@@ -37,7 +38,7 @@ HELP = {
     "epochs": "How often the training data is gone through.",
     "steps": "How many updates, instead of epochs.",
     "schedule": "constant, cosine, linear, staircase, exponential.",
-    "warmup": "Updates until the learning rate is whole.",
+    "warmup": "Updates until the learning rate is whole, a quarter of them all at most.",
     "clip": "The largest norm of a gradient; 0: any.",
     "seed": "Of everything that is drawn by lot.",
     "validation": "The share of the training data that is held out.",
@@ -52,7 +53,7 @@ HELP = {
     "precision": "single, double.",
     "shots": "Readouts from so many shots; 0: exact.",
     "freeze": "Layers or tensors that stay: '[embed, steer.w1]'.",
-    "checkpoint": "Between checkpoints: '30 s', '100 steps'.",
+    "checkpoint": "Between checkpoints: '30 s', '100 steps', '1 epochs'.",
     "log": "Between lines of metrics: '50 steps'.",
 }
 
@@ -177,7 +178,7 @@ def command(
 
     wanted = None
     if target is not None:
-        from qrlang.hardware.gradient.setup import Wanted
+        from qrlang.training.on_device import Wanted
 
         wanted = Wanted(
             target, changed.pop("device", ""), noise, level, mitigate=mitigate, **limits
@@ -199,7 +200,7 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
     """What a device will have to do is said, and held against the limits."""
 
     def allow(trainer: Trainer, wanted: Wanted, found: Forecast) -> None:
-        from qrlang.hardware.gradient.forecast import page
+        from qrlang.training.forecast import page
 
         if form == "text":
             name = trainer.objective.program.name
@@ -223,8 +224,9 @@ def _session(
     import torch
 
     from qrlang.governor.errors import NotCalm
-    from qrlang.training import session, start, world
-    from qrlang.training.errors import Stopped
+    from qrlang.session import train as session
+    from qrlang.training import world
+    from qrlang.training.loop import Stopped
     from qrlang.training.progress import Screen, Silent
 
     here = world.join(torch.cuda.is_available())
@@ -234,7 +236,7 @@ def _session(
     try:
         with _notes(screen):
             if resume is not None:
-                trainer = start.resume(asked, resume, here, screen)
+                trainer = session.resume(asked, resume, here, screen)
             else:
                 trainer = _new(asked, here, screen, form, color)
                 if traced is not None and here.first:
@@ -261,7 +263,6 @@ def _session(
 
 
 def _check(trainer: Trainer, slopes: int) -> None:
-    from qrlang.training.errors import TrainingError
     from qrlang.training.shift_check import check
 
     found = check(trainer, slopes)
@@ -274,13 +275,14 @@ def _check(trainer: Trainer, slopes: int) -> None:
 
 
 def _new(asked: Asked, here: World, screen: Watcher, form: str, color: str) -> Trainer:
+    from qrlang.session.train import prepare
     from qrlang.training import start
 
     name, data = common.read(asked.path)
     made, model = start.compilation(asked, name, data)
     common.known(made, list(asked.parameters or {}), asked.model)
     printing.require(made, form, color)
-    return start.prepare(asked, made, model, here, screen)
+    return prepare(asked, made, model, here, screen)
 
 
 @contextmanager
@@ -312,10 +314,11 @@ def _page(trainer: Trainer, again: bool) -> str:
     verb = "going on with" if again else "training"
     warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
     at = ", ".join(f"{k}={v}" for k, v in model.program.settings)
+    name = f"{model.program.name} ({at})" if at else model.program.name
     of_angles = f"; angles: {_call(s.quantum)}" if s.quantum else ""
     clipped = f"gradients clipped at {s.clip:g}" if s.clip else "gradients not clipped"
     lines = [
-        f"{verb} {model.program.name} ({at}): {count} parameters, core {s.core}, seed {s.seed}",
+        f"{verb} {name}: {count} parameters, core {s.core}, seed {s.seed}",
         f"  run        {run.folder}",
         f"  data       {_call(s.data)}: {sizes}",
         *(f"             {note}" for note in notes_of(trainer.feed)),

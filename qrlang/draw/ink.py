@@ -1,7 +1,7 @@
 """Pictures in roles of colour rather than colours: one drawing, legible on light and on dark.
 
-A sheet holds the shapes of `qrlang.training.plot` whose colour may be `@role`. As SVG it follows
-the reader's theme; as PNG it is made for one of the two.
+A sheet holds the shapes of `qrlang.plot` whose colour may be `@role`. As SVG it follows the
+reader's theme; as PNG it is made for one of the two.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from xml.sax.saxutils import escape, quoteattr
 
-from qrlang.training.plot.shapes import Area, Dot, Line, Picture, Point, Shape, Text
+from qrlang.plot import png
+from qrlang.plot.shapes import Area, Dot, Line, Picture, Point, Shape, Text
 
 # Role: on light, on dark.
 ROLES = {
@@ -189,10 +190,8 @@ def _points(points: Sequence[Point]) -> str:
 
 def to_png(sheet: Sheet, dark: bool = False) -> bytes | None:
     """None where Pillow is not there."""
-    from qrlang.training.plot.png import to_png as drawn
-
     picture = Picture(sheet.width, sheet.height, tuple(plain(sheet.shapes, dark)))
-    return drawn(picture, ROLES["ground"][dark], FACE)
+    return png.to_png(picture, ROLES["ground"][dark], FACE)
 
 
 def plain(shapes: Iterable[Shape], dark: bool) -> list[Shape]:

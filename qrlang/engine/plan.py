@@ -87,7 +87,10 @@ def _plan(program: ir.Program, segment: str) -> Plan:
             outputs.append(PlannedOutput(out.name, -1 - view.source, rows, True, clock, extra))
         else:
             outputs.append(PlannedOutput(out.name, low.env[out.value.id], rows, False))
-    made = low.finish(program.name, tuple(inputs), tuple(loads), tuple(outputs), spaces, kept)
+    made = low.finish(
+        program.name, tuple(inputs), tuple(loads), tuple(outputs),
+        spaces.sizes, tuple(spaces.local), kept,
+    )  # fmt: skip
     return replace(made, given=segment == "next")
 
 

@@ -54,11 +54,7 @@ class Spaces:
             if n > MAX_QUBITS:
                 raise Unsupported(f"more than {MAX_QUBITS} qubits in one state")
         self.state = [Space(n) for n in self.sizes]
-        self.local_flags = [False] * len(self.sizes)
-
-    @property
-    def locals(self) -> tuple[bool, ...]:
-        return tuple(self.local_flags)
+        self.local = [False] * len(self.sizes)
 
     def _space(self, qubits: tuple[int, ...]) -> tuple[int, dict[int, int]]:
         found = {self.of[q][0] for q in qubits}
@@ -104,7 +100,7 @@ class Spaces:
             self.close(s)
             self.qubits.append(self.qubits[s])
             self.sizes = (*self.sizes, self.sizes[s])
-            self.local_flags.append(False)
+            self.local.append(False)
             self.state.append(Space(self.sizes[s]))
             s = len(self.state) - 1
             self.of.update({p: (s, i) for i, p in enumerate(self.qubits[s])})
@@ -113,7 +109,7 @@ class Spaces:
             space.reset = 0
             space.renormalise = False
             space.builder = Builder(self.sizes[s])
-            self.local_flags[s] = self.local_flags[s] or bool(self.outer)
+            self.local[s] = self.local[s] or bool(self.outer)
         elif q in space.alive:
             raise Unsupported("qubits that are begun anew while others of their state live on")
         space.alive.add(q)
@@ -263,12 +259,10 @@ class Spaces:
         return sorted(s for s in used - begun)
 
     def mark(self) -> Any:
-        return copy.deepcopy(
-            (self.state, self.local_flags, self.outer, self.of, self.qubits, self.sizes)
-        )
+        return copy.deepcopy((self.state, self.local, self.outer, self.of, self.qubits, self.sizes))
 
     def rewind(self, mark: Any) -> None:
-        self.state, self.local_flags, self.outer, self.of, self.qubits, self.sizes = mark
+        self.state, self.local, self.outer, self.of, self.qubits, self.sizes = mark
 
     def enter(self, crossing: dict[int, Waiting]) -> None:
         """Into the body of a loop: what the step before has left waits."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qrlang.engine import nodes
 from qrlang.engine.lower import Sum, Unsupported
 from qrlang.ir import program as ir
-
-if TYPE_CHECKING:
-    from qrlang.engine.quantum import Spaces
 
 MAX_ROWS = 1 << 16
 
@@ -148,9 +145,11 @@ class Lowering:
         inputs: tuple[nodes.Input, ...],
         loads: tuple[tuple[int, int], ...],
         outputs: tuple[nodes.PlannedOutput, ...],
-        spaces: Spaces,
+        spaces: tuple[int, ...],
+        local: tuple[bool, ...],
         kept: tuple[nodes.Kept, ...] = (),
     ) -> nodes.Plan:
+        """`spaces`: the qubits of each; `local`: whether it is begun anew inside a loop."""
         # Slots of the outermost body first: they are what is kept between forward and backward.
         order = sorted(range(len(self.rows)), key=lambda s: self.depth_of[s] > 1)
         new = {old: i for i, old in enumerate(order)}
@@ -160,7 +159,7 @@ class Lowering:
             tuple(nodes.PlannedWeight(w.name, w.shape) for w in self.program.weights),
             tuple(self.rows[s] for s in order),
             sum(d == 1 for d in self.depth_of),
-            tuple(self.sequence_list), spaces.sizes, spaces.locals, body,
+            tuple(self.sequence_list), spaces, local, body,
             tuple(o if o.seq else nodes.PlannedOutput(o.name, new[o.slot], o.rows, False)
                   for o in outputs),
             kept=tuple(replace(k, angles=new[k.angles]) for k in kept),

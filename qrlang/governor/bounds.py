@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from qrlang.check.model import GovernBlock
+from qrlang.errors import TrainingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +26,16 @@ class Bounds:
     @classmethod
     def of_data(cls, data: Mapping[str, Any]) -> Bounds:
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
+
+
+def about(blocks: Sequence[GovernBlock], model: str, override: str) -> dict[str, Any]:
+    """What a run keeps of the `govern` block of its model, and the reason not to mind the sky."""
+    block = next((g for g in blocks if g.model == model), None)
+    if block is not None:
+        return {"govern": {**Bounds().to_data(), **block.settings}, "override": override}
+    if override:
+        raise TrainingError(
+            f"nothing governs {model}, so there is nothing to override",
+            "leave out --override, or write a `govern` block",
+        )
+    return {}

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from qrlang.files import cut
 from qrlang.governor import behaviour, ledger
 from qrlang.governor.behaviour import Behaviour, reach
 from qrlang.governor.bounds import Bounds
 from qrlang.governor.errors import NotCalm
+from qrlang.governor.picture import draw
 from qrlang.governor.rule import Rule, Verdict
 from qrlang.governor.sky import Band, bands
 from qrlang.training import flat, randomness, schedule
-from qrlang.training.files import cut
+from qrlang.training.loop import Observer, Trainer
 from qrlang.training.objective import Work
-from qrlang.training.observer import Observer
 from qrlang.training.optim.base import Optimizer, Update
 from qrlang.training.optim.solved import Solved
 from qrlang.training.run import Run
-
-if TYPE_CHECKING:
-    from qrlang.training.loop import Trainer
 
 
 class Governor(Observer):
@@ -125,8 +123,6 @@ class Governor(Observer):
         self.keep({"kind": "sky", "bounds": self.bounds.to_data(), "calm": not restless,
                    "bands": {b.name: b.value for b in found}})  # fmt: skip
         if self.trainer.world.first:
-            from qrlang.governor.picture import draw
-
             draw(self.trainer.run, found)
         for band in restless:
             self.trainer.watcher.note(f"the sky is not calm: {band.said()}")

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from qrlang.governor.sky import Band
+from qrlang.plot.shapes import Area, Dot, Line, Picture, Shape, Text
 from qrlang.training.curves import save_picture
-from qrlang.training.plot.shapes import Area, Dot, Line, Picture, Shape, Text
 from qrlang.training.run import Run
 
 _CALM, _RESTLESS, _PALE, _LINE, _QUIET = "#0072B2", "#D55E00", "#d9e8f2", "#57606a", "#eceff2"

@@ -11,9 +11,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from qrlang.hardware import tensors
 from qrlang.hardware.device import DeviceError
 from qrlang.hardware.loop import Item
 from qrlang.ir.program import Program
+from qrlang.ir.text import print_program
+from qrlang.rights.gate import free
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,6 @@ class Subject:
 
 def weights_of_run(folder: Path, program: Program) -> dict[str, Any]:
     """The best checkpoint's, or the last one's. Read without torch."""
-    from qrlang.backends.emit import tensors
-
     if not (folder / "checkpoints" / "last.safetensors").is_file():
         raise DeviceError(
             f"'{folder}' has no checkpoint", f"train it: qrlc train --resume {folder}"
@@ -70,8 +71,6 @@ def items_of_file(
 ) -> tuple[list[Item], list[Any]]:
     """An .npz with an array for each input (and target): [sequences, (time), …]. `scale`: by
     which the run's own data was."""
-    from qrlang.rights.gate import free
-
     free(Path(path))
     try:
         with np.load(path, allow_pickle=False) as found:
@@ -126,8 +125,6 @@ def score(outputs: list[dict[str, Any]], answers: list[Any], kind: str) -> dict[
 def fingerprint(subject: Subject) -> str:
     """Changes with the program, the weights and the data."""
     import hashlib
-
-    from qrlang.ir.text import print_program
 
     digest = hashlib.sha256(print_program(subject.program).encode())
     for name in sorted(subject.weights):

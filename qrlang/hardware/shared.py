@@ -73,26 +73,30 @@ class Shared:
         """Gates as steps, equal angles as one number."""
         if key not in self._steps:
             slots: dict[AnyAngle, int] = {}
-            made: list[Step] = []
-            for g in gates:
-                angles: list[float | Slot] = []
-                for a in g.angles:
-                    if isinstance(a, Angle) and not a.terms:
-                        angles.append(a.constant)
-                    else:
-                        angles.append(Slot(slots.setdefault(a, len(slots))))
-                made.append(
-                    Step(
-                        g.name,
-                        tuple(wires[q] for q in g.qubits),
-                        tuple(angles),
-                        tuple(wires[q] for q in g.controls),
-                        tuple(wires[q] for q in g.zeros),
-                        when=when,
-                    )
-                )
-            self._steps[key] = (tuple(made), list(slots))
+
+            def slot(angle: AnyAngle) -> int:
+                return slots.setdefault(angle, len(slots))
+
+            made = tuple(as_step(g, wires, slot, when) for g in gates)
+            self._steps[key] = made, list(slots)
         return self._steps[key]
+
+
+def as_step(
+    g: FlatGate, wires: Mapping[int, int] | Sequence[int], slot: Callable[[AnyAngle], int],
+    when: tuple[tuple[int, int], ...] = (),
+) -> Step:  # fmt: skip
+    """A gate where its qubits are. `slot`: the number of an angle that is no constant."""
+    return Step(
+        g.name,
+        tuple(wires[q] for q in g.qubits),
+        tuple(
+            a.constant if isinstance(a, Angle) and not a.terms else Slot(slot(a)) for a in g.angles
+        ),
+        tuple(wires[q] for q in g.controls),
+        tuple(wires[q] for q in g.zeros),
+        when=when,
+    )
 
 
 def _synthesis(op: Evolve | Prepare | ApplyMatrix, wires: Mapping[int, int]) -> synthesis.Made:

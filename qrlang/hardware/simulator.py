@@ -30,6 +30,7 @@ from qrlang.hardware.device import (
     Ticket,
     Work,
 )
+from qrlang.hardware.footprint import logical
 from qrlang.hardware.pure import pure
 
 Complex = NDArray[np.complex128]
@@ -56,8 +57,6 @@ class Simulator:
         raise DeviceError(f"the simulator keeps no jobs: {ticket}")
 
     def footprint(self, template: Template) -> Footprint:
-        from qrlang.hardware.footprint import logical
-
         return logical(template)
 
     def describe(self) -> Mapping[str, Any]:

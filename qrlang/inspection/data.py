@@ -71,8 +71,8 @@ def inspect(
 
 def _gpu(program: Program, batch: int, arch: int) -> Data:
     """How its kernels would lie on a GPU."""
-    from qrlang.backends.torch import head
-    from qrlang.backends.torch.fit import with_targets
+    from qrlang.backends.torch.native import head
+    from qrlang.backends.torch.native.fit import with_targets
     from qrlang.engine.cuda.report import report
     from qrlang.engine.nodes import Refusal
     from qrlang.engine.plan import plan

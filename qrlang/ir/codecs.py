@@ -9,13 +9,11 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qrlang.ir.lexer import is_plain, quoted
 from qrlang.ir.program import Angle, Observable, PauliString, Term, Value
-
-if TYPE_CHECKING:
-    from qrlang.ir.parser import Reader
+from qrlang.ir.reader import Reader
 
 _PAULI = re.compile(r"([XYZ])(\d+)\Z")
 _QUBIT = re.compile(r"q(\d+)\Z")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 from qrlang.gates import GATES, SUGAR
 from qrlang.ir import codecs as c
 from qrlang.ir.forms import BY_KEYWORD
 from qrlang.ir.functions import FUNCTIONS
-from qrlang.ir.lexer import IRSyntaxError, Token, position, tokens
 from qrlang.ir.program import (
     Angle,
     Diagonal,
@@ -34,180 +32,29 @@ from qrlang.ir.program import (
     Value,
     Weight,
 )
-from qrlang.ir.types import KINDS, Type
+from qrlang.ir.reader import Reader
 
-T = TypeVar("T")
 _DEEPEST = 100  # blocks inside blocks
 
 
 def parse_program(text: str) -> Program:
     """Raises `IRSyntaxError`."""
-    return Reader(text).program()
+    return Parser(text).program()
 
 
-class Reader:
-    """The tokens, where we are in them, and the values defined so far."""
+class Parser(Reader):
+    """Declarations, ops and the elements of unitary segments."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens = tokens(text)
-        self._at = 0
+        super().__init__(text)
         self._depth = 0
-        self._types: dict[int, Type] = {}
-
-    # --- tokens ---------------------------------------------------------------------------------
-
-    @property
-    def token(self) -> Token:
-        return self._tokens[self._at]
-
-    def advance(self) -> Token:
-        token = self.token
-        if token.kind != "end":
-            self._at += 1
-        return token
-
-    def fail(self, message: str) -> NoReturn:
-        raise IRSyntaxError(message, *position(self._text, self.token.at))
-
-    def take(self, text: str) -> bool:
-        """Whether this symbol or keyword is next; then it is read."""
-        if self.token.text == text and self.token.kind not in ("string", "end"):
-            self._at += 1
-            return True
-        return False
-
-    def expect(self, text: str) -> None:
-        if not self.take(text):
-            self.fail(f"expected {text!r}, found {self.token.text!r}")
-
-    def _kind(self, kind: str, what: str) -> Token:
-        if self.token.kind != kind:
-            self.fail(f"expected {what}, found {self.token.text!r}")
-        return self.advance()
-
-    def listed(self, one: Callable[[Reader], T]) -> tuple[T, ...]:
-        """`a, b, c`."""
-        found = [one(self)]
-        while self.take(","):
-            found.append(one(self))
-        return tuple(found)
-
-    def _clause(self, keyword: str, one: Callable[[Reader], T]) -> tuple[T, ...]:
-        """`keyword(a, b, c)`, or nothing."""
-        if keyword and not self.take(keyword):
-            return ()
-        if not keyword and self.token.text != "(":
-            return ()
-        self.expect("(")
-        found = self.listed(one)
-        self.expect(")")
-        return found
-
-    # --- small things ---------------------------------------------------------------------------
-
-    def name(self) -> str:
-        if self.token.kind == "string":
-            return self.string()
-        return self._kind("name", "a name").text
-
-    def string(self) -> str:
-        try:
-            found = json.loads(self._kind("string", "a string").text)
-        except ValueError as error:
-            self._at -= 1
-            self.fail(f"not a string: {error}")
-        return str(found)
-
-    def at_number(self) -> bool:
-        return self.token.kind == "number" or self.token.text in ("inf", "nan")
-
-    def unsigned_float(self) -> float:
-        if not self.at_number():
-            self.fail(f"expected a number, found {self.token.text!r}")
-        return float(self.advance().text)
-
-    def signed_float(self) -> float:
-        negative = self.take("-")
-        number = self.unsigned_float()
-        return -number if negative else number
-
-    def integer(self) -> int:
-        negative = self.take("-")
-        token = self._kind("number", "a whole number")
-        if not token.text.isdecimal():
-            self._at -= 1
-            self.fail(f"expected a whole number, found {token.text}")
-        return -int(token.text) if negative else int(token.text)
-
-    def weight(self) -> str:
-        self.expect("@")
-        return self.name()
-
-    def value(self) -> Value:
-        """A value that is defined already."""
-        token = self._kind("value", "a value such as %x.1")
-        name, _, number = token.text[1:].rpartition(".")
-        if int(number) not in self._types:
-            self._at -= 1
-            self.fail(f"{token.text} is not defined before this")
-        return Value(int(number), self._types[int(number)], name)
-
-    def definition(self) -> Value:
-        """`%x.1 : real[3]`."""
-        token = self._kind("value", "a value such as %x.1")
-        name, _, number = token.text[1:].rpartition(".")
-        self.expect(":")
-        kind = self.type()
-        if int(number) in self._types:
-            self._at -= 1
-            self.fail(f"%{number} is defined twice")
-        self._types[int(number)] = kind
-        return Value(int(number), kind, name)
-
-    def type(self) -> Type:
-        if self.take("seq"):
-            self.expect("[")
-            if self.token.text == "seq":
-                self.fail("a sequence of sequences is not a type")
-            item = self.type()
-            self.expect("]")
-            return Type(item.kind, item.shape, item.size, seq=True)
-        kind = self._kind("name", "a type").text
-        if kind not in KINDS:
-            self._at -= 1
-            self.fail(f"no type is called {kind!r}")
-        dims = self._dims()
-        if kind in ("real", "bit"):
-            return Type(kind, dims)
-        if len(dims) != 1:
-            self.fail(f"{kind} takes one size")
-        return Type(kind, (), dims[0])
-
-    def _dims(self) -> tuple[int, ...]:
-        dims: tuple[int, ...] = ()
-        if self.take("["):
-            dims = self.listed(Reader.integer)
-            self.expect("]")
-        return dims
-
-    def _setting(self) -> tuple[str, int | float | bool | str]:
-        name = self.name()
-        self.expect("=")
-        if self.token.kind == "string":
-            return name, self.string()
-        for text, value in (("true", True), ("false", False)):
-            if self.take(text):
-                return name, value
-        whole = self._tokens[self._at + (self.token.text == "-")].text.isdecimal()
-        return name, self.integer() if whole else self.signed_float()
 
     # --- the program ----------------------------------------------------------------------------
 
     def program(self) -> Program:
         self.expect("program")
         name = self.name()
-        settings = self._clause("", Reader._setting)
+        settings = self.clause("", Parser.setting)
         self.expect("{")
         found: dict[str, list[Any]] = {}
         declarations: dict[str, Callable[[], Any]] = {
@@ -251,9 +98,9 @@ class Reader:
         name = self.weight()
         self.expect(":")
         self.expect("real")
-        shape = self._dims()
+        shape = self.dims()
         self.expect("=")
-        initial = Initial(self.name(), self._clause("", Reader.signed_float))
+        initial = Initial(self.name(), self.clause("", Parser.signed_float))
         trained = not self.take("frozen")
         return Weight(name, shape, initial, trained, self.integer() if self.take("unitary") else 0)
 
@@ -261,12 +108,12 @@ class Reader:
         name = self.name()
         self.expect(":")
         self.expect("(")
-        inputs = () if self.token.text == ")" else self.listed(Reader.type)
+        inputs = () if self.token.text == ")" else self.listed(Parser.type)
         self.expect(")")
         self.expect("->")
         result = self.type()
         self.expect("=")
-        return Extern(name, self.string(), self._clause("", Reader._setting), inputs, result)
+        return Extern(name, self.string(), self.clause("", Parser.setting), inputs, result)
 
     def _register(self) -> Register:
         name = self.name()
@@ -319,7 +166,7 @@ class Reader:
         return self._plain(None)
 
     def _plain(self, out: Value | None) -> Op:
-        word = self._kind("name", "an op").text
+        word = self.kind("name", "an op").text
         form = BY_KEYWORD.get(word)
         if form is None and word in FUNCTIONS and out is not None:
             return Pointwise(out, word, c.ARGUMENTS.read(self))
@@ -339,19 +186,19 @@ class Reader:
 
     def _loop(self) -> Loop:
         name = self.name()
-        items = self._clause("", Reader._loop_item)
-        starts = self._clause("carry", Reader._carry_start)
+        items = self.clause("", Parser._loop_item)
+        starts = self.clause("carry", Parser._carry_start)
         extra = self.integer() if self.take("extra") else 0
         flag = self.definition() if self.take("flag") else None
         body = self._block()
-        ends = self._clause("next", Reader._bound)
+        ends = self.clause("next", Parser._bound)
         if len(starts) != len(ends):
             self.fail(f"{len(starts)} values in carry(…), {len(ends)} in next(…)")
         carries = tuple(
             LoopCarry(initial, arg, value, out)
             for (arg, initial), (out, value) in zip(starts, ends, strict=True)
         )
-        emits = self._clause("emit", Reader._emit)
+        emits = self.clause("emit", Parser._emit)
         return Loop(name, items, carries, body, emits, extra, flag)
 
     def _loop_item(self) -> LoopItem:
@@ -399,7 +246,7 @@ class Reader:
 
     def _gate(self) -> Gate:
         controls, zeros = c.CONTROLS.read(self) if self.take("ctrl") else ((), ())
-        name = self._kind("name", "a gate").text
+        name = self.kind("name", "a gate").text
         if name not in GATES and name not in SUGAR:
             self._at -= 1
             self.fail(f"no gate is called {name!r}")
@@ -412,7 +259,7 @@ class Reader:
         self.expect("{")
         rows: list[tuple[int, bool, tuple[int, ...]]] = []
         if self.token.text != "}":
-            rows.extend(self.listed(Reader._permuted))
+            rows.extend(self.listed(Parser._permuted))
         self.expect("}")
         qubits = tuple(q for q, _, _ in rows)
         places = {q: i for i, q in enumerate(qubits)}

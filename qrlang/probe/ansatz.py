@@ -27,12 +27,12 @@ from qrlang.ir.program import (
 from qrlang.ir.said import said
 from qrlang.ir.types import real
 from qrlang.ir.walk import substitute, walk
+from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.probe import batch
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.finding import Cell, Finding
 from qrlang.probe.subject import Array, Subject
 from qrlang.probe.trace import reduced
-from qrlang.training.plot.chart import Chart, Panel, Series
 
 BINS = 75  # of fidelities, as in the paper
 SAMPLES = 5000

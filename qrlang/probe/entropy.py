@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.finding import Finding, thinned
 from qrlang.probe.heat import Map, beside
 from qrlang.probe.subject import Array, Subject
 from qrlang.probe.trace import reduced, traces
-from qrlang.training.plot.chart import Chart, Panel, Series
 
 
 def of_density(rho: Array) -> float:

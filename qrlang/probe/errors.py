@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qrlang.training.errors import TrainingError
+from qrlang.errors import TrainingError
 
 
 class ProbeError(TrainingError):

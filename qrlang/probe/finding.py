@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qrlang.training.files import write_atomically
-from qrlang.training.plot.png import to_png
-from qrlang.training.plot.shapes import Picture
-from qrlang.training.plot.svg import to_svg
+from qrlang.files import write_atomically
+from qrlang.plot.png import to_png
+from qrlang.plot.shapes import Picture
+from qrlang.plot.svg import to_svg
 
 Cell = str | float | int
 

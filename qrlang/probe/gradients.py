@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from qrlang.driver import Setting
+from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.finding import Cell, Finding
 from qrlang.probe.instrument import TURNS, last, with_readouts, with_turns
 from qrlang.probe.subject import Array, Subject, at_settings, call, random_sample
-from qrlang.training.plot.chart import Chart, Panel, Series
 
 WORDS = {"layer": "from layers", "trained": "trained", "readout": "from readouts",
          "data": "from data", "frozen": "frozen"}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from qrlang.training.plot.shapes import Area, Line, Picture, Point, Shape, Text
+from qrlang.plot.shapes import Area, Line, Picture, Point, Shape, Text
 
 # From white to blue; below zero to orange. Both stay apart in grey.
 _UP = ((255, 255, 255), (158, 202, 225), (33, 113, 181), (8, 48, 107))

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.probe.finding import Cell, Finding, thinned
 from qrlang.probe.instrument import AFTER, NOISE, READOUTS, with_readouts
 from qrlang.probe.subject import Array, Sample, Subject, call
-from qrlang.training.plot.chart import Chart, Panel, Series
 
 _COPIES = 2048  # of a sequence at once
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from qrlang.analysis.purity import purity
+from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.finding import Cell, Finding
 from qrlang.probe.instrument import last, with_readouts
 from qrlang.probe.subject import Array, Subject, call, random_value
-from qrlang.training.plot.chart import Chart, Panel, Series
 
 SEQUENCES, DELAYS = 1600, 20
 _AT_ONCE = 100

@@ -99,7 +99,11 @@ def call(module: Any, program: Program, given: Mapping[str, Any]) -> dict[str, A
 
 
 def of_run(
-    path: str, data_dir: str | None, samples: int, steps: int, which: str = "best"
+    path: str,
+    data_dir: str | None = None,
+    samples: int = 4,
+    steps: int = 32,
+    which: str = "best",
 ) -> Subject:
     """A trained model on sequences that it was not trained on."""
     from qrlang.backends.torch.emit.names import state_name

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.backends.reference import RunError, run
 from qrlang.ir.program import Free, Loop
 from qrlang.ir.walk import qubits_of, walk
 from qrlang.names import qubit_names
@@ -35,8 +36,6 @@ class Trace:
 
 def traces(subject: Subject) -> list[Trace]:
     """One for each sample: the largest state that lives on from step to step."""
-    from qrlang.backends.reference import RunError
-
     loop = subject.loop()
     space = _space(subject, loop)
     names = qubit_names(subject.program.registers)
@@ -64,8 +63,6 @@ def _space(subject: Subject, loop: Loop) -> int:
 def _trace(
     subject: Subject, loop: Loop, space: int, names: dict[int, str], sample: Sample, externs: Any
 ) -> Trace:
-    from qrlang.backends.reference import run
-
     program = subject.program
     moments: list[Moment] = []
     alive: list[tuple[int, ...]] = []

@@ -12,13 +12,15 @@ from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.analysis.evaluations import evaluations
 from qrlang.circuits import circuits
 from qrlang.errors import UserError
+from qrlang.files import read_json, write_atomically
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import walk
 from qrlang.names import initial
 from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.gates import DATA_DRIVEN, FIXED, KIND, TRAINED, Gates
-from qrlang.training.files import read_json, write_atomically
+from qrlang.training import compare
+from qrlang.training.progress import number
 from qrlang.training.run import Run
 
 
@@ -58,9 +60,6 @@ def page(run: Run, others: Sequence[str], steps: int, folder: Path) -> list[Bloc
 
 
 def _result(run: Run, others: Sequence[str]) -> list[Block]:
-    from qrlang.training import compare
-    from qrlang.training.progress import number
-
     blocks: list[Block] = [Heading("Result")]
     if not run.result.exists():
         return [*blocks, Paragraph("The run is not finished.")]

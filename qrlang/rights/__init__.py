@@ -2,6 +2,6 @@
 
 A file may have a manifest beside it (`mine.csv.rights.toml`, or `rights.toml` for a whole folder).
 `manifest` reads it, `gate` is asked before a file is opened and stands between it and whoever reads
-on, `forget` takes what has faded out of runs. Data without a manifest is free, and costs nothing.
-The page of it: docs/rights.md.
+on, `seen` is what a run has read, `shut` what may not be read any more. Data without a manifest is
+free, and costs nothing. The page of it: docs/rights.md.
 """

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from qrlang.errors import DataError
 from qrlang.rights.manifest import Manifest, called, manifests
-from qrlang.training.data.errors import DataError
 
 SEQUENCE = "sequence"  # the column that makes rows parts of one record
 _SPLIT_OF = re.compile(r"^(train|valid|validation|val|test)_|_(train|valid|validation|val|test)$")

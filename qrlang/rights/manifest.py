@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.diagnostics.words import did_you_mean
-from qrlang.training.data.errors import DataError
+from qrlang.errors import DataError
 
 SUFFIX, FOLDER, FORGOTTEN = ".rights.toml", "rights.toml", ".forgotten"
 ASKED = "asked"

@@ -12,16 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from qrlang.rights.gate import digest
-from qrlang.training.errors import TrainingError
-from qrlang.training.files import read_json, write_json
-
-if TYPE_CHECKING:
-    from qrlang.training.data.dataset import DataSet
+from qrlang.errors import TrainingError
+from qrlang.files import read_json, write_json
+from qrlang.rights.gate import Rights, digest
 
 FILE = "rights.json"
 Page = Mapping[str, Any]
@@ -69,14 +66,15 @@ class Change:
     page: dict[str, Any] = field(default_factory=dict)  # its new rights.json
 
 
-def since(run: Path, data: DataSet, today: datetime.date) -> Change | None:
+def since(run: Path, now: Page, opened: Iterable[Rights], today: datetime.date) -> Change | None:
     """What a run that goes on has to give up; None: nothing has changed. It does not go on where
-    that is something it was trained on."""
-    before, now = page_of(run), data.seen()
+    that is something it was trained on. `now`: what of its data may be read today, as its
+    `rights.json` would say."""
+    before = page_of(run)
     if not before and not now:
         return None
     change = Change(page={**before})
-    for rights in data.rights:
+    for rights in opened:
         source = rights.source
         if source not in own(before):
             if rights.records:

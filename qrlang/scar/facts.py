@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,9 @@ from qrlang.trace.layout import Array
 from qrlang.trace.looks import Looks, afterwards, traced
 from qrlang.trace.reading import Record
 from qrlang.trace.taps import Tap, tapped
+from qrlang.training.feed import Feed
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
-
-if TYPE_CHECKING:
-    from qrlang.training.feed import Feed
 
 STILL = 1e-4  # a readout that moves by less does not move
 

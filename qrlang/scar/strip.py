@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qrlang.draw.ink import Sheet, to_svg
+from qrlang.files import write_atomically
+from qrlang.plot.shapes import Point
 from qrlang.scar import raster
 from qrlang.scar.account import account
 from qrlang.scar.facts import STILL, Facts
 from qrlang.trace.layout import Array
-from qrlang.training.files import write_atomically
-from qrlang.training.plot.shapes import Point
+from qrlang.training.feed import Feed
 from qrlang.training.progress import number
-
-if TYPE_CHECKING:
-    from qrlang.training.feed import Feed
 
 LEFT, RIGHT, WIDE = 150.0, 118.0, 960.0
 COLUMNS = 240  # of a field of colours

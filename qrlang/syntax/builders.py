@@ -359,7 +359,6 @@ NODES: dict[str, Builder] = {
     "readout": lambda h, c, s: _readout(c, s),
     "readout_shots": lambda h, c, s: _readout(c, s),
     "readout_weak": lambda h, c, s: _readout(c, s),
-    "readout_shots_weak": lambda h, c, s: _readout(c, s),
     "layer": lambda h, c, s: _layer(c, s),
     "layer_frozen": lambda h, c, s: _layer(c, s),
     "param": lambda h, c, s: _param(c, s),

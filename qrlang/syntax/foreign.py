@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from qrlang.diagnostics.diagnostic import Diagnostic, Fix
 from qrlang.gates import GATES, SUGAR
 from qrlang.source import Span
-from qrlang.syntax.mistake import CLOSING, GIVE_UP, ONLY_ITEMS, Explained, Mistake
+from qrlang.syntax.mistake import CLOSING, GIVE_UP, ONLY_ITEMS, Edit, Explained, Mistake
 from qrlang.syntax.table import table
-
-if TYPE_CHECKING:
-    from qrlang.syntax.recovery import Edit
-
 
 # First words of statements elsewhere, and the way to say it here.
 ELSEWHERE = {
@@ -45,8 +39,6 @@ def elsewhere(m: Mistake, edit: Edit | None) -> Explained | None:
     first = m.text(m.first)
     if first not in ELSEWHERE:
         return None
-    from qrlang.syntax.recovery import Edit
-
     diagnostic = Diagnostic(
         "E0114", f"qrl has no `{first}`", m.tokens.span(m.first), "", ELSEWHERE[first]
     )
@@ -79,8 +71,6 @@ def measure_arrow(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def colon_range(m: Mistake, edit: Edit | None) -> Explained | None:
     """`0:n`, in a loop or an index."""
-    from qrlang.syntax.recovery import Edit
-
     if m.symbol(m.at) != "COLON" or not m.expects("DOTDOT"):
         return None
     if m.tokens.first_on_line(m.at + 1) or m.symbol(m.at + 1) == "LBRACE":
@@ -116,8 +106,6 @@ def untyped_parameter(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def if_as_value(m: Mistake, edit: Edit | None) -> Explained | None:
     """`let z = if b { 1 } else { 2 }`."""
-    from qrlang.syntax.recovery import Edit
-
     if m.symbol(m.at) != "IF" or not m.expects("NAME", "INT") or m.starts_statement:
         return None
     end = m.at
@@ -148,10 +136,59 @@ def _behind_braces(m: Mistake, at: int) -> tuple[int, bool]:
     return at, False
 
 
+def dashed_name(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`model my-model`."""
+    tokens, end = m.tokens, m.at
+    while (
+        m.symbol(end) == "MINUS"
+        and m.text(end + 1).replace("_", "").isalnum()  # words of the language, too
+        and tokens.ends[end - 1] == tokens.starts[end]
+        and tokens.ends[end] == tokens.starts[end + 1]
+    ):
+        end += 2
+    if end == m.at or m.symbol(m.at - 1) != "NAME":
+        return None
+    name = tokens.span(m.at - 1).to(tokens.span(end - 1))
+    right = name.text.replace("-", "_")
+    diagnostic = Diagnostic(
+        "E0101",
+        "a name has no `-` in it",
+        name,
+        "letters, digits and `_`",
+        f"write `{right}`",
+        fix=Fix(name, right),
+    )
+    return diagnostic, Edit(m.at, end - m.at, (), m.height)
+
+
+def angle_without_parentheses(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`rx a q[0]`: the angle was taken for the qubit."""
+    if m.symbol(m.first) != "NAME" or m.first < 2 or m.tokens.first_on_line(m.first):
+        return None
+    start, depth = m.first - 1, 0
+    while start > 0:
+        depth += (m.symbol(start) in CLOSING) - (m.symbol(start) in CLOSING.values())
+        if not depth and m.symbol(start) == "NAME":
+            break
+        start -= 1
+    found = gate_named(m.text(start - 1))
+    if found is None or found[0] != 1 or m.symbol(start - 1) != "NAME":
+        return None
+    gate, angle = m.text(start - 1), m.tokens.span(start).to(m.tokens.span(m.first - 1))
+    qubits = ", ".join(f"q[{i}]" for i in range(found[1]))
+    diagnostic = Diagnostic(
+        "E0101",
+        f"the angle of `{gate}` stands in parentheses",
+        angle,
+        "",
+        f"write `{gate}({angle.text}) {qubits}`",
+        fix=Fix(angle, f"({angle.text})"),
+    )
+    return diagnostic, None
+
+
 def sequence_length(m: Mistake, edit: Edit | None) -> Explained | None:
     """`seq[real[2], 10]`."""
-    from qrlang.syntax.recovery import Edit
-
     if m.symbol(m.at) != "COMMA" or not m.openers or m.symbol(m.openers[-1] - 1) != "SEQ":
         return None
     end, depth = m.at, 0
@@ -187,8 +224,6 @@ def read_alone(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def half_a_use(m: Mistake, edit: Edit | None) -> Explained | None:
     """`use .` or `use std.`, and the next item on the line below."""
-    from qrlang.syntax.recovery import Edit
-
     at = m.at - 1
     if m.symbol(m.first) != "USE" or at <= m.first or not m.tokens.first_on_line(at):
         return None
@@ -206,8 +241,6 @@ def half_a_use(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def call_style(m: Mistake, edit: Edit | None) -> Explained | None:
     """`h(q[0])` on a line of its own: what follows was taken for its qubits."""
-    from qrlang.syntax.recovery import Edit
-
     first = m.first
     if m.symbol(first) != "NAME" or m.symbol(first + 1) != "LPAREN" or m.top_level:
         return None
@@ -257,8 +290,6 @@ def gate_named(name: str) -> tuple[int, int] | None:
 
 def colon_block(m: Mistake, edit: Edit | None) -> Explained | None:
     """`for i in 0..n:` and an indented body."""
-    from qrlang.syntax.recovery import Edit
-
     if m.symbol(m.at) != "COLON" or not m.expects("LBRACE") or m.symbol(m.at + 1) == "LBRACE":
         return None
     diagnostic = Diagnostic(
@@ -270,8 +301,6 @@ def colon_block(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def loop_of_several(m: Mistake, edit: Edit | None) -> Explained | None:
     """`for i in 0..n, j in 0..k { … }`, `for i in 0..n if … { … }`: lists are written so."""
-    from qrlang.syntax.recovery import Edit
-
     if m.symbol(m.first) != "FOR" or m.symbol(m.at) not in ("COMMA", "FOR", "IF"):
         return None
     if m.openers and m.openers[-1] > m.first:
@@ -293,8 +322,6 @@ def loop_of_several(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def part_of_a_carry(m: Mistake, edit: Edit | None) -> Explained | None:
     """`h[0] <- 0.3`."""
-    from qrlang.syntax.recovery import Edit
-
     if m.symbol(m.at) != "LSQB" or m.first != m.at - 1 or not m.expects("UPDATE"):
         return None
     end, depth = m.at, 0

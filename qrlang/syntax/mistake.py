@@ -1,20 +1,17 @@
-"""A token that does not fit, what is known around it, and what is made of that."""
+"""A token that does not fit, what is known around it, the edits that mend it, and what is made of
+that."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from qrlang.diagnostics.diagnostic import Diagnostic
 from qrlang.source import Span
 from qrlang.syntax.lexer import Tokens
 from qrlang.syntax.table import names, table
 from qrlang.syntax.words import found
-
-if TYPE_CHECKING:
-    from qrlang.syntax.recovery import Edit
-
 
 ONLY_ITEMS = frozenset(names("USE MODEL CIRCUIT TRAIN GOVERN HAMILTONIAN EXTERN"))
 # Words that start a statement and stand nowhere else.
@@ -28,6 +25,17 @@ OPENING = {"LPAREN": "`(`", "LSQB": "`[`", "LBRACE": "`{`"}
 CLOSING = {"RPAREN": "LPAREN", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 COMPARING = frozenset(names("EQ NE LT LE GT GE"))
 SMALL_WORDS = frozenset(names("TO ON OVER IN"))
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """At token `at`, `remove` tokens make place for `insert`; the stack is cut to `depth`."""
+
+    at: int
+    remove: int
+    insert: tuple[int, ...]
+    depth: int
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +101,8 @@ class Mistake:
 
 # The statement can't be mended: go on at the next one.
 GIVE_UP: Final = "give up"
-Explained = tuple[Diagnostic, "Edit | Literal['give up'] | None"]
-Slip = Callable[[Mistake, "Edit | None"], "Explained | None"]
+Explained = tuple[Diagnostic, Edit | Literal["give up"] | None]
+Slip = Callable[[Mistake, Edit | None], Explained | None]
 
 
 def column(tokens: Tokens, at: int) -> int:

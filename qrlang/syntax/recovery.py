@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from qrlang.diagnostics.diagnostic import Diagnostic
 from qrlang.syntax import slips
 from qrlang.syntax.lexer import Tokens
-from qrlang.syntax.mistake import GIVE_UP, ONLY_ITEMS, SURE_STATEMENTS, Mistake
+from qrlang.syntax.mistake import GIVE_UP, ONLY_ITEMS, SURE_STATEMENTS, Edit, Mistake
 from qrlang.syntax.table import names, table
 
 MAX_REPAIRS = 300  # then the rest of the file is given up
@@ -47,17 +46,6 @@ _HEADERS = {
     "FOR": "FOR NAME IN NAME",
     "IF": "IF NAME",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """At token `at`, `remove` tokens make place for `insert`; the stack is cut to `depth`."""
-
-    at: int
-    remove: int
-    insert: tuple[int, ...]
-    depth: int
-    cost: float = 0.0
 
 
 class Recovery:

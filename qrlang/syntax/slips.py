@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from qrlang.diagnostics.diagnostic import Diagnostic, Fix, Note
 from qrlang.grammar.keywords import KEYWORDS, RESERVED
 from qrlang.source import Span
 from qrlang.syntax.foreign import (
+    angle_without_parentheses,
     call_style,
     colon_block,
     colon_range,
+    dashed_name,
     elsewhere,
     gate_named,
     half_a_use,
@@ -30,6 +32,7 @@ from qrlang.syntax.mistake import (
     OPENING,
     SMALL_WORDS,
     SURE_STATEMENTS,
+    Edit,
     Explained,
     Mistake,
     Slip,
@@ -38,9 +41,6 @@ from qrlang.syntax.mistake import (
 )
 from qrlang.syntax.table import table
 from qrlang.syntax.words import concepts, one_of, word
-
-if TYPE_CHECKING:
-    from qrlang.syntax.recovery import Edit
 
 
 def explain(mistake: Mistake, edit: Edit | None) -> Explained:
@@ -140,8 +140,6 @@ def _stray_closer(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def _misspelt(m: Mistake, edit: Edit | None) -> Explained | None:
     """A word that is almost a keyword, with which all is well if it is taken for that one."""
-    from qrlang.syntax.recovery import Edit
-
     number = table().number
     best: tuple[int, str, Edit] | None = None
     for at, depth in ((m.first, m.depth), (m.at, m.height)):
@@ -238,8 +236,6 @@ def _back_at_margin(m: Mistake) -> bool:
 
 def _body_not_closed(m: Mistake) -> Explained:
     """A definition that would be all right if the body before it had ended."""
-    from qrlang.syntax.recovery import Edit
-
     openers = tuple(i for i in m.openers if i < m.first)
     opener = _suspect(m) or openers[-1]
     diagnostic = Diagnostic(
@@ -280,8 +276,6 @@ def _statement_at_top(m: Mistake, edit: Edit | None) -> Explained | None:
 
 def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
     """`=`, `<-`, `:` and `==`, one for the other."""
-    from qrlang.syntax.recovery import Edit
-
     symbol = m.symbol(m.at)
     before = m.text(m.at - 1)
     span = m.span
@@ -334,8 +328,6 @@ def _equals(m: Mistake, edit: Edit | None) -> Explained | None:
 
 
 def _chained(m: Mistake, edit: Edit | None) -> Explained | None:
-    from qrlang.syntax.recovery import Edit
-
     if m.symbol(m.at) not in COMPARING or not m.expects("AND"):
         return None
     better = Edit(m.at, 1, (table().number["AND"],), m.height)
@@ -446,6 +438,27 @@ def _one_value(m: Mistake, edit: Edit | None) -> Explained | None:
     return diagnostic, None
 
 
+def _how_read(m: Mistake, edit: Edit | None) -> Explained | None:
+    """`readout z = … shots 100 weak 0.2`, `read z shots 100`: what is behind was taken for a
+    statement."""
+    word = m.text(m.first)
+    if word not in ("shots", "weak") or m.at != m.first + 1 or m.tokens.first_on_line(m.first):
+        return None
+    at = m.first
+    while at and not m.tokens.first_on_line(at):
+        at -= 1
+    line = {m.symbol(i) for i in range(at, m.first)}
+    if "READOUT" in line:
+        message = "a readout is of shots or weak, not both"
+        help = "leave one out: a weak readout is its mean over all shots"
+    elif "READ" in line:
+        message = f"`{word}` belongs to a readout, not to the reading"
+        help = f"name one, `readout z = … {word} {m.text(m.at)}`, and `read z`"
+    else:
+        return None
+    return Diagnostic("E0101", message, m.tokens.span(m.first), "", help), GIVE_UP
+
+
 def _extern_type(m: Mistake, edit: Edit | None) -> Explained | None:
     if m.symbol(m.at) != "ASSIGN" or m.symbol(m.first) != "EXTERN" or not m.expects("COLON"):
         return None
@@ -499,6 +512,11 @@ _NEEDS = {
     ("CARRY", "COLON"): "a carry has a type: `carry h: real[n] = 0`",
     ("ANSATZ", "ON"): "an ansatz acts on registers: `ansatz name on q: qubit[n] { … }`",
     ("READOUT", "ON"): "a readout is of registers: `readout name on q: qubit[n] = …`",
+    ("ANSATZ", "COLON"): "registers and angles have types: `on q: qubit[n] with w: angle[n]`",
+    ("READOUT", "COLON"): "a register has a type: `on q: qubit[n]`",
+    ("HAMILTONIAN", "COLON"): "registers and values have types: `on q: qubit[n] with J: real`",
+    ("CIRCUIT", "COLON"): "an argument has a type: `v: real[n]`",
+    ("MODEL", "COLON"): "a parameter has a type: `n: int = 4`",
     ("CIRCUIT", "LPAREN"): "a circuit has arguments: `circuit name(v: real[n]) -> real[n] { … }`",
 }
 
@@ -550,6 +568,8 @@ _SLIPS: tuple[Slip, ...] = (
     colon_range,
     untyped_parameter,
     sequence_length,
+    dashed_name,
+    angle_without_parentheses,
     read_alone,
     _extern_type,
     _use_list,
@@ -560,6 +580,7 @@ _SLIPS: tuple[Slip, ...] = (
     _statement_at_top,
     colon_block,
     _one_value,
+    _how_read,
     _keyword_as_name,
     _unclosed,
     _stray_closer,

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.files import json_lines, read_json, write_atomically, write_json
 from qrlang.trace.files import Folder
 from qrlang.trace.layout import Field, unpacked
-from qrlang.training.files import json_lines, read_json, write_atomically, write_json
 
 COMMON = ("parameters", "gradients", "range")  # groups that no single sample owns
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from qrlang.files import read_json
 from qrlang.trace.layout import laid_out, packed
 from qrlang.trace.reading import Record, Trace, has_trace, open_trace
 from qrlang.trace.samples import Samples, chosen
-from qrlang.training.files import read_json
+from qrlang.training import checkpoint, start
+from qrlang.training.feed import Feed
+from qrlang.training.initial import KEPT, read
 from qrlang.training.run import Run, versions
-
-if TYPE_CHECKING:
-    from qrlang.training.feed import Feed
+from qrlang.training.world import World
 
 SAMPLES = "4"  # that are watched
 
@@ -48,8 +49,6 @@ def traced(path: str | Path) -> Looks | None:
 def afterwards(run: Run, feed: Feed | None = None, data_dir: str | None = None) -> Looks | None:
     """At the weights that are left; None: there are none. `feed`: its data, where that is open."""
     from qrlang.trace.watch import Watch
-    from qrlang.training import start
-    from qrlang.training.world import World
 
     settings, program = run.settings(), run.program()
     found = list(_weights(run))
@@ -80,9 +79,6 @@ def afterwards(run: Run, feed: Feed | None = None, data_dir: str | None = None) 
 
 def _weights(run: Run) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Step, epoch and tensors, in order, each step once."""
-    from qrlang.training import checkpoint
-    from qrlang.training.initial import KEPT, read
-
     kept: dict[int, tuple[int, dict[str, Any]]] = {}
     if _as_it_was(run):
         given = read(run.folder / KEPT) if (run.folder / KEPT).is_file() else {}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.backends.torch.emit.names import state_name
 from qrlang.draw.run.moment import Moment
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import defs, qubits_of, uses, walk
@@ -23,6 +24,7 @@ from qrlang.trace.reading import Record, Trace, has_trace, open_trace
 from qrlang.trace.replay import play
 from qrlang.trace.samples import Samples, chosen
 from qrlang.trace.taps import tapped
+from qrlang.training import checkpoint, start
 from qrlang.training.run import Run
 
 
@@ -47,8 +49,6 @@ class Moments:
 
     @cached_property
     def _checkpoints(self) -> dict[int, Path]:
-        from qrlang.training import checkpoint
-
         found: dict[int, Path] = {}
         for path in (self.run.best, self.run.last):
             if path.exists():
@@ -144,7 +144,6 @@ class Moments:
     def samples(self) -> Samples:
         if self.trace is not None:
             return self.trace.samples
-        from qrlang.training import start
 
         feed = start.reopen(self.run, self.settings, self.program, self.about, self.data_dir)
         return chosen(feed, "4")
@@ -167,9 +166,6 @@ class Moments:
 
     def _weights(self, step: int, record: Record | None) -> dict[str, Array]:
         """By the program's names. What never changes is in any checkpoint."""
-        from qrlang.backends.torch.emit.names import state_name
-        from qrlang.training import checkpoint
-
         path = self._checkpoints[step] if record is None else next(iter(self._kept))
         tensors = {k: v.double().numpy() for k, v in checkpoint.load(path)[0].items()}
         for name, recorded in ({} if record is None else record.parameters).items():
@@ -199,8 +195,6 @@ class Moments:
     @cached_property
     def _unknown(self) -> set[int]:
         """Values that depend on tensors which are too large to be traced."""
-        from qrlang.backends.torch.emit.names import state_name
-
         taken = {} if self.trace is None else self.trace.taken
         gone = {n for n, t in taken.items() if "rows" not in t}
         names = {w.name for w in self.program.weights if state_name(w.name) in gone}
@@ -222,8 +216,6 @@ class Moments:
 
     def _slopes(self, record: Record | None) -> dict[str, Array]:
         """Gradients by the program's names: those that were recorded whole."""
-        from qrlang.backends.torch.emit.names import state_name
-
         if record is None or self.trace is None:
             return {}
         found = record.gradients  # before the first update there are none: nothing is drawn of them

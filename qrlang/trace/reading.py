@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.files import json_lines, read_json
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, FULL, VERSION, Array, Field, size, unpacked
 from qrlang.trace.samples import Samples
-from qrlang.training.files import json_lines, read_json
+from qrlang.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,6 @@ def has_trace(run: str | Path) -> bool:
 
 
 def open_trace(run: str | Path) -> Trace:
-    from qrlang.training.run import Run
-
     folder = Folder(Run.open(run).folder)
     if not folder.header.is_file():
         raise TraceError(f"'{run}' has no trace", "train with one: qrlc train FILE --trace")

@@ -7,23 +7,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from qrlang.backends.torch.emit.names import state_name
+from qrlang.files import read_json, write_atomically, write_json
 from qrlang.ir.program import Embed
 from qrlang.ir.walk import walk
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, VERSION, Array, Field, laid_out, packed, size
 from qrlang.trace.samples import Samples, chosen
-from qrlang.training.files import read_json, write_atomically, write_json
-from qrlang.training.observer import Observer
-
-if TYPE_CHECKING:
-    from qrlang.trace.watch import Watch
-    from qrlang.training.loop import Trainer
-    from qrlang.training.optim.base import Update
+from qrlang.trace.watch import Watch
+from qrlang.training.loop import Observer, Trainer
+from qrlang.training.optim.base import Update
 
 MEGABYTE = 1 << 20
 SPARED = 0.7  # of its share of the time that is used up before the last step
@@ -161,8 +159,6 @@ class Recorder(Observer):
 
     def _prepare(self, trainer: Trainer) -> None:
         """The module with taps, and the samples: those of the header, if the run goes on."""
-        from qrlang.trace.watch import Watch
-
         self.folder.rewind(self.last)  # to the checkpoint that the run goes on from
         page = None
         if self.folder.header.exists():
@@ -297,8 +293,6 @@ def _finite(x: float | None) -> float | None:
 
 def _tables(program: Any) -> set[str]:
     """Embedding tables, by their names in the module."""
-    from qrlang.backends.torch.emit.names import state_name
-
     return {state_name(op.weight) for op in walk(program.body) if isinstance(op, Embed)}
 
 

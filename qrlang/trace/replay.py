@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.backends.reference import RunError, run
 from qrlang.ir.program import (
     Alloc,
     Free,
@@ -70,8 +71,6 @@ def play(
     at: int = -1,
 ) -> Played:
     """`at`: the moment of each recurrence that is looked at; -1: its last."""
-    from qrlang.backends.reference import RunError, run
-
     single = singly(exact(program))
     loops = {id(op): loop for loop in single.body if isinstance(loop, Loop)
              for op in walk(loop.body)}  # fmt: skip

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from qrlang.trace.errors import TraceError
 from qrlang.trace.layout import Array, Field, laid_out, packed, unpacked
-from qrlang.training.feed import Batch
-
-if TYPE_CHECKING:
-    from qrlang.training.feed import Feed
+from qrlang.training.feed import Batch, Feed
 
 MOST = 64  # samples
 SPLITS = ("validation", "test", "train")

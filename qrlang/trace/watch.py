@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from qrlang.backends.torch.load import make
+from qrlang.backends.torch.mixing import mixed_spaces, why_not_reversible
 from qrlang.ir.program import Program
 from qrlang.trace import states
 from qrlang.trace.layout import Array, normalised
@@ -29,9 +31,6 @@ class Watch:
         self, objective: Objective, samples: Samples, moments: Mapping[str, list[int]] | None = None
     ) -> None:
         """`moments`: those that are kept, where a trace has some already."""
-        from qrlang.backends.torch.load import make
-        from qrlang.backends.torch.roads import why_not_reversible
-
         self.objective, self.samples = objective, samples
         made = tapped(objective.program)
         self.taps, self.left_out = made.taps, made.left_out
@@ -192,7 +191,5 @@ def _typed(batch: Any, program: Program) -> Any:
 
 def mixed_registers(program: Program) -> set[str]:
     """Registers whose state does not stay pure."""
-    from qrlang.backends.torch.mixing import mixed_spaces
-
     spaces = mixed_spaces(program)
     return {r.name for r in program.registers if r.space in spaces}

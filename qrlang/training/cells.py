@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from qrlang.errors import TrainingError
 from qrlang.ir.program import (
     Alloc,
     Channel,
@@ -35,7 +36,6 @@ from qrlang.ir.program import (
 from qrlang.ir.said import said
 from qrlang.ir.types import Type, real
 from qrlang.ir.walk import defs, next_id, qubits_of, uses, walk
-from qrlang.training.errors import TrainingError
 
 _STEERING = (Linear, Pointwise, Concat, Gather, Reshape, LayerNorm, Dropout, Reduce)
 _QUANTUM = (Alloc, Free, Unitary, Evolve, Expect, Probabilities)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qrlang.training.errors import TrainingError
-from qrlang.training.files import write_atomically
+from qrlang.errors import TrainingError
+from qrlang.files import write_atomically
 
 _PAGE = "qrlang"
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Expect, Loop, Op, Probabilities, Program
 from qrlang.ir.walk import walk
+from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.training.curves import WORDS, per_step, save, scaled
-from qrlang.training.errors import TrainingError
-from qrlang.training.plot.chart import Chart, Panel, Series
 from qrlang.training.progress import number
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings

@@ -26,9 +26,10 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
+from qrlang.passes import PASSES, run_passes
 from qrlang.training.cells import CELLS, Build, Cell
-from qrlang.training.errors import TrainingError
 
 TOLERANCE = 0.02
 
@@ -68,8 +69,6 @@ def swapped(program: Program, core: str) -> Program:
             "compare it at a larger size of the model (a circuit can have fewer angles than any "
             "cell has weights), or write the classical model as a program of its own",
         )
-    from qrlang.passes import PASSES, run_passes
-
     return run_passes(best, (PASSES["prune"],))
 
 

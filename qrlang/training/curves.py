@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from qrlang.training.files import write_atomically
-from qrlang.training.plot.chart import Chart, Panel, Series
-from qrlang.training.plot.png import to_png
-from qrlang.training.plot.shapes import Picture
-from qrlang.training.plot.svg import to_svg
+from qrlang.files import write_atomically
+from qrlang.plot.chart import Chart, Panel, Series
+from qrlang.plot.png import to_png
+from qrlang.plot.shapes import Picture
+from qrlang.plot.svg import to_svg
 from qrlang.training.run import Run
 from qrlang.training.settings import lower_is_better
 
@@ -28,26 +28,20 @@ def scaled(metric: str, value: float) -> float:
     return 100 * value if metric in ("accuracy", "f1") else value
 
 
-def draw(run: Run) -> None:
+def chart(run: Run) -> Chart | None:
+    """Of its metrics; None: there are none yet."""
     lines = run.lines(run.metrics)
     if not lines:
-        return
+        return None
     settings, about = run.settings(), run.about()
     metric = settings.metric
     panels = [_panel(lines, "loss")]
     if metric != "loss":
         panels.append(_panel(lines, metric))
-    if run.ledger.exists():
-        from qrlang.governor.curves import governed
-
-        panels = governed(run, panels, per_step(lines))
     sizes = ", ".join(f"{k} = {v}" for k, v in dict(about["parameters"]).items())
     core = "" if settings.core == "pqc" else f", {settings.core} core"
     note = f"{sizes}; seed {settings.seed}"
-    if any(p.shaded for p in panels):
-        note += "; shaded: parameters frozen by the governor"
-    chart = Chart(f"{about['model']}{core}", panels, note=note)
-    save(run.folder / "curves", chart)
+    return Chart(f"{about['model']}{core}", panels, note=note)
 
 
 def save(stem: Any, chart: Chart) -> list[Any]:

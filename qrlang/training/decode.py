@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from qrlang.errors import DataError
 from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.objective import Objective
 
@@ -80,8 +81,6 @@ def few(found: list[Translation], count: int = 5) -> list[dict[str, str]]:
 def _references(data: Any, split: str) -> list[str]:
     """The sentences themselves, where the data set has them: words that the vocabulary lacks
     count as wrong."""
-    from qrlang.training.data.errors import DataError
-
     try:
         return list(data.references(split)) if data is not None else []
     except DataError:

@@ -11,6 +11,7 @@ from qrlang.training import checkpoint, decode, metrics, room, start
 from qrlang.training.feed import Feed, labels_of, split_of
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective
+from qrlang.training.progress import number
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
 from qrlang.training.world import World
@@ -53,8 +54,6 @@ def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, An
 
 def page(found: dict[str, Any]) -> str:
     """For people."""
-    from qrlang.training.progress import number
-
     lines = [f"{found['split']}: {plural(found['sequences'], 'sequence')}, 95 % intervals"]
     if found.get("checkpoint") == "last":
         lines[0] += ", at the weights of its last checkpoint"
@@ -91,8 +90,7 @@ def whole(
 ) -> dict[str, Any]:  # fmt: skip
     """What `qrlc eval` says."""
     run, settings, objective, feed = opened(path, data_dir, which, threads, road)
-    most = room.sequences(objective.program, settings, 256)
-    batch = batch or (settings.batch if feed.streaming else most)
+    batch = batch or room.together(objective, settings, feed.streaming)
     chosen = split_of(feed, split)
     kept = run.kept(which).stem  # the last, where no epoch has ended
     found: dict[str, Any] = {"run": path, "checkpoint": kept}

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from qrlang.errors import TrainingError
+from qrlang.files import read_json, write_json
 from qrlang.ir.program import Program
-from qrlang.training.errors import TrainingError
-from qrlang.training.files import read_json, write_json
+from qrlang.rights import seen
 from qrlang.training.settings import Settings
 
 Array = np.ndarray[Any, Any]
@@ -124,11 +125,9 @@ class DataFeed:
             )
 
     def save(self, folder: Path) -> None:
-        from qrlang.rights.seen import FILE
-
         write_json(folder / "data.json", self.data.about())
         if self.data.rights:
-            write_json(folder / FILE, self.data.seen())
+            write_json(folder / seen.FILE, self.data.seen())
 
 
 def open_feed(
@@ -136,7 +135,6 @@ def open_feed(
 ) -> DataFeed:
     """The data of a run; with `run`, by the vocabularies that it has kept, and under the manifests
     that are in force now, its records in the splits that they are in."""
-    from qrlang.rights import seen
     from qrlang.training.data.opening import open_data
     from qrlang.training.data.ports import ports_of
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from qrlang.backends.torch.emit.names import state_name
 from qrlang.diagnostics.words import suggestion
+from qrlang.errors import DataError, TrainingError
+from qrlang.files import read_json, write_atomically, write_json
+from qrlang.rights.gate import free
 from qrlang.training import checkpoint
-from qrlang.training.errors import TrainingError
-from qrlang.training.files import read_json, write_atomically, write_json
 from qrlang.training.run import Run
 
 if TYPE_CHECKING:
@@ -75,9 +76,6 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _free(path: Path) -> None:
-    from qrlang.rights.gate import free
-    from qrlang.training.data.errors import DataError
-
     try:
         free(path)
     except DataError as error:

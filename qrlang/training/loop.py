@@ -6,22 +6,21 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from qrlang.analysis.evaluations import evaluations
+from qrlang.errors import TrainingError
 from qrlang.training import checkpoint, decode, optim, randomness, room, schedule, segments
-from qrlang.training.errors import Stopped, TrainingError
 from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.objective import Objective, Work, merged
-from qrlang.training.observer import Observer
 from qrlang.training.optim.base import Update
 from qrlang.training.pipeline import Pipeline
-from qrlang.training.progress import Moment, Watcher
+from qrlang.training.progress import Moment, Progress, Watcher
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings, interval, lower_is_better
 from qrlang.training.world import World
@@ -29,36 +28,46 @@ from qrlang.training.world import World
 CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
          "last layer")  # fmt: skip
 MOST_SKIPPED = 50  # updates in a row
-BROAD, PLAIN = 256, 64  # sequences that are looked at together
 FORM = 2  # of what a checkpoint keeps
 WILD = 1e4  # a gradient's norm; runs that learn stay below a few hundred
 BLINK = 0.1  # seconds: nobody reads faster
 TOGETHER = 16  # updates between questions that several processes ask each other
 
 
-@dataclass
-class Progress:
-    """What a run has to remember, apart from tensors."""
+class Stopped(Exception):
+    """Somebody pressed Ctrl-C: the batch was finished, and a checkpoint written."""
 
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0  # within the epoch: how many have been used
-    skipped: int = 0
-    listened: int = 0  # updates that a governor has taken back
-    in_a_row: int = 0
-    best: float | None = None
-    best_loss: float | None = None  # of the best: accuracies are often equal
-    best_epoch: int = 0
-    since_best: int = 0
-    runs: int = 0  # of sequences through the model, for its updates
-    circuits: int = 0  # that a device would have had to run for them; counted without gradients
-    seconds: float = 0.0
-    cpu: float = 0.0  # seconds of it, of all cores: what others do on the machine hardly counts
-    rate: float = 0.0  # of the last update, for the next line of metrics
-    norm: float = 0.0
-    listening: bool = False
-    wild: bool = False  # a gradient was, and it has been said
-    finished: bool = False
+
+class Observer:
+    """Looks on from inside a run: a trace, or a rule that holds it back. It does nothing at any of
+    these moments: say what is to be done at those that matter.
+
+    Observers are called in order, in every process. They may read all of the trainer. To have a
+    say, `begin` may put something of its own around `trainer.optimizer` (an update that is not
+    made, a rate that is another); what it then does must follow from `state` alone, so that a run
+    that was killed goes on to the same numbers.
+    """
+
+    name = ""  # of its state in checkpoints
+
+    def begin(self, trainer: Trainer) -> None:
+        """Before the first update of this process; `trainer.progress` says whether it goes on."""
+
+    def updated(self, trainer: Trainer, update: Update) -> None:
+        """After every update; gradients are still in `grad` of the parameters."""
+
+    def evaluated(self, trainer: Trainer, split: str, figures: Mapping[str, float]) -> None:
+        """After the validation at the end of an epoch."""
+
+    def end(self, trainer: Trainer) -> None:
+        """The run is finished, and its last weights are in the model."""
+
+    def state(self) -> Any:
+        """What a checkpoint keeps: numbers, texts, tensors, lists and dicts of them."""
+        return None
+
+    def load(self, state: Any) -> None:
+        """Back to what was kept; called before `begin`."""
 
 
 class Trainer:
@@ -103,13 +112,8 @@ class Trainer:
 
     @property
     def broad(self) -> int:
-        """Sequences at a time where nothing is trained: a kernel has no states to keep then."""
-        if self.feed.streaming:
-            return self.settings.batch  # lanes, each with a beginning of its own
-        if self.objective.model.chosen_road() == "native":
-            return max(self.settings.batch, BROAD)
-        fit = room.sequences(self.objective.program, self.settings, PLAIN)
-        return max(self.settings.batch, fit)
+        """Sequences at a time where nothing is trained."""
+        return room.together(self.objective, self.settings, self.feed.streaming)
 
     def circuits(self, time: int) -> int:
         """Of one sequence: every reading of every step is a circuit on a device."""

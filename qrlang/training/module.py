@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from qrlang.backends.torch.load import LoadError, Setting, make
+from qrlang.errors import TrainingError
 from qrlang.training import checkpoint
-from qrlang.training.errors import TrainingError
 from qrlang.training.run import Run
 
 

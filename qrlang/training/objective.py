@@ -13,10 +13,11 @@ import torch
 
 from qrlang.analysis.own import own_weights
 from qrlang.backends.emit.names import arguments
+from qrlang.backends.torch.emit.names import state_name
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.training import losses, segments
-from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.flat import slope
 from qrlang.training.metrics import Tally
@@ -60,8 +61,6 @@ class Objective:
     @cached_property
     def angles(self) -> list[Any]:
         """Those of the parameters that are a circuit's own."""
-        from qrlang.backends.torch.emit.names import state_name
-
         own = {state_name(name) for name in own_weights(self.program)}
         named = self.model.named_parameters()
         return [p for name, p in named if name in own and p.requires_grad]

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from qrlang.diagnostics import Diagnostic
 from qrlang.diagnostics.words import suggestion
+from qrlang.errors import TrainingError
 from qrlang.source import Source
 from qrlang.syntax import ast
-from qrlang.training.errors import TrainingError
+from qrlang.syntax.parser import parse
 
 TITLE = "<command line>"
 
@@ -57,8 +58,6 @@ def apply(
 
 
 def _parsed(model: str, given: Mapping[str, str]) -> tuple[ast.Train, tuple[Diagnostic, ...]]:
-    from qrlang.syntax.parser import parse
-
     body = "".join(f"  {name} = {_written(name, text)}\n" for name, text in given.items())
     source = Source(TITLE, f"train {model} {{\n{body}}}\n")
     file, problems = parse(source)

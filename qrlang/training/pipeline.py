@@ -34,7 +34,8 @@ class Pipeline:
         self.objective, self.optimizer = objective, optimizer
         self.waiting: list[tuple[float, Any]] = []
         objective.model.checks = "later"
-        self.recorded = Recorded(self) if environment.flag("QRLANG_CUDA_GRAPH") else None
+        graphs = environment.flag("QRLANG_CUDA_GRAPH")
+        self.recorded = Recorded(objective, self.queue) if graphs else None
 
     @classmethod
     def where_it_fits(cls, objective: Objective, optimizer: Any, feed: Feed) -> Pipeline | None:

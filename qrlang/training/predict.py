@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from qrlang.data_schemas import DATA_SETS, Number, kind_of_file
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
+from qrlang.rights.gate import free
 from qrlang.training import checkpoint, decode, room, start
 from qrlang.training.data import own
 from qrlang.training.data.ports import ports_of
 from qrlang.training.data.request import Request
 from qrlang.training.data.vocabulary import Vocabulary
-from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Array, Batch
 from qrlang.training.objective import Objective
 from qrlang.training.run import Run
@@ -59,7 +60,7 @@ def answers(
         )
     speak = _Speaker(objective, said, settings.loss[0], beam)
     found: dict[int, list[list[Cell]]] = {}
-    size = batch or room.sequences(program, settings, 256)
+    size = batch or room.together(objective, settings, False)
     for one in _batches(request, said, size):
         assert one.rows is not None
         found |= zip(one.rows.tolist(), speak.of(one), strict=True)
@@ -69,8 +70,6 @@ def answers(
 
 def _request(path: Path, program: Program, settings: Settings, said: Mapping[str, Any]) -> Request:
     """The file by the vocabularies and labels of the run."""
-    from qrlang.rights.gate import free
-
     kind = kind_of_file(str(path))
     if not kind:
         raise TrainingError(f"'{path}' is no file of data", "give an x.csv, x.tsv or x.npz")

@@ -1,4 +1,5 @@
-"""Watching a run: one line that is written over on a terminal, plain lines elsewhere."""
+"""How far a run is, and watching it: one line that is written over on a terminal, plain lines
+elsewhere."""
 
 from __future__ import annotations
 
@@ -8,6 +9,31 @@ from typing import Protocol, TextIO
 
 _SHOWN = ("accuracy", "perplexity", "bits_per_token", "nrmse", "bleu", "fidelity")
 _NAMES = {"bits_per_token": "bits"}
+
+
+@dataclass
+class Progress:
+    """What a run has to remember, apart from tensors."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0  # within the epoch: how many have been used
+    skipped: int = 0
+    listened: int = 0  # updates that a governor has taken back
+    in_a_row: int = 0
+    best: float | None = None
+    best_loss: float | None = None  # of the best: accuracies are often equal
+    best_epoch: int = 0
+    since_best: int = 0
+    runs: int = 0  # of sequences through the model, for its updates
+    circuits: int = 0  # that a device would have had to run for them; counted without gradients
+    seconds: float = 0.0
+    cpu: float = 0.0  # seconds of it, of all cores: what others do on the machine hardly counts
+    rate: float = 0.0  # of the last update, for the next line of metrics
+    norm: float = 0.0
+    listening: bool = False
+    wild: bool = False  # a gradient was, and it has been said
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,13 @@ takes as long as computing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from qrlang.training.feed import Batch
-from qrlang.training.objective import Work
-
-if TYPE_CHECKING:
-    from qrlang.training.pipeline import Pipeline
+from qrlang.training.objective import Objective, Work
 
 FIRST = 3  # updates that are done as usual before one is recorded
 Key = tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]
@@ -26,8 +24,9 @@ class Recorded:
     """Graphs by the shapes of a batch. A batch of another shape is done as usual, until it too has
     come often enough."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self.pipeline = pipeline
+    def __init__(self, objective: Objective, update: Callable[[Work, Any], Any]) -> None:
+        """`update`: what is recorded; work and rate to the numbers that it finds."""
+        self.objective, self.update = objective, update
         self.seen: dict[Key, int] = {}
         self.graphs: dict[Key, tuple[Any, Batch, Any, Any]] = {}
 
@@ -41,7 +40,7 @@ class Recorded:
     def _key(self, work: Work) -> Key | None:
         """None for what a graph can't do over: lots that are drawn, several batches or processes,
         a state that goes on, lengths, which decide how many steps there are."""
-        objective = self.pipeline.objective
+        objective = self.objective
         program = getattr(objective.model, "program", "")
         several = len(work.batches) != 1 or objective.world.size > 1 or objective.truncate
         if several or "dropout" in program:
@@ -79,5 +78,5 @@ class Recorded:
         graph = torch.cuda.CUDAGraph()
         # Other threads may be bringing batches meanwhile.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            numbers = self.pipeline.queue(Work(self.pipeline.objective, [held]), at)
+            numbers = self.update(Work(self.objective, [held]), at)
         return graph, held, at, numbers

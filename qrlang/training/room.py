@@ -1,17 +1,25 @@
-"""What fits into this machine's memory. A state of n qubits has 2^n numbers, so a few qubits too
+"""What fits into memory. A state of n qubits has 2^n numbers, so a few qubits too
 many take more than there is, and the system then kills the process without a word."""
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
+from qrlang import host
 from qrlang.analysis.cost import training_step
 from qrlang.diagnostics.words import plural
-from qrlang.engine.cpu.llvm import machine
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.names import quantity
-from qrlang.training.errors import TrainingError
 from qrlang.training.settings import Settings
 
+if TYPE_CHECKING:
+    from qrlang.training.objective import Objective
+
 SHARE = 4  # a quarter of the memory, where nothing asks for more sequences at once
+MUCH, MANY = 1 << 22, 1 << 16  # bytes of states, weights: from here on threads pay
+BROAD, PLAIN = 256, 64  # sequences that are looked at together: by a kernel, by torch
 
 
 def of_sequence(program: Program, settings: Settings) -> int:
@@ -23,7 +31,7 @@ def of_sequence(program: Program, settings: Settings) -> int:
 def refuse(program: Program, settings: Settings, records: int) -> None:
     """An update for which there is no room. Values between the states come on top."""
     batch = min(settings.batch, records)
-    there = machine.memory()
+    there = host.memory()
     one = of_sequence(program, settings)
     if settings.optimizer[0] not in ("spsa", "nelder_mead", "ridge"):
         one *= 2  # the state, and its slopes
@@ -32,16 +40,28 @@ def refuse(program: Program, settings: Settings, records: int) -> None:
         return
     most = there // one
     raise TrainingError(
-        f"the states of {plural(batch, 'sequence')} take {quantity(wanted, 'B', 1024)}, and this "
-        f"machine has {quantity(there, 'B', 1024)} of memory",
+        f"the states of {plural(batch, 'sequence')} take {quantity(wanted, 'B', 1024)}, and there "
+        f"are {quantity(there, 'B', 1024)} of memory",
         f"take a smaller batch, --batch {most} at most, or fewer qubits"
         if most
         else f"take fewer qubits: one sequence alone takes {quantity(one, 'B', 1024)}",
     )
 
 
-def sequences(program: Program, settings: Settings, most: int) -> int:
-    """How many of at most so many may be looked at together."""
-    one = max(of_sequence(program, settings), 1)
-    there = machine.memory()
-    return max(1, min(most, there // SHARE // one)) if there else most
+def worth_threads(program: Program, settings: Settings) -> bool:
+    """Whether torch has enough to do at once. On small tensors its threads mostly wait for each
+    other: on a busy machine the noisy example took six times as long with two of them."""
+    weights = sum(math.prod(w.shape) for w in program.weights)
+    return weights >= MANY or settings.batch * of_sequence(program, settings) >= MUCH
+
+
+def together(objective: Objective, settings: Settings, streaming: bool) -> int:
+    """Sequences that are looked at together where nothing is trained."""
+    if streaming:
+        return settings.batch  # lanes, each with a beginning of its own
+    if objective.model.chosen_road() == "native":
+        return max(settings.batch, BROAD)  # a kernel has no states to keep
+    one = max(of_sequence(objective.program, settings), 1)
+    there = host.memory()
+    fit = min(PLAIN, there // SHARE // one) if there else PLAIN
+    return max(settings.batch, fit)

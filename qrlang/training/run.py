@@ -26,11 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import qrlang
-from qrlang.ir.program import Program
-from qrlang.lock import Lock
-from qrlang.training.errors import TrainingError
-from qrlang.training.files import (
+from qrlang.errors import TrainingError
+from qrlang.files import (
     append,
     cut,
     explained,
@@ -39,7 +36,11 @@ from qrlang.training.files import (
     write_atomically,
     write_json,
 )
+from qrlang.ir.program import Program
+from qrlang.ir.text import IRSyntaxError, parse_program, print_program
+from qrlang.lock import Lock
 from qrlang.training.settings import Settings
+from qrlang.version import VERSION
 
 _BEFORE = {"program", "program.ir", "versions.json", "metrics.jsonl", "timing.jsonl",
            ".program.ir.new", ".versions.json.new", ".metrics.jsonl.new", ".timing.jsonl.new",
@@ -99,7 +100,6 @@ class Run:
         cls, folder: Path, program: Program, settings: Settings, files: dict[str, bytes],
         about: dict[str, Any],
     ) -> Run:  # fmt: skip
-        from qrlang.ir.text import print_program
 
         run = cls(folder)
         for name, data in files.items():
@@ -167,7 +167,7 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError):
             by = "another version"
         return TrainingError(
-            f"'{self.folder}' is not as qrlang {qrlang.__version__} writes a run ({name}: {what})",
+            f"'{self.folder}' is not as qrlang {VERSION} writes a run ({name}: {what})",
             f"it was made by {by}, or changed: read it with that, or train it anew: qrlc train "
             f"{self.folder / 'program'}/…",
         )
@@ -179,8 +179,6 @@ class Run:
         return page
 
     def program(self) -> Program:
-        from qrlang.ir.text import IRSyntaxError, parse_program
-
         path = self.folder / "program.ir"
         try:
             return parse_program(path.read_text(encoding="utf-8"))
@@ -252,7 +250,7 @@ def _made(model: str, parent: Path) -> Path:
 
 def versions() -> dict[str, str]:
     found = {
-        "qrlang": qrlang.__version__,
+        "qrlang": VERSION,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
     }

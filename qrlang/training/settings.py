@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from qrlang.check.settings import LOSSES, OPTIMIZERS, SCHEDULES
-from qrlang.check.training import default_loss
+from qrlang.check.training.fit import default_loss
+from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
 from qrlang.data_schemas import kind_of_file
+from qrlang.errors import TrainingError
 from qrlang.ir.types import Type
-from qrlang.training.errors import TrainingError
 
 Plain = int | float | bool | str
 Choice = tuple[str, dict[str, Plain]]
@@ -189,7 +189,7 @@ def interval(text: str, name: str) -> tuple[float, str]:
     if unit not in units or not 0 < value < math.inf:
         raise TrainingError(
             f"`{name}` is {text!r}",
-            f'write a time or a number of steps, "30 s" or "100 steps": {name} = "100 steps"',
+            f'write a time, or how many steps or epochs: {name} = "30 s", "100 steps", "1 epochs"',
         )
     return value, units[unit]
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
+from qrlang.backends.torch.load import make
+from qrlang.errors import TrainingError
+from qrlang.hardware.device import DeviceError
+from qrlang.hardware.gradient.processor import Processor
+from qrlang.hardware.simulator import Simulator
 from qrlang.ir.program import Program
-from qrlang.training.errors import TrainingError
 from qrlang.training.feed import Batch
+from qrlang.training.loop import Trainer
 from qrlang.training.objective import Objective, Work
 from qrlang.training.world import World
-
-if TYPE_CHECKING:
-    from qrlang.training.loop import Trainer
 
 SEQUENCES, MOMENTS = 2, 6  # of the first batch: shifts take two circuits for each angle
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}  # of the largest slope
@@ -101,10 +103,6 @@ def small(batch: Batch, program: Program) -> Batch:
 
 
 def _by_shift(objective: Objective) -> Objective:
-    from qrlang.backends.torch.load import make
-    from qrlang.hardware.gradient.processor import Processor
-    from qrlang.hardware.simulator import Simulator
-
     model = make(objective.program, road="plain", dtype=torch.float64)
     model.load_state_dict(objective.model.state_dict())
     frozen = {n for n, p in objective.model.named_parameters() if not p.requires_grad}
@@ -116,8 +114,6 @@ def _by_shift(objective: Objective) -> Objective:
 
 
 def _gradient(objective: Objective, batch: Batch) -> Mapping[str, Any]:
-    from qrlang.hardware.device import DeviceError
-
     try:
         Work(objective, [batch]).gradient()
     except DeviceError as error:

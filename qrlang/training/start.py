@@ -10,27 +10,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qrlang import environment
+from qrlang import environment, host
 from qrlang.analysis.own import own_weights
+from qrlang.check.library import Module
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
+from qrlang.engine.resumable import why_not
+from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.ir.walk import uses, walk
-from qrlang.training import heap, overrides, room
-from qrlang.training.errors import TrainingError
+from qrlang.training import core, heap, overrides, room
 from qrlang.training.feed import DataFeed, Feed, open_feed
+from qrlang.training.initial import begin_with
+from qrlang.training.metrics import possible
+from qrlang.training.progress import Watcher
 from qrlang.training.run import Run, claimed, vacant
 from qrlang.training.settings import Settings, settle
+from qrlang.training.world import World
 
 if TYPE_CHECKING:
-    from qrlang.check.library import Module
-    from qrlang.hardware.gradient.forecast import Forecast
-    from qrlang.hardware.gradient.setup import Wanted
+    from qrlang.training.forecast import Forecast
     from qrlang.training.loop import Trainer
     from qrlang.training.objective import Objective
-    from qrlang.training.progress import Watcher
-    from qrlang.training.world import World
+    from qrlang.training.on_device import Wanted
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,21 @@ def compilation(asked: Asked, name: str, data: bytes) -> tuple[Compilation, str]
     return made, model
 
 
-def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: Watcher) -> Trainer:
-    """A new run: its folder is there, and nothing has been trained."""
+def prepare(
+    asked: Asked, made: Compilation, model: str, world: World, watcher: Watcher,
+    more: Mapping[str, Any],
+) -> Trainer:  # fmt: skip
+    """A new run: its folder is there, and nothing has been trained. `more`: what it keeps beside
+    its settings, for whoever looks on."""
     block = next(b for b in made.checked.trains if b.model == model)
-    program = made.checked.models[model].program
+    checked = made.checked.models[model]
+    if checked.unsaid:
+        says = " ".join(f"--set {name}=…" for name in checked.assumed)
+        raise TrainingError(f"{checked.unsaid}, and its data does not say", says)
+    program = checked.program
     target = program.targets[-1].type if program.targets else None
     settings = settle(block.settings, target, asked.lr)
-    threads = asked.threads or environment.threads() or max(1, cores() // world.size)
+    threads = asked.threads or environment.threads() or max(1, host.cores() // world.size)
     settings = replace(settings, threads=threads, road=asked.road)
     wanted = asked.device.wanted if asked.device else None
     if wanted is not None:
@@ -91,14 +102,12 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
     if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
         settings = replace(settings, metric="accuracy")
     _measurable(settings, program)
-    from qrlang.training import core
-
     about = {"model": model, "file": Path(asked.path).name, "parameters": dict(program.settings),
              "data_dir": asked.data_dir and str(Path(asked.data_dir).absolute()),
              "base": str(base.absolute())}  # fmt: skip
     if wanted is not None:
         about["processor"] = wanted.to_data()
-    about |= _governed(made, model, asked.override)
+    about |= more
     if asked.init:
         about["init"] = asked.init
     if settings.core != "pqc":
@@ -119,8 +128,6 @@ def prepare(asked: Asked, made: Compilation, model: str, world: World, watcher: 
             feed.save(folder)
         world.say("begun")  # the others read what is there
         if asked.init:
-            from qrlang.training.initial import begin_with
-
             begin_with(trainer, asked.init)
         if wanted is not None:
             _keep_journal(trainer, wanted)
@@ -137,23 +144,12 @@ def _folder(asked: Asked, name: str, world: World) -> Iterator[Path]:
         yield Path(world.say(str(mine)))
 
 
-def _governed(made: Compilation, model: str, override: str) -> dict[str, Any]:
-    """The bounds of a `govern` block, and the reason not to mind the sky."""
-    block = next((g for g in made.checked.governs if g.model == model), None)
-    if block is not None:
-        from qrlang.governor.bounds import Bounds
-
-        return {"govern": {**Bounds().to_data(), **block.settings}, "override": override}
-    if override:
-        raise TrainingError(
-            f"nothing governs {model}, so there is nothing to override",
-            "leave out --override, or write a `govern` block",
-        )
-    return {}
-
-
-def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
-    """A run that was stopped, where its last checkpoint is."""
+def resume(
+    asked: Asked, path: str, world: World, watcher: Watcher,
+    give_up: Callable[[Run, DataFeed, World, Watcher], None],
+) -> Trainer:  # fmt: skip
+    """A run that was stopped, where its last checkpoint is. `give_up`: takes out of it what may
+    not be kept any more, before anything else."""
     run = Run.open(path)
     if not run.last.exists() and run.lines(run.metrics):  # the first is written before any line
         raise TrainingError(f"'{run.last}' is gone, and without it the run can't go on",
@@ -165,13 +161,13 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     settings = replace(settings, threads=threads, road=asked.road or settings.road)
     wanted, device = None, None
     if "processor" in about:
-        from qrlang.hardware.gradient.setup import Wanted
+        from qrlang.training.on_device import Wanted
 
         limits = asked.device.limits if asked.device else {}
         wanted = Wanted.of_data({**about["processor"], **limits})
         device = _device(wanted, program, settings, world)
     feed = reopen(run, settings, program, about, asked.data_dir)
-    _give_up(run, feed, world, watcher)
+    give_up(run, feed, world, watcher)
     trainer = _trainer(run, program, settings, feed, world, watcher, run.imports)
     if wanted is not None:
         _attach(trainer, wanted, device, asked.device)
@@ -181,25 +177,9 @@ def resume(asked: Asked, path: str, world: World, watcher: Watcher) -> Trainer:
     return trainer
 
 
-def _give_up(run: Run, feed: DataFeed, world: World, watcher: Watcher) -> None:
-    """The manifests of its data that are in force now, not those of the day it began."""
-    from qrlang.rights import forget, seen
-    from qrlang.rights.gate import today
-
-    change = seen.since(run.folder, feed.data, today())
-    if change is None or not world.first:
-        return
-    if change.rows:
-        found = forget.remove(run.folder, change.rows, change.rows)
-        shut = ", ".join(f"{n} of {split}" for split, n in found.splits.items())
-        removed = f"; removed: {', '.join(found.removed)}" if found.removed else ""
-        watcher.note(f"records that may not be read any more are left out: {shut}{removed}")
-    seen.record(run.folder, change)
-
-
 def _device(wanted: Wanted, program: Program, settings: Settings, world: World) -> Any:
     """Before the model is made: a state of so many qubits may not fit this machine either."""
-    from qrlang.hardware.gradient.setup import opened
+    from qrlang.training.on_device import opened
 
     if world.size > 1:
         raise TrainingError("one process trains on a device", "leave torchrun out")
@@ -207,7 +187,7 @@ def _device(wanted: Wanted, program: Program, settings: Settings, world: World) 
 
 
 def _attach(trainer: Trainer, wanted: Wanted, device: Any, on: OnDevice | None) -> None:
-    from qrlang.hardware.gradient.setup import attach
+    from qrlang.training.on_device import attach
 
     found = attach(trainer, wanted, device)
     if on is not None:
@@ -215,7 +195,7 @@ def _attach(trainer: Trainer, wanted: Wanted, device: Any, on: OnDevice | None) 
 
 
 def _keep_journal(trainer: Trainer, wanted: Wanted) -> None:
-    from qrlang.hardware.gradient.setup import keep_journal
+    from qrlang.training.on_device import keep_journal
 
     keep_journal(trainer, wanted)
 
@@ -268,7 +248,7 @@ def make_objective(
     from qrlang.training.objective import Objective
 
     environment.check()
-    threads = settings.threads or environment.threads() or cores()
+    threads = settings.threads or environment.threads() or host.cores()
     set_threads(threads)  # of the native kernel
     torch.manual_seed(settings.seed)
     dtype = torch.float64 if settings.precision == "double" else torch.float32
@@ -279,19 +259,13 @@ def make_objective(
     )
     model.shots = settings.shots
     # The kernel has threads of its own; torch's would wait for work beside them, and take time.
-    torch.set_num_threads(1 if model.chosen_road() == "native" else threads)
+    alone = model.chosen_road() == "native" or not room.worth_threads(program, settings)
+    torch.set_num_threads(1 if alone else threads)
     freeze(model, settings.freeze)
     objective = Objective(model, program, settings.loss, world, settings.truncate)
     if not objective.parameters:
         raise TrainingError("there is nothing to train: every weight is frozen")
     return objective
-
-
-def cores() -> int:
-    """Of the CPU, that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def device(settings: Settings) -> str:
@@ -338,8 +312,6 @@ def refuse(settings: Settings, program: Program) -> None:
     if not program.outputs:
         raise TrainingError(f"{program.name} has no output", "end it with `return` or `emit`")
     if settings.truncate:
-        from qrlang.engine.resumable import why_not
-
         reason = why_not(program)
         if reason:
             raise TrainingError(
@@ -367,8 +339,6 @@ def refuse(settings: Settings, program: Program) -> None:
 
 def _measurable(settings: Settings, program: Program) -> None:
     """The metric goes with the target."""
-    from qrlang.training.metrics import possible
-
     target = target_type(program)
     produced = target is not None and target.kind == "token" and target.seq and any(
         v.id == program.targets[-1].id for op in walk(program.body) for v in uses(op)

@@ -13,7 +13,8 @@ from qrlang.check import (
     Library,
     check_file,
 )
-from qrlang.check.definitions import angle_count_formula, program_named
+from qrlang.check.definitions import program_named
+from qrlang.check.written.angle_count import angle_count_formula
 from qrlang.diagnostics import has_errors
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type
@@ -284,6 +285,13 @@ def test_a_neighbour_is_used_by_file_or_by_folder(tmp_path: Path) -> None:
     assert codes(tmp_path / "main.qrl") == []
     write(tmp_path, main="use .parts.block\n" + USER)
     assert codes(tmp_path / "main.qrl") == []
+
+
+def test_a_neighbour_may_be_as_large_as_any_file(tmp_path: Path) -> None:
+    write(tmp_path, one=BLOCK + " " * 5_000_000, main="use .one.block\n" + USER)
+    assert codes(tmp_path / "main.qrl") == []
+    write(tmp_path, one=BLOCK + " " * 8 * 2**20)
+    assert codes(tmp_path / "main.qrl") == ["E0307"]
 
 
 def test_files_in_a_circle_are_told(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import click
 import pytest
 from cli_tools import qrlc
 
+import qrlang
 from qrlang.cli import targets
 from qrlang.cli.lazy import COMMANDS
 from qrlang.cli.main import qrlc as group
@@ -185,13 +186,20 @@ model M(n: int) {
     assert done.code == 0, done.err
 
 
+def test_the_target_may_stick_to_its_letter(tmp_path: Path) -> None:
+    short = qrlc("compile", QRNN, "-tqasm", "--dialect", "braket", "-o", tmp_path / "a")
+    assert short.code == 0, short.err
+    twice = qrlc("compile", QRNN, "-t", "torch", "--target=qasm", "-o", tmp_path / "b")
+    assert [p.suffix for p in (tmp_path / "b").iterdir()] == [".qasm"] * 2, twice.err
+
+
 def test_passes() -> None:
     nothing = qrlc("compile", QRNN, "--passes", "").out
     assert nothing == qrlc("compile", QRNN, "--emit", "ir").out
     for name in PASSES:
         done = qrlc("compile", QRNN, "--passes", name, "--verify")
         assert done.code == 0, done.err
-    listed = qrlc("compile", "--passes", "help").out  # no file is needed
+    listed = qrlc("compile", "--passes", "help").out  # as its own --help says: no FILE
     assert all(name in listed for name in PASSES)
     first = qrlc("compile", QRNN, "--print-after", GATES[0]).out
     assert first == qrlc("compile", QRNN, "--passes", GATES[0]).out
@@ -298,6 +306,8 @@ def test_stdlib_lists_a_module() -> None:
     every = qrlc("stdlib", "--format", "json").data()
     assert done == [d for d in every if d["name"].startswith("std.ansatz.")] and done
     assert "su2_ring" in qrlc("stdlib", "std.ansatz").out
+    assert qrlc("stdlib", "ansatz").out == qrlc("stdlib", "std.ansatz").out
+    assert "`readout`" in qrlc("stdlib", "raedout").err
     assert qrlc("stdlib", "std.nothing").code == 2
 
 
@@ -476,3 +486,35 @@ model M {
     assert done.code == 0
     assert "W0801" in done.err
     assert qrlc("check", "-", "--strict", stdin=text).code == 1
+
+
+OPEN = """model M(n: int, k: int) {
+  input  x: seq[real[n]]
+  target y: class[2]
+  layer  l = mlp(k, out: 2)
+  return l(mean(x))
+}
+
+train M { data = spirals }
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "probe", "run", "compile", "load"])
+def test_nothing_is_computed_with_a_stand_in(command: str, tmp_path: Path) -> None:
+    """A drawing may be of any size; a model that is trained has those that somebody has said."""
+    pytest.importorskip("torch")
+    path = tmp_path / "m.qrl"
+    path.write_text(OPEN, encoding="utf-8")
+    assert qrlc("draw", path).code == 0
+    if command == "load":
+        with pytest.raises(Exception, match=r"what k is: it has no default; say load\(…, k=…\)"):
+            qrlang.load(path)
+        assert qrlang.load(path, k=3)
+        return
+    to = {"train": ("--out", tmp_path / "run"), "compile": ("--target", "torch")}.get(command, ())
+    done = qrlc(command, path, *to)
+    assert done.code in (1, 2) and "has to know what k is" in done.err
+    assert "--set k=…" in done.err and not (tmp_path / "run").exists()
+    path.write_text(OPEN.partition("train")[0], encoding="utf-8")
+    done = qrlc("compile", path, "--target", "torch")
+    assert "what n and k are: they have no default; say --set n=… --set k=…" in done.err

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module", autouse=True)
 def _kernels_can_be_made():
-    from qrlang.backends.torch import cuda
+    from qrlang.backends.torch.native import cuda
 
     reason = cuda.unavailable(torch.device("cuda", 0))
     if reason:
@@ -173,7 +173,7 @@ def test_memory_does_not_grow_with_the_states():
 
 
 def test_kernels_come_from_the_cache(tmp_path, monkeypatch):
-    from qrlang.backends.torch import native
+    from qrlang.backends.torch.native import road as native
 
     monkeypatch.setenv("QRLANG_CACHE_DIR", str(tmp_path))
     x = torch.rand(4, 5, 1, device="cuda")

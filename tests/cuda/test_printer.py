@@ -48,7 +48,7 @@ def test_gradients(way):
 @emulated
 def test_long_layers_share_their_code():
     """Their seeds by themselves, so that one function is for all layers."""
-    from qrlang.backends.torch import native
+    from qrlang.backends.torch.native import road as native
 
     page = Path(__file__).resolve().parents[2] / "examples" / "qrnn" / "permuted.qrl"
     program = native._of(qrlang.load(page, n=10, layers=2, hidden=4)).program
@@ -335,7 +335,7 @@ def test_what_blocks_share_fits(arch, dtype):
 @pytest.mark.parametrize(("n", "dtype"), [(9, "float32"), (9, "float64"), (11, "float64")])
 def test_several_states_fit(n, dtype, arch):
     """Four of them: fewer sequences to a block, or global memory."""
-    from qrlang.backends.torch import native
+    from qrlang.backends.torch.native import road as native
 
     page = Path(__file__).resolve().parents[2] / "examples" / "qlstm" / "qlstm.qrl"
     held = printer.emit(native._of(qrlang.load(page, n=n)).plan, 4096, dtype, arch)

@@ -14,8 +14,11 @@ import pytest
 from cli_tools import qrlc
 
 from qrlang.check import check_file
+from qrlang.check.functions.builtins import BUILTINS
 from qrlang.check.library import Library
+from qrlang.cli.lazy import COMMANDS
 from qrlang.format import format_text
+from qrlang.grammar.keywords import KEYWORDS
 from qrlang.source import Source
 from qrlang.syntax.parser import parse
 
@@ -75,6 +78,16 @@ def test_the_compiler_says_what_the_page_shows(
     assert shown
 
 
+def test_the_picture_is_what_the_model_becomes(tmp_path: Path) -> None:
+    first = BLOCK.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert first
+    (tmp_path / "qrnn.qrl").write_text(first["text"], encoding="utf-8")
+    done = qrlc("draw", tmp_path / "qrnn.qrl", "--svg", tmp_path / "qrnn.svg")
+    assert done.code == 0, done.err
+    kept = ROOT / "docs" / "pictures" / "qrnn.svg"
+    assert kept.read_bytes() == (tmp_path / "qrnn.svg").read_bytes()
+
+
 def test_pages_have_blocks() -> None:
     assert len(blocks()) > 15
 
@@ -87,6 +100,33 @@ def test_generated_tables_are_up_to_date(page: Path) -> None:
     spec.loader.exec_module(build)
     text = page.read_text(encoding="utf-8")
     assert text == build.built(text), f"{page.name} is stale: run python docs/build.py"
+
+
+def test_the_language_page_has_every_word() -> None:
+    """Of the grammar, and every name that stands for something without being declared."""
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    code = " ".join(re.findall(r"`[^`\n]+`|^```qrl.*?^```", text, re.MULTILINE | re.DOTALL))
+    words = set(re.findall(r"\w+", code))
+    assert {k.word for k in KEYWORDS} <= words
+    assert set(BUILTINS) <= words
+
+
+def test_the_readme_has_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"`qrlc {name}" not in text] == []
+
+
+def test_what_the_pages_name_is_in_the_library() -> None:
+    there = set()
+    for path in (ROOT / "stdlib").glob("*.qrl"):
+        text = path.read_text(encoding="utf-8")
+        there |= {f"std.{path.stem}"} | {
+            f"std.{path.stem}.{name}"
+            for name in re.findall(r"^(?:ansatz|readout|hamiltonian) (\w+)", text, re.MULTILINE)
+        }
+    for page in PAGES:
+        named = set(re.findall(r"\bstd\.\w+(?:\.\w+)?", page.read_text(encoding="utf-8")))
+        assert named <= there, page.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

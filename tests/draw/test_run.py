@@ -28,12 +28,12 @@ from qrlang.draw.run import feynman, film, folding, travel
 from qrlang.draw.run import vertices as marks
 from qrlang.draw.run.moment import Branch, Lines, Moment, Vertex
 from qrlang.driver import Compilation
+from qrlang.plot.shapes import Dot, Line, Text
 from qrlang.trace.lined import Lined
 from qrlang.trace.moments import Moments, joints
 from qrlang.trace.net import Net
 from qrlang.trace.replay import play
 from qrlang.trace.taps import tapped
-from qrlang.training.plot.shapes import Dot, Line, Text
 
 
 @pytest.fixture(scope="module")

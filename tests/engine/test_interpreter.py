@@ -19,8 +19,8 @@ from engine_programs import mixed_observables, qrnn  # noqa: E402
 from engine_tools import compare, draw  # noqa: E402
 
 from qrlang.backends.torch.emit.names import weight_path  # noqa: E402
-from qrlang.backends.torch.fit import with_targets, without_dropout  # noqa: E402
-from qrlang.backends.torch.native import follow  # noqa: E402
+from qrlang.backends.torch.native.fit import with_targets, without_dropout  # noqa: E402
+from qrlang.backends.torch.native.road import follow  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 LENGTHS = (3, 1, 4)

@@ -83,7 +83,7 @@ def layers_of(program):
 @pytest.mark.parametrize("name", ["recursive/repaired", "attention/score", "weights/vqc_mlp"])
 def test_the_order_of_gates_that_commute_does_not_matter(root, name):
     """A plan of a program as it was written is as short as one of what the passes make of it."""
-    from qrlang.backends.torch.fit import with_targets
+    from qrlang.backends.torch.native.fit import with_targets
     from qrlang.driver import Compilation
     from qrlang.passes import GATES, SIMULATOR, run_passes
 

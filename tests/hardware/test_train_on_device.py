@@ -15,11 +15,11 @@ from training_tools import project, same, weights
 
 from qrlang.hardware.budget import Budget
 from qrlang.hardware.device import DeviceError, Step
-from qrlang.hardware.gradient import setup
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.questions import Ask
 from qrlang.hardware.readings import Word
 from qrlang.hardware.simulator import Simulator
+from qrlang.training import on_device
 
 SMALL = ["--batch", 4, "--epochs", 2, "--steps", 3, "--threads", 1, "--validation", 0.2]
 
@@ -106,7 +106,7 @@ def test_killed_and_resumed(
 
     def opened(life: int = 10**9, middle: bool = False) -> Mortal:
         device = Mortal(life, middle)
-        monkeypatch.setattr(setup.Wanted, "open", lambda self, seed: device)
+        monkeypatch.setattr(on_device.Wanted, "open", lambda self, seed: device)
         return device
 
     where = ["--target", "braket", "--optimizer", optimizer, "--checkpoint", "2 steps", *more]
@@ -156,7 +156,7 @@ def test_what_cannot_be_trained(tmp_path: Path) -> None:
 
 def test_a_budget_is_kept_to_while_it_runs() -> None:
     processor = Processor(Simulator(), 10, budget=Budget(25))
-    node = processor.tree.after(processor.tree.root, "h", (Step("h", (0,)),), 0, 1, 0)
+    node = processor.desk.tree.after(processor.desk.tree.root, "h", (Step("h", (0,)),), 0, 1, 0)
     asked = [Ask(node, (), (Word(((0, "Z"),)),), 0)]
     for _ in range(2):
         assert abs(processor.desk.ask(asked)[0][0][0]) <= 1

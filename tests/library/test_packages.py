@@ -14,6 +14,7 @@ from library_tools import report
 
 from qrlang.check import check_file
 from qrlang.check.library import Library
+from qrlang.ir import program as ir
 from qrlang.source import Source
 from qrlang.syntax.parser import parse
 
@@ -91,3 +92,23 @@ def test_what_a_package_lacks_is_an_error_with_a_suggestion(
     _, diagnostics = check_file(_parse(program), Library())
     assert len(diagnostics) == 2
     assert "grid" in diagnostics[0].help
+
+
+def test_a_library_is_parsed_once_and_again_when_it_has_changed(tmp_path: Path) -> None:
+    gates = tmp_path / "gates.qrl"
+    text = "use std.gates.turn\nmodel M() { qubits q[1]  apply turn to q  return read Z(q[0]) }"
+    main, _ = parse(Source("m.qrl", text))
+
+    def drawn_in(gate: str) -> tuple[str, Source]:
+        """The gate that is written, and the text that it came from."""
+        gates.write_text(f"ansatz turn on q: qubit[n] {{ {gate} q }}\n", encoding="utf-8")
+        checked, diagnostics = check_file(main, Library(tmp_path))
+        assert not diagnostics, report(diagnostics)
+        program, places = checked.models["M"].program, checked.models["M"].places
+        [[written]] = [op.elements for op in program.body if isinstance(op, ir.Unitary)]
+        assert isinstance(written, ir.Gate)
+        return written.name, places.gates[written.place].span.source
+
+    first, again, changed = drawn_in("h"), drawn_in("h"), drawn_in("x")
+    assert (first[0], again[0], changed[0]) == ("h", "h", "x")
+    assert first[1] is again[1] is not changed[1]

@@ -12,9 +12,9 @@ import pytest
 from museum_tools import folder
 
 from qrlang.cli.main import run as qrlc
+from qrlang.errors import TrainingError
 from qrlang.museum.exhibit import thinned
 from qrlang.museum.site import build
-from qrlang.training.errors import TrainingError
 
 
 def data(site: Path) -> list[dict[str, Any]]:

@@ -199,3 +199,12 @@ def frequencies(spec: Any, k: int, controls: int) -> int:
             values.append(np.vdot(u @ state, (seen + seen.T) @ u @ state).real)
         total += np.abs(np.fft.fft(values))
     return int(np.sum(total[1 : points // 2] > 1e-9 * total.max()))
+
+
+def test_from_python_as_the_page_has_it(runs: tuple[Path, Path], root: Path) -> None:
+    page = (root / "docs" / "probe.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(text.replace("runs/Digits-1", str(runs[0])), names)
+    said = qrlc("probe", runs[0], "--what", "entropy", "--format", "json").data()
+    assert names["found"].data["mean"] == said["entropy"]["mean"]

@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("torch")
 
+from qrlang.errors import DataError
 from qrlang.ir.types import Type
 from qrlang.rights.gate import digest
 from qrlang.rights.manifest import manifests
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.opening import open_data
 from qrlang.training.data.ports import Port
 
@@ -197,7 +197,7 @@ def test_a_packed_copy_asks_for_a_manifest_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_request_holds_wherever_it_was_made(tmp_path: Path) -> None:
-    from qrlang.rights.forget import request
+    from qrlang.rights.shut import request
 
     path = table(tmp_path)
     manifest(path)

@@ -19,7 +19,10 @@ from cuda_emulator import available  # noqa: E402
 from emulated import Emulated  # noqa: E402
 from engine_programs import Build, angle  # noqa: E402
 
-from qrlang.backends.torch import cuda, head, load, native, segment  # noqa: E402
+from qrlang.backends.torch import load  # noqa: E402
+from qrlang.backends.torch.native import cuda, head  # noqa: E402
+from qrlang.backends.torch.native import road as native  # noqa: E402
+from qrlang.backends.torch.reversible import segment  # noqa: E402
 from qrlang.backends.torch.roads import RoadError, RoadNotice  # noqa: E402
 from qrlang.engine.cuda.report import report  # noqa: E402
 from qrlang.engine.plan import plan  # noqa: E402

@@ -8,8 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from qrlang.backends.torch import head, native  # noqa: E402
 from qrlang.backends.torch.load import make  # noqa: E402
+from qrlang.backends.torch.native import head  # noqa: E402
+from qrlang.backends.torch.native import road as native  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
 from qrlang.ir.walk import walk  # noqa: E402
 

@@ -195,12 +195,14 @@ def test_noise_that_is_none(qrnn, name, value):
 
 @pytest.mark.parametrize("road", ["plain", "stepwise"])
 def test_states_that_do_not_fit(qrnn, monkeypatch, road):
-    from qrlang.engine.cpu.llvm import machine
+    from qrlang import host
 
     qrnn.road = road
-    monkeypatch.setattr(machine, "memory", lambda: 2 * 16 * 8 - 1)  # two of four qubits
+    monkeypatch.setattr(host, "memory", lambda: 2 * 16 * 8 - 1)  # two of four qubits
     qrnn(torch.rand(1, 3, 28))
-    with pytest.raises(MemoryError, match=r"4 qubits for 2 sequences take 256 B, .* has 255 B"):
+    with pytest.raises(
+        MemoryError, match=r"4 qubits for 2 sequences take 256 B, .* are 255 B of memory"
+    ):
         qrnn(torch.rand(2, 3, 28))
 
 

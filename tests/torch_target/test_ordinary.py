@@ -1,5 +1,6 @@
 """What torch users do to a module: swap layers, hook them, transform, feed it what is not there."""
 
+import copy
 import warnings
 
 import pytest
@@ -129,3 +130,80 @@ def test_the_command_writes_what_load_makes(tmp_path):
 
     assert "tdg" not in written
     assert written == emit_program(program_of(path, None, {}))
+
+
+@pytest.mark.parametrize("road", ["plain", "stepwise", "native"])
+def test_a_look_without_slopes_comes_before_training(root, road):
+    """What is kept between calls was made where autograd had no say."""
+    options = {"n": 3, "hidden": 4, "dtype": torch.float64, "road": road}
+    torch.manual_seed(0)
+    model = qrlang.load(root / "examples/qrnn/rows.qrl", **options)
+    torch.manual_seed(0)
+    other = qrlang.load(root / "examples/qrnn/rows.qrl", **options)
+    x = torch.rand(2, 3, 28, dtype=torch.float64)
+    with torch.inference_mode():
+        model(x)
+    for one in (model, other):
+        one(x).sum().backward()
+    for mine, right in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, right.grad, rtol=1e-12, atol=1e-12)
+    noisy = qrlang.load(root / "examples/noise/noisy.qrl", road="plain")
+    with torch.inference_mode():
+        noisy(torch.rand(2, 3, 2))
+    noisy(torch.rand(2, 3, 2)).sum().backward()
+
+
+@pytest.mark.parametrize("road", [None, "stepwise"])
+def test_torch_compile_leaves_a_model_as_it_is(root, road, monkeypatch):
+    """Its kernels too: unrolled step by step, it would lose them."""
+    from qrlang.backends.torch.native import road as native
+
+    calls, rows = [], torch.rand(2, 30, 28)
+    call = native.call
+    monkeypatch.setattr(native, "call", lambda *a: calls.append(1) or call(*a))
+    model, other = qrnn(root, road), qrnn(root, road)
+    whole = torch.compile(torch.nn.Sequential(model, torch.nn.Softmax(-1)))
+    for one in (whole, torch.nn.Sequential(other, torch.nn.Softmax(-1))):
+        one(rows)[:, 0].sum().backward()
+    assert len(calls) == (2 if road is None else 0)
+    for mine, right in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, right.grad)
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_several_threads_at_once(root, road):
+    """On one model, and on models of one class."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    models = [qrnn(root, road), qrnn(root, road)]
+    rows = [torch.rand(300, 5, 28) for _ in range(8)]
+
+    def look(k):
+        with torch.no_grad():
+            return models[k % 2](rows[k % 8])
+
+    def slopes(k):
+        model = copy.deepcopy(models[0])
+        model(rows[k % 8]).sum().backward()
+        return torch.cat([p.grad.flatten() for p in model.parameters()])
+
+    for what, times in ((look, 200), (slopes, 40)):
+        right = [what(k) for k in range(8)]
+        with ThreadPoolExecutor(4) as pool:
+            for k, found in enumerate(pool.map(what, range(times))):
+                torch.testing.assert_close(found, right[k % 8])
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_arrays_of_numpy_and_lists(root, road):
+    model, rows = qrnn(root, road), torch.rand(2, 3, 28)
+    for given in (rows.numpy(), rows.tolist()):
+        torch.testing.assert_close(model(given), model(rows))
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_autocast_does_not_reach_into_a_model(root, road):
+    model, rows = qrnn(root, road), torch.rand(2, 3, 28)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model(rows.bfloat16())
+    torch.testing.assert_close(found, model(rows.bfloat16().float()))

@@ -25,6 +25,25 @@ model Steep {
 }
 """
 
+# What is read in the middle of a step is sure at its end, where a shorter sequence has stopped.
+SURE = """
+model Sure {
+  input  x: seq[real[1]]
+  target y: real[2]
+  qubits q[1], c[1]
+  carry h: real[1] = 0
+  param w: angle[2]
+  step v in x {
+    ry(w[0] * v[0]) q[0]
+    ry(w[1] * v[0]) c[0]
+    h <- h + log(read probs(q))[1] + 1 / (1 - read Z(q[0]))
+    ry(-w[0] * v[0]) q[0]
+    AGAIN
+  }
+  return concat(read Z(c[0]), h)
+}
+"""
+
 # States and unitaries that are data: zeros are none.
 DATA = """
 model Data {
@@ -52,6 +71,23 @@ def made(text):
 @pytest.mark.parametrize("road", ["plain", "stepwise", "native"])
 def test_slopes_do_not_come_from_behind_the_end(road):
     program = made(STEEP)
+    model = tools.module(program, road=road)
+    x = torch.linspace(0.3, 1, 6, dtype=torch.float64).reshape(2, 3, 1)
+    model(x, lengths=torch.tensor([3, 1])).sum().backward()
+    together = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    for one in (x[:1], x[1:, :1]):
+        model(one).sum().backward()
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(together[name], p.grad)
+
+
+@pytest.mark.parametrize(
+    ("road", "again"),
+    [("plain", ""), ("plain", "reset q[0]"), ("stepwise", ""), ("native", "")],
+)
+def test_slopes_do_not_come_from_readings_behind_the_end(road, again):
+    program = made(SURE.replace("AGAIN", again))
     model = tools.module(program, road=road)
     x = torch.linspace(0.3, 1, 6, dtype=torch.float64).reshape(2, 3, 1)
     model(x, lengths=torch.tensor([3, 1])).sum().backward()

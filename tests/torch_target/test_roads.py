@@ -6,8 +6,8 @@ import torch_tools as tools
 from hypothesis import example, given, settings
 
 import qrlang
-from qrlang.backends.torch.fit import why_not
 from qrlang.backends.torch.mixing import mixed_spaces
+from qrlang.backends.torch.native.fit import why_not
 from qrlang.ir.text import parse_program
 
 torch = pytest.importorskip("torch")

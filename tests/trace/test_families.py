@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from qrlang.backends.torch.load import make  # noqa: E402
-from qrlang.check.training import default_loss  # noqa: E402
+from qrlang.check.training.fit import default_loss  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
 from qrlang.ir.verify import verify  # noqa: E402
 from qrlang.probe.subject import random_sample  # noqa: E402

@@ -22,13 +22,13 @@ from training_tools import command, environment, lines, project, same
 
 import qrlang.trace
 from qrlang.backends.reference import run
+from qrlang.errors import TrainingError
 from qrlang.probe.entropy import across, of_density
 from qrlang.probe.trace import reduced
 from qrlang.trace.errors import TraceError
 from qrlang.trace.layout import FULL, laid_out, normalised, packed, unpacked
 from qrlang.trace.reading import Trace
 from qrlang.trace.recorder import Asked, Recorder
-from qrlang.training.errors import TrainingError
 from qrlang.training.run import Run
 
 

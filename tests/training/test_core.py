@@ -10,11 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from qrlang.backends.torch.load import make, program_of  # noqa: E402
+from qrlang.errors import TrainingError  # noqa: E402
 from qrlang.ir.program import Expect, Unitary  # noqa: E402
 from qrlang.ir.verify import verify  # noqa: E402
 from qrlang.ir.walk import walk  # noqa: E402
 from qrlang.training import core  # noqa: E402
-from qrlang.training.errors import TrainingError  # noqa: E402
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = ["qrnn/rows", "qrnn/permuted", "copying/copying", "sentiment/sentiment",

@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from qrlang.errors import TrainingError  # noqa: E402
 from qrlang.training import checkpoint, optim, schedule  # noqa: E402
-from qrlang.training.errors import TrainingError  # noqa: E402
 from qrlang.training.settings import Settings, settle  # noqa: E402
 
 START = (-1.2, 1.0, 0.5)

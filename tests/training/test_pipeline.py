@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from qrlang.cli.main import run as qrlc  # noqa: E402
+from qrlang.errors import TrainingError  # noqa: E402
 from qrlang.training import resident, start  # noqa: E402
-from qrlang.training.errors import TrainingError  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.optim.adam import Adam  # noqa: E402
 from qrlang.training.pipeline import Pipeline  # noqa: E402
@@ -73,7 +73,8 @@ def test_all_of_it_through_the_kernels_of_a_gpu(tmp_path: Path, monkeypatch: Any
         pytest.skip("no C++ compiler")
     from emulated import Emulated
 
-    from qrlang.backends.torch import cuda, native
+    from qrlang.backends.torch.native import cuda
+    from qrlang.backends.torch.native import road as native
 
     path = project(tmp_path, records=70)
     first = train(path, "first")
@@ -159,8 +160,7 @@ def test_what_is_recorded_is_done_over_on_each_batch_s_own(monkeypatch: Any) -> 
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=replay))
     monkeypatch.setattr(torch.cuda, "graph", lambda graph, capture_error_mode: nullcontext())
-    pipeline: Any = SimpleNamespace(objective=objective, queue=queue)
-    recorded = Recorded(pipeline)
+    recorded = Recorded(objective, queue)
     taken = []
     for k in range(8):
         x, counted = torch.full((2, 3), 1.0 + k), torch.arange(6).view(2, 3) >= k
@@ -177,6 +177,21 @@ def test_what_is_recorded_is_done_over_on_each_batch_s_own(monkeypatch: Any) -> 
 def feed(records: int) -> Arrays:
     x = np.arange(records * 3, dtype=np.float32).reshape(records, 3, 1)
     return Arrays({"train": Batch({"x": x}, {"x": np.arange(records) % 3 + 1})})
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_the_parts_of_several_processes_are_the_whole_batch(world: int) -> None:
+    data = np.random.default_rng(0)
+    whole = Batch({"x": data.normal(size=(7, 4))}, {"x": data.integers(1, 5, 7)},
+                  data.integers(0, 2, (7, 4)) > 0, np.arange(7), True)  # fmt: skip
+    parts = [whole.part(rank, world) for rank in range(world)]
+    assert sum(p.size for p in parts) == 7 and all(p.carried for p in parts)
+    for rank, p in enumerate(parts):
+        assert np.array_equal(p.values["x"], whole.values["x"][rank::world])
+        assert np.array_equal(p.lengths["x"], whole.lengths["x"][rank::world])
+        assert p.counted is not None and whole.counted is not None
+        assert np.array_equal(p.counted, whole.counted[rank::world])
+        assert np.array_equal(p.rows, np.arange(7)[rank::world])
 
 
 def test_batches_are_brought_in_order_and_errors_too() -> None:

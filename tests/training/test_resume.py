@@ -224,7 +224,7 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path) -> None:
                  "--nproc-per-node", "2"]),
     ):  # fmt: skip
         subprocess.run(
-            [*launcher, "-m", "qrlang.training", str(path), *args, "--out", str(tmp_path / out)],
+            [*launcher, "-m", "qrlang", "train", str(path), *args, "--out", str(tmp_path / out)],
             env=environment(), check=True, capture_output=True, timeout=200,
         )  # fmt: skip
     one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
@@ -249,7 +249,7 @@ def test_two_processes_that_were_stopped_go_on(tmp_path: Path) -> None:
     path = tmp_path / "echo.qrl"
     path.write_text(ECHO)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
-                "2", "-m", "qrlang.training"]  # fmt: skip
+                "2", "-m", "qrlang", "train"]  # fmt: skip
     args = [
         "--device",
         "cpu",

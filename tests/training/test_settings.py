@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from training_tools import MODEL
 
-from qrlang.check.settings import LOSSES, OPTIMIZERS, SCHEDULES
+from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
+from qrlang.errors import TrainingError
 from qrlang.ir.types import Type, real, seq
 from qrlang.training import overrides
-from qrlang.training.errors import TrainingError
 from qrlang.training.settings import Settings, default_metric, interval, settle
 from qrlang.training.start import Asked, compilation
 
@@ -194,7 +194,7 @@ def test_intervals() -> None:
 def test_the_block_the_line_and_the_defaults_know_the_same_settings() -> None:
     from dataclasses import fields
 
-    from qrlang.check.settings import SETTINGS
+    from qrlang.check.training.settings import SETTINGS
     from qrlang.cli.train import HELP
 
     assert set(HELP) == set(SETTINGS)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ pytest.importorskip("safetensors")
 from training_tools import MODEL, lines, project, same, weights  # noqa: E402
 
 from qrlang.cli.main import run as qrlc  # noqa: E402
-from qrlang.training.errors import TrainingError  # noqa: E402
+from qrlang.errors import TrainingError  # noqa: E402
 
 SHORT = ("--threads", "1", "--log", "4 steps")
 
@@ -327,17 +328,43 @@ def test_room_for_some_sequences(tmp_path: Path, monkeypatch: Any) -> None:
     settings = settle({"data": ("x", {}), "batch": 4}, program.targets[-1].type)
     one = 2**10 * 8  # of single precision
     assert isinstance(settings, Settings) and room.of_sequence(program, settings) == one
-    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one)
+    monkeypatch.setattr(room.host, "memory", lambda: 8 * one)
     room.refuse(program, settings, 99)  # four states, and their slopes
-    assert room.sequences(program, settings, 64) == 2
-    monkeypatch.setattr(room.machine, "memory", lambda: 8 * one - 1)
+    monkeypatch.setattr(room.host, "memory", lambda: 8 * one - 1)
     with pytest.raises(TrainingError, match="4 sequences take 64 KiB") as caught:
         room.refuse(program, settings, 99)
     room.refuse(program, settings, 3)  # there are no more
     assert "--batch 3 at most" in caught.value.help
-    monkeypatch.setattr(room.machine, "memory", lambda: 0)  # a system that does not say
+    monkeypatch.setattr(room.host, "memory", lambda: 0)  # a system that does not say
     room.refuse(program, settings, 99)
-    assert room.sequences(program, settings, 64) == 64
+
+
+def test_what_is_worth_threads(tmp_path: Path) -> None:
+    from qrlang.driver import Compilation
+    from qrlang.training import room
+
+    text = project(tmp_path).read_bytes()
+    settings: Any = SimpleNamespace(batch=32, precision="single")
+    for n, hidden, worth in ((4, 8, False), (10, 8, False), (14, 8, True), (4, 40_000, True)):
+        made = Compilation.of_bytes("m", text, {"n": n, "hidden": hidden})
+        assert room.worth_threads(made.models()[0].program, settings) == worth
+
+
+@pytest.mark.parametrize("road", ["native", "plain"])
+def test_how_many_are_looked_at_together(road: str, tmp_path: Path, monkeypatch: Any) -> None:
+    from qrlang.driver import Compilation
+    from qrlang.training import room
+
+    text = project(tmp_path).read_bytes()
+    program = Compilation.of_bytes("m", text, {"n": 10}).models()[0].program
+    model = SimpleNamespace(chosen_road=lambda: road)
+    objective: Any = SimpleNamespace(program=program, model=model)
+    settings: Any = SimpleNamespace(batch=4, precision="single")
+    one = 2**10 * 8
+    for memory, plain in ((0, 64), (1 << 40, 64), (32 * one, 8), (8 * one, 4)):
+        monkeypatch.setattr(room.host, "memory", lambda there=memory: there)
+        assert room.together(objective, settings, False) == (256 if road == "native" else plain)
+        assert room.together(objective, settings, True) == 4  # lanes of a stream
 
 
 def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: Any) -> None:

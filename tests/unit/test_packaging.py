@@ -142,6 +142,7 @@ def test_the_front_end_loads_nothing_heavy(root: Path, tmp_path: Path) -> None:
         "qrlang.rights",
         "qrlang.report",
         "qrlang.scar",
+        "qrlang.session",
         "qrlang.trace",
         "qrlang.training",
     )

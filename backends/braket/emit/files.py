@@ -9,9 +9,9 @@ from typing import Any
 from qrlang.backends.braket.emit.module import emit_module
 from qrlang.backends.braket.gates import COMMON, NATIVE
 from qrlang.backends.emit.lowered import as_gates
-from qrlang.backends.emit.tensors import packed
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts_beside
+from qrlang.hardware.tensors import packed
 from qrlang.ir.program import Program
 
 _HEADER = {"name": "braket.ir.openqasm.program", "version": "1"}

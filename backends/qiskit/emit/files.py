@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from qrlang.backends.emit.lowered import as_gates
-from qrlang.backends.emit.tensors import packed
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts_beside
 from qrlang.backends.qiskit.emit.module import emit_module
 from qrlang.backends.reference.weights import initial_weights
+from qrlang.hardware.tensors import packed
 from qrlang.ir.program import Program
 
 

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from qrlang.analysis.purity import per_shot
 from qrlang.backends.emit.names import Names
 from qrlang.backends.emit.text import atom, is_number
+from qrlang.backends.torch.circuits.text import angle_text, number
 from qrlang.backends.torch.emit.classical import Expressions, flat
 from qrlang.backends.torch.emit.constants import Constants
 from qrlang.backends.torch.emit.layers import Layers
 from qrlang.backends.torch.emit.layout import fit, groups
 from qrlang.backends.torch.emit.names import attribute
 from qrlang.backends.torch.mixing import mixed_spaces, spaces_of
-from qrlang.backends.torch.text import angle_text, number
 from qrlang.ir.program import (
     Alloc,
     Angle,

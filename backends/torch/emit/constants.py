@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from qrlang.backends.emit.names import Names
+from qrlang.backends.torch.circuits.text import number, write
 from qrlang.backends.torch.emit.layout import fit
-from qrlang.backends.torch.text import number, write
 from qrlang.ir.program import Observable, PauliString
 
 

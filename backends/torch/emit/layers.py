@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from qrlang.backends.emit.names import Names
+from qrlang.backends.torch.circuits.text import number
 from qrlang.backends.torch.emit.classical import Expressions
 from qrlang.backends.torch.emit.names import attribute, camel
-from qrlang.backends.torch.text import number
 from qrlang.ir.functions import FUNCTIONS
 from qrlang.ir.program import (
     Attend,

@@ -11,7 +11,7 @@ from qrlang.draw.run.moment import BEFORE, Branch, Column, Moment, Part, Vertex
 from qrlang.draw.run.netting import Chosen, Netting, Spot
 from qrlang.draw.run.travel import Travel, together
 from qrlang.draw.run.vertices import LEAST, Placed, Scale
-from qrlang.training.plot.shapes import Point
+from qrlang.plot.shapes import Point
 
 _PAD = 24.0
 WIDE = 1560.0  # circuits stand side by side as far as this

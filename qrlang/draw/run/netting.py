@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from qrlang.draw.ink import Sheet, bezier, heat
 from qrlang.draw.run.moment import Column, Link
 from qrlang.draw.run.vertices import Scale
-from qrlang.training.plot.shapes import Point
+from qrlang.plot.shapes import Point
 
 TALL = 16  # nodes below one another
 MOST = 256  # nodes of one column that are drawn

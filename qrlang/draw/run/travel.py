@@ -11,7 +11,7 @@ from qrlang.draw.ink import Sheet
 from qrlang.draw.run.folding import folded
 from qrlang.draw.run.moment import Branch, Lines, Part, Vertex
 from qrlang.draw.run.vertices import Marks, Placed, Scale
-from qrlang.training.plot.shapes import Point
+from qrlang.plot.shapes import Point
 
 MOST = 1500.0  # points of width before a circuit goes on below
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from qrlang.draw.ink import Sheet, heat
 from qrlang.draw.run.moment import Vertex
-from qrlang.training.plot.shapes import Point
+from qrlang.plot.shapes import Point
 
 LEAST = 0.02  # bits of entanglement that are drawn widest, at least
 # Where an angle comes from, and the colour of its rim.

@@ -7,7 +7,6 @@ import ctypes
 import threading
 from typing import TYPE_CHECKING, Any
 
-import qrlang
 from qrlang.engine import cache
 from qrlang.engine.cpu.amplitudes.sweeps import Shape, Sweeps, Tables
 from qrlang.engine.cpu.amplitudes.team import Team
@@ -18,6 +17,7 @@ from qrlang.engine.cpu.llvm import elf, functions, machine
 from qrlang.engine.cpu.llvm.asm import Fn, Format, Machine, Module, V
 from qrlang.engine.nodes import Row
 from qrlang.engine.segment import Segment
+from qrlang.version import VERSION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -264,7 +264,7 @@ class SegmentKernel:
         fmt = Format(host, size)
         printer = SegmentPrinter(plan, fmt)
         text = printer.print()
-        name = cache.key(text, machine.identity(host), qrlang.__version__)
+        name = cache.key(text, machine.identity(host), VERSION)
         blob = cache.read(name)
         if blob is None:
             blob = machine.assemble(text, host)

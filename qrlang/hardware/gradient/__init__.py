@@ -1,6 +1,6 @@
-"""Training on a device: its readouts as torch tensors, with slopes by parameter shift.
+"""Gradients on a device: its readouts as torch tensors, with slopes by parameter shift.
 
 `shifts` is the rule of each gate, `gates` a circuit of the torch backend as steps of a device,
-`qubits` what takes the place of a state vector, `processor` the device behind it, `forecast` what
-a training will take. This folder imports torch; the rest of `qrlang.hardware` does not.
+`session` the readouts of a forward pass, `qubits` what takes the place of a state vector,
+`processor` the device behind it. This folder imports torch; the rest of `qrlang.hardware` does not.
 """

@@ -12,6 +12,7 @@ import torch
 from qrlang.circuits import AnyAngle, FlatGate, Product, flat_element, pauli_rotation
 from qrlang.hardware.device import Slot, Step
 from qrlang.hardware.gradient.shifts import Rule, rule
+from qrlang.hardware.shared import as_step
 from qrlang.ir.program import Angle, PauliString, Term, Value
 from qrlang.ir.types import real
 
@@ -95,29 +96,12 @@ class Lowered:
 
 
 def _moved(gates: Sequence[FlatGate], wires: Sequence[int], names: tuple[str, ...]) -> Moved:
-    steps: list[Step] = []
     angles: list[Angle] = []
-    for g in gates:
-        own: list[float | Slot] = []
-        for a in g.angles:
-            plain = _affine(a)
-            if plain.terms:
-                own.append(Slot(len(angles)))
-                angles.append(plain)
-            else:
-                own.append(plain.constant)
-        steps.append(
-            Step(
-                g.name,
-                tuple(wires[q] for q in g.qubits),
-                tuple(own),
-                tuple(wires[q] for q in g.controls),
-                tuple(wires[q] for q in g.zeros),
-            )
-        )
-    return Moved(tuple(steps), tuple(angles), names)
 
+    def slot(angle: AnyAngle) -> int:
+        assert not isinstance(angle, Product)  # only an evolution of the IR has those
+        angles.append(angle)
+        return len(angles) - 1
 
-def _affine(angle: AnyAngle) -> Angle:
-    assert not isinstance(angle, Product)  # only an evolution of the IR has those
-    return angle
+    steps = tuple(as_step(g, wires, slot) for g in gates)
+    return Moved(steps, tuple(angles), names)

@@ -9,92 +9,18 @@ differentiated by the chain rule.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-from qrlang.hardware.device import DeviceError, Floats, Step
+from qrlang.hardware.device import DeviceError, Step
 from qrlang.hardware.gradient.gates import Moved
-from qrlang.hardware.questions import Ask
-from qrlang.hardware.readings import Distribution, Quantity, Word, settings
-from qrlang.hardware.tape import Node
+from qrlang.hardware.gradient.session import Group, Move, Readout, Session
+from qrlang.hardware.readings import Distribution, Quantity, Word
 from qrlang.ir.pauli import all_commute
 
-if TYPE_CHECKING:
-    from qrlang.hardware.gradient.processor import Processor
-
 MOST_EXACT_TERMS = "its terms do not commute: say into how many steps to split it, `trotter 8`"
-
-
-@dataclass(eq=False, slots=True)
-class Move:
-    """What has happened, and to which sequences (None: to all)."""
-
-    what: Moved
-    angles: Any  # [batch, slots], or None
-    lanes: Any  # numpy bools, or None
-    qubits: int = 0  # new ones
-
-
-@dataclass(eq=False, slots=True)
-class Group:
-    """Sequences that have the same circuit behind them."""
-
-    node: Node
-    rows: list[int]
-    moves: list[int]  # of the readout's moves with angles, those of this circuit
-    table: Floats  # [rows, parameters]
-
-
-@dataclass(eq=False, slots=True)
-class Readout:
-    """One readout of a forward pass, kept until its slopes are asked for."""
-
-    batch: int
-    groups: list[Group]
-    moves: list[Move]  # those with angles
-    wanted: list[bool]  # whether a slope along them is needed
-    quantities: tuple[Quantity, ...]
-    shots: int
-    slopes: list[Any] | None = None  # of each move, [batch, values, slots]
-
-    def shifted(self) -> list[tuple[Group, int, int, int, float, float]]:
-        """Every circuit that the slopes take: group, row of it, move, slot, shift, factor."""
-        found = []
-        for group in self.groups:
-            for m in group.moves:
-                if self.wanted[m]:
-                    for slot, rule in enumerate(self.moves[m].what.rules):
-                        for shift, factor in rule:
-                            found += [(group, r, m, slot, shift, factor)
-                                      for r in range(len(group.rows))]  # fmt: skip
-        return found
-
-    def circuits(self) -> int:
-        """How many those are."""
-        bases = len(settings(self.quantities))
-        return bases * sum(
-            len(group.rows) * sum(map(len, self.moves[m].what.rules))
-            for group in self.groups
-            for m in group.moves
-            if self.wanted[m]
-        )
-
-
-@dataclass(eq=False)
-class Session:
-    """The readouts of one forward pass whose slopes may be asked for: all at once."""
-
-    processor: Processor
-    readouts: list[Readout] = field(default_factory=list)
-
-    def slopes(self, readout: Readout) -> list[Any]:
-        if readout.slopes is None:
-            self.processor.differentiate([r for r in self.readouts if r.slopes is None])
-        assert readout.slopes is not None
-        return readout.slopes
 
 
 class DeviceQubits:
@@ -102,10 +28,10 @@ class DeviceQubits:
 
     density = False
 
-    def __init__(self, processor: Processor, run: Any, n: int, name: str) -> None:
-        self.processor, self.run, self.n, self.name = processor, run, n, name
+    def __init__(self, session: Session, run: Any, n: int, name: str) -> None:
+        self.session, self.run, self.n, self.name = session, run, n, name
         self.alive = True
-        self.moves: list[Move] = [Move(processor.lowered.plain(), None, None, n)]
+        self.moves: list[Move] = [Move(session.lowered.plain(), None, None, n)]
         self.count = n  # wires so far
         self.wires: list[int] = list(range(n))
         self._known: dict[Any, tuple[Any, Any]] = {}  # since the last gate
@@ -114,14 +40,14 @@ class DeviceQubits:
     # --- what happens to them -------------------------------------------------------------------
 
     def apply(self, circuit: Any, **vectors: Any) -> None:
-        self._angles(self.processor.lowered.circuit(circuit, self.wires), vectors)
+        self._angles(self.session.lowered.circuit(circuit, self.wires), vectors)
 
     def evolve(self, strings: Any, coefficients: Any, time: Any, trotter: int = 0) -> None:
         if not trotter and not all_commute(strings):
             raise DeviceError(f"an exact evolution of `{self.name}`", MOST_EXACT_TERMS)
         times = max(trotter, 1)
         angles = 2 * coefficients * time[..., None] / times
-        moved = self.processor.lowered.evolution(tuple(strings), times, self.wires)
+        moved = self.session.lowered.evolution(tuple(strings), times, self.wires)
         self._angles(moved, {"evolved": angles})
 
     def reset(self, *qubits: int) -> None:
@@ -160,7 +86,7 @@ class DeviceQubits:
         self._keep(Move(moved, numbers.expand(self.run.batch, len(moved.angles)), self._going()))
 
     def _add(self, *steps: Step, qubits: int = 0) -> None:
-        self._keep(Move(self.processor.lowered.plain(*steps), None, self._going(), qubits))
+        self._keep(Move(self.session.lowered.plain(*steps), None, self._going(), qubits))
 
     def _keep(self, move: Move) -> None:
         self.moves.append(move)
@@ -203,8 +129,7 @@ class DeviceQubits:
         wanted = [track and bool(m.angles.requires_grad) for m in moves]
         readout = Readout(self.run.batch, groups, moves, wanted, quantities, shots)
         made = _Read.apply(
-            self.processor.session(self.run), readout, width, self.run.like,
-            *(m.angles for m in moves),
+            self.session, readout, width, self.run.like, *(m.angles for m in moves),
         )  # fmt: skip
         self._known[quantities, shots] = going, made
         return made
@@ -219,7 +144,7 @@ class DeviceQubits:
             by_path.setdefault(path, []).append(lane)
         found = []
         for path, rows in by_path.items():
-            tree, node, mine = self.processor.tree, self.processor.tree.root, []
+            tree, node, mine = self.session.desk.tree, self.session.desk.tree.root, []
             for here, move in zip(path, self.moves, strict=True):
                 if not here:
                     # A qubit that others have got is there for all: wires are numbered alike.
@@ -246,7 +171,7 @@ class _Read(torch.autograd.Function):  # type: ignore[misc]
         ctx.session, ctx.readout, ctx.dtype = session, readout, like.dtype
         if any(readout.wanted):
             session.readouts.append(readout)
-        found = session.processor.values(readout, width)
+        found = session.values(readout, width)
         return like.new_tensor(found)
 
     @staticmethod
@@ -261,13 +186,3 @@ class _Read(torch.autograd.Function):  # type: ignore[misc]
                 made = torch.einsum("bv,bvs->bs", g.double().cpu(), table)
                 out.append(made.to(device=g.device, dtype=ctx.dtype))
         return tuple(out)
-
-
-def asks_of(readout: Readout) -> list[Ask]:
-    """Its own circuits."""
-    return [
-        Ask(group.node, tuple(group.table[r]), readout.quantities, readout.shots)
-        for group in readout.groups
-        if not group.node.empty
-        for r in range(len(group.rows))
-    ]

@@ -5,9 +5,9 @@ for batch in data.batches("train", 64, seed=0, epoch=3):
     batch.arrays, batch.lengths
 """
 
+from qrlang.errors import DataError
 from qrlang.training.data.batches import Batch
 from qrlang.training.data.dataset import SPLITS, DataSet
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.opening import open_data
 from qrlang.training.data.ports import Port, ports_of
 from qrlang.training.data.vocabulary import Vocabulary

@@ -30,17 +30,6 @@ class Batch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def part(self, rank: int, world: int) -> Batch:
-        """The share of one process of several; together they are the whole batch."""
-        return Batch(
-            tuple(a[rank::world] for a in self.arrays),
-            tuple(None if n is None else n[rank::world] for n in self.lengths),
-            self.rows[rank::world],
-            self.number,
-            None if self.counted is None else self.counted[rank::world],
-            self.carried,
-        )
-
 
 def frozen(*key: int) -> np.random.RandomState:
     """Random numbers that depend on `key` alone, and on no version of NumPy."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from qrlang.training.data.errors import DataError
+from qrlang.errors import DataError
 from qrlang.training.data.ports import Array, Port, checked, dtype_of, moment_shape, shaped
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from qrlang.errors import DataError
+from qrlang.rights.seen import kept, rows
 from qrlang.training.data.batches import Batch
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Port
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.sources import Records, Source
@@ -137,16 +138,12 @@ class DataSet:
         """A split as a run has it: what is hidden now leaves all others where they were."""
         if not (self._kept and self._loaded.names and isinstance(source, Records)):
             return source
-        from qrlang.rights.seen import kept
-
         index = kept(self._kept, split, self._names(split))
         return source if index is None else Records(source.columns, index, source.last)
 
     def seen(self) -> dict[str, Any]:
         """What a run keeps of data with manifests: which records it saw, by names that only those
         can tell who know them."""
-        from qrlang.rights.seen import rows
-
         found: dict[str, Any] = {}
         for rights in self.rights:
             found[rights.source] = {"file": rights.path.name, "splits": {}}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from qrlang.training.data.errors import DataError
+from qrlang.errors import DataError
 from qrlang.training.data.ports import Array
 
 

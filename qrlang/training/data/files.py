@@ -10,15 +10,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
-from qrlang.training.data.errors import DataError
+from qrlang.errors import DataError
+from qrlang.rights.gate import Rights
 from qrlang.training.data.ports import Array
-
-if TYPE_CHECKING:
-    from qrlang.rights.gate import Rights
 
 _CHUNK = 1 << 20
 

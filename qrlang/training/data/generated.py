@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from qrlang.errors import DataError
 from qrlang.training.data.batches import frozen
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Array, dtype_of
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.sources import Generated, Make, Source

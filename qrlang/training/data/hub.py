@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from qrlang.diagnostics.words import did_you_mean
+from qrlang.errors import DataError
 from qrlang.training.data.columns import Column, Dense
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Port
 from qrlang.training.data.request import Loaded, Request, held_out
 from qrlang.training.data.sources import Records, Source

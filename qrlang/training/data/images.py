@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense
 from qrlang.training.data.drawn import draw_digits
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import Archive
 from qrlang.training.data.ports import Array
 from qrlang.training.data.request import Loaded, Request, with_validation

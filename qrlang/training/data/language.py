@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense, Ragged
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import Archive
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import Array, dtype_of

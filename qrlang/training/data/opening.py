@@ -8,6 +8,7 @@ from typing import Any
 
 from qrlang.data_schemas import DATA_SETS, Number, kind_of_file
 from qrlang.diagnostics.words import did_you_mean
+from qrlang.errors import DataError
 from qrlang.training.data import (
     generated,
     hub,
@@ -21,7 +22,6 @@ from qrlang.training.data import (
     ucr,
 )
 from qrlang.training.data.dataset import DataSet
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.fetch import Progress
 from qrlang.training.data.ports import Port, match
 from qrlang.training.data.request import Loaded, Request

@@ -32,8 +32,8 @@ from pathlib import Path
 import numpy as np
 
 from qrlang.diagnostics.words import plural
+from qrlang.errors import DataError
 from qrlang.training.data.columns import Column, Dense
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import Archive
 from qrlang.training.data.ports import Array, Port, moment_shape
 from qrlang.training.data.request import Loaded, Request, with_validation

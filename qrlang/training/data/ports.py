@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qrlang.data_schemas import Column
+from qrlang.errors import DataError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
-from qrlang.training.data.errors import DataError
 
 Array = npt.NDArray[Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from qrlang.training.data.errors import DataError
+from qrlang.errors import DataError
 from qrlang.training.data.ports import Array
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.synthetic import Block, Random, drawn

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qrlang.data_schemas import Number
+from qrlang.errors import DataError
+from qrlang.rights.gate import Rights, rights
 from qrlang.training.data import fetch
 from qrlang.training.data.batches import frozen
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import Archive, places
 from qrlang.training.data.ports import Port
 from qrlang.training.data.sources import Records, Source
 from qrlang.training.data.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from qrlang.rights.gate import Rights
 
 HELD_OUT = 0.1
 """The part of the training split that is held out where a data set has no validation split."""
@@ -28,8 +25,6 @@ HELD_OUT = 0.1
 def admit(path: Path) -> Rights | None:
     """Every opening of a file goes through here, before anything of it is read. What its manifests
     leave of it, if it has any."""
-    from qrlang.rights.gate import rights
-
     return rights(path)
 
 

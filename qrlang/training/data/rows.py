@@ -7,15 +7,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qrlang.diagnostics.words import plural
-from qrlang.training.data.errors import DataError
+from qrlang.errors import DataError
+from qrlang.rights.gate import Rights, Rows
+from qrlang.rights.manifest import source_of
 from qrlang.training.data.files import opened
 from qrlang.training.data.request import Request
-
-if TYPE_CHECKING:
-    from qrlang.rights.gate import Rights
 
 Row = tuple[int, list[str]]  # its line, its cells
 Head = Callable[[list[str]], bool]  # whether a first row is one of names
@@ -47,8 +45,6 @@ class Table:
         if self.own is None:
             yield from chain([first], found)
             return
-        from qrlang.rights.gate import Rows
-
         passed = Rows(self.own, found)
         for row in passed.read(self.headed, first):
             self.hidden = dict.fromkeys(passed.hidden, self.own)
@@ -163,6 +159,4 @@ def open_table(request: Request) -> Table:
 def _source(table: Table) -> str:
     if table.own is not None:
         return table.own.source
-    from qrlang.rights.manifest import source_of
-
     return source_of(table.path)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from qrlang.errors import DataError
 from qrlang.training.data import dynamics
 from qrlang.training.data.columns import Dense
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import opened
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import Array, Port, checked, dtype_of

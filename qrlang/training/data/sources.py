@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from qrlang.errors import DataError
 from qrlang.training.data.batches import Batch, frozen
 from qrlang.training.data.columns import Column
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Array
 
 _POOL = 50  # batches whose sequences are sorted by length together

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qrlang.errors import DataError
 from qrlang.training.data.batches import frozen
 from qrlang.training.data.columns import Column, Dense, Ragged
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.ports import Array, Port, moment_shape
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.series import cut

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from qrlang.diagnostics.words import did_you_mean
+from qrlang.errors import DataError
 from qrlang.training.data.columns import Ragged
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.sources import Records

@@ -6,8 +6,8 @@ import numpy as np
 
 from qrlang.data_schemas import Column
 from qrlang.diagnostics.words import did_you_mean
+from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense
-from qrlang.training.data.errors import DataError
 from qrlang.training.data.files import places
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import match

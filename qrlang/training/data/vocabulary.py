@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from qrlang.diagnostics.words import did_you_mean
-from qrlang.training.data.errors import DataError
+from qrlang.errors import DataError
 from qrlang.training.data.ports import Array
 from qrlang.training.data.subwords import cutter, learn
 

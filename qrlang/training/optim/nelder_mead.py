@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from qrlang.errors import TrainingError
 from qrlang.training import flat
-from qrlang.training.errors import TrainingError
 from qrlang.training.objective import Work
 from qrlang.training.optim.base import Update
 

@@ -1,4 +1,4 @@
-"""What stands in for an optimiser where the weights are found in one go: see `ridge`."""
+"""In place of an optimiser where the weights are found in one go: see `training/ridge.py`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from cuda_emulator import Module as Emulated
 from cuda_emulator import _How
 
 import qrlang
-from qrlang.backends.torch import cuda, native
+from qrlang.backends.torch.native import cuda
+from qrlang.backends.torch.native import road as native
 from qrlang.engine.cuda.launch import device
 from qrlang.engine.cuda.launch.compile import Compiled
 from qrlang.engine.cuda.launch.launcher import Unavailable

@@ -1,4 +1,4 @@
-"""The same numbers for the same seed and epoch, from any batch on; in parts; by length."""
+"""The same numbers for the same seed and epoch, from any batch on; by length."""
 
 from __future__ import annotations
 
@@ -43,18 +43,6 @@ def test_epochs_and_seeds_differ(name: str, samples: Path) -> None:
     data = opened(name, samples)
     assert not same(epoch(data, 0)[0], epoch(data, 1)[0])
     assert not same(epoch(data, 0)[0], epoch(data, 0, seed=8)[0])
-
-
-@pytest.mark.parametrize("name", SETS)
-def test_parts_are_the_whole(name: str, samples: Path) -> None:
-    for batch in epoch(opened(name, samples), 0):
-        parts = [batch.part(r, 2) for r in range(2)]
-        assert sum(map(len, parts)) == len(batch)
-        for k, array in enumerate(batch.arrays):
-            woven = np.empty_like(array)
-            for r, part in enumerate(parts):
-                woven[r::2] = part.arrays[k]
-            assert np.array_equal(woven, array)
 
 
 def test_similar_lengths_share_a_batch(samples: Path) -> None:

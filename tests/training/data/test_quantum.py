@@ -77,7 +77,7 @@ def test_syndromes_add_up() -> None:
 
 
 def test_a_probability_that_is_none() -> None:
-    from qrlang.training.data.errors import DataError
+    from qrlang.errors import DataError
 
     with pytest.raises(DataError, match="probabilities"):
         open_data("syndromes", {"flip": 1.5}, ports(seq(real(2)), label(2))).count("train")

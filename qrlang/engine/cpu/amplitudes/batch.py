@@ -202,7 +202,7 @@ class Batch(Sweeps):
         fn.done()
         return name
 
-    def _choice(self, fn: Fn, split: Split, h: V | None) -> V | None:
+    def choice(self, fn: Fn, split: Split, h: V | None) -> V | None:
         """Byte offset in the low table of vector h."""
         if h is None or split.full:
             return None
@@ -226,13 +226,13 @@ class Batch(Sweeps):
         high = fn.imul(fn.bit("lshr", h, w), row)
         return fn.bit("xor", choice, near * row), fn.iadd(high, far)
 
-    def _diagonal(
+    def diagonal(
         self, fn: Fn, split: Split, tab: V, h: V | None, choice: V | None, j: int
     ) -> tuple[V, V]:
         row = self.fmt.row
         vectors = split.vectors * row
         if split.full:
-            at = self._offset(fn, h, j, 0)
+            at = self.offset(fn, h, j, 0)
             return fn.load(tab, at), fn.load(fn.at(tab, vectors), at)
         near, far = self._places(fn, split, h, choice, j)
         re, im = fn.load(tab, near), fn.load(fn.at(tab, vectors), near)
@@ -253,12 +253,12 @@ class Batch(Sweeps):
         fn.done()
         return name
 
-    def _seeded(
+    def seeded(
         self, fn: Fn, masks: tuple[int, ...], n: int, tab: V, h: V | None, lo: int,
         x: list[V], y: list[V],
     ) -> list[V]:  # fmt: skip
         return [
-            fn.fma(fn.load(tab, self._offset(fn, h, j, lo)), p, q)
+            fn.fma(fn.load(tab, self.offset(fn, h, j, lo)), p, q)
             for j, (p, q) in enumerate(zip(x, y, strict=True))
         ]
 

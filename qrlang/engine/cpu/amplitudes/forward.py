@@ -38,34 +38,34 @@ class Forward(Passes):
         def planes(base: V) -> list[V]:
             return [base, fn.at(base, plane)]
 
-        lanes = [(b, t) for b, t, _ in self._lane_tangents(fn, shape, prm)]
+        lanes = [(b, t) for b, t, _ in self.lane_tangents(fn, shape, prm)]
 
         def first(chunk: tuple[V, int] | None) -> None:
             _, k = parts[0]
-            pairs = [(b, t) for b, t, _ in self._tangents(fn, shape, prm, 0, k)]
-            with self._groups(fn, n, 0, k, chunk) as h:
-                loaded = self._load(fn, gather, planes(home), h, k, 0, g, n)
-                choice = self._choice(fn, split, h)
+            pairs = [(b, t) for b, t, _ in self.tangents(fn, shape, prm, 0, k)]
+            with self.groups(fn, n, 0, k, chunk) as h:
+                loaded = self.load(fn, gather, planes(home), h, k, 0, g, n)
+                choice = self.choice(fn, split, h)
                 re, im = [], []
                 for j, (a, b) in enumerate(loaded):
-                    c, s = self._diagonal(fn, split, fn.args["tab"], h, choice, j)
+                    c, s = self.diagonal(fn, split, fn.args["tab"], h, choice, j)
                     re.append(fn.fma(a, c, fn.neg(fn.mul(b, s))))
                     im.append(fn.fma(a, s, fn.mul(b, c)))
                 for x, out in zip((re, im), planes(target), strict=True):
-                    self._rotate(fn, x, pairs, lanes)
+                    self.rotate(fn, x, pairs, lanes)
                     for j, v in enumerate(x):
-                        fn.store(v, out, self._offset(fn, h, j, 0))
+                        fn.store(v, out, self.offset(fn, h, j, 0))
 
         def further(index: int, chunk: tuple[V, int] | None) -> None:
             lo, k = parts[index]
-            pairs = [(b, t) for b, t, _ in self._tangents(fn, shape, prm, lo, k)]
+            pairs = [(b, t) for b, t, _ in self.tangents(fn, shape, prm, lo, k)]
             out = home if index == len(parts) - 1 and not stay else scratch
-            with self._groups(fn, n, lo, k, chunk) as h:
+            with self.groups(fn, n, lo, k, chunk) as h:
                 for src, dst in zip(planes(scratch), planes(out), strict=True):
-                    x = [fn.load(src, self._offset(fn, h, j, lo)) for j in range(1 << k)]
-                    self._rotate(fn, x, pairs, [])
+                    x = [fn.load(src, self.offset(fn, h, j, lo)) for j in range(1 << k)]
+                    self.rotate(fn, x, pairs, [])
                     for j, v in enumerate(x):
-                        fn.store(v, dst, self._offset(fn, h, j, lo))
+                        fn.store(v, dst, self.offset(fn, h, j, lo))
 
         levels = self.levels(parts, 2)
 
@@ -73,7 +73,7 @@ class Forward(Passes):
             """The passes of a level and of those below it, on a piece of the state."""
             mine = levels[level]
             if level:
-                with self._pieces(fn, n, sum(parts[levels[level - 1][-1]]), chunk) as piece:
+                with self.pieces(fn, n, sum(parts[levels[level - 1][-1]]), chunk) as piece:
                     descend(level - 1, piece)
             else:
                 first(chunk)

@@ -18,15 +18,15 @@ from qrlang.engine.cpu.llvm.asm import Fn, V
 
 class Passes(Diagonals):
     @contextmanager
-    def _groups(
+    def groups(
         self, fn: Fn, n: int, lo: int, k: int, chunk: tuple[V, int] | None
     ) -> Iterator[V | None]:
         """The first high index of each group that differs in bits lo … lo+k-1; None for 0."""
-        with self._summing(fn, n, lo, k, [], chunk) as (h, _, _):
+        with self.summing(fn, n, lo, k, [], chunk) as (h, _, _):
             yield h
 
     @contextmanager
-    def _pieces(
+    def pieces(
         self, fn: Fn, n: int, bits: int, chunk: tuple[V, int] | None, start: Sequence[V] = ()
     ) -> Iterator[Any]:
         """The pieces of 2^bits vectors of a larger piece, or of the team's share of the state;
@@ -38,7 +38,7 @@ class Passes(Diagonals):
             yield ((at, bits), loop) if start else (at, bits)
 
     @contextmanager
-    def _summing(
+    def summing(
         self, fn: Fn, n: int, lo: int, k: int, start: list[V], chunk: tuple[V, int] | None
     ) -> Iterator[tuple[V | None, list[V], list[V]]]:
         """Groups with values carried from one to the next; `result` is filled with the last."""
@@ -58,13 +58,13 @@ class Passes(Diagonals):
             loop.next = list(result)
         result[:] = loop.values
 
-    def _offset(self, fn: Fn, h: V | None, j: int, lo: int) -> V | int:
+    def offset(self, fn: Fn, h: V | None, j: int, lo: int) -> V | int:
         row = self.fmt.row
         if h is None:
             return (j << lo) * row
         return fn.iadd(fn.imul(h, row), (j << lo) * row)
 
-    def _choice(self, fn: Fn, split: Split, h: V | None) -> V | None:
+    def choice(self, fn: Fn, split: Split, h: V | None) -> V | None:
         """Byte offset of the vector chosen by the parities of h."""
         if h is None or not split.mixed:
             return None
@@ -76,14 +76,14 @@ class Passes(Diagonals):
         assert total is not None
         return fn.imul(total, self.fmt.row)
 
-    def _diagonal(
+    def diagonal(
         self, fn: Fn, split: Split, tab: V, h: V | None, choice: V | None, j: int
     ) -> tuple[V, V]:
         """The factor of vector h + j."""
         row, size = self.fmt.row, self.unit
         lanes = split.vectors * row
         if split.full:
-            at = self._offset(fn, h, j, 0)
+            at = self.offset(fn, h, j, 0)
             return fn.load(tab, at), fn.load(fn.at(tab, lanes), at)
         mine = split.choice(j) * row
         offset: V | int = mine if choice is None else fn.bit("xor", choice, mine)
@@ -97,7 +97,7 @@ class Passes(Diagonals):
             fn.fma(re, b, fn.mul(im, a)),
         )
 
-    def _seeded(
+    def seeded(
         self,
         fn: Fn,
         masks: tuple[int, ...],
@@ -111,12 +111,12 @@ class Passes(Diagonals):
         """λ + Σ weight_m Z_m ψ for the vectors of a group."""
         row, size = self.fmt.row, self.fmt.size
         split = self.split(masks, n)
-        choice = self._choice(fn, split, h)
+        choice = self.choice(fn, split, h)
         high = fn.at(tab, 2 * split.vectors * row)
         out = []
         for j, (p, q) in enumerate(zip(x, y, strict=True)):
             if split.full:
-                weight = fn.load(tab, self._offset(fn, h, j, lo))
+                weight = fn.load(tab, self.offset(fn, h, j, lo))
             else:
                 mine = split.choice(j << lo) * row
                 offset: V | int = mine if choice is None else fn.bit("xor", choice, mine)
@@ -125,7 +125,7 @@ class Passes(Diagonals):
             out.append(fn.fma(weight, p, q))
         return out
 
-    def _load(
+    def load(
         self,
         fn: Fn,
         gather: Gather | None,
@@ -138,21 +138,21 @@ class Passes(Diagonals):
     ) -> list[list[V]]:
         """The 2^k vectors of a group, each with its planes."""
         if gather is None or gather.plain:
-            return [[fn.load(p, self._offset(fn, h, j, lo)) for p in planes] for j in range(1 << k)]
+            return [[fn.load(p, self.offset(fn, h, j, lo)) for p in planes] for j in range(1 << k)]
         x = gather.begin(fn, self.tables.pointer(fn, gather, n), h, g)
         moves = [gather.map.linear(j << (lo + self.w)) for j in range(1 << k)]
         return gather.load(fn, planes, x, moves)
 
-    def _lane_swap(self, fn: Fn, x: V, bit: int) -> V:
+    def lane_swap(self, fn: Fn, x: V, bit: int) -> V:
         return fn.shuffle(x, None, [lane ^ (1 << bit) for lane in range(self.fmt.lanes)])
 
-    def _rotate(
+    def rotate(
         self, fn: Fn, x: list[V], pairs: Sequence[tuple[int, V]], lanes: Sequence[tuple[int, V]]
     ) -> None:
         """x <- T(t) x for lane qubits (bit, ∓t by lane), then for bits of the position (bit, t)."""
         for bit, t in lanes:
             for j, v in enumerate(x):
-                x[j] = fn.fma(t, self._lane_swap(fn, v, bit), v)
+                x[j] = fn.fma(t, self.lane_swap(fn, v, bit), v)
         for bit, t in pairs:
             minus = fn.neg(t)
             for j in range(len(x)):
@@ -160,7 +160,7 @@ class Passes(Diagonals):
                     a, b = x[j], x[j | 1 << bit]
                     x[j], x[j | 1 << bit] = fn.fma(minus, b, a), fn.fma(t, a, b)
 
-    def _tangents(self, fn: Fn, shape: Shape, prm: V, lo: int, k: int) -> list[tuple[int, V, int]]:
+    def tangents(self, fn: Fn, shape: Shape, prm: V, lo: int, k: int) -> list[tuple[int, V, int]]:
         """(bit of the position, tan, number of the rotation) of a pass."""
         w = self.w
         return [
@@ -169,7 +169,7 @@ class Passes(Diagonals):
             if lo <= b - w < lo + k
         ]
 
-    def _lane_tangents(self, fn: Fn, shape: Shape, prm: V) -> list[tuple[int, V, int]]:
+    def lane_tangents(self, fn: Fn, shape: Shape, prm: V) -> list[tuple[int, V, int]]:
         out = []
         for i, b in enumerate(shape.bits):
             if b < self.w:

@@ -8,11 +8,14 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from qrlang.engine import nodes
 from qrlang.engine.bodies import check_times, together, walk_nodes
 from qrlang.engine.cpu.amplitudes import team
 from qrlang.engine.cpu.launch.made import Made, better_together
 from qrlang.engine.cpu.launch.memory import Memory, Pool
+from qrlang.engine.cpu.launch.saved import Saved
 from qrlang.engine.cpu.launch.sized import Sized, vectors
 from qrlang.engine.cpu.launch.threads import asked_threads, default_threads, in_parallel
 from qrlang.engine.cpu.llvm import machine
@@ -32,36 +35,6 @@ class NotFinite(ValueError):
     """An input or an angle that is NaN or infinite."""
 
 
-class Saved:
-    """What a forward call keeps for its backward one."""
-
-    __slots__ = ("alive", "ctx", "memory", "pool", "sized")
-
-    def __init__(self, sized: Sized, ctx: Any, memory: Memory, pool: Pool) -> None:
-        self.sized, self.ctx, self.memory, self.pool = sized, ctx, memory, pool
-        self.alive: Any = None  # whatever holds the memory whose addresses the call was given
-
-    def __del__(self) -> None:
-        self.pool.give(self.memory)
-
-    # For those who look into the states.
-    @property
-    def made(self) -> Made:
-        return self.sized.made
-
-    @property
-    def words(self) -> dict[str, int]:
-        return self.sized.words
-
-    @property
-    def batch(self) -> int:
-        return self.sized.batch
-
-    @property
-    def blocks(self) -> int:
-        return self.sized.blocks
-
-
 class Kernel:
     """`forward` and `backward` for any batch and length, on `threads` threads of its own.
 
@@ -71,8 +44,6 @@ class Kernel:
     def __init__(
         self, plan: Plan, size: int, host: Machine, threads: int = 0, layout: str = ""
     ) -> None:
-        import numpy as np
-
         self.plan = plan
         self.fmt = Format(host, size)
         self.threads = threads or default_threads()
@@ -160,9 +131,7 @@ class Kernel:
             for i, address in zip(places, addresses, strict=False):
                 ctx[i] = address
         if self.plan.given:
-            from qrlang.engine.cpu.launch import carried
-
-            carried.give(self, saved, states)
+            saved.give(states)
         with self.lock:
             self._call(sized, ctx, sized.made.run_forward, [])
         return saved
@@ -266,8 +235,6 @@ class Kernel:
         """Inputs [B, T, …] or [B, …] in the plan's order; tokens int64. Arrays that are already
         contiguous and of the kernel's type are used where they are. `seed`: for what is drawn.
         `states`: of a plan that goes on from them."""
-        import numpy as np
-
         batch = len(inputs[0]) if inputs else 1
         given, times, own = [], [], []
         for i, (spec, x) in enumerate(zip(self.plan.inputs, inputs, strict=True)):
@@ -307,8 +274,6 @@ class Kernel:
         self, saved: Saved, grads: Sequence[Array | None], inputs: bool = False
     ) -> tuple[list[Array], list[Array | None]]:
         """Gradients of the weights, and of the inputs that are real numbers if asked for."""
-        import numpy as np
-
         given = [None if g is None else np.ascontiguousarray(g, self.dtype) for g in grads]
         back: list[Array | None] = [
             np.zeros(x.shape, self.dtype) if inputs and not spec.token else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import qrlang
 from qrlang.engine import cache, nodes
 from qrlang.engine.bodies import loop_rows, walk_nodes
 from qrlang.engine.cpu.amplitudes.batch import MOST_QUBITS
@@ -13,6 +12,7 @@ from qrlang.engine.cpu.llvm import machine
 from qrlang.engine.cpu.llvm.asm import Format
 from qrlang.engine.cpu.printer import Printer
 from qrlang.engine.nodes import Plan
+from qrlang.version import VERSION
 
 CACHE = 1100 << 10
 # From how many sequences on a block of 16 is faster in the batch layout, by qubits; measured.
@@ -47,7 +47,7 @@ class Made:
         self.team = printer.team.on
         text = printer.print()
         host = fmt.machine
-        name = cache.key(text, machine.identity(host), qrlang.__version__)
+        name = cache.key(text, machine.identity(host), VERSION)
         blob = cache.read(name)
         self.from_cache = blob is not None
         if blob is None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from qrlang import environment
+from qrlang import environment, host
 
 _executor: ThreadPoolExecutor | None = None
 _one_call = threading.Lock()
@@ -43,11 +43,7 @@ def asked_threads() -> int:
 
 
 def default_threads() -> int:
-    return asked_threads() or _cores()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return asked_threads() or host.cores()
 
 
 def in_parallel(count: int, part: Callable[[int], None]) -> None:

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import importlib
 import importlib.metadata
-import os
 import platform
 import subprocess
 import sys
@@ -20,14 +19,6 @@ from qrlang.engine.cpu.llvm import elf
 from qrlang.engine.cpu.llvm.asm import Machine
 
 WIDE = frozenset({"avx512f", "avx512dq", "avx512vl", "avx512bw"})
-
-
-def memory() -> int:
-    """Bytes; 0: the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return 0
 
 
 class NoCompiler(RuntimeError):

@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import qrlang
 from qrlang.engine import cache
 from qrlang.engine.cuda.launch.launcher import Unavailable
+from qrlang.version import VERSION
 
 MISSING = "cuda-core is not installed: pip install 'qrlang[cuda]'"
 OPTIONS = {"std": "c++17"}
@@ -85,7 +85,7 @@ def compiled(text: str, arch: int) -> Compiled:
     """The cubin of a text."""
     begun = time.perf_counter()
     made_by = f"sm_{arch} {sorted(OPTIONS.items())} {versions()}"
-    name = cache.key("cuda", text, made_by, qrlang.__version__)
+    name = cache.key("cuda", text, made_by, VERSION)
     blob = cache.read(name)
     if blob is not None:
         return Compiled(blob, True, time.perf_counter() - begun)

@@ -1,0 +1,1 @@
+"""Circuits of an emitted module: their text, and the passes over a state that they become."""

@@ -1,0 +1,1 @@
+"""The engine's kernels as autograd nodes: road 1."""

@@ -1,0 +1,1 @@
+"""Numbers, affine sums and observables, without a program around them."""

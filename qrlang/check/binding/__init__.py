@@ -1,0 +1,1 @@
+"""What a call gives, matched to what a definition takes."""

@@ -1,0 +1,1 @@
+"""Expressions of numbers, lists and tensors, and the types that are written."""

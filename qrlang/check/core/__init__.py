@@ -1,0 +1,1 @@
+"""What all of the checker stands on: values, scopes, the program being built, the elaborator."""

@@ -1,0 +1,1 @@
+"""Layers: declared, called, and the tensors that they own."""

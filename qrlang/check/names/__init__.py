@@ -1,0 +1,1 @@
+"""Names, before anything is evaluated."""

@@ -1,0 +1,1 @@
+"""Registers, gates, ansätze, measurements and readouts."""

@@ -1,0 +1,1 @@
+"""Statements: names, choices, loops, steps, carries and tensors."""

@@ -1,0 +1,1 @@
+"""`train` and `govern` blocks: their settings, and a model against its data."""

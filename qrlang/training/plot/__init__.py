@@ -1,6 +1,0 @@
-"""Line charts for papers: one description, drawn as SVG and as PNG."""
-
-from qrlang.training.plot.chart import Chart, Panel, Series
-from qrlang.training.plot.svg import to_svg
-
-__all__ = ["Chart", "Panel", "Series", "to_svg"]
