@@ -138,7 +138,11 @@ class Run:
 
     def data(self) -> dict[str, Any]:
         """What is known of the data: columns, labels, scale, vocabularies."""
-        return self._page("data.json") if (self.folder / "data.json").is_file() else {}
+        page = self._page("data.json")
+        for name in ("scale", "vocabularies", "arguments"):
+            if not isinstance(page.get(name, {}), dict):
+                raise self._other("data.json", f"its `{name}` is {page[name]!r}")
+        return page
 
     def outcome(self, *needed: str) -> dict[str, Any]:
         """`result.json`; nothing, if the run has not come to its end. `needed`: what it has to

@@ -174,6 +174,14 @@ def test_what_is_refused(run: Path, tmp_path: Path, capsys: Any) -> None:
     assert "would be written over" in capsys.readouterr().err
     assert qrlc(["predict", str(tmp_path), str(tiny)]) == 1
     assert "is not a run folder" in capsys.readouterr().err
+    kept = (run / "data.json").read_text()
+    (run / "data.json").write_text('{"scale": 3}')
+    assert qrlc(["predict", str(run), str(tiny)]) == 1
+    assert "data.json: its `scale` is 3" in capsys.readouterr().err
+    (run / "data.json").unlink()  # nobody knows the units
+    assert qrlc(["predict", str(run), str(tiny)]) == 1
+    assert "data.json" in capsys.readouterr().err
+    (run / "data.json").write_text(kept)
     # Nothing keeps account of what is read here.
     tiny.with_name("tiny.npz.rights.toml").write_text("")
     assert qrlc(["predict", str(run), str(tiny)]) == 1
