@@ -189,6 +189,17 @@ def _distance(a: str, b: str) -> int:
     return rows[-1][-1]
 
 
+def _not_controlled(m: Mistake, edit: Edit | None) -> Explained | None:
+    text = m.text(m.at)
+    if text not in RESERVED or m.symbol(m.at - 1) != "AT":
+        return None
+    what = f"`{text}` cannot be controlled, inverted or repeated"
+    help = "gates and ansätze can; of anything else, a measured bit decides: `if b { … }`"
+    if text == "apply":
+        what, help = "`apply` stands before `@`", "write `apply ctrl @ block(w) to a, q`"
+    return Diagnostic("E0507", what, m.span, "expected a gate", help), GIVE_UP
+
+
 def _keyword_as_name(m: Mistake, edit: Edit | None) -> Explained | None:
     text = m.text(m.at)
     name = table().number["NAME"]
@@ -581,6 +592,7 @@ _SLIPS: tuple[Slip, ...] = (
     colon_block,
     _one_value,
     _how_read,
+    _not_controlled,
     _keyword_as_name,
     _unclosed,
     _stray_closer,
