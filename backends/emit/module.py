@@ -65,7 +65,7 @@ def module(program: Program, vendor: Vendor, body_of: Callable[[Names], Body], d
         _main(inputs, vendor, device),
     ]
     blocks = [
-        "\n".join([*_listed(inputs, arguments),
+        "\n".join([*_listed(inputs),
                    *(line for table in body.tables for line in ["", *table])]),
         *("\n".join(piece) for piece in body.pieces),
         "\n".join(forward),
@@ -100,16 +100,17 @@ def _main(inputs: list[Value], vendor: Vendor, device: str) -> str:
     return text.replace("{device}", device).replace("{devices}", vendor.devices)
 
 
-def _listed(inputs: list[Value], names: list[str]) -> list[str]:
+def _listed(inputs: list[Value]) -> list[str]:
+    """By the program's names, in the order of the arguments of `forward`, which may be others."""
     lines = ["INPUTS = {  # kind, shape of a moment, number of values, whether it is a sequence"]
-    for value, name in zip(inputs, names, strict=True):
+    for value in inputs:
         kind, size, shape = value.type.kind, value.type.size, value.type.shape
         if kind in ("state", "unitary"):
             shape = (1 << size,) * (2 if kind == "unitary" else 1)
         elif kind == "bit":
             size = 2
         said = f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
-        lines.append(f'    "{name}": ("{kind}", {said}, {size}, {value.type.seq}),')
+        lines.append(f'    "{value.name}": ("{kind}", {said}, {size}, {value.type.seq}),')
     return [*lines, "}"]
 
 

@@ -6,6 +6,7 @@ import itertools
 import keyword
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from qrlang.ir.program import Program, Value
 from qrlang.ir.walk import uses, walk
@@ -34,3 +35,8 @@ def inputs_of(program: Program) -> list[Value]:
     read = {v.id for op in walk(program.body) for v in uses(op)}
     read |= {o.value.id for o in program.outputs}
     return [*program.inputs, *(t for t in program.targets if t.id in read)]
+
+
+def arguments(program: Program, module: Any) -> dict[str, str]:
+    """What a torch module calls each of them: a name may be a word of Python."""
+    return dict(zip((v.name for v in inputs_of(program)), module.inputs, strict=True))

@@ -161,12 +161,17 @@ def main():
     parser.add_argument("--sequences", type=int, default=2, help="examples, without --data")
     parser.add_argument("--length", type=int, default=3, help="of an example")
     given = parser.parse_args()
+    if given.shots < 0:
+        parser.error("--shots is a number of shots, or 0")
     device = Device(given.device, given.shots, given.seed)
     rng = np.random.default_rng(given.seed)
     data = np.load(given.data) if given.data else examples(given.sequences, given.length, rng)
     np.set_printoptions(precision=4, suppress=True)
-    inputs = {name: data[name] for name in INPUTS}
-    for name, value in forward(load(given.weights), **inputs).items():
+    for name in INPUTS:
+        if name not in data:
+            parser.error(f"{given.data} has no array {name!r}; it has {', '.join(data)}")
+    inputs = [data[name] for name in INPUTS]
+    for name, value in forward(load(given.weights), *inputs).items():
         print(name or "result", np.asarray(value).shape)
         print(value)
     print(f"{device.circuits} circuits in {device.jobs} jobs, {given.shots or 'exact'} shots each")

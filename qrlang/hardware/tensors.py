@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qrlang.backends.torch.emit.names import state_name
+
 Array = NDArray[np.float64]
 _KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
@@ -58,7 +60,9 @@ def weights_of_run(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[st
     file = next((f for f in files if f.is_file()), path)
     if not file.is_file():
         raise ValueError(f"'{path}' is neither a run nor a file of weights")
-    found = {name.removeprefix("model."): x for name, x in unpacked(file).items()}
+    stored = {name.removeprefix("model."): x for name, x in unpacked(file).items()}
+    found = {name: stored[key] for name in wanted for key in (name, state_name(name))
+             if key in stored}  # fmt: skip
     for name, shape in wanted.items():
         if name not in found:
             raise ValueError(f"'{file}' has no weight `{name}`: it is of another model")

@@ -100,6 +100,8 @@ def gradients(
     """By angles [draws, sequences, steps, angles], by weights {name: [draws, …]}; the roles."""
     import torch
 
+    from qrlang.backends.torch.emit.names import state_name
+
     turned = with_turns(subject.program, subject.any_loop())
     program = with_readouts(turned.program, turned.loop)
     module = subject.module(program)
@@ -110,10 +112,12 @@ def gradients(
     weights: dict[str, list[Array]] = {}
     for k in range(draws):
         fresh = at_settings(subject, subject.program, subject.seed * 100_003 + k).all_weights()
-        module.load_state_dict({n: torch.as_tensor(v) for n, v in fresh.items()}, strict=False)
+        module.load_state_dict(
+            {state_name(n): torch.as_tensor(v) for n, v in fresh.items()}, strict=False
+        )
         turns = torch.zeros(*lead, len(turned.roles), dtype=torch.float64, requires_grad=True)
         module.zero_grad()
-        out = call(module, {**given, TURNS: turns})
+        out = call(module, program, {**given, TURNS: turns})
         cost = last(out).reshape(len(samples), -1)[:, 0]
         if not cost.requires_grad:
             raise ProbeError("the last readout depends on no angle", "give more --steps")

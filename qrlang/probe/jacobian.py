@@ -85,7 +85,7 @@ def jacobians(subject: Subject, sample: Sample) -> tuple[Array, Array | None]:
     def slope_of(copies: int, name: str, weights: Any) -> Array:
         given = {k: torch.as_tensor(v).expand(copies, *np.shape(v)) for k, v in sample.items()}
         noise = torch.zeros(copies, steps, width, dtype=torch.float64, requires_grad=True)
-        out = call(module, {**given, NOISE: noise})[name].reshape(copies, -1)
+        out = call(module, program, {**given, NOISE: noise})[name].reshape(copies, -1)
         (slope,) = torch.autograd.grad((out * weights).sum(), noise)
         return np.asarray(slope.numpy())
 

@@ -81,10 +81,15 @@ def driven(subject: Subject, steps: int) -> tuple[Array, Array]:
         given[port.name] = np.broadcast_to(
             value.reshape(*lead, *(1,) * len(port.type.shape)), (*lead, *port.type.shape)
         ).copy()
-    module = subject.module(with_readouts(subject.program, loop))
+    program = with_readouts(subject.program, loop)
+    module = subject.module(program)
     with torch.no_grad():
         found = [
-            call(module, {k: torch.as_tensor(v[at : at + _AT_ONCE]) for k, v in given.items()})
+            call(
+                module,
+                program,
+                {k: torch.as_tensor(v[at : at + _AT_ONCE]) for k, v in given.items()},
+            )
             for at in range(0, count, _AT_ONCE)
         ]
     parts = [last(out) for out in found]

@@ -53,13 +53,14 @@ class Subject:
         """A torch module in double precision, at the subject's weights."""
         import torch
 
+        from qrlang.backends.torch.emit.names import state_name
         from qrlang.backends.torch.load import make
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             module = make(program or self.program, dtype=torch.float64, imports=self.imports)
         module.load_state_dict(
-            {k: torch.as_tensor(np.asarray(v)) for k, v in self.all_weights().items()},
+            {state_name(k): torch.as_tensor(v) for k, v in self.all_weights().items()},
             strict=self.weights is not None,
         )
         return module.eval()
@@ -77,12 +78,15 @@ def reads(body: tuple[Any, ...]) -> list[Expect | Probabilities]:
     return [op for op in body if isinstance(op, (Expect, Probabilities))]
 
 
-def call(module: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The outputs of a torch module by name; inputs have their batch axis already."""
+def call(module: Any, program: Program, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of a program's torch module by name; inputs have their batch axis already."""
+    from qrlang.backends.emit.names import arguments
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # which road is taken matters to nobody here
         try:
-            out = module(**{name: given[name] for name in module.inputs})
+            called = arguments(program, module).items()
+            out = module(**{argument: given[name] for name, argument in called})
         except RuntimeError as error:
             if "measured bits" not in str(error):
                 raise
@@ -102,6 +106,7 @@ def of_run(
     which: str = "best",
 ) -> Subject:
     """A trained model on sequences that it was not trained on."""
+    from qrlang.backends.torch.emit.names import state_name
     from qrlang.training import checkpoint, start
     from qrlang.training.feed import split_of
     from qrlang.training.run import Run
@@ -113,7 +118,8 @@ def of_run(
     state = "untrained"
     if file.exists():
         tensors, _ = checkpoint.load(file)
-        weights = {k: v.double().numpy() for k, v in tensors.items()}
+        names = {state_name(w.name): w.name for w in program.weights}
+        weights = {names[k]: v.double().numpy() for k, v in tensors.items()}
         state = f"its {'best' if file == run.best else 'last'} weights"
     feed = start.reopen(run, settings, program, about, data_dir)
     split = split_of(feed, None)

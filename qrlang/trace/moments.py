@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.backends.torch.emit.names import weight_path
+from qrlang.backends.torch.emit.names import state_name
 from qrlang.draw.run.moment import Moment
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import defs, qubits_of, uses, walk
@@ -170,7 +170,7 @@ class Moments:
         tensors = {k: v.double().numpy() for k, v in checkpoint.load(path)[0].items()}
         for name, recorded in ({} if record is None else record.parameters).items():
             tensors[name] = self._whole(name, recorded, tensors[name])
-        return {w.name: tensors[".".join(weight_path(w.name))] for w in self.program.weights}
+        return {w.name: tensors[state_name(w.name)] for w in self.program.weights}
 
     @cached_property
     def _kept(self) -> list[Path]:
@@ -197,7 +197,7 @@ class Moments:
         """Values that depend on tensors which are too large to be traced."""
         taken = {} if self.trace is None else self.trace.taken
         gone = {n for n, t in taken.items() if "rows" not in t}
-        names = {w.name for w in self.program.weights if ".".join(weight_path(w.name)) in gone}
+        names = {w.name for w in self.program.weights if state_name(w.name) in gone}
         found = depending(self.program, names)
         steered = [op for op in walk(self.program.body) if qubits_of(op)]
         if any(v.id in found for op in steered for v in uses(op)):
@@ -220,7 +220,7 @@ class Moments:
             return {}
         found = record.gradients  # before the first update there are none: nothing is drawn of them
         found = found or {k: np.zeros_like(v) for k, v in record.parameters.items()}
-        paths = {w.name: ".".join(weight_path(w.name)) for w in self.program.weights}
+        paths = {w.name: state_name(w.name) for w in self.program.weights}
         return {n: found[p] for n, p in paths.items() if p in found and p not in self.trace.taken}
 
     def _total(self) -> int:

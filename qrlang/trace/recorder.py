@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.backends.torch.emit.names import weight_path
+from qrlang.backends.torch.emit.names import state_name
 from qrlang.files import read_json, write_atomically, write_json
 from qrlang.ir.program import Embed
 from qrlang.ir.walk import walk
@@ -293,7 +293,7 @@ def _finite(x: float | None) -> float | None:
 
 def _tables(program: Any) -> set[str]:
     """Embedding tables, by their names in the module."""
-    return {".".join(weight_path(op.weight)) for op in walk(program.body) if isinstance(op, Embed)}
+    return {state_name(op.weight) for op in walk(program.body) if isinstance(op, Embed)}
 
 
 def _tokens(samples: Samples, program: Any) -> list[int]:

@@ -23,8 +23,8 @@ UNKNOWN = 1
 def produces(objective: Objective) -> bool:
     """Whether the target is a sequence of tokens that the model sees one moment late, and an
     input is one too: translation, not the next word of a text."""
-    inputs = getattr(objective.model, "inputs", {})
-    return objective.kind.kind == "token" and objective.kind.seq and objective.target in inputs
+    token = objective.kind.kind == "token" and objective.kind.seq
+    return token and objective.target in objective.arguments
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,9 @@ def translations(
 def _source(objective: Objective) -> str:
     """The input that is a sequence of tokens, or the first there is."""
     inputs: dict[str, Any] = objective.model.inputs
-    names = [n for n in inputs if n != objective.target]
-    tokens = [n for n in names if str(inputs[n]).startswith("seq[token")]
+    called = objective.arguments
+    names = [n for n in called if n != objective.target]
+    tokens = [n for n in names if str(inputs[called[n]]).startswith("seq[token")]
     return (tokens or names)[0]
 
 
@@ -118,9 +119,10 @@ def sentences(objective: Objective, batch: Batch, beam: int = 1) -> list[Array]:
     was = model.training
     model.eval()
     given = {k: torch.as_tensor(v).to(device) for k, v in batch.values.items()}
-    names = [n for n in model.inputs if n != objective.target]
+    called = objective.arguments
+    names = [n for n in called if n != objective.target]
     longest = max((given[n].shape[1] for n in names if given[n].dim() > 1), default=10)
-    lengths = {n: torch.as_tensor(batch.lengths[n]).to(device) for n in names
+    lengths = {called[n]: torch.as_tensor(batch.lengths[n]).to(device) for n in names
                if n in batch.lengths}  # fmt: skip
     given = {n: given[n].repeat_interleave(beam, 0) for n in names}
     lengths = {n: x.repeat_interleave(beam, 0) for n, x in lengths.items()}
@@ -132,7 +134,7 @@ def sentences(objective: Objective, batch: Batch, beam: int = 1) -> list[Array]:
             for last in reversed(range(longest * 3 // 2 + 10)):
                 words = torch.cat([beams.words, beams.words.new_zeros(len(rows) * beam, 1)], 1)
                 every = {**given, objective.target: words}
-                output = model(*(every[n] for n in model.inputs),
+                output = model(*(every[n] for n in called),
                                **({"lengths": lengths} if lengths else {}))  # fmt: skip
                 beams = beams.grown(torch.log_softmax(output[:, -1].double(), -1))
                 over = beams.ended.all(1) | (last == 0)

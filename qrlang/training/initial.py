@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qrlang.backends.torch.emit.names import state_name
 from qrlang.diagnostics.words import suggestion
 from qrlang.errors import DataError, TrainingError
 from qrlang.files import read_json, write_atomically, write_json
@@ -26,6 +27,8 @@ def begin_with(trainer: Trainer, given: str) -> None:
     path = Path(given)
     run = Run.open(path) if path.is_dir() else None
     tensors = checkpoint.load(run.kept())[0] if run is not None else read(path)
+    names = {w.name: state_name(w.name) for w in trainer.objective.program.weights}
+    tensors = {names.get(k, k): v for k, v in tensors.items()}
     own = trainer.objective.model.state_dict()
     problems = [p for k, v in tensors.items() if (p := _problem(k, v, own))]
     if run is None and problems:

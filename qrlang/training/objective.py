@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from qrlang.analysis.own import own_weights
-from qrlang.backends.torch.emit.names import weight_path
+from qrlang.backends.emit.names import arguments
+from qrlang.backends.torch.emit.names import state_name
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
@@ -52,9 +53,15 @@ class Objective:
         return next(iter(self.model.state_dict().values())).device
 
     @cached_property
+    def arguments(self) -> dict[str, str]:
+        """What the module calls each column that it is given, which may be a word of Python; all
+        but the target, if it does not say."""
+        return arguments(self.program, self.model) if hasattr(self.model, "inputs") else {}
+
+    @cached_property
     def angles(self) -> list[Any]:
         """Those of the parameters that are a circuit's own."""
-        own = {".".join(weight_path(name)) for name in own_weights(self.program)}
+        own = {state_name(name) for name in own_weights(self.program)}
         named = self.model.named_parameters()
         return [p for name, p in named if name in own and p.requires_grad]
 
@@ -66,13 +73,15 @@ class Objective:
         """The output, the target, and which moments lie within their sequence (None: all).
         `states`: of a segment, the one that it begins with; the one that it leaves follows."""
         given = {k: torch.as_tensor(v).to(self.device) for k, v in batch.values.items()}
-        wanted = getattr(self.model, "inputs", None)
-        names = [n for n in given if n != self.target] if wanted is None else list(wanted)
+        called = self.arguments or {n: n for n in given if n != self.target}
+        names = list(called)
         missing = [n for n in names if n not in given]
         if missing:
             raise TrainingError(f"the data has no column for `{missing[0]}`")
         lengths = {
-            k: torch.as_tensor(n).to(self.device) for k, n in batch.lengths.items() if k in names
+            called[k]: torch.as_tensor(n).to(self.device)
+            for k, n in batch.lengths.items()
+            if k in called
         }
         more: dict[str, Any] = {"lengths": lengths} if lengths else {}
         if states is None:

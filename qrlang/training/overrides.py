@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qrlang.diagnostics import Diagnostic
+from qrlang.diagnostics.words import suggestion
 from qrlang.errors import TrainingError
 from qrlang.source import Source
 from qrlang.syntax import ast
@@ -24,6 +25,9 @@ def chosen(file: ast.File, model: str | None) -> str:
     blocks = [i.model for i in file.items if isinstance(i, ast.Train)]
     models = [i.name for i in file.items if isinstance(i, ast.Model)]
     if model is not None:
+        if model not in models:
+            raise TrainingError(f"{file.source.name} has no model `{model}`"
+                                + suggestion(model, models))  # fmt: skip
         return model
     names = list(dict.fromkeys(blocks)) or models
     if len(names) == 1:

@@ -53,9 +53,7 @@ def answers(
     objective = start.make_objective(program, settings, World(), run.imports)
     objective.model.load_state_dict(weights)
     objective.model.eval()
-    if objective.target in getattr(objective.model, "inputs", {}) and not decode.produces(
-        objective
-    ):
+    if objective.target in objective.arguments and not decode.produces(objective):
         raise TrainingError(
             f"{program.name} is given its own target, one moment late: it cannot answer without",
             f"its figures on data with a target: qrlc eval {path}",

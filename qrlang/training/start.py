@@ -290,9 +290,12 @@ def device(settings: Settings) -> str:
 
 
 def freeze(model: Any, names: tuple[str, ...]) -> None:
+    from qrlang.backends.torch.emit.names import state_name
+
     parameters = dict(model.named_parameters())
     for name in names:
-        found = [p for k, p in parameters.items() if k == name or k.startswith(f"{name}.")]
+        key = state_name(name)
+        found = [p for k, p in parameters.items() if k == key or k.startswith(f"{key}.")]
         if not found:
             layers = {k.rpartition(".")[0] or k for k in parameters} | set(parameters)
             raise TrainingError(

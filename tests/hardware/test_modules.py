@@ -141,6 +141,29 @@ def test_data_may_hold_more_than_the_inputs(target: str, tmp_path: Path) -> None
     assert "result (2, 10)" in ran.stdout, ran.stderr
 
 
+@both
+def test_data_has_the_names_of_the_program(target: str, tmp_path: Path) -> None:
+    """Also where Python needs another: the module's own function is called `main`."""
+    (tmp_path / "m.qrl").write_text(
+        "model M {\n  input main: real[1]\n  input lambda: real[1]\n  target y: real[1]\n"
+        "  qubits q[1]\n  ry(main[0] - lambda[0]) q[0]\n  return read [Z(q[0])]\n}\n"
+    )
+    done = qrlc("compile", tmp_path / "m.qrl", "-t", target, "-o", tmp_path)
+    assert done.code == 0, done.err
+
+    def ran(*line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "model.py", *line], cwd=tmp_path, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+
+    np.savez(tmp_path / "d.npz", **{"main": [[2.0]], "lambda": [[0.5]]})
+    assert f"[[{np.cos(1.5):.4f}]]" in ran("--shots", "0", "--data", "d.npz").stdout
+    np.savez(tmp_path / "e.npz", main=[[2.0]])
+    assert "has no array 'lambda'; it has main" in ran("--shots", "0", "--data", "e.npz").stderr
+    assert "error: --shots is a number of shots, or 0" in ran("--shots", "-4").stderr
+
+
 # Python that has no qrlang, and says at the end which SDKs it has loaded.
 ALONE = """
 import runpy, sys

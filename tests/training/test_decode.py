@@ -40,7 +40,11 @@ class Chain(torch.nn.Module):
 
 def objective(model: Any) -> Any:
     return SimpleNamespace(
-        model=model, device="cpu", target="words", kind=seq(Type("token", (), SIZE))
+        model=model,
+        device="cpu",
+        target="words",
+        kind=seq(Type("token", (), SIZE)),
+        arguments={name: name for name in model.inputs},
     )
 
 

@@ -99,6 +99,8 @@ def test_a_file_without_a_block_is_trained_from_the_line() -> None:
     with pytest.raises(TrainingError, match="what Tiny is trained on") as error:
         compilation(Asked("t.qrl"), "t.qrl", text.encode())
     assert "--data" in error.value.help
+    with pytest.raises(TrainingError, match="has no model `Tiney`; did you mean `Tiny`"):
+        compilation(Asked("t.qrl", "Tiney"), "t.qrl", text.encode())
 
 
 def test_a_path_on_the_line_begins_where_one_stands(tmp_path: Path, monkeypatch: Any) -> None:

@@ -36,6 +36,11 @@ def weight_path(name: str) -> tuple[str, ...]:
     return tuple(attribute(part) for part in name.split("."))
 
 
+def state_name(name: str) -> str:
+    """What `state_dict` calls a weight of the program, or a layer's part of it."""
+    return ".".join(weight_path(name))
+
+
 def camel(name: str) -> str:
     return (
         "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", name) if part) or "Layer"
