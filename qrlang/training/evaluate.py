@@ -71,7 +71,8 @@ def page(found: dict[str, Any]) -> str:
             f"{k:>3} " + "".join(f"{n:>{cell}}" for n in row) for k, row in enumerate(confusion)
         ]
     for one in found.get("samples", ()):
-        lines += ["", *(f"  {name:6}  {one[name]}" for name in ("source", "meant", "said"))]
+        told = [name for name in ("source", "meant", "said") if name != "source" or one[name]]
+        lines += ["", *(f"  {name:6}  {one[name]}" for name in told)]
     return "\n".join(lines) + "\n"
 
 
@@ -86,7 +87,7 @@ def whole(
     chosen = split_of(feed, split)
     found: dict[str, Any] = {"run": path, "checkpoint": which}
     found |= report(objective.evaluate(feed, chosen, batch), chosen)
-    if decode.produces(objective):
+    if decode.produces(objective.program):
         said = decode.translations(objective, feed, chosen, batch, beam)
         found["figures"]["bleu"] = decode.bleu(said)
         found |= {"beam": beam, "samples": decode.few(said)}

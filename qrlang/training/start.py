@@ -16,7 +16,6 @@ from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
-from qrlang.ir.walk import uses, walk
 from qrlang.training import heap, overrides, room
 from qrlang.training.errors import TrainingError
 from qrlang.training.feed import DataFeed, Feed, open_feed
@@ -365,13 +364,11 @@ def refuse(settings: Settings, program: Program) -> None:
 
 def _measurable(settings: Settings, program: Program) -> None:
     """The metric goes with the target."""
+    from qrlang.training.decode import produces
     from qrlang.training.metrics import possible
 
     target = target_type(program)
-    produced = target is not None and target.kind == "token" and target.seq and any(
-        v.id == program.targets[-1].id for op in walk(program.body) for v in uses(op)
-    )  # fmt: skip
-    known = ("loss",) if target is None else possible(target, produced)
+    known = ("loss",) if target is None else possible(target, produces(program))
     if settings.metric not in known:
         raise TrainingError(
             f"`{settings.metric}` cannot be said of the target of {program.name}"
