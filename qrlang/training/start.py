@@ -283,7 +283,8 @@ def make_objective(
     freeze(model, settings.freeze)
     objective = Objective(model, program, settings.loss, world, settings.truncate)
     if not objective.parameters:
-        raise TrainingError("there is nothing to train: every weight is frozen")
+        frozen = "every weight is frozen" if program.weights else "the model has no weights"
+        raise TrainingError(f"there is nothing to train: {frozen}")
     return objective
 
 
