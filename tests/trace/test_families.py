@@ -50,6 +50,36 @@ def test_a_program_with_taps_is_a_program(path: Path) -> None:
         assert given == {o.name for o in program.outputs} | {t.output for t in found.taps}
 
 
+SCORED = """circuit score(q: real[2], k: real[2]) -> real {
+  qubits r[2]
+  ry(q[0] + k[0]) r[0]
+  ry(q[1] * k[1]) r[1]
+  cx r[0], r[1]
+  return read Z(r[1])
+}
+
+model M {
+  input  xs: seq[real[2]]
+  target y:  seq[real[2]]
+  attention look = scored(score)
+  carry     h: real[2] = 0
+  layer     l = linear(2)
+  step x in xs {
+    h <- tanh(l(x, look(h, over: xs)))
+    emit h
+  }
+}
+"""
+
+
+def test_weights_of_attention_inside_a_step_are_left_out() -> None:
+    """They are a sequence at each moment, and a trace has numbers."""
+    made = Compilation.of_bytes("m.qrl", SCORED.encode())
+    found = tapped(made.models()[0].program)
+    assert verify(found.program) == []
+    assert found.left_out == ("softmax",) and [t.name for t in found.taps] == ["l"]
+
+
 @pytest.mark.parametrize("name", WATCHED)
 def test_what_is_watched_is_what_the_model_and_the_interpreter_compute(name: str) -> None:
     path = ROOT / "examples" / f"{name}.qrl"
