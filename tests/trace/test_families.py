@@ -72,12 +72,21 @@ model M {
 """
 
 
-def test_weights_of_attention_inside_a_step_are_left_out() -> None:
-    """They are a sequence at each moment, and a trace has numbers."""
+def test_attention_inside_a_step() -> None:
+    """Its weights are a sequence at each moment, and a trace has numbers; it can be run again."""
     made = Compilation.of_bytes("m.qrl", SCORED.encode())
     found = tapped(made.models()[0].program)
     assert verify(found.program) == []
     assert found.left_out == ("softmax",) and [t.name for t in found.taps] == ["l"]
+    program = made.models()[0].program
+    sample = random_sample(program, 3, np.random.default_rng(0))
+    model = make(program, dtype=torch.float64)
+    weights = {w.name: model.state_dict()[w.name].numpy() for w in program.weights}
+    played = play(program, sample, weights, at=1)
+    assert played.place == {"step": 1} and played.times == {"step": 3}
+    with torch.no_grad():
+        said = model(torch.as_tensor(sample["xs"])[None])[0].numpy()
+    assert played.outputs[""] == pytest.approx(said, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", WATCHED)
