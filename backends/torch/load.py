@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -15,13 +16,14 @@ from qrlang.diagnostics import has_errors
 from qrlang.diagnostics.render import render_text
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation
-from qrlang.ir.program import Program
+from qrlang.errors import UserError
+from qrlang.ir.program import Extern, Program
 from qrlang.syntax import ast
 
 Setting = int | float | bool | str
 
 
-class LoadError(Exception):
+class LoadError(UserError):
     """The file can't be loaded; the message holds all that is wrong with it."""
 
 
@@ -35,7 +37,10 @@ def load(
     **settings: Setting,
 ) -> Any:
     """See `qrlang.load`."""
-    return make(program_of(path, model, settings), road=road, dtype=dtype, device=device)
+    beside = str(Path(path).absolute().parent)
+    return make(
+        program_of(path, model, settings), road=road, dtype=dtype, device=device, imports=(beside,)
+    )
 
 
 def loads(
@@ -100,7 +105,10 @@ def make(
     imports: Sequence[str] = (),
 ) -> Any:
     """A program as a module. `imports`: folders of its layers in Python."""
-    sys.path[:0] = [p for p in imports if p not in sys.path]
+    if program.externs:
+        sys.path[:0] = [p for p in imports if p not in sys.path]
+    for extern in program.externs:
+        _imported(extern)
     cls = model_class(program)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype or before)
@@ -109,3 +117,18 @@ def make(
     finally:
         torch.set_default_dtype(before)
     return module if device is None else module.to(device)
+
+
+def _imported(extern: Extern) -> None:
+    """Brings a layer in Python, or says which one it is that can't be brought."""
+    module, _, name = extern.path.partition(":")
+    try:
+        there = hasattr(importlib.import_module(module), name)
+        why = f"`{module}` has no `{name}`"
+    except ImportError as error:
+        there, why = False, str(error)
+    if not there:
+        raise LoadError(
+            f'the layer `{extern.name}` is "{extern.path}", and that can\'t be imported: {why}',
+            "it is looked for beside the program, in PYTHONPATH and among what is installed",
+        )

@@ -25,7 +25,11 @@ def model_class(program: Program) -> Callable[..., Any]:
         # Tracebacks and `inspect` show the lines, and pickle finds the class.
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
         sys.modules[name] = module
-        exec(compile(text, file, "exec"), module.__dict__)
+        try:
+            exec(compile(text, file, "exec"), module.__dict__)
+        except BaseException:
+            del sys.modules[name]  # a layer in Python is not there, or broken: half a module
+            raise
     from qrlang.backends.torch.model import Model
 
     return next(

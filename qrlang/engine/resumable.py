@@ -15,7 +15,7 @@ from qrlang.engine.quantum import Spaces
 from qrlang.engine.scope import Lowering
 from qrlang.ir import program as ir
 from qrlang.ir.said import said
-from qrlang.ir.walk import next_id, qubits_of, walk
+from qrlang.ir.walk import defs, next_id, qubits_of, uses, walk
 
 _WHOLE = (ir.Shift, ir.Reverse, ir.Last, ir.Pool, ir.SoftmaxOver, ir.WeightedSum, ir.Attend)
 
@@ -34,6 +34,8 @@ def why_not(program: ir.Program) -> str:
         return "its output comes at the end (`return`), and not at every step (`emit`)"
     seen: set[int] = set()
     for op in loops:
+        if _by_shot(op):
+            return "it carries measured bits on, which differ from shot to shot"
         mine = {q for inner in walk(op.body) for q in qubits_of(inner)} & _outside(program)
         if mine & seen:
             return "two recurrences work on the same qubits"
@@ -46,6 +48,16 @@ def why_not(program: ir.Program) -> str:
         ):
             return "its qubits are used after the recurrence"
     return ""
+
+
+def _by_shot(loop: ir.Loop) -> bool:
+    """Whether something is carried that is made of bits measured in the step."""
+    bits: set[int] = set()
+    for op in walk(loop.body):
+        made_of_bits = any(v.id in bits for v in uses(op)) and not qubits_of(op)
+        if isinstance(op, ir.Measure) or made_of_bits:
+            bits |= {v.id for v in defs(op)}
+    return any(c.next.id in bits for c in loop.carries)
 
 
 def _outside(program: ir.Program) -> set[int]:

@@ -103,7 +103,11 @@ def play(
             last.clear()
             last.update(max(branches, key=lambda b: b.weight).values)
 
+    outer = {loop.name for loop in single.body if isinstance(loop, Loop)}
+
     def watch(name: str, t: int, branches: Sequence[Any]) -> None:
+        if name not in outer:
+            return  # attention inside a step: it belongs to the moment of that
         times[name] = t + 1
         found = fresh.pop(name, {})
         if at < 0 or t <= at:

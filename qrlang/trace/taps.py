@@ -58,7 +58,7 @@ class Tap:
 class Tapped:
     program: Program
     taps: tuple[Tap, ...]
-    left_out: tuple[str, ...]  # names of what differs from shot to shot, or is too wide
+    left_out: tuple[str, ...]  # what differs by shot, is too wide, or a sequence at each moment
 
 
 def tapped(program: Program) -> Tapped:
@@ -120,7 +120,8 @@ class _Tapping:
             if named is None:
                 continue
             group, name, function, value = named
-            if value.id in self.shots or value.type.count > WIDEST:
+            sequences = inside and value.type.seq  # one at each moment: weights of attention
+            if value.id in self.shots or value.type.count > WIDEST or sequences:
                 self.left_out.append(name)
                 continue
             series = inside or value.type.seq

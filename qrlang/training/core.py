@@ -43,6 +43,11 @@ def swapped(program: Program, core: str) -> Program:
     """The program with that core, as large as it was."""
     cell = CELLS[core]
     goal = parameters(program)
+    if not goal:
+        raise TrainingError(
+            f"{program.name} trains nothing, so no {core} core is of its size",
+            "give it a layer, or a `param`",
+        )
 
     def made(width: int, more: int) -> Program:
         return Build(program, cell, width, more).program()

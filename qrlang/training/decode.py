@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from qrlang.errors import DataError
+from qrlang.ir.program import Loop, Program, Shift
+from qrlang.ir.walk import walk
 from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.objective import Objective
 
@@ -20,11 +22,20 @@ END = 2  # the token that ends a produced sentence
 UNKNOWN = 1
 
 
-def produces(objective: Objective) -> bool:
-    """Whether the target is a sequence of tokens that the model sees one moment late, and an
-    input is one too: translation, not the next word of a text."""
-    token = objective.kind.kind == "token" and objective.kind.seq
-    return token and objective.target in objective.arguments
+def produces(program: Program) -> bool:
+    """Whether the target is a sequence of tokens that the model sees one moment late, alone, and
+    something else comes in: translation, not the next word of a text or a mark for each word."""
+    target = program.targets[-1] if program.targets else None
+    if target is None or target.type.kind != "token" or not target.type.seq or not program.inputs:
+        return False
+    ops = list(walk(program.body))
+    late = {op.out.id for op in ops if isinstance(op, Shift) and op.x.id == target.id}
+    beside = any(
+        len(op.items) > 1 and any(item.sequence.id in late for item in op.items)
+        for op in ops
+        if isinstance(op, Loop)
+    )
+    return bool(late) and not beside
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ def translations(
         said = sentences(objective, one, beam)
         for k, row in enumerate(rows):
             found[int(row)] = Translation(
-                _text(data, source, _own(one, source, k)),
+                _text(data, source, _own(one, source, k)) if source else "",
                 _text(data, port, said[k]),
                 _text(data, port, _own(one, port, k)),
             )
@@ -57,12 +68,11 @@ def translations(
 
 
 def _source(objective: Objective) -> str:
-    """The input that is a sequence of tokens, or the first there is."""
+    """The input that is a sequence of tokens; "" if what is told of is no text."""
     inputs: dict[str, Any] = objective.model.inputs
     called = objective.arguments
     names = [n for n in called if n != objective.target]
-    tokens = [n for n in names if str(inputs[called[n]]).startswith("seq[token")]
-    return (tokens or names)[0]
+    return next((n for n in names if str(inputs[called[n]]).startswith("seq[token")), "")
 
 
 def _own(batch: Batch, port: str, row: int) -> Array:

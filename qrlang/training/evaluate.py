@@ -80,7 +80,8 @@ def page(found: dict[str, Any]) -> str:
             for k, (name, row) in enumerate(zip(names, confusion, strict=True))
         ]
     for one in found.get("samples", ()):
-        lines += ["", *(f"  {name:6}  {one[name]}" for name in ("source", "meant", "said"))]
+        told = [name for name in ("source", "meant", "said") if name != "source" or one[name]]
+        lines += ["", *(f"  {name:6}  {one[name]}" for name in told)]
     return "\n".join(lines) + "\n"
 
 
@@ -95,7 +96,7 @@ def whole(
     kept = run.kept(which).stem  # the last, where no epoch has ended
     found: dict[str, Any] = {"run": path, "checkpoint": kept}
     found |= report(objective.evaluate(feed, chosen, batch), chosen, labels_of(feed))
-    if decode.produces(objective):
+    if decode.produces(objective.program):
         said = decode.translations(objective, feed, chosen, batch, beam)
         found["figures"]["bleu"] = decode.bleu(said)
         found |= {"beam": beam, "samples": decode.few(said)}

@@ -53,7 +53,7 @@ def answers(
     objective = start.make_objective(program, settings, World(), run.imports)
     objective.model.load_state_dict(weights)
     objective.model.eval()
-    if objective.target in objective.arguments and not decode.produces(objective):
+    if objective.target in objective.arguments and not decode.produces(objective.program):
         raise TrainingError(
             f"{program.name} is given its own target, one moment late: it cannot answer without",
             f"its figures on data with a target: qrlc eval {path}",
@@ -107,7 +107,7 @@ class _Speaker:
     def __init__(self, objective: Objective, said: Mapping[str, Any], loss: str, beam: int) -> None:
         self.objective, self.loss, self.beam = objective, loss, beam
         self.kind, self.name = objective.kind, objective.target or "output"
-        self.produces = decode.produces(objective)
+        self.produces = decode.produces(objective.program)
         words = said.get("vocabularies", {}).get(self.name)
         self.vocabulary = None if words is None else Vocabulary.of(words)
         self.labels: list[str] = said.get("labels", [])

@@ -19,8 +19,8 @@ from qrlang.engine.resumable import why_not
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
-from qrlang.ir.walk import uses, walk
 from qrlang.training import core, heap, overrides, room
+from qrlang.training.decode import produces
 from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.initial import begin_with
 from qrlang.training.metrics import possible
@@ -264,7 +264,8 @@ def make_objective(
     freeze(model, settings.freeze)
     objective = Objective(model, program, settings.loss, world, settings.truncate)
     if not objective.parameters:
-        raise TrainingError("there is nothing to train: every weight is frozen")
+        frozen = "every weight is frozen" if program.weights else "the model has no weights"
+        raise TrainingError(f"there is nothing to train: {frozen}")
     return objective
 
 
@@ -340,10 +341,7 @@ def refuse(settings: Settings, program: Program) -> None:
 def _measurable(settings: Settings, program: Program) -> None:
     """The metric goes with the target."""
     target = target_type(program)
-    produced = target is not None and target.kind == "token" and target.seq and any(
-        v.id == program.targets[-1].id for op in walk(program.body) for v in uses(op)
-    )  # fmt: skip
-    known = ("loss",) if target is None else possible(target, produced)
+    known = ("loss",) if target is None else possible(target, produces(program))
     if settings.metric not in known:
         raise TrainingError(
             f"`{settings.metric}` cannot be said of the target of {program.name}"

@@ -1,10 +1,13 @@
 """A layer of the user's own, in Python, inside the step."""
 
+import importlib
 import sys
 import types
 
 import pytest
 
+import qrlang
+from qrlang.backends.torch.load import LoadError
 from qrlang.backends.torch.memory import model_class
 from qrlang.backends.torch.roads import RoadError, choose_road
 from qrlang.ir.text import parse_program
@@ -72,3 +75,38 @@ def test_the_reason_is_said_once(program):
     cls()(rows)  # a second warning would be an error here
     with pytest.raises(RoadError, match="layer in Python"):
         cls(road="native")(rows)
+
+
+TEXT = """extern layer front(width: int = 2): real[2] -> real[2] = "beside_the_program:Front"
+
+model Own {
+  input x: real[2]
+  layer f = front
+  return f(x)
+}
+"""
+
+
+def test_it_is_looked_for_beside_the_program(tmp_path, monkeypatch):
+    """From wherever one stands; and what is not there is said, the second time as well."""
+    monkeypatch.chdir("/")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "own.qrl").write_text(TEXT, encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(LoadError, match=r"`f` is .*beside_the_program:Front.* No module named"):
+            qrlang.load(tmp_path / "own.qrl")
+    lines = ("import torch", "class Other(torch.nn.Module): pass")
+    (tmp_path / "beside_the_program.py").write_text("\n".join(lines), encoding="utf-8")
+    importlib.invalidate_caches()
+    with pytest.raises(LoadError, match="`beside_the_program` has no `Front`"):
+        qrlang.load(tmp_path / "own.qrl")
+    sys.modules.pop("beside_the_program")
+    lines = (
+        "import torch",
+        "class Front(torch.nn.Linear):",
+        "  def __init__(self, width): super().__init__(width, 2)",
+    )
+    (tmp_path / "beside_the_program.py").write_text("\n".join(lines), encoding="utf-8")
+    importlib.invalidate_caches()
+    assert qrlang.load(tmp_path / "own.qrl", road="plain")(torch.zeros(3, 2)).shape == (3, 2)
+    sys.modules.pop("beside_the_program")

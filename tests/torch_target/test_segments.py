@@ -201,6 +201,19 @@ def test_what_cannot_be_cut():
         module(late, "plain")(inputs(late), state=None)
     backwards = STACKED.replace("over xs", "over reversed(xs)")
     assert "whole sequence" in why_not(program(backwards))
+    for kept, step in (("bit", "b"), ("real", "0.5 * s + b")):
+        bits = f"""model M {{
+          input xs: seq[real]
+          qubits q[1]
+          carry s: {kept} = 0
+          step x in xs {{
+            ry(x) q[0]
+            let b = measure q[0]
+            s <- {step}
+            emit read Z(q[0])
+          }}
+        }}"""
+        assert "measured bits" in why_not(program(bits))
     model, x = module(TEXT, "stepwise"), inputs(TEXT)
     _, state = model(x, state=None)
     with pytest.raises(ValueError, match="of 5 sequences, and the batch has 3"):

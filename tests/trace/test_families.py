@@ -50,6 +50,45 @@ def test_a_program_with_taps_is_a_program(path: Path) -> None:
         assert given == {o.name for o in program.outputs} | {t.output for t in found.taps}
 
 
+SCORED = """circuit score(q: real[2], k: real[2]) -> real {
+  qubits r[2]
+  ry(q[0] + k[0]) r[0]
+  ry(q[1] * k[1]) r[1]
+  cx r[0], r[1]
+  return read Z(r[1])
+}
+
+model M {
+  input  xs: seq[real[2]]
+  target y:  seq[real[2]]
+  attention look = scored(score)
+  carry     h: real[2] = 0
+  layer     l = linear(2)
+  step x in xs {
+    h <- tanh(l(x, look(h, over: xs)))
+    emit h
+  }
+}
+"""
+
+
+def test_attention_inside_a_step() -> None:
+    """Its weights are a sequence at each moment, and a trace has numbers; it can be run again."""
+    made = Compilation.of_bytes("m.qrl", SCORED.encode())
+    found = tapped(made.models()[0].program)
+    assert verify(found.program) == []
+    assert found.left_out == ("softmax",) and [t.name for t in found.taps] == ["l"]
+    program = made.models()[0].program
+    sample = random_sample(program, 3, np.random.default_rng(0))
+    model = make(program, dtype=torch.float64)
+    weights = {w.name: model.state_dict()[w.name].numpy() for w in program.weights}
+    played = play(program, sample, weights, at=1)
+    assert played.place == {"step": 1} and played.times == {"step": 3}
+    with torch.no_grad():
+        said = model(torch.as_tensor(sample["xs"])[None])[0].numpy()
+    assert played.outputs[""] == pytest.approx(said, abs=1e-9)
+
+
 @pytest.mark.parametrize("name", WATCHED)
 def test_what_is_watched_is_what_the_model_and_the_interpreter_compute(name: str) -> None:
     path = ROOT / "examples" / f"{name}.qrl"

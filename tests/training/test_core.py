@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from qrlang.backends.torch.load import make, program_of  # noqa: E402
 from qrlang.errors import TrainingError  # noqa: E402
 from qrlang.ir.program import Expect, Unitary  # noqa: E402
+from qrlang.ir.text import parse_program  # noqa: E402
 from qrlang.ir.verify import verify  # noqa: E402
 from qrlang.ir.walk import walk  # noqa: E402
 from qrlang.training import core  # noqa: E402
@@ -126,3 +127,9 @@ def test_what_is_not_possible_is_said() -> None:
         core.swapped(example("bausch/bausch"), "lstm")
     with pytest.raises(TrainingError, match="no lstm core comes within 2 %"):
         core.swapped(example("qlstm/qlstm"), "lstm")
+    bare = parse_program(
+        "program Bare {\n  input %x.0 : real[1]\n  qubits q[1] at q0\n  alloc q0\n"
+        "  unitary { ry(%x.0[0]) q0 }\n  %z.1 : real[1] = expect [Z0]\n  return %z.1\n}\n"
+    )
+    with pytest.raises(TrainingError, match="Bare trains nothing"):
+        core.swapped(bare, "lstm")

@@ -16,6 +16,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from cli_tools import qrlc  # noqa: E402
+
+from qrlang.driver import Compilation  # noqa: E402
 from qrlang.ir.types import Type, seq  # noqa: E402
 from qrlang.training import decode  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
@@ -94,11 +97,51 @@ def test_a_wide_beam_finds_the_best_of_all(seed: int) -> None:
         assert logarithm(model, first, tuple(words)) / len(words) >= best - 1e-9
 
 
-def test_what_counts_as_production() -> None:
-    assert decode.produces(objective(Chain(0)))
-    other = objective(Chain(0))
-    other.target = "elsewhere"
-    assert not decode.produces(other)
+DECODER = """model M {{
+  {0}
+  target words: seq[token[4]]
+  recurrent d over {1} {{
+    layer e = embedding(4)
+    carry h: real[4] = 0
+    step {2} {{
+      h <- tanh(h + {3})
+      emit h
+    }}
+  }}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "over", "names", "told", "produced"),
+    [
+        ("input source: seq[real[4]]", "shifted(words)", "w", "e(w) + mean(source)", True),
+        ("input source: seq[token[4]]", "source", "w", "e(w)", False),  # a mark for each
+        ("input source: seq[token[4]]", "shifted(words), source", "w, s", "e(w) + e(s)", False),
+        ("", "shifted(words)", "w", "e(w)", False),  # the next word of a text, and no source
+    ],
+)
+def test_what_counts_as_production(
+    columns: str, over: str, names: str, told: str, produced: bool, tmp_path: Path
+) -> None:
+    """Anything else can be trained and evaluated too."""
+    path, data = tmp_path / "m.qrl", tmp_path / "d.npz"
+    path.write_text(DECODER.format(columns, over, names, told), encoding="utf-8")
+    made = Compilation.of_bytes(str(path), path.read_bytes())
+    assert not made.diagnostics, made.diagnostics
+    program = made.models()[0].program
+    assert decode.produces(program) == produced
+    lot = np.random.default_rng(0)
+    words = {"words": lot.integers(0, 4, (20, 5))}
+    if program.inputs:
+        numbers = program.inputs[0].type.kind == "real"
+        words["source"] = lot.uniform(size=(20, 5, 4)) if numbers else lot.integers(0, 4, (20, 5))
+    np.savez(data, **words)
+    run = tmp_path / "run"
+    done = qrlc("train", path, "--data", data, "--epochs", 1, "--out", run, "--threads", 1)
+    assert done.code == 0, done.err
+    done = qrlc("eval", run)
+    assert done.code == 0 and ("said" in done.out) == produced, done.err
 
 
 def test_bleu() -> None:

@@ -198,6 +198,16 @@ def check_loss(
     targets = [p for p in attempt.inputs if isinstance(p[0], ast.Target)]
     if attempt.result is None:
         return
+    read = [p for p in attempt.inputs if isinstance(p[0], ast.Input) or p[1].seq]  # `shifted(y)`
+    if trained and not read:
+        assert attempt.result_span is not None
+        e.error(
+            "E0903",
+            attempt.result_span,
+            "nothing of the data comes in, so this is the same for all of it",
+            help="declare what comes in: `input x: real[4]`",
+        )
+        return
     if trained and not targets and loss != "fidelity":
         assert attempt.result_span is not None
         e.error(

@@ -67,8 +67,8 @@ LOSSES: dict[str, tuple[Argument, ...]] = {
 }
 SCHEDULES: dict[str, tuple[Argument, ...]] = {
     "constant": (),
-    "cosine": _arguments(floor=0.0),
-    "linear": _arguments(floor=0.0),
+    "cosine": (_share("floor", 0.0),),
+    "linear": (_share("floor", 0.0),),
     "staircase": (_count("every", 10), *_arguments(factor=0.1)),
     "exponential": _arguments(factor=0.95),
 }

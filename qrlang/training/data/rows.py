@@ -70,7 +70,8 @@ class Table:
                 tab = self.path.name.removesuffix(".gz").endswith(".tsv")
                 reader = csv.reader(f, delimiter="\t" if tab else ",")
                 for row in reader:
-                    if any(c.strip() for c in row):
+                    # A line without anything is none; `""` is a text without words.
+                    if any(c.strip() for c in row) or row == [""]:
                         yield reader.line_num, [c.strip() for c in row]
         except UnicodeDecodeError as e:
             raise DataError("malformed-file", f"{self.path} is not UTF-8 text",

@@ -394,3 +394,11 @@ def test_hub_without_package_or_network(monkeypatch: pytest.MonkeyPatch) -> None
     hub(monkeypatch, ConnectionError("no route"))
     with pytest.raises(DataError, match="can't be had from the hub: no route"):
         open_data("hf", {"name": "x"}, ports(token(100), label(2)))
+
+
+def test_a_text_without_words_is_a_record_and_a_blank_line_is_none(tmp_path: Path) -> None:
+    from qrlang.training.data.rows import Table
+
+    path = write(tmp_path / "t.csv", 'words\ngood thing\n""\n\nawful\n\n')
+    found = [row for _, row in Table(path, None).rows(lambda _: True)]
+    assert found == [["words"], ["good thing"], [""], ["awful"]]
