@@ -71,11 +71,13 @@ def folded(circuit: Any, times: int) -> Any:
     that they cancel, and so that gates of its own count too."""
     if times == 1:
         return circuit
+    from qiskit.circuit import Gate  # noise of the model's own can't be undone
+
     made = circuit.copy_empty_like()
     for item in circuit.data:
         gate = item.operation
         made.append(item)
-        if len(item.qubits) > 1 and gate.name != "barrier" and not hasattr(gate, "blocks"):
+        if len(item.qubits) > 1 and isinstance(gate, Gate):
             for k in range(1, times):
                 made.append(gate.inverse() if k % 2 else gate, item.qubits, item.clbits)
     return made

@@ -35,7 +35,10 @@ from qrlang.hardware.mitigation import (
 from qrlang.hardware.pure import pure
 from qrlang.hardware.questions import Answers, Ask
 from qrlang.hardware.readings import (
+    Distribution,
+    Patterns,
     Quantity,
+    Share,
     Word,
     evaluate,
     made_up,
@@ -93,6 +96,23 @@ Watch = Callable[[Progress], None]
 SeeJob = Callable[[int, Sequence[Task]], None]
 
 
+def _at_no_noise(values: list[Floats], wanted: Mitigation, shots: int, q: Quantity) -> Floats:
+    """From a quantity's values at all scales to none."""
+    if len(values) == 1:
+        return values[0]
+    if isinstance(q, Distribution):
+        return extrapolated(values, wanted, shots, False)
+    if isinstance(q, Patterns):  # not every scale has seen every pattern
+        tables = [v.reshape(-1, len(q.bits) + 1) for v in values]
+        seen = [{tuple(row[:-1]): row[-1] for row in table} for table in tables]
+        every = sorted({pattern for one in seen for pattern in one})
+        shares = [np.array([one.get(pattern, 0.0) for pattern in every]) for one in seen]
+        found = extrapolated(shares, wanted, shots, False)
+        return np.concatenate([np.array(every, float), found[:, None]], axis=1).ravel()
+    found = extrapolated(values, wanted, shots, True)
+    return np.clip(found, 0.0, None) if isinstance(q, Share) else found
+
+
 @dataclass
 class Desk:
     """Sends jobs to a device and brings the answers back."""
@@ -129,7 +149,7 @@ class Desk:
                 self.watch(Progress(self.counts.rounds, k + 1, len(jobs), self.counts.circuits))
         return [
             [
-                extrapolated(values, self.mitigation, ask.shots or self.shots, isinstance(q, Word))
+                _at_no_noise(values, self.mitigation, ask.shots or self.shots, q)
                 for values, q in zip(mine, ask.quantities, strict=True)
             ]
             for mine, ask in zip(every, asks, strict=True)

@@ -188,7 +188,8 @@ def _picard(
         if change <= (3 / np.sqrt(plan.shots) if plan.shots else 1e-12) and not desk.rehearsal:
             break
     outputs = [_played(lane, mine)[1] for lane, mine in zip(lanes(), answers, strict=True)]
-    return outputs, [[[q for a in now for q in a] for now in lane] for lane in answers]
+    # Where nothing is read from a circuit, there was no sweep and there are no answers.
+    return outputs, [[[q for a in now for q in a] for now in lane or ()] for lane in answers]
 
 
 def _change(old: Sequence[Any], new: Sequence[list[Answers]]) -> float:

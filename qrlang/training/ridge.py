@@ -101,7 +101,9 @@ def _rows(objective: Objective, batch: Batch, gain: float, washout: int) -> tupl
     kind = objective.kind
     lead = 2 if kind.seq else 1
     x = gain * features.double().reshape(*features.shape[:lead], -1)
-    if kind.kind in ("class", "token"):
+    if objective.loss[0] == "bce":  # a score above 0 says yes
+        y = 2 * target.double().reshape(*target.shape[:lead], -1) - 1
+    elif kind.kind in ("class", "token"):
         y = torch.nn.functional.one_hot(target.long(), kind.size).double()
     else:
         y = target.double().reshape(*target.shape[:lead], -1)

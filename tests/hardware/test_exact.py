@@ -102,6 +102,18 @@ def test_the_other_loops_end_where_the_closed_one_does(name: str, loop: str) -> 
         assert found.counts.jobs == 1
 
 
+@pytest.mark.parametrize("loop", ["closed", "open", "picard"])
+def test_a_model_that_reads_nothing_from_a_circuit(loop: str) -> None:
+    program = of_text(
+        "model M { input x: seq[real[2]]  carry h: real[2] = 0  layer l = linear(2)"
+        "  step v in x { h <- tanh(l(v, h)) }  return h }"
+    )
+    w, batch = weights(program), items(program, (3, 2))
+    found = run(program, w, batch, Simulator(), Plan(0, loop=loop))
+    assert difference(right(program, batch, w), found.outputs) < 1e-9
+    assert found.counts.jobs == 0
+
+
 SAME_BIT_TWICE = """
 program nested {
   input %rows.0 : seq[real[1]]

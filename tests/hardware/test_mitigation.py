@@ -13,10 +13,12 @@ from qrlang.backends.braket.gates import NATIVE, Call, inverse
 from qrlang.backends.qiskit import open_device as open_qiskit
 from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError, DeviceOptions, Slot, Step, Template
+from qrlang.hardware.jobs import _at_no_noise
 from qrlang.hardware.loop import Plan, Result, run
 from qrlang.hardware.mitigation import Confusion, Mitigation, extrapolated, mitigation
 from qrlang.hardware.noisy import Noisy
 from qrlang.hardware.preflight import preflight, rms
+from qrlang.hardware.readings import BitMean, Patterns, Share
 from qrlang.hardware.simulator import Simulator
 
 PROGRAM = example("qrnn/rows.qrl")
@@ -202,3 +204,30 @@ def test_noise_of_a_program_in_every_loop(loop: str) -> None:
     expected = right(program, batch, w)
     for of in (Simulator(), open_braket("braket_dm")):
         assert difference(run(program, w, batch, of, Plan(0, loop=loop)).outputs, expected) < 1e-9
+
+
+def test_each_quantity_goes_to_no_noise_in_its_own_way() -> None:
+    """A bit's mean is no distribution, and not every scale sees every pattern."""
+    zne = Mitigation(zne=True, shape="linear")
+    falling = [np.array([x]) for x in (0.5, 0.3, 0.1)]
+    np.testing.assert_allclose(_at_no_noise(falling, zne, 0, BitMean(0)), [0.6])
+    np.testing.assert_allclose(_at_no_noise(falling, zne, 0, Share(((0, 1),))), [0.6])
+    rising = [np.array([x]) for x in (0.0, 0.2, 0.4)]
+    np.testing.assert_allclose(_at_no_noise(rising, zne, 0, Share(((0, 1),))), [0.0])
+    tables = [np.array(x) for x in ([0, 1.0], [0, 0.9, 1, 0.1], [0, 0.8, 1, 0.2])]
+    np.testing.assert_allclose(_at_no_noise(tables, zne, 0, Patterns((0,))), [0, 1.0, 1, 0.0])
+
+
+def test_noise_of_the_model_itself_is_not_folded() -> None:
+    """It can't be undone, and is part of what is asked for."""
+    pytest.importorskip("qiskit_aer")
+    from qiskit import QuantumCircuit
+    from qiskit_aer.noise import depolarizing_error
+
+    from qrlang.backends.qiskit.transpiled import folded
+
+    circuit = QuantumCircuit(2)
+    circuit.cx(0, 1)
+    circuit.append(depolarizing_error(0.1, 2).to_instruction(), [0, 1])
+    assert [i.operation.name for i in folded(circuit, 3).data].count("cx") == 3
+    assert len(folded(circuit, 3).data) == 4

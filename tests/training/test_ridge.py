@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,22 @@ def test_without_a_linear_head(tmp_path: Path, capsys: Any) -> None:
     path.write_text(MODEL.replace("emit head(read z)", "emit [tanh(head(read z)[0])]"))
     assert qrlc(["train", str(path), "--out", str(tmp_path / "run")]) == 1
     assert "linear" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("target", "out"), [("class[2]", 1), ("bit[1]", 1), ("class[2]", 2)])
+def test_a_score_above_0_says_yes(target: str, out: int, tmp_path: Path) -> None:
+    """What is decided by the sign of one score, or by the larger of two, is learned in one go."""
+    lot = np.random.default_rng(3)
+    x = lot.uniform(-1, 1, (200, 2))
+    y = (x @ [1.0, -2.0] > 0.3).astype(np.int64)
+    np.savez(tmp_path / "d.npz", x=x, y=y if target == "class[2]" else y[:, None])
+    path = tmp_path / "m.qrl"
+    path.write_text(
+        f"model M {{ input x: real[2]  target y: {target}  layer l = linear({out})  return l(x) }}"
+    )
+    loss = "cross_entropy" if out == 2 else "bce"
+    run = tmp_path / "run"
+    args = ["train", str(path), "--data", str(tmp_path / "d.npz"), "--loss", loss]
+    assert qrlc([*args, "--optimizer", "ridge", "--out", str(run)]) == 0
+    figures = json.loads((run / "result.json").read_text())["figures"]
+    assert figures["accuracy"]["value"] > 0.9, figures

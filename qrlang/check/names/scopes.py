@@ -149,7 +149,7 @@ class Names:
                 "E0208",
                 node.span,
                 f"`{name}` is a gate, not a value",
-                f"a gate is a line of its own: `{name}{'(…)' if _has_angles(name) else ''} q[0]`",
+                f"a gate is a line of its own: `{_gate_line(name)}`",
             )
             return
         self.error("E0201", node.span, f"unknown name `{name}`", self._suggest(name, missing))
@@ -159,8 +159,12 @@ class Names:
             return NAMES_ELSEWHERE[name]
         words = {n for block in self.blocks for n in block.names}
         words |= set(self.module.items) | set(self.module.uses) | set(BUILTINS)
-        help = did_you_mean(name, words)
-        return help or library_hint(name) or missing
+        help = did_you_mean(name, words) or library_hint(name)
+        if not help and name in GATES:  # of one letter, and so perhaps a value that was meant
+            return (
+                f"as a gate it is a line of its own: `{_gate_line(name)}`; as a value, declare it"
+            )
+        return help or missing
 
     def unused(self, block: Block) -> None:
         for name, info in block.names.items():
@@ -188,6 +192,7 @@ class Names:
                 )
 
 
-def _has_angles(gate: str) -> bool:
+def _gate_line(gate: str) -> str:
     base, _ = SUGAR.get(gate, (gate, 0))
-    return base not in GATES or GATES[base].angles > 0  # channels have numbers, all of them
+    numbers = base not in GATES or GATES[base].angles > 0  # channels have them, all
+    return f"{gate}{'(…)' if numbers else ''} q[0]"
