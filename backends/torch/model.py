@@ -6,6 +6,7 @@ import linecache
 import re
 import sys
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
@@ -150,7 +151,7 @@ class Model(nn.Module):
                 raise ValueError(f"`{name}` is a whole number, 0 for exact; found {value!r}")
         for name in ("readout_error", "gate_error"):
             value = getattr(self, name)
-            if value and not 0 <= value <= 1:
+            if value and not (isinstance(value, Real) and 0 <= float(value) <= 1):
                 raise ValueError(f"`{name}` is a probability, from 0 to 1; found {value!r}")
 
     def _named(self, lengths: Lengths) -> None:

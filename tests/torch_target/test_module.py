@@ -185,7 +185,14 @@ def test_inputs_of_another_kind(qrnn, given, words, road):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("shots", -1), ("shots", 1.5), ("trajectories", 0.5), ("gate_error", 2)]
+    ("name", "value"),
+    [
+        ("shots", -1),
+        ("shots", 1.5),
+        ("trajectories", 0.5),
+        ("gate_error", 2),
+        ("readout_error", "0.1"),
+    ],
 )
 def test_noise_that_is_none(qrnn, name, value):
     setattr(qrnn, name, value)
