@@ -37,10 +37,8 @@ def load(
     **settings: Setting,
 ) -> Any:
     """See `qrlang.load`."""
-    beside = str(Path(path).absolute().parent)
-    return make(
-        program_of(path, model, settings), road=road, dtype=dtype, device=device, imports=(beside,)
-    )
+    program = program_of(path, model, settings)
+    return make(program, road=road, dtype=dtype, device=device, imports=(_beside(path),))
 
 
 def loads(
@@ -55,7 +53,12 @@ def loads(
 ) -> Any:
     """See `qrlang.loads`."""
     program = _program(name, text.encode(), model, settings)
-    return make(program, road=road, dtype=dtype, device=device)
+    return make(program, road=road, dtype=dtype, device=device, imports=(_beside(name),))
+
+
+def _beside(path: str | os.PathLike[str]) -> str:
+    """Where a program's layers in Python are looked for."""
+    return str(Path(path).absolute().parent)
 
 
 def program_of(
