@@ -62,6 +62,8 @@ def _folders(mine: Path, groups: Path, controller: str) -> Iterator[Path]:
     except (OSError, ValueError):
         return
     for line in lines:
+        if line.count(":") < 2:  # of a sandbox that imitates the system
+            continue
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
@@ -76,9 +78,9 @@ def _folders(mine: Path, groups: Path, controller: str) -> Iterator[Path]:
 
 
 def _numbers(file: Path) -> list[int]:
-    """None for `max`, -1 (no limit, both), and for a file that is not there."""
+    """None for `max`, -1 (no limit, both), and for a file that is not there or holds none."""
     try:
-        words = file.read_text().split()
-    except OSError:
+        numbers = [int(w) for w in file.read_text().split()]
+    except (OSError, ValueError):
         return []
-    return [int(w) for w in words] if all(w.isdigit() and int(w) for w in words) else []
+    return numbers if all(n > 0 for n in numbers) else []

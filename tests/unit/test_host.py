@@ -41,6 +41,11 @@ def tree(tmp_path: Path, mine: str, files: dict[str, str]) -> tuple[Path, Path]:
          9223372036854771712, 0),
         ("", {"memory.max": "1"}, 0, 0),
         ("0::/../elsewhere\n", {"memory.max": "64"}, 64, 0),
+        # What no system writes limits nothing, and hides no limit beside it.
+        ("\nnone\n0::/\n", {"memory.max": "64", "cpu.max": "²"}, 64, 0),
+        (V2, {"memory.max": "64", "jobs/memory.max": "", "jobs/mine/memory.max": "a lot",
+              "jobs/cpu.max": "100000", "jobs/mine/cpu.max": "0 100000"}, 64, 0),
+        ("0::/jobs/\0\n", {"memory.max": "64"}, 64, 0),
     ],
 )  # fmt: skip
 def test_limits(tmp_path: Path, mine: str, files: dict[str, str], memory: int, cores: int) -> None:
