@@ -9,6 +9,27 @@ import qrlang
 
 torch = pytest.importorskip("torch")
 ROADS = ("native", "stepwise", "plain")
+MIXED = """
+model Mixed {
+  input  x: seq[real[2]]
+  target y: real[2]
+  qubits a[2]
+  param p: angle[3]
+  step v in x {
+    qubits d[1]
+    prepare [v[0], 1 + v[1]] on d
+    crx(p[0]) d[0], a[0]
+    ry(p[0] * v[0]) a[0]
+    cx a[0], a[1]
+    amplitude_damping(0.3 * sigmoid(p[1])) a[0]
+    depolarizing2(0.2 * sigmoid(p[2])) a[0], a[1]
+    let b = measure a[1]
+    if b { phase_damping(0.2 * sigmoid(p[1] + v[1])) a[0] }
+  }
+  postselect a[1] == 0
+  return read [Z(a[0]), X(a[0])]
+}
+"""
 
 
 def qrnn(root, road=None, **settings):
@@ -69,6 +90,31 @@ def test_transforms_take_the_plain_road(root):
     model(rows).sum().backward()
     for name, w in model.named_parameters():
         torch.testing.assert_close(each[name].sum(0), w.grad)
+
+
+def test_transforms_of_noise_that_is_computed():
+    model = qrlang.loads(MIXED, road="plain", dtype=torch.float64)
+    weights = {name: w.detach() for name, w in model.named_parameters()}
+    x = torch.rand(3, 2, 2, dtype=torch.float64)
+
+    def value(weights, x=x):
+        return torch.func.functional_call(model, weights, (x,))
+
+    def each(weights, one):
+        return value(weights, one[None])[0]
+
+    right = torch.func.jacrev(value)(weights)
+    forward = torch.func.jacfwd(value)(weights)
+    single = torch.func.vmap(torch.func.jacrev(each), in_dims=(None, 0))(weights, x)
+    several = torch.func.vmap(value)({name: torch.stack([w, w]) for name, w in weights.items()})
+    for name, w in weights.items():
+        torch.testing.assert_close(forward[name], right[name])
+        torch.testing.assert_close(single[name], right[name])
+        with torch.autograd.forward_ad.dual_level():
+            dual = torch.autograd.forward_ad.make_dual(w, torch.ones_like(w))
+            slope = torch.autograd.forward_ad.unpack_dual(value({**weights, name: dual})).tangent
+        torch.testing.assert_close(slope, right[name].sum(-1))
+    torch.testing.assert_close(several[1], value(weights))
 
 
 @pytest.mark.parametrize("road", ROADS)

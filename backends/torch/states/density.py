@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from qrlang.backends.torch.circuits import sweep
 from qrlang.backends.torch.circuits.circuit import Circuit
+from qrlang.backends.torch.ops import may_look
 from qrlang.backends.torch.states.noise import kraus
 from qrlang.backends.torch.states.state import Qubits
 
@@ -97,7 +99,7 @@ class MixedQubits(Qubits):
         self._wait(qubits[0], _map_of(operators))
 
     def _noise(self, name: str, qubits: tuple[int, ...], args: Tensor) -> None:
-        if len(qubits) > 1 or args.dim() > 1 or args.requires_grad:
+        if len(qubits) > 1 or args.dim() > 1 or not _is_constant(args):
             super()._noise(name, qubits, args)
         else:  # the same each time
             self._wait(qubits[0], _constant(name, tuple(args.tolist()), args.dtype, args.device))
@@ -113,6 +115,13 @@ class MixedQubits(Qubits):
 def _map_of(operators: Tensor) -> Tensor:
     """Σ K · K†, on rows and columns of one qubit: [..., 4, 4]."""
     return _kron(operators, operators.conj()).sum(-3)
+
+
+def _is_constant(args: Tensor) -> bool:
+    """Whether its numbers can be asked for, and nobody asks for slopes, backward or forward."""
+    if args.requires_grad or not may_look(args):
+        return False
+    return forward_ad.unpack_dual(args).tangent is None
 
 
 @functools.lru_cache(maxsize=256)
