@@ -216,6 +216,18 @@ def test_torch_compile_leaves_a_model_as_it_is(root, road, monkeypatch):
         torch.testing.assert_close(mine.grad, right.grad)
 
 
+def test_torch_compile_goes_through_noise_on_the_plain_road():
+    text = MIXED.replace("cx a[0], a[1]", "cx a[0], a[1] phase_damping(0.1) a[1]")
+    text = text[: text.index("    let b")] + "  }" + text[text.index("\n  return") :]
+    model = qrlang.loads(text, road="plain", dtype=torch.float64)
+    x = torch.rand(3, 3, 2, dtype=torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of calls that it leaves to Python
+        torch._dynamo.reset()
+        found = torch.compile(model, backend="eager")(x)
+    torch.testing.assert_close(found, model(x))
+
+
 @pytest.mark.parametrize("road", ROADS)
 def test_several_threads_at_once(root, road):
     """On one model, and on models of one class."""

@@ -43,15 +43,14 @@ class MixedQubits(Qubits):
 
     def _done(self, rho: Tensor) -> Tensor:
         """After what waits."""
-        waiting, flat = sorted(self._waiting.items()), rho.flatten(-2)
+        flat = rho.flatten(-2)
+        order = sorted(self._waiting)
+        for k in range(0, len(order), 2):  # two in one pass
+            rows = order[k : k + 2]
+            maps = [self._waiting[q] for q in rows]
+            one = _maps(*maps) if len(maps) > 1 else maps[0]
+            flat = sweep.matrix(flat, one, 2 * self.n, (*rows, *(self.n + q for q in rows)))
         self._waiting.clear()
-        for k in range(0, len(waiting), 2):
-            (q, one), *other = waiting[k : k + 2]
-            rows: tuple[int, ...] = (q,)
-            if other:  # two in one pass
-                one = _maps(one, other[0][1])
-                rows = (q, other[0][0])
-            flat = sweep.matrix(flat, one, 2 * self.n, (*rows, *(self.n + r for r in rows)))
         return flat.unflatten(-1, rho.shape[-2:])
 
     def apply(self, circuit: Circuit, **vectors: Tensor) -> None:
@@ -119,7 +118,7 @@ def _map_of(operators: Tensor) -> Tensor:
 
 def _is_constant(args: Tensor) -> bool:
     """Whether its numbers can be asked for, and nobody asks for slopes, backward or forward."""
-    if args.requires_grad or not may_look(args):
+    if args.requires_grad or torch.compiler.is_compiling() or not may_look(args):
         return False
     return forward_ad.unpack_dual(args).tangent is None
 
