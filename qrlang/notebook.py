@@ -82,7 +82,7 @@ def load_ipython_extension(shell: Any) -> None:
 
     def qrl(line: str, cell: str) -> None:
         """%%qrl [FILE]: checks and draws the cell; its models become names."""
-        for model in models_of(cell, line.strip()):
+        for model in models_of(cell, line.strip().strip("'\"")):
             shell.push({model.__name__: model})
             display(model)
 
