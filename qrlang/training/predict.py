@@ -84,7 +84,7 @@ def _request(path: Path, program: Program, settings: Settings, said: Mapping[str
     return Request(
         kind, arguments, ports_of(program), max_length=settings.length,
         vocabularies={k: Vocabulary.of(v) for k, v in said.get("vocabularies", {}).items()},
-        labels=tuple(said.get("labels", ())),
+        labels=tuple(said.get("labels", ())), answering=True,
     )  # fmt: skip
 
 

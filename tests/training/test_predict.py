@@ -186,3 +186,53 @@ def test_what_is_refused(run: Path, tmp_path: Path, capsys: Any) -> None:
     tiny.with_name("tiny.npz.rights.toml").write_text("")
     assert qrlc(["predict", str(run), str(tiny)]) == 1
     assert "has a manifest" in capsys.readouterr().err
+
+
+COLOURS = """\
+model Colours() {
+  input  colour: class[3]
+  target label:  class[2]
+  layer e    = embedding(3)
+  layer head = linear(2)
+  return head(e(colour))
+}
+"""
+
+
+@pytest.mark.parametrize("colours", [["red", "green", "blue"], ["0", "1", "2"]])
+def test_inputs_have_names_of_their_own(tmp_path: Path, capsys: Any, colours: list[str]) -> None:
+    """Both columns have names, or one; those of one are none of the other's."""
+    path = tmp_path / "colours.qrl"
+    path.write_text(COLOURS)
+    rows = [f"{colours[k % 3]},{'ill' if k % 3 else 'well'}" for k in range(60)]
+    data = tmp_path / "data.csv"
+    data.write_text("\n".join(["colour,label", *rows]))
+    run = trained(path, tmp_path, data)
+    assert qrlc(["eval", str(run)]) == 0
+    new = tmp_path / "new.csv"
+    new.write_text("\n".join(["colour", colours[2], colours[0]]))
+    expected = chances(
+        run, torch.tensor([sorted(colours).index(c) for c in (colours[2], colours[0])])
+    )
+    found = predicted(capsys, run, new)
+    np.testing.assert_allclose([float(r["probability"]) for r in found], expected.max(-1), 1e-5)
+    new.write_text("colour\nred\npink\n")
+    assert qrlc(["predict", str(run), str(new)]) == 1
+    error = capsys.readouterr().err
+    if colours[0] == "red":
+        assert "the label 'pink' only outside of training" in error
+    else:  # nobody can say which number is red
+        assert "in training its classes were numbers" in error
+
+
+def test_no_word_gets_a_meaning_that_training_did_not_know(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "tokens.qrl"
+    path.write_text(COLOURS.replace("class[3]", "seq[token[9]]").replace("return", "").replace(
+        "head(e(colour))", "carry h: real[3] = 0\n  step c in colour { h <- h + e(c) }\n"
+        "  return head(h)"))  # fmt: skip
+    lot = np.random.default_rng(0)
+    np.savez(tmp_path / "t.npz", colour=lot.integers(0, 9, (40, 4)), label=lot.integers(0, 2, 40))
+    run = trained(path, tmp_path, tmp_path / "t.npz")
+    (tmp_path / "new.csv").write_text("colour\n7 8\n")
+    assert qrlc(["predict", str(run), str(tmp_path / "new.csv")]) == 1
+    assert "in training its tokens were numbers" in capsys.readouterr().err
