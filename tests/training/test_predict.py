@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -141,12 +142,36 @@ def test_a_device_is_given_the_units_of_the_run(tmp_path: Path) -> None:
 
     path = project(tmp_path, records=30)
     run = Run(trained(path, tmp_path, f'npz(path: "{tmp_path}/tiny.npz", scale: true)'))
-    scale = run.data()["scale"]
-    items, _ = items_of_file(str(tmp_path / "tiny.npz"), run.program(), 2, scale)
+    said = run.data()
+    scale = said["scale"]
+    items, _ = items_of_file(str(tmp_path / "tiny.npz"), run.program(), 2, said)
     with np.load(tmp_path / "tiny.npz") as z:
         expected = (z["xs"] - scale["xs"]["shift"]) / scale["xs"]["divisor"]
     for k, item in enumerate(items):
         np.testing.assert_allclose(item.inputs["xs"], expected[k])
+
+
+def test_a_device_is_given_what_the_run_was(run: Path, tmp_path: Path) -> None:
+    """Names of classes are its own; what can't be put into its units is said, not computed."""
+    from qrlang.hardware.batch import items_of_file
+    from qrlang.hardware.device import DeviceError
+    from qrlang.training.run import Run
+
+    it, tiny = Run(run), str(tmp_path / "tiny.npz")
+    with np.load(tiny) as z:
+        names, xs = z["label"], z["xs"]
+    _, answers = items_of_file(tiny, it.program(), 0, it.data())
+    assert [["ill", "well"][k] for k in answers] == names.tolist()
+    said = it.data() | {"scale": {"xs": {"shift": [1.0, 2.0], "divisor": [1.0, 1.0]}}}
+    for arrays, words in [
+        ({"xs": xs[..., :1]}, "ends in [2]"),  # not taken twice
+        ({"xs": np.zeros((3, 4, 3))}, "ends in [2]"),
+        ({"xs": xs.astype(str)}, "holds no numbers"),
+        ({"xs": xs, "label": np.full(len(xs), "dead")}, "the label 'dead'"),
+    ]:
+        np.savez(tiny, **arrays)
+        with pytest.raises(DeviceError, match=re.escape(words)):
+            items_of_file(tiny, it.program(), 0, said)
 
 
 def test_into_a_file(run: Path, tmp_path: Path, capsys: Any) -> None:
