@@ -96,9 +96,9 @@ def items_of_file(
             arrays[n] = _numbered(arrays[n], labels, f"'{path}': `{n}`")
     counts = {n: len(arrays[n]) if arrays[n].ndim else 0 for n in [*names, *targets]}
     if len(set(counts.values())) > 1 or 0 in counts.values():
-        said = ", ".join(f"{n} {k}" for n, k in counts.items())
+        each = ", ".join(f"{n} {k}" for n, k in counts.items())
         what = "different numbers of sequences" if all(counts.values()) else "no sequences"
-        raise DeviceError(f"'{path}' has {what}: {said}", "sequences come first in each array")
+        raise DeviceError(f"'{path}' has {what}: {each}", "sequences come first in each array")
     count = min([*counts.values(), *([limit] if limit else [])], default=1)
     items = [Item({n: arrays[n][i] for n in names}, {n: arrays[n][i] for n in targets})
              for i in range(count)]  # fmt: skip
