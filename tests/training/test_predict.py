@@ -261,3 +261,22 @@ def test_no_word_gets_a_meaning_that_training_did_not_know(tmp_path: Path, capsy
     (tmp_path / "new.csv").write_text("colour\n7 8\n")
     assert qrlc(["predict", str(run), str(tmp_path / "new.csv")]) == 1
     assert "in training its tokens were numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["class[2]", "real[2]"])
+def test_what_is_no_number_is_no_answer(tmp_path: Path, capsys: Any, target: str) -> None:
+    path = tmp_path / "steep.qrl"
+    path.write_text(
+        f"model Steep() {{\n  input  x: real[1]\n  target y: {target}\n"
+        "  layer head = linear(2)\n  return exp(exp(head(x)))\n}\n"
+    )
+    lot = np.random.default_rng(0)
+    x, y = lot.normal(size=(40, 1)) / 9, lot.normal(size=(40, 2))
+    np.savez(tmp_path / "d.npz", x=x, y=y if target == "real[2]" else y[:, 0] > 0)
+    run = trained(path, tmp_path, tmp_path / "d.npz")
+    np.savez(tmp_path / "new.npz", x=np.array([[0.1], [1e9]]))
+    rows = predicted(capsys, run, tmp_path / "new.npz")
+    assert all(rows[0].values()) and "" in rows[1].values() and "inf" not in rows[1].values()
+    assert qrlc(["predict", str(run), str(tmp_path / "new.npz"), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert None in found[1].values() and None not in found[0].values()
