@@ -200,9 +200,7 @@ def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: st
         program = run_passes(run.program(), GATES)
         weights = batch.weights_of_run(run.folder, program)
         if given["data"]:
-            items, answers = batch.items_of_file(
-                given["data"], program, given["limit"], run.data().get("scale")
-            )
+            items, answers = batch.items_of_file(given["data"], program, given["limit"], run.data())
         else:
             from qrlang.training import start
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,10 @@ def items_of_feed(
 
 
 def items_of_file(
-    path: str, program: Program, limit: int, scale: Mapping[str, Any] | None = None
+    path: str, program: Program, limit: int, said: Mapping[str, Any] | None = None
 ) -> tuple[list[Item], list[Any]]:
-    """An .npz with an array for each input (and target): [sequences, (time), …]. `scale`: by
-    which the run's own data was."""
+    """An .npz with an array for each input (and target): [sequences, (time), …]. `said`: what a
+    run says of its own data, whose units and names of classes are meant."""
     free(Path(path))
     try:
         with np.load(path, allow_pickle=False) as found:
@@ -87,19 +87,42 @@ def items_of_file(
             f"'{path}' has no array `{missing[0]}`", f"it has {', '.join(arrays) or 'none'}"
         )
     targets = [v.name for v in program.targets if v.name in arrays]
-    for n, by in (scale or {}).items():
+    for n, by in (said or {}).get("scale", {}).items():
         if n in arrays:
-            arrays[n] = (arrays[n] - by["shift"]) / by["divisor"]
+            arrays[n] = _in_units(arrays[n], by, f"'{path}': `{n}`")
+    labels = (said or {}).get("labels", [])
+    for n in targets:
+        if arrays[n].dtype.kind == "U" and labels:
+            arrays[n] = _numbered(arrays[n], labels, f"'{path}': `{n}`")
     counts = {n: len(arrays[n]) if arrays[n].ndim else 0 for n in [*names, *targets]}
     if len(set(counts.values())) > 1 or 0 in counts.values():
-        said = ", ".join(f"{n} {k}" for n, k in counts.items())
+        each = ", ".join(f"{n} {k}" for n, k in counts.items())
         what = "different numbers of sequences" if all(counts.values()) else "no sequences"
-        raise DeviceError(f"'{path}' has {what}: {said}", "sequences come first in each array")
+        raise DeviceError(f"'{path}' has {what}: {each}", "sequences come first in each array")
     count = min([*counts.values(), *([limit] if limit else [])], default=1)
     items = [Item({n: arrays[n][i] for n in names}, {n: arrays[n][i] for n in targets})
              for i in range(count)]  # fmt: skip
     last = program.targets[-1].name if program.targets else ""
     return items, [arrays[last][i] if last in arrays else None for i in range(count)]
+
+
+def _in_units(array: Any, by: Mapping[str, Any], where: str) -> Any:
+    moment = np.shape(by["shift"])
+    if array.dtype.kind not in "biuf":
+        raise DeviceError(f"{where} holds no numbers")
+    if array.shape[array.ndim - len(moment) :] != moment:
+        wide = ", ".join(map(str, moment))
+        raise DeviceError(f"{where} is {list(array.shape)}; of the run's data it ends in [{wide}]")
+    return (array - by["shift"]) / by["divisor"]
+
+
+def _numbered(names: Any, labels: Sequence[str], where: str) -> Any:
+    unknown = sorted(set(names.ravel().tolist()) - {*labels})
+    if unknown:
+        raise DeviceError(f"{where} has the label {unknown[0]!r}, which training did not have",
+                          f"there were {', '.join(labels)}")  # fmt: skip
+    order = np.argsort(labels)
+    return order[np.searchsorted(labels, names, sorter=order)]
 
 
 def score(outputs: list[dict[str, Any]], answers: list[Any], kind: str) -> dict[str, float]:

@@ -110,8 +110,10 @@ def remove(
     checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
     if rows is None or rows.keys() & {"train", "validation", "inherited"}:
         found.weights = [str(p.relative_to(folder)) for p in checkpoints]
-        if (folder / "data.json").is_file() and read_json(folder / "data.json").get("vocabularies"):
-            found.weights.append("data.json: its vocabulary")
+        said = read_json(folder / "data.json") if (folder / "data.json").is_file() else {}
+        for name, what in (("vocabularies", "vocabulary"), ("scale", "scale")):
+            if said.get(name):
+                found.weights.append(f"data.json: its {what}")
     if not dry and (found.removed or not _told(folder, found)):
         line = {"date": datetime.date.today().isoformat(), **found.to_data()}
         del line["run"]

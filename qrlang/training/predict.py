@@ -25,7 +25,7 @@ from qrlang.training.run import Run
 from qrlang.training.settings import Settings
 from qrlang.training.world import World
 
-Cell = int | float | str
+Cell = int | float | str | None  # None: no finite number came out
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _request(path: Path, program: Program, settings: Settings, said: Mapping[str
     return Request(
         kind, arguments, ports_of(program), max_length=settings.length,
         vocabularies={k: Vocabulary.of(v) for k, v in said.get("vocabularies", {}).items()},
-        labels=tuple(said.get("labels", ())),
+        labels=tuple(said.get("labels", ())), answering=True,
     )  # fmt: skip
 
 
@@ -141,9 +141,10 @@ class _Speaker:
             chances = values if self.loss == "nll" else _softmax(values)
             best = chances.argmax(-1)
             pairs = zip(best.tolist(), chances, strict=True)
-            return [[self._symbol(k), float(p[k])] for k, p in pairs]
+            return [[self._symbol(k), float(p[k])] if np.isfinite(p).all() else [None, None]
+                    for k, p in pairs]  # fmt: skip
         if self.kind.kind == "bit":
-            values = 1 / (1 + np.exp(-values))
+            values = torch.sigmoid(torch.as_tensor(values)).numpy()  # exp would overflow
         elif self.scale is not None:
             values = values * self.scale["divisor"] + self.scale["shift"]
         flat = values.reshape(len(values), -1)
@@ -151,7 +152,7 @@ class _Speaker:
         names = [self.name] if wide == 1 else [f"{self.name}[{k}]" for k in range(wide)]
         self.columns = [*first, *(f"probability of {n}" if self.kind.kind == "bit" else n
                                   for n in names)]  # fmt: skip
-        return [[float(x) for x in row] for row in flat]
+        return [[float(x) if np.isfinite(x) else None for x in row] for row in flat]
 
     def _symbol(self, number: int) -> Cell:
         names = self.labels if self.vocabulary is None else self.vocabulary.symbols
@@ -165,6 +166,5 @@ class _Speaker:
 
 
 def _softmax(values: Array) -> Array:
-    raised = np.exp(values - values.max(-1, keepdims=True))
-    found: Array = raised / raised.sum(-1, keepdims=True)
+    found: Array = torch.softmax(torch.as_tensor(values), -1).numpy()
     return found

@@ -182,3 +182,14 @@ def test_wrong_use(clinic: Path, capsys: Any) -> None:
     assert "has no manifest" in capsys.readouterr().err
     assert qrlc(["forget", str(clinic / "visits.csv"), str(clinic / "nowhere")]) == 1
     assert "there is no folder" in capsys.readouterr().err
+
+
+def test_a_scale_is_told_of(clinic: Path, capsys: Any) -> None:
+    """Records of training are in the mean that a run keeps, as they are in its vocabulary."""
+    page = clinic / "runs" / "one" / "data.json"
+    scale = {"xs": {"shift": [0.0, 0.0], "divisor": [1.0, 1.0]}}
+    page.write_text(json.dumps(json.loads(page.read_text()) | {"scale": scale}))
+    line = ["forget", str(clinic / "visits.csv"), str(clinic / "runs"), "--dry-run"]
+    assert qrlc([*line, "--record", watched(clinic)[1], "--format", "json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["runs"]
+    assert "data.json: its scale" in found["still there"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -141,12 +142,36 @@ def test_a_device_is_given_the_units_of_the_run(tmp_path: Path) -> None:
 
     path = project(tmp_path, records=30)
     run = Run(trained(path, tmp_path, f'npz(path: "{tmp_path}/tiny.npz", scale: true)'))
-    scale = run.data()["scale"]
-    items, _ = items_of_file(str(tmp_path / "tiny.npz"), run.program(), 2, scale)
+    said = run.data()
+    scale = said["scale"]
+    items, _ = items_of_file(str(tmp_path / "tiny.npz"), run.program(), 2, said)
     with np.load(tmp_path / "tiny.npz") as z:
         expected = (z["xs"] - scale["xs"]["shift"]) / scale["xs"]["divisor"]
     for k, item in enumerate(items):
         np.testing.assert_allclose(item.inputs["xs"], expected[k])
+
+
+def test_a_device_is_given_what_the_run_was(run: Path, tmp_path: Path) -> None:
+    """Names of classes are its own; what can't be put into its units is said, not computed."""
+    from qrlang.hardware.batch import items_of_file
+    from qrlang.hardware.device import DeviceError
+    from qrlang.training.run import Run
+
+    it, tiny = Run(run), str(tmp_path / "tiny.npz")
+    with np.load(tiny) as z:
+        names, xs = z["label"], z["xs"]
+    _, answers = items_of_file(tiny, it.program(), 0, it.data())
+    assert [["ill", "well"][k] for k in answers] == names.tolist()
+    said = it.data() | {"scale": {"xs": {"shift": [1.0, 2.0], "divisor": [1.0, 1.0]}}}
+    for arrays, words in [
+        ({"xs": xs[..., :1]}, "ends in [2]"),  # not taken twice
+        ({"xs": np.zeros((3, 4, 3))}, "ends in [2]"),
+        ({"xs": xs.astype(str)}, "holds no numbers"),
+        ({"xs": xs, "label": np.full(len(xs), "dead")}, "the label 'dead'"),
+    ]:
+        np.savez(tiny, **arrays)
+        with pytest.raises(DeviceError, match=re.escape(words)):
+            items_of_file(tiny, it.program(), 0, said)
 
 
 def test_into_a_file(run: Path, tmp_path: Path, capsys: Any) -> None:
@@ -186,3 +211,72 @@ def test_what_is_refused(run: Path, tmp_path: Path, capsys: Any) -> None:
     tiny.with_name("tiny.npz.rights.toml").write_text("")
     assert qrlc(["predict", str(run), str(tiny)]) == 1
     assert "has a manifest" in capsys.readouterr().err
+
+
+COLOURS = """\
+model Colours() {
+  input  colour: class[3]
+  target label:  class[2]
+  layer e    = embedding(3)
+  layer head = linear(2)
+  return head(e(colour))
+}
+"""
+
+
+@pytest.mark.parametrize("colours", [["red", "green", "blue"], ["0", "1", "2"]])
+def test_inputs_have_names_of_their_own(tmp_path: Path, capsys: Any, colours: list[str]) -> None:
+    """Both columns have names, or one; those of one are none of the other's."""
+    path = tmp_path / "colours.qrl"
+    path.write_text(COLOURS)
+    rows = [f"{colours[k % 3]},{'ill' if k % 3 else 'well'}" for k in range(60)]
+    data = tmp_path / "data.csv"
+    data.write_text("\n".join(["colour,label", *rows]))
+    run = trained(path, tmp_path, data)
+    assert qrlc(["eval", str(run)]) == 0
+    new = tmp_path / "new.csv"
+    new.write_text("\n".join(["colour", colours[2], colours[0]]))
+    expected = chances(
+        run, torch.tensor([sorted(colours).index(c) for c in (colours[2], colours[0])])
+    )
+    found = predicted(capsys, run, new)
+    np.testing.assert_allclose([float(r["probability"]) for r in found], expected.max(-1), 1e-5)
+    new.write_text("colour\nred\npink\n")
+    assert qrlc(["predict", str(run), str(new)]) == 1
+    error = capsys.readouterr().err
+    if colours[0] == "red":
+        assert "the label 'pink' only outside of training" in error
+    else:  # nobody can say which number is red
+        assert "in training its classes were numbers" in error
+
+
+def test_no_word_gets_a_meaning_that_training_did_not_know(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "tokens.qrl"
+    path.write_text(COLOURS.replace("class[3]", "seq[token[9]]").replace("return", "").replace(
+        "head(e(colour))", "carry h: real[3] = 0\n  step c in colour { h <- h + e(c) }\n"
+        "  return head(h)"))  # fmt: skip
+    lot = np.random.default_rng(0)
+    np.savez(tmp_path / "t.npz", colour=lot.integers(0, 9, (40, 4)), label=lot.integers(0, 2, 40))
+    run = trained(path, tmp_path, tmp_path / "t.npz")
+    (tmp_path / "new.csv").write_text("colour\n7 8\n")
+    assert qrlc(["predict", str(run), str(tmp_path / "new.csv")]) == 1
+    assert "in training its tokens were numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["class[2]", "real[2]"])
+def test_what_is_no_number_is_no_answer(tmp_path: Path, capsys: Any, target: str) -> None:
+    path = tmp_path / "steep.qrl"
+    path.write_text(
+        f"model Steep() {{\n  input  x: real[1]\n  target y: {target}\n"
+        "  layer head = linear(2)\n  return exp(exp(head(x)))\n}\n"
+    )
+    lot = np.random.default_rng(0)
+    x, y = lot.normal(size=(40, 1)) / 9, lot.normal(size=(40, 2))
+    np.savez(tmp_path / "d.npz", x=x, y=y if target == "real[2]" else y[:, 0] > 0)
+    run = trained(path, tmp_path, tmp_path / "d.npz")
+    np.savez(tmp_path / "new.npz", x=np.array([[0.1], [1e9]]))
+    rows = predicted(capsys, run, tmp_path / "new.npz")
+    assert all(rows[0].values()) and "" in rows[1].values() and "inf" not in rows[1].values()
+    assert qrlc(["predict", str(run), str(tmp_path / "new.npz"), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert None in found[1].values() and None not in found[0].values()

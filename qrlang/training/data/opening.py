@@ -63,7 +63,8 @@ def open_data(
     `base`: where paths start. `validation`: the part of the training split to hold out, where the
     data set has no validation split of its own (None: a tenth). `max_length`: cut longer texts.
     `limit`: at most so many records of each split.
-    `saved`: what `DataSet.about()` said in an earlier run, so that its vocabularies are used.
+    `saved`: what `DataSet.about()` said in an earlier run, so that its vocabularies, names and
+    units are used.
     `kept`: what its `rights.json` says, so that its splits hold the same records.
     """
     given = dict(arguments or {})
@@ -96,6 +97,7 @@ def open_data(
         tuple((saved or {}).get("labels", ())),
         progress,
         fetch,
+        scale=(saved or {}).get("scale", {}),
     )
     return DataSet(request, LOADERS[name](request), limit, kept)
 

@@ -41,6 +41,8 @@ class Request:
     labels: tuple[str, ...] = ()  # of classes, as an earlier run numbered them
     progress: fetch.Progress | None = None
     may_fetch: bool = True
+    scale: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)  # of that run
+    answering: bool = False  # by a run: what words and names mean is as it was in its training
     opened: list[Rights] = field(default_factory=list)  # of files that have manifests
 
     def whole(self, name: str) -> int:

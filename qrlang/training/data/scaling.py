@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from qrlang.training.data.columns import Column
-from qrlang.training.data.ports import Array
+from qrlang.training.data.ports import Array, Port
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.sources import Records, Source
 
@@ -47,7 +47,10 @@ def scaled(found: Loaded, request: Request) -> Loaded:
                 found.notes.append(f"numbers of `{request.ports[k].name}` go as far as {most:.3g}: "
                                    "`scale: true` makes units of their spread of them")  # fmt: skip
         return found
-    by = {k: _spread(train.columns[k], train.index, request.ports[k].type.seq) for k in real}
+    by = {}
+    for k in real:
+        port = request.ports[k]
+        by[k] = known(request, port) or _spread(train.columns[k], train.index, port.type.seq)
 
     def split(build: Callable[[], Source]) -> Callable[[], Source]:
         def built() -> Source:
@@ -63,6 +66,12 @@ def scaled(found: Loaded, request: Request) -> Loaded:
         splits={name: split(build) for name, build in found.splits.items()},
         scale={request.ports[k].name: (a.tolist(), b.tolist()) for k, (a, b) in by.items()},
     )
+
+
+def known(request: Request, port: Port) -> tuple[Array, Array] | None:
+    """What a run that goes on was trained in, whatever its file holds by now."""
+    one = request.scale.get(port.name)
+    return None if one is None else (np.array(one["shift"]), np.array(one["divisor"]))
 
 
 def _spread(column: Column, rows: Array, seq: bool) -> tuple[Array, Array]:

@@ -21,6 +21,7 @@ from qrlang.training.data.files import opened
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import Array, Port, checked, dtype_of
 from qrlang.training.data.request import Loaded, Request
+from qrlang.training.data.scaling import known
 from qrlang.training.data.sources import Records, Source, Stream
 
 _LEAD = 100  # moments that warm the state up before a validation or test stream counts
@@ -61,7 +62,7 @@ def forecast(
         begin, end = parts["train"]
 
         def by_spread(data: Array, port: Port) -> Array:
-            mean, spread = data[begin:end].mean(0), data[begin:end].std(0)
+            mean, spread = known(request, port) or (data[begin:end].mean(0), data[begin:end].std(0))
             spread = np.where(spread > 0, spread, 1.0)
             scale[port.name] = (mean.tolist(), spread.tolist())
             found: Array = (data - mean) / spread

@@ -48,6 +48,8 @@ class Columns:
         """`train`: which of them the vocabulary is made of; None: all."""
         vocabulary = self.vocabularies.get(port.name)
         size, longest = self.request.size(port), self.request.longest
+        if vocabulary is None and self.request.answering:
+            raise self._unnamed(port, next(iter(texts), "")[:20], "tokens")
         if vocabulary is None:
             chosen = texts if train is None else [texts[k] for k in train]
             vocabulary = encode(chosen, self.by, None, size, SEPARATE, longest=longest).vocabulary
@@ -61,10 +63,13 @@ class Columns:
     def classes(self, words: list[str], port: Port) -> Array:
         """Numbers from 0 on as they are; other labels in the order of the alphabet."""
         kinds = sorted(set(words))
+        names = self._names(port)
         whole = all(w.isdigit() and int(w) < port.type.size for w in kinds)
-        if whole and not self.labels:
+        if whole and not names:
             return np.array([int(w) for w in words], np.int32)
-        if len({*kinds, *self.labels}) > port.type.size:
+        if not names and self.request.answering:
+            raise self._unnamed(port, next(w for w in kinds if not w.isdigit()), "classes")
+        if not names and len(kinds) > port.type.size:
             word = "target" if port.target else "input"
             help = f"write `{word} {port.name}: class[{len(kinds)}]`"
             if words.count(words[0]) == 1:
@@ -76,15 +81,36 @@ class Columns:
                 f"{port.type.size}",
                 help,
             )
-        if not self.labels:
-            self.labels = tuple(kinds)
-        unknown = [k for k in kinds if k not in self.labels]
+        if not names:
+            names = tuple(kinds)
+            if port.target:
+                self.labels = names
+            else:
+                self.vocabularies[port.name] = Vocabulary(names)
+        unknown = [k for k in kinds if k not in names]
         if unknown:
             raise DataError(
-                "bad-value", f"`{port.name}` has the label {unknown[0]!r} only outside of training"
+                "bad-value",
+                f"`{port.name}` has the label {unknown[0]!r} only outside of training",
+                f"in training there were {', '.join(names[:20])}{', …' * (len(names) > 20)}",
             )
-        number = {w: k for k, w in enumerate(self.labels)}
+        number = {w: k for k, w in enumerate(names)}
         return np.array([number[w] for w in words], np.int32)
+
+    def _names(self, port: Port) -> tuple[str, ...]:
+        """Of the classes of a port, where they are known; `labels` are the target's."""
+        if port.target:
+            return self.labels
+        known = self.vocabularies.get(port.name)
+        return () if known is None else known.symbols
+
+    def _unnamed(self, port: Port, word: str, what: str) -> DataError:
+        """A run on numbers: what a word means in it nobody can say."""
+        return DataError(
+            "bad-value",
+            f"`{port.name}` has {word!r}, and in training its {what} were numbers",
+            f"give the numbers of its {what}" + ": in an x.npz" * (what == "tokens"),
+        )
 
     def column(self, cells: Cells, train: Array | None) -> Column:
         port, where = cells.port, f"`{cells.port.name}`"

@@ -70,6 +70,25 @@ def test_numbers_in_units_of_their_spread(tmp_path: Path) -> None:
     assert not data.notes
 
 
+@pytest.mark.parametrize("series", [False, True])
+def test_a_run_keeps_the_units_it_began_with(tmp_path: Path, series: bool) -> None:
+    """Records that are gone by now, or new ones, do not move what its weights know."""
+    types = (seq(real(1)), seq(real(1))) if series else (real(1), real(1))
+    rows = [f"{k},{2 * k + 1}" for k in range(40)]
+    asked = {"path": str(write(tmp_path / "f.csv", "\n".join(rows))), "scale": True}
+    first = open_data("csv", asked, ports(*types)).about()
+    write(tmp_path / "f.csv", "\n".join([*rows[:-1], "9000,-9000"][-30:]))
+    again = open_data("csv", asked, ports(*types), saved=first)
+    anew = open_data("csv", asked, ports(*types))
+    assert again.about()["scale"] == first["scale"] != anew.about()["scale"]
+    units = [np.array([d.about()["scale"][n][k] for n in "xy"]) for d in (again, anew)
+             for k in ("shift", "divisor")]  # fmt: skip
+    for k in range(2):
+        one, two = (next(d.batches("test", 1)).arrays[k] for d in (again, anew))
+        expected = two * units[3][k] + units[2][k]
+        np.testing.assert_allclose(one * units[1][k] + units[0][k], expected, rtol=1e-3, atol=0.1)
+
+
 def test_scaled_sequences_are_padded_with_zeros(tmp_path: Path) -> None:
     lot = np.random.default_rng(1)
     lengths = lot.integers(1, 5, 30)
