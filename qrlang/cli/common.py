@@ -12,6 +12,7 @@ import click
 
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
+from qrlang.environment import MOST_THREADS
 from qrlang.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,6 +80,25 @@ def settings(f: F) -> F:
 
 def model(f: F) -> F:
     return click.option("--model", metavar="NAME", help="Which model, if the file has several.")(f)
+
+
+def trained(f: F) -> F:
+    """Which weights of a run, and how they are put to use."""
+    for option in (
+        click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
+                     help="How it is computed; without it, as in training."),
+        click.option("--threads", type=click.IntRange(0, MOST_THREADS), default=0,
+                     help="Of the CPU; 0: all cores."),
+        click.option("--beam", type=click.IntRange(1, 64), default=1, show_default=True,
+                     help="Translations: how many beginnings are kept."),
+        click.option("--batch", type=click.IntRange(1, 2**20), default=None,
+                     help="Sequences at a time.  [default: as many as there is room for, up to "
+                     "256; of a stream, as in training]"),
+        click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best",
+                     show_default=True, help="Which weights."),
+    ):  # fmt: skip
+        f = option(f)
+    return f
 
 
 def output(f: F) -> F:

@@ -10,22 +10,13 @@ from pathlib import Path
 import click
 
 from qrlang.cli import common
-from qrlang.environment import MOST_THREADS
 
 
 @click.command("predict")
 @click.argument("run", metavar="RUN", type=click.Path())
 @click.argument("data", metavar="DATA", type=click.Path())
 @click.option("-o", "--out", metavar="FILE", help="Where to.  [default: the standard output]")
-@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best",
-              show_default=True, help="Which weights.")  # fmt: skip
-@click.option("--batch", type=click.IntRange(1, 2**20), help="Sequences at a time.")
-@click.option("--beam", type=click.IntRange(1, 64), default=1, show_default=True,
-              help="Translations: how many beginnings are kept.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(0, MOST_THREADS), default=0,
-              help="Of the CPU; 0: all cores.")  # fmt: skip
-@click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
-              help="How it is computed; without it, as in training.")  # fmt: skip
+@common.trained
 @common.output
 def command(
     run: str,

@@ -68,9 +68,7 @@ def made(text):
     return model.program
 
 
-@pytest.mark.parametrize("road", ["plain", "stepwise", "native"])
-def test_slopes_do_not_come_from_behind_the_end(road):
-    program = made(STEEP)
+def slopes_together_and_alone(program, road):
     model = tools.module(program, road=road)
     x = torch.linspace(0.3, 1, 6, dtype=torch.float64).reshape(2, 3, 1)
     model(x, lengths=torch.tensor([3, 1])).sum().backward()
@@ -80,6 +78,11 @@ def test_slopes_do_not_come_from_behind_the_end(road):
         model(one).sum().backward()
     for name, p in model.named_parameters():
         torch.testing.assert_close(together[name], p.grad)
+
+
+@pytest.mark.parametrize("road", ["plain", "stepwise", "native"])
+def test_slopes_do_not_come_from_behind_the_end(road):
+    slopes_together_and_alone(made(STEEP), road)
 
 
 @pytest.mark.parametrize(
@@ -87,16 +90,7 @@ def test_slopes_do_not_come_from_behind_the_end(road):
     [("plain", ""), ("plain", "reset q[0]"), ("stepwise", ""), ("native", "")],
 )
 def test_slopes_do_not_come_from_readings_behind_the_end(road, again):
-    program = made(SURE.replace("AGAIN", again))
-    model = tools.module(program, road=road)
-    x = torch.linspace(0.3, 1, 6, dtype=torch.float64).reshape(2, 3, 1)
-    model(x, lengths=torch.tensor([3, 1])).sum().backward()
-    together = {name: p.grad.clone() for name, p in model.named_parameters()}
-    model.zero_grad()
-    for one in (x[:1], x[1:, :1]):
-        model(one).sum().backward()
-    for name, p in model.named_parameters():
-        torch.testing.assert_close(together[name], p.grad)
+    slopes_together_and_alone(made(SURE.replace("AGAIN", again)), road)
 
 
 def test_states_and_unitaries_of_different_lengths():
