@@ -44,10 +44,12 @@ def apply(
 ) -> tuple[ast.File, tuple[Diagnostic, ...]]:
     """The file with one block for this model, changed by what was given."""
     old = next((i for i in file.items if isinstance(i, ast.Train) and i.model == model), None)
-    if old is None and "data" not in given:
+    said = {s.name for s in old.settings} if old else set()
+    if "data" not in said | given.keys():
+        line = "a line `data = …` in its" if old else "a"
         raise TrainingError(
             f"{file.source.name} does not say what {model} is trained on",
-            "say it here: --data drawn_digits, --data mine.csv; or write a `train` block",
+            f"say it here: --data drawn_digits, --data mine.csv; or write {line} `train` block",
         )
     base = Path(file.source.name).parent
     lines, problems = _parsed(model, {k: _from_here(k, v, base) for k, v in given.items()})
