@@ -12,15 +12,15 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from qrlang.backends.torch.carried import Segment
+from qrlang.backends.torch.calls.run import Run
+from qrlang.backends.torch.calls.segment import Segment, why_not_segments
+from qrlang.backends.torch.calls.sequence import Sequence
 from qrlang.backends.torch.circuits.matrices import complex_of
 from qrlang.backends.torch.emit.fingerprint import fingerprint as fingerprint_of
 from qrlang.backends.torch.native import road as native
 from qrlang.backends.torch.native.cuda import Faults
 from qrlang.backends.torch.ops import may_look
 from qrlang.backends.torch.roads import Road, road_of
-from qrlang.backends.torch.states.run import Run
-from qrlang.backends.torch.states.sequence import Sequence
 
 Lengths: TypeAlias = Any  # None, a tensor [batch], or one for each input by its name
 _TYPE = re.compile(r"(?P<seq>seq\[)?(?P<kind>[a-z]+)(\[(?P<dims>[\d, ]*)\])?\]?")
@@ -59,7 +59,7 @@ class Model(nn.Module):
         self.processor: Any = None  # a quantum device in place of all simulation
         self._locate = False
         self._segment: Segment | None = None  # of a longer time, while it runs
-        self._look: Any = None  # see `Run.look`
+        self._look: Any = None  # see `Lanes.look`
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result; with `state=`, of a segment: the result, and the state after it.
@@ -73,11 +73,21 @@ class Model(nn.Module):
                 return self(*args, **kwargs)
         if "state" not in kwargs:
             return super().__call__(*args, **kwargs)
-        self._segment = segment = Segment(self, kwargs.pop("state"))
+        reason = self._no_segments()
+        if reason:
+            raise ValueError(f"{type(self).__name__} cannot run in segments: {reason}")
+        self._segment = segment = Segment(kwargs.pop("state"))
         try:
             return super().__call__(*args, **kwargs), segment.left()
         finally:
             self._segment = None
+
+    def _no_segments(self) -> str:
+        if not self.program:
+            return ""  # written by hand: who writes it knows
+        if self.trajectories:
+            return "`trajectories` is set, and samples are weighed over the whole sequence"
+        return why_not_segments(self.program)
 
     @property
     def like(self) -> Tensor:
@@ -115,7 +125,7 @@ class Model(nn.Module):
         batch = self._batch(inputs)
         run = Run(self, batch, stepwise=self.chosen_road() != "plain", locate=self._locate)
         run.call = (lengths, inputs)
-        run.segment = self._segment
+        run.segment, run.look, run.processor = self._segment, self._look, self.processor
         made: list[Tensor | Sequence] = []
         for name, kind in kinds.items():
             x = self._input(name, inputs[name], kind)
