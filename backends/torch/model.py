@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from numbers import Real
+from threading import get_ident
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
@@ -22,6 +23,7 @@ from qrlang.backends.torch.native.cuda import Faults
 from qrlang.backends.torch.ops import may_look
 from qrlang.backends.torch.roads import Road, road_of
 
+Checks = Literal["now", "later"]
 Lengths: TypeAlias = Any  # None, a tensor [batch], or one for each input by its name
 _TYPE = re.compile(r"(?P<seq>seq\[)?(?P<kind>[a-z]+)(\[(?P<dims>[\d, ]*)\])?\]?")
 
@@ -54,11 +56,11 @@ class Model(nn.Module):
         self.readout_error = 0.0
         self.gate_error = 0.0
         self.generator: torch.Generator | None = None
-        self.checks: Literal["now", "later"] = "now"
+        self._checks: Checks = "now"
         self.faults = Faults()
         self.processor: Any = None  # a quantum device in place of all simulation
         self._locate = False
-        self._segment: Segment | None = None  # of a longer time, while it runs
+        self._segments: dict[int, Segment] = {}  # of a longer time, while it runs: by thread
         self._look: Any = None  # see `Lanes.look`
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -76,11 +78,17 @@ class Model(nn.Module):
         reason = self._no_segments()
         if reason:
             raise ValueError(f"{type(self).__name__} cannot run in segments: {reason}")
-        self._segment = segment = Segment(kwargs.pop("state"))
+        segment = Segment(kwargs.pop("state"))
+        self._segments[get_ident()] = segment
         try:
             return super().__call__(*args, **kwargs), segment.left()
         finally:
-            self._segment = None
+            del self._segments[get_ident()]
+
+    @property
+    def _segment(self) -> Segment | None:
+        """Of the present call, if it is one of a longer time."""
+        return self._segments.get(get_ident()) if self._segments else None
 
     def _no_segments(self) -> str:
         if not self.program:
@@ -88,6 +96,16 @@ class Model(nn.Module):
         if self.trajectories:
             return "`trajectories` is set, and samples are weighed over the whole sequence"
         return why_not_segments(self.program)
+
+    @property
+    def checks(self) -> Checks:
+        return self._checks
+
+    @checks.setter
+    def checks(self, when: Checks) -> None:
+        if when not in ("now", "later"):
+            raise ValueError(f'`checks` is "now" or "later"; found {when!r}')
+        self._checks = when
 
     @property
     def like(self) -> Tensor:
