@@ -348,15 +348,15 @@ def inputs(request: Request) -> Records:
         return Records([columns.column(c, None) for c in sheet.cells])
     archive = Archive(*request.own(request.text("path")))
     found: list[Column] = []
-    for port in wanted:
-        stem = _stem(archive, port, request.ports)
+    stems = [_stem(archive, port, request.ports) for port in wanted]
+    for port, stem in zip(wanted, stems, strict=True):
         if stem not in archive:
             raise DataError(
                 "malformed-file",
                 f"{archive.path} has splits, and no array `{stem}` of all records",
                 f"save what is to be answered as `{stem}`",
             )
-        lengths = _lengths(archive, stem, stem)
+        lengths = _lengths(archive, stem, stem, stems)
         found.append(_npz_column(archive, columns, stem, lengths, port, None))
     return Records(found)
 
@@ -434,7 +434,7 @@ def load_npz(request: Request) -> Loaded:
             if rights is not None:
                 opened = rights.open(split or "", _count(archive, array, port))
                 names[split or ""], pick = list(opened.values()), list(opened)
-            lengths = _lengths(archive, array, stem)
+            lengths = _lengths(archive, array, stem, arrays)
             found.append(_npz_column(archive, columns, array, lengths, port, pick))
         if len({len(c) for c in found}) > 1:
             pairs = zip(arrays, found, strict=True)
@@ -502,9 +502,10 @@ def _stem(archive: Archive, port: Port, ports: Sequence[Port]) -> str:
     )
 
 
-def _lengths(archive: Archive, name: str, stem: str) -> Array | None:
+def _lengths(archive: Archive, name: str, stem: str, columns: Sequence[str | None]) -> Array | None:
+    """`columns`: what is one itself, whatever it is called."""
     for candidate in (f"{name}_length", name.replace(stem, "length"), "length"):
-        if candidate != name and candidate in archive:
+        if candidate not in columns and candidate in archive:
             return archive.array(candidate, "ui", 1)
     return None
 

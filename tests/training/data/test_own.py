@@ -13,7 +13,7 @@ import pytest
 from data_tools import SERIES, label, own, ports, token, whole
 
 from qrlang.ir.types import Type, real, seq
-from qrlang.training.data import DataError, open_data
+from qrlang.training.data import DataError, Port, open_data
 
 
 def write(path: Path, text: str) -> Path:
@@ -130,6 +130,16 @@ def test_a_sequence_in_a_row_may_be_shorter(tmp_path: Path) -> None:
         assert lengths[k] == (3 if full else 1)
         row = [[1, 2], [3, 4], [5, 6]] if full else [[1, 2], [0, 0], [0, 0]]
         assert batch.arrays[0][k, : len(row)].tolist() == row[: batch.arrays[0].shape[1]]
+
+
+def test_a_column_may_be_called_length(tmp_path: Path) -> None:
+    """It is the target, then, and not how long the sequences are."""
+    x = np.random.default_rng(0).random((30, 4))
+    np.savez(tmp_path / "f.npz", x=x, length=np.arange(30))
+    both = (Port("x", seq(real())), Port("length", Type("class", (), 30), target=True))
+    data = open_data("npz", {"path": str(tmp_path / "f.npz")}, both)
+    batch = next(data.batches("train", 30))
+    assert batch.lengths[0] is None and sorted(whole(data, "train")[1]) == sorted(batch.arrays[1])
 
 
 def test_a_moment_in_a_row(tmp_path: Path) -> None:
