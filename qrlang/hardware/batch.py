@@ -69,9 +69,9 @@ def items_of_feed(
 def items_of_file(
     path: str, program: Program, limit: int, said: Mapping[str, Any] | None = None
 ) -> tuple[list[Item], list[Any]]:
-    """An .npz with an array for each input (and target): [sequences, (time), …]; `length`, where they
-    are padded. `said`: what a run says of its own data, whose units and names of classes are meant.
-    """
+    """An .npz with an array for each input (and target), [sequences, (time), …], and `length` where
+    they are padded. `said`: what a run says of its own data, whose units and names of classes are
+    meant."""
     free(Path(path))
     try:
         with np.load(path, allow_pickle=False) as found:
