@@ -249,8 +249,8 @@ def _session(
                 found = session.run(trainer)
             except Stopped:
                 screen.note(
-                    f"stopped after step {trainer.progress.step} of {trainer.steps}; go on with: "
-                    f"qrlc train --resume {trainer.run.folder}"
+                    f"stopped after step {trainer.progress.step} of {trainer.plan.steps}; "
+                    f"go on with: qrlc train --resume {trainer.run.folder}"
                 )
                 raise click.exceptions.Exit(INTERRUPTED) from None
             except NotCalm as why:
@@ -312,7 +312,7 @@ def _page(trainer: Trainer, again: bool) -> str:
     count = sum(p.numel() for p in model.parameters)
     sizes = ", ".join(f"{n} {split}" for split, n in trainer.feed.sizes.items() if n)
     verb = "going on with" if again else "training"
-    warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
+    warm = f", {trainer.plan.warmup} steps of warm-up" if trainer.plan.warmup else ""
     at = ", ".join(f"{k}={v}" for k, v in model.program.settings)
     name = f"{model.program.name} ({at})" if at else model.program.name
     of_angles = f"; angles: {_call(s.quantum)}" if s.quantum else ""
@@ -335,10 +335,10 @@ def _page(trainer: Trainer, again: bool) -> str:
 
 def _updates(trainer: Trainer) -> str:
     if trainer.optimizer.whole:
-        return f"{trainer.steps}, each over all training data"
+        return f"{trainer.plan.steps}, each over all training data"
     s = trainer.settings
     many = plural(s.batch * s.accumulate, "sequence")
-    return f"{trainer.steps} of {many}, {plural(trainer.epochs, 'epoch')}"
+    return f"{trainer.plan.steps} of {many}, {plural(trainer.plan.epochs, 'epoch')}"
 
 
 def _call(choice: tuple[str, dict[str, Any]]) -> str:

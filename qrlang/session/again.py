@@ -77,7 +77,7 @@ class _Until(Observer):
         self.step = step
 
     def updated(self, trainer: Trainer, update: Update) -> None:
-        trainer.stop = trainer.progress.step >= self.step
+        trainer.stop.asked = trainer.progress.step >= self.step
 
 
 class _Once(Silent):
