@@ -1,6 +1,7 @@
 """Data of one's own: CSV and NumPy files.
 
-CSV. Columns are found by the names of the model's lines (`x`, or `x[0]`, `x[1]` … for several
+CSV, with commas or, as spreadsheets also write it, with semicolons (and then `2,5` is a number).
+Columns are found by the names of the model's lines (`x`, or `x[0]`, `x[1]` … for several
 numbers), else they come in the order of those lines, with or without a row of names. A row is
 
 - a record, where the model's inputs are no sequences;
@@ -219,7 +220,9 @@ class _Sheet:
             if len(row) == 1 and (sign := next((c for c in ";\t" if c in row[0]), "")):
                 what = "semicolons" if sign == ";" else "tabs"
                 help = f"cells are between commas here, and these seem to be between {what}: " + (
-                    "save it with commas" if sign == ";" else "call it .tsv"
+                    "give each row as many, or save it with commas"
+                    if sign == ";"
+                    else "call it .tsv"
                 )
             if not help and self.ports != self.every:
                 other = next(p.name for p in self.every if p not in self.ports)

@@ -132,6 +132,38 @@ def test_a_sequence_in_a_row_may_be_shorter(tmp_path: Path) -> None:
         assert batch.arrays[0][k, : len(row)].tolist() == row[: batch.arrays[0].shape[1]]
 
 
+def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    """The same table as spreadsheets write it here and there."""
+    lot = np.random.default_rng(0)
+    table = [
+        (f"{a:.3f}", f"{b:.2e}", str(k % 2)) for k, (a, b) in enumerate(lot.normal(size=(40, 2)))
+    ]
+    plain = "\n".join(["x[0],x[1],y", *(",".join(row) for row in table)])
+    right = everything(own(write(tmp_path / "f.csv", plain), real(2), label(2)))
+    comma = [[cell.replace(".", ",") for cell in row] for row in table]
+    for name, rows in {
+        "names": [["x[0]", "x[1]", "y"], *comma], "none": comma, "points": table,
+        "whole": [["1", "2", "0"], *comma[1:]], "quoted": [[f'"{c}"' for c in r] for r in comma],
+    }.items():  # fmt: skip
+        text = "\ufeff" + "\r\n".join(";".join(row) for row in rows)
+        found = everything(own(write(tmp_path / f"{name}.csv", text), real(2), label(2)))
+        if name != "whole":
+            for a, b in zip(found, right, strict=True):
+                np.testing.assert_array_equal(a, b)
+    tabs = "\n".join("\t".join(row) for row in comma)
+    found = everything(own(write(tmp_path / "f.tsv", tabs), real(2), label(2)))
+    np.testing.assert_array_equal(found[0], right[0])
+
+
+def test_texts_with_commas_and_semicolons(tmp_path: Path) -> None:
+    commas = "good; very good,1\nbad; very bad,0\n" * 10
+    semicolons = "good, very good;1\nbad;0\n" * 10
+    for text, word in ((commas, "good ;"), (semicolons, "good ,")):
+        data = own(write(tmp_path / "t.csv", text), token(9), label(2))
+        rows = [data.decode("x", row) for row in whole(data, "train")[0]]
+        assert any(row.startswith(word) for row in rows), rows
+
+
 def test_a_column_may_be_called_length(tmp_path: Path) -> None:
     """It is the target, then, and not how long the sequences are."""
     x = np.random.default_rng(0).random((30, 4))
