@@ -263,10 +263,12 @@ def test_a_line_that_is_called_like_a_number_of_another(tmp_path: Path) -> None:
     assert (x2 == 2).all() and (x1 == 1).all()
 
 
-@pytest.mark.parametrize(("sign", "help"), [(";", "save it with commas"), ("\t", "call it .tsv")])
-def test_cells_between_other_signs(tmp_path: Path, sign: str, help: str) -> None:
+@pytest.mark.parametrize(
+    ("rows", "help"), [("1;2;0\n1;2\n", "save it with commas"), ("1\t2\t0\n", "call it .tsv")]
+)
+def test_cells_between_other_signs(tmp_path: Path, rows: str, help: str) -> None:
     with pytest.raises(DataError, match="1 cell;") as error:
-        own(write(tmp_path / "f.csv", f"1{sign}2{sign}0\n" * 9), real(2), label(2))
+        own(write(tmp_path / "f.csv", rows * 9), real(2), label(2))
     assert help in error.value.help
 
 
