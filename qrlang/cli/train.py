@@ -72,7 +72,9 @@ def _every_setting(command: Any) -> Any:
 @click.argument("path", metavar="[FILE]", required=False, type=click.Path())
 @common.settings
 @common.model
-@click.option("--resume", metavar="RUN", help="Go on with a run, to the same numbers.")
+@click.option(
+    "--resume", metavar="RUN", help="Go on with a run, to the same numbers; or to more --epochs."
+)
 @click.option("-o", "--out", metavar="DIR",
               help="The run's folder.  [default: runs/MODEL-1, -2, …]")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
@@ -160,10 +162,18 @@ def command(
         raise common.usage("--trace-samples, --trace-every, --trace-limit and --trace-budget are "
                            "of a trace: say --trace too")  # fmt: skip
     if resume is not None and (
-        changed or settings or out or model or target or noise or mitigate or lr is not None
+        changed.keys() - {"epochs", "steps"}
+        or settings
+        or out
+        or model
+        or target
+        or noise
+        or mitigate
+        or lr is not None
     ):
         raise common.usage("a run goes on with its own settings: --resume goes with no others "
-                           "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
+                           "than --epochs or --steps, --data-dir, --threads, --road, limits and "
+                           "prices")  # fmt: skip
     if lr is not None and not 0 < lr < math.inf:
         raise common.usage("--lr is a number above 0")
     if resume is not None and init:

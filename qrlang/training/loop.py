@@ -132,7 +132,7 @@ class Trainer:
             "random": randomness.state(self.objective.model),
             **books,
             "state": state,
-            "observers": {o.name: o.state() for o in self.observers},
+            "observers": self.kept | {o.name: o.state() for o in self.observers},
         }
         checkpoint.save(self.run.last, self.objective.model.state_dict(), page)
         self._saved = (time.perf_counter(), self.progress.step)
