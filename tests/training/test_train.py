@@ -133,6 +133,25 @@ def test_a_run_is_a_module(tmp_path: Path) -> None:
         qrlang.load(tmp_path)
 
 
+def test_seed_after_seed(tmp_path: Path, capsys: Any) -> None:
+    """Each is the run that it would be alone; of all of them there is one line."""
+    runs = [tmp_path / "sweep" / str(k) for k in (1, 2, 3)]
+    train(tmp_path, "--seed", "7", "--seeds", "3", out="sweep")
+    out = capsys.readouterr().out
+    values = [
+        json.loads((r / "result.json").read_text())["figures"]["accuracy"]["value"] for r in runs
+    ]
+    mean, spread = 100 * np.mean(values), 100 * np.std(values, ddof=1)
+    assert f"{mean:.2f} % ± {spread:.2f} %" in out.splitlines()[-1]
+    assert same(runs[1], train(tmp_path, "--seed", "8", out="alone"))
+    assert [json.loads((r / "settings.json").read_text())["seed"] for r in runs] == [7, 8, 9]
+    capsys.readouterr()
+    train(tmp_path, "--seeds", "2", "--epochs", "1", "--format", "json", out="two")
+    page = json.loads(capsys.readouterr().out)
+    assert page["rows"][0]["seeds"] == [0, 1] and len(page["runs"]) == 2
+    assert qrlc(["train", "--resume", str(runs[0]), "--seeds", "2"]) == 2
+
+
 def test_compare(tmp_path: Path, capsys: Any) -> None:
     runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
     runs.append(train(tmp_path, "--core", "rnn", out="rnn"))
@@ -206,7 +225,7 @@ def test_early_stopping_and_the_best_weights(tmp_path: Path) -> None:
 
 def test_resume_refuses_other_settings(tmp_path: Path, capsys: Any) -> None:
     run = train(tmp_path)
-    assert qrlc(["train", "--resume", str(run), "--epochs", "9"]) == 2
+    assert qrlc(["train", "--resume", str(run), "--batch", "9"]) == 2
     assert "own settings" in capsys.readouterr().err
     assert qrlc(["train", "--resume", str(tmp_path)]) == 1
     assert "is not a run folder" in capsys.readouterr().err
