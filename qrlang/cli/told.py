@@ -36,6 +36,7 @@ def before(trainer: Trainer, again: bool) -> str:
         f"  loss       {_call(s.loss)}; best by {s.metric}",
         f"  optimizer  {_call(s.optimizer)}{of_angles}",
         f"  schedule   {_call(s.schedule)}{warm}; {clipped}",
+        *([f"  weights    their moving average, by {s.average:g}"] if s.average else []),
         f"  updates    {_updates(trainer)}",
         f"  runs on    {_where(trainer)}",
     ]

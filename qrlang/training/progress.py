@@ -25,6 +25,8 @@ class Progress:
     best_loss: float | None = None  # of the best: accuracies are often equal
     best_epoch: int = 0
     since_best: int = 0
+    since_fall: int = 0  # of the rate, or since the best; by the schedule `plateau`
+    falls: int = 0
     runs: int = 0  # of sequences through the model, for its updates
     circuits: int = 0  # that a device would have had to run for them; counted without gradients
     seconds: float = 0.0

@@ -39,6 +39,7 @@ class Settings:
     seed: int = 0
     validation: float | None = None  # a share of the training data; None: what the data set has
     early_stopping: int = 0  # epochs without a better one; 0: never
+    average: float = 0.0  # of the weights, moving; 0: the weights themselves
     truncate: int = 0
     accumulate: int = 1
     length: int = 0

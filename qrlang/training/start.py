@@ -232,9 +232,11 @@ def _trainer(
 ) -> Trainer:  # fmt: skip
     from qrlang.training.loop import Trainer
 
-    if settings.early_stopping and not feed.sizes.get("validation"):
+    plateau = settings.schedule[0] == "plateau"
+    if (settings.early_stopping or plateau) and not feed.sizes.get("validation"):
+        name = "early_stopping" if settings.early_stopping else "plateau"
         raise TrainingError(
-            "`early_stopping` goes by the validation split, and nothing is held out",
+            f"`{name}` goes by the validation split, and nothing is held out",
             "leave it out, or give a share: validation = 0.1",
         )
     plain = replace(settings, road="plain") if settings.processor else settings
@@ -344,6 +346,8 @@ def refuse(settings: Settings, program: Program) -> None:
             )
     elif settings.turns:
         raise TrainingError("`turns` is for two optimisers", "name the second: quantum = spsa")
+    if settings.average and settings.optimizer[0] == "ridge":
+        raise TrainingError("`ridge` finds its weights in one go", "leave out `average`")
     if settings.core != "pqc" and settings.optimizer[0] == "ridge":
         raise TrainingError(
             "`ridge` trains the head of a reservoir, and a classical core has to be trained whole",

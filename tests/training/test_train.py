@@ -152,6 +152,58 @@ def test_seed_after_seed(tmp_path: Path, capsys: Any) -> None:
     assert qrlc(["train", "--resume", str(runs[0]), "--seeds", "2"]) == 2
 
 
+def test_the_rate_falls_where_validation_stands_still(tmp_path: Path) -> None:
+    """Where torch's would."""
+    run = train(tmp_path, "--schedule", "plateau(patience: 2, factor: 0.5, floor: 0.1)", "--metric",
+                "loss", "--lr", "0.3", "--epochs", "14", "--warmup", "0", "--log", "1 epochs")  # fmt: skip
+    found = lines(run)
+    losses = [x["loss"] for x in found if x["split"] == "validation"]
+    rates = [x["rate"] for x in found if x["split"] == "train"]
+    other = torch.optim.SGD([torch.zeros(1)], lr=0.3)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        other, factor=0.5, patience=1, threshold=0, min_lr=0.03, eps=0
+    )
+    expected = []
+    for loss in losses:
+        expected.append(other.param_groups[0]["lr"])
+        theirs.step(loss)
+    assert rates == pytest.approx(expected) and len({*expected}) > 2
+    train(tmp_path, "--schedule", "plateau", "--validation", "0", out="none", code=1)
+
+
+def test_an_average_of_the_weights_is_kept(tmp_path: Path, monkeypatch: Any) -> None:
+    from qrlang.training.loop import Trainer
+
+    seen, count = [], Trainer._count
+
+    def counted(self: Trainer) -> None:
+        seen.append({k: w.numpy().copy() for k, w in self.objective.model.state_dict().items()})
+        count(self)
+
+    args = ("--average", "0.8", "--checkpoint", "3 steps", "--validation", "0")
+    monkeypatch.setattr(Trainer, "_count", counted)
+    whole = train(tmp_path, *args, out="whole")
+    monkeypatch.undo()
+    kept, last = weights(whole, "best"), weights(whole)
+    counts = 0.8 ** np.arange(len(seen) - 1, -1, -1)
+    for name, found in kept.items():
+        expected = np.average([w[name] for w in seen], axis=0, weights=counts)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert not all(torch.equal(kept[k], last[k]) for k in kept)
+
+    def some(self: Trainer) -> None:
+        counted(self)
+        if self.progress.step == 11:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "_count", some)
+    run = train(tmp_path, *args, out="stopped", code=130)
+    monkeypatch.undo()
+    assert qrlc(["train", "--resume", str(run)]) == 0
+    assert same(run, whole)
+    train(tmp_path, "--optimizer", "ridge", "--average", "0.9", out="ridge", code=1)
+
+
 def test_compare(tmp_path: Path, capsys: Any) -> None:
     runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
     runs.append(train(tmp_path, "--core", "rnn", out="rnn"))

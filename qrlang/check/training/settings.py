@@ -71,6 +71,7 @@ SCHEDULES: dict[str, tuple[Argument, ...]] = {
     "linear": (_share("floor", 0.0),),
     "staircase": (_count("every", 10), *_arguments(factor=0.1)),
     "exponential": _arguments(factor=0.95),
+    "plateau": (_share("factor", 0.5), _count("patience", 5), _share("floor", 0.0)),
 }
 METRICS = (
     "accuracy",
@@ -118,6 +119,7 @@ SETTINGS: dict[str, Spec] = {
     "seed": Spec("int", 0, 2**63),
     "validation": Spec("real", 0, 1),
     "early_stopping": Spec("int", 1, 10**6),
+    "average": Spec("real", 0, 1 - 1e-9),
     "truncate": Spec("int", 1, 10**7),
     "accumulate": Spec("int", 1, 10**6),
     "length": Spec("int", 1, 10**7),
