@@ -81,7 +81,7 @@ class Trainer:
         self.pipeline = Pipeline.where_it_fits(objective, self.optimizer, feed)
         self.average = Average(objective.parameters, settings.average) if settings.average else None
         self.plan = self._planned()
-        self.books = Books(objective, self.plan, run, watcher, world)
+        self.books = Books(objective, self.plan, run, watcher, world, settings.metric)
         self.save_every = interval(settings.checkpoint, "checkpoint")
         self.log_every = interval(settings.log, "log")
         self.stop = Stop()

@@ -196,4 +196,4 @@ def interval(text: str, name: str) -> tuple[float, str]:
 
 
 def lower_is_better(metric: str) -> bool:
-    return metric not in ("accuracy", "bleu", "f1", "fidelity")
+    return metric not in ("accuracy", "balanced_accuracy", "auc", "bleu", "f1", "fidelity", "r2")

@@ -230,6 +230,7 @@ def _trainer(
     run: Run, program: Program, settings: Settings, feed: Feed, world: World, watcher: Watcher,
     imports: Sequence[str],
 ) -> Trainer:  # fmt: skip
+    from qrlang.training import losses
     from qrlang.training.loop import Trainer
 
     plateau = settings.schedule[0] == "plateau"
@@ -244,6 +245,9 @@ def _trainer(
         lanes = settings.batch if feed.streaming else feed.sizes.get("train") or settings.batch
         room.refuse(program, settings, lanes)
     objective = make_objective(program, plain, world, imports)
+    objective.loss = losses.balanced(
+        objective.loss, feed, objective.target, objective.kind.size, objective.parameters[0]
+    )
     cut = settings.truncate and not feed.streaming  # on the host
     if not (cut or settings.processor or settings.optimizer[0] == "ridge"):
         from qrlang.training.resident import near
@@ -346,6 +350,8 @@ def refuse(settings: Settings, program: Program) -> None:
             )
     elif settings.turns:
         raise TrainingError("`turns` is for two optimisers", "name the second: quantum = spsa")
+    if settings.loss[1].get("balanced") and settings.optimizer[0] == "ridge":
+        raise TrainingError("`ridge` solves for squares, whatever the loss", "leave out `balanced`")
     if settings.average and settings.optimizer[0] == "ridge":
         raise TrainingError("`ridge` finds its weights in one go", "leave out `average`")
     if settings.core != "pqc" and settings.optimizer[0] == "ridge":

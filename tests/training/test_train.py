@@ -204,6 +204,27 @@ def test_an_average_of_the_weights_is_kept(tmp_path: Path, monkeypatch: Any) -> 
     train(tmp_path, "--optimizer", "ridge", "--average", "0.9", out="ridge", code=1)
 
 
+def test_classes_that_are_rare_can_count_as_much(tmp_path: Path, capsys: Any) -> None:
+    """One in ten: a model that never names it is right nine times of ten, and worth nothing."""
+    path, lot = project(tmp_path), np.random.default_rng(0)
+    xs = lot.normal(size=(400, 4, 2)).astype(np.float32)
+    label = (xs[:, :, 0].sum(1) + lot.normal(size=400) > 2.6).astype(int)
+    assert 40 < label.sum() < 80
+    np.savez(tmp_path / "tiny.npz", xs=xs, label=label)
+    figures = {}
+    for name, loss in (("plain", "cross_entropy"), ("even", "cross_entropy(balanced: true)")):
+        assert qrlc(["train", str(path), "--loss", loss, "--metric", "auc", "--epochs", "12", "-o",
+                     str(tmp_path / name), *SHORT]) == 0  # fmt: skip
+        page = json.loads((tmp_path / name / "result.json").read_text())
+        figures[name] = {k: v["value"] for k, v in page["figures"].items()}
+    assert figures["even"]["balanced_accuracy"] > figures["plain"]["balanced_accuracy"] + 0.05
+    assert 0.8 < figures["even"]["auc"] <= 1
+    assert "  auc 0.8" in capsys.readouterr().err
+    train(
+        tmp_path, "--loss", "cross_entropy(balanced: true)", "--optimizer", "ridge", out="r", code=1
+    )
+
+
 def test_compare(tmp_path: Path, capsys: Any) -> None:
     runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
     runs.append(train(tmp_path, "--core", "rnn", out="rnn"))

@@ -56,13 +56,14 @@ OPTIMIZERS: dict[str, tuple[Argument, ...]] = {
     "nelder_mead": (_count("max_iterations", 1000), *_arguments(tolerance=1e-6)),
     "ridge": _arguments(alpha=1e-6, washout=0),
 }
+_BALANCED = Argument("balanced", "bool", False)
 LOSSES: dict[str, tuple[Argument, ...]] = {
-    "cross_entropy": (_share("smoothing", 0.0),),
-    "nll": (),
+    "cross_entropy": (_share("smoothing", 0.0), _BALANCED),
+    "nll": (_BALANCED,),
     "mse": (),
     "mae": (),
     "huber": (Argument("delta", "real", 1.0, 1e-9),),
-    "bce": (),
+    "bce": (_BALANCED,),
     "fidelity": (),
 }
 SCHEDULES: dict[str, tuple[Argument, ...]] = {
@@ -75,14 +76,17 @@ SCHEDULES: dict[str, tuple[Argument, ...]] = {
 }
 METRICS = (
     "accuracy",
+    "balanced_accuracy",
     "perplexity",
     "bits_per_token",
     "mse",
     "mae",
     "rmse",
     "nrmse",
+    "r2",
     "bleu",
     "f1",
+    "auc",
     "loss",
 )
 CORES = ("pqc", "orthogonal", "rnn", "gru", "lstm")
