@@ -86,6 +86,13 @@ def _every_setting(command: Any) -> Any:
               help="How it is computed; without it, the fastest that fits.")  # fmt: skip
 @click.option("--seeds", metavar="K", type=click.IntRange(1, 10_000), default=1,
               help="As many runs, seed after seed; then their mean and deviation.")  # fmt: skip
+@click.option(
+    "--folds",
+    metavar="K",
+    type=click.IntRange(2, 10_000),
+    default=None,
+    help="As many runs (of each seed), each with another part of the data for the test.",
+)
 @click.option("--trace", is_flag=True,
               help="Record readouts, activations, parameters, gradients, entropies.")  # fmt: skip
 @click.option("--trace-samples", metavar="N|I,J,…", default="4", show_default=True,
@@ -126,6 +133,7 @@ def command(
     override: str,
     check_gradient: int | None,
     seeds: int,
+    folds: int | None,
     form: str,
     color: str,
     target: str | None,
@@ -184,8 +192,9 @@ def command(
         raise common.usage("a run goes on with its own weights: --resume goes without --init")
     if resume is not None and override:
         raise common.usage("a run that goes on has started: --resume goes without --override")
-    if resume is not None and seeds > 1:
-        raise common.usage("a run goes on with its own seed: --resume goes without --seeds")
+    if resume is not None and (seeds > 1 or folds):
+        raise common.usage("a run goes on with its own seed and data: --resume goes without "
+                           "--seeds and --folds")  # fmt: skip
     if resume is not None and trace:
         raise common.usage("a run goes on with the trace that it was begun with: --resume goes "
                            "without --trace")  # fmt: skip
@@ -209,7 +218,7 @@ def command(
 
         named(trace_samples)  # before a folder is made
     traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
-    _session(asked, resume, form, color, traced, check_gradient or 0, seeds)
+    _session(asked, resume, form, color, traced, check_gradient or 0, seeds, folds)
 
 
 def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:
@@ -235,7 +244,7 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
 
 def _session(
     asked: Asked, resume: str | None, form: str, color: str, traced: Traced | None = None,
-    slopes: int = 0, seeds: int = 1,
+    slopes: int = 0, seeds: int = 1, folds: int | None = None,
 ) -> None:  # fmt: skip
     import torch
 
@@ -250,8 +259,8 @@ def _session(
     first = None
     try:
         with _notes(screen):
-            for k in range(seeds):
-                one = asked if seeds == 1 else _of_sweep(asked, k, first)
+            for k in range(many := seeds * (folds or 1)):
+                one = _of_sweep(asked, k, first, folds) if many > 1 else asked
                 trainer = _begun(one, resume, here, screen, form, color)
                 first = trainer.settings.seed if first is None else first
                 if traced is not None and here.first:
@@ -269,12 +278,14 @@ def _session(
         told.together(pages, form)
 
 
-def _of_sweep(asked: Asked, k: int, first: int | None) -> Asked:
-    """The run number k of several: seed after seed, from that of the first."""
+def _of_sweep(asked: Asked, k: int, first: int | None, folds: int | None) -> Asked:
+    """The run number k of several: all folds of a seed, then those of the next."""
     settings = dict(asked.settings or {})
     if first is not None:
-        settings["seed"] = str(first + k)
-    return replace(asked, settings=settings, out=asked.out and f"{asked.out}/{k + 1}")
+        settings["seed"] = str(first + k // (folds or 1))
+    fold = (k % folds, folds) if folds else None
+    out = asked.out and f"{asked.out}/{k + 1}"
+    return replace(asked, settings=settings, out=out, fold=fold)
 
 
 def _begun(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from qrlang.check.training.data_sets import kind_of_file
+from qrlang.check.training.data_sets import DATA_SETS, kind_of_file
 from qrlang.check.training.fit import default_loss
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
 from qrlang.errors import TrainingError
@@ -16,6 +16,7 @@ from qrlang.ir.types import Type
 Plain = int | float | bool | str
 Choice = tuple[str, dict[str, Plain]]
 
+TEN = 10  # of data sets that come in folds
 GRADIENT_FREE = ("spsa", "nelder_mead")
 
 
@@ -133,6 +134,20 @@ def settle(block: Mapping[str, object], target: Type | None, lr: float | None = 
     if "metric" not in given:
         found = replace(found, metric=default_metric(target, found.loss[0]))
     return found
+
+
+def folded(data: Choice, fold: int, folds: int) -> Choice:
+    """With another part of it for the test."""
+    name, given = data
+    known = {a.name for a in DATA_SETS[name].arguments}
+    if "folds" in known:
+        return name, {**given, "folds": folds, "fold": fold}
+    if "fold" not in known:
+        raise TrainingError(f"`{name}` comes with splits, or is drawn anew: it has no folds",
+                            "--folds is for tables of your own: CSV or NumPy files")  # fmt: skip
+    if folds != TEN:
+        raise TrainingError(f"`{name}` has ten folds", "give --folds 10")
+    return name, {**given, "fold": fold}
 
 
 def _moves(choice: Choice, given: Mapping[str, object]) -> Choice:

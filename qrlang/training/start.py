@@ -26,7 +26,7 @@ from qrlang.training.initial import begin_with
 from qrlang.training.metrics import possible
 from qrlang.training.progress import Watcher
 from qrlang.training.run import Run, claimed, vacant
-from qrlang.training.settings import Settings, settle
+from qrlang.training.settings import Settings, folded, settle
 from qrlang.training.world import World
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Asked:
     device: OnDevice | None = None  # a quantum one
     init: str = ""  # weights to begin with: a run, or a file
     override: str = ""  # why a run starts under a sky that is not calm
+    fold: tuple[int, int] | None = None  # which of how many parts is the test
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def prepare(
     settings = settle(block.settings, target, asked.lr)
     threads = asked.threads or environment.threads() or max(1, host.cores() // world.size)
     settings = replace(settings, threads=threads, road=asked.road)
+    if asked.fold is not None:
+        settings = replace(settings, data=folded(settings.data, *asked.fold))
     wanted = asked.device.wanted if asked.device else None
     if wanted is not None:
         settings = replace(settings, processor=wanted.text, device="cpu")

@@ -225,6 +225,21 @@ def test_classes_that_are_rare_can_count_as_much(tmp_path: Path, capsys: Any) ->
     )
 
 
+def test_fold_after_fold(tmp_path: Path, capsys: Any) -> None:
+    train(tmp_path, "--folds", "3", "--seeds", "2", "--epochs", "1", out="sweep")
+    last = capsys.readouterr().out.splitlines()[-1]
+    runs = [tmp_path / "sweep" / str(k + 1) for k in range(6)]
+    found = [json.loads((r / "settings.json").read_text()) for r in runs]
+    assert [(s["seed"], s["data"][1]["fold"]) for s in found] == [
+        (seed, fold) for seed in (0, 1) for fold in range(3)
+    ]
+    tested = [json.loads((r / "result.json").read_text()) for r in runs]
+    assert sum(t["sequences"] for t in tested[:3]) == 200
+    values = [100 * t["figures"]["accuracy"]["value"] for t in tested]
+    assert f"{np.mean(values):.2f} % ± {np.std(values, ddof=1):.2f} %" in last and "  6  " in last
+    train(tmp_path, "--data", "travelling_wave", "--folds", "3", out="no", code=1)
+
+
 def test_compare(tmp_path: Path, capsys: Any) -> None:
     runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
     runs.append(train(tmp_path, "--core", "rnn", out="rnn"))
@@ -243,7 +258,7 @@ def test_compare(tmp_path: Path, capsys: Any) -> None:
     assert abs(rows[1]["parameters"] / rows[0]["parameters"] - 1) <= 0.02
     assert "accuracy" in picture.read_text()
     assert qrlc([*args, "--format", "markdown"]) == 0
-    assert capsys.readouterr().out.startswith("| model | accuracy | seeds |")
+    assert capsys.readouterr().out.startswith("| model | accuracy | runs |")
     assert qrlc([*args, "--metric", "bleu"]) == 1
 
 
