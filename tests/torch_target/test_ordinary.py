@@ -276,3 +276,23 @@ def test_autocast_does_not_reach_into_a_model(root, road):
     with torch.autocast("cpu", torch.bfloat16):
         found = model(rows.bfloat16())
     torch.testing.assert_close(found, model(rows.bfloat16().float()))
+
+
+def test_a_model_can_be_exported(root, tmp_path):
+    """Before its first call, for batches of any size and lengths; and it is as it was."""
+    model = qrnn(root, None).eval()
+    rows, lengths = torch.rand(2, 4, 28), torch.tensor([4, 2])
+    batch = {0: torch.export.Dim("batch", min=1, max=64)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = torch.export.export(
+            model, (rows,), {"lengths": lengths},
+            dynamic_shapes={"rows": batch, "lengths": batch},
+        )  # fmt: skip
+        torch.export.save(made, tmp_path / "model.pt2")
+        found = torch.export.load(tmp_path / "model.pt2").module()
+    rows, lengths = torch.rand(5, 4, 28), torch.tensor([1, 4, 2, 3, 4])
+    torch.testing.assert_close(found(rows, lengths=lengths), model(rows, lengths=lengths))
+    assert model.chosen_road() == "native"
+    model.road = "plain"
+    torch.testing.assert_close(model(rows, lengths=lengths), found(rows, lengths=lengths))
