@@ -320,11 +320,13 @@ def test_stdlib_lists_everything() -> None:
 
 def test_stdlib_shows_everything() -> None:
     """In one process, so that the library is read once."""
+    from qrlang.check.library import Library
     from qrlang.cli import stdlib
+    from qrlang.inspection.definitions import installed
 
-    for name, item in stdlib._items():
+    for name, item in installed(Library()):
         data = stdlib._show(name, item, {}, False)
-        page = stdlib._page(data)
+        page = stdlib._page(data, item)
         assert data["doc"].split("\n")[0] in page, name
         assert data["drawing"].strip() in page, name
         assert f"{data['kind']} {item.name}" in data["source"], name
