@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qrlang import environment, host
 from qrlang.analysis.own import own_weights
 from qrlang.check.library import Module
-from qrlang.diagnostics.words import suggestion
+from qrlang.diagnostics.words import plural, suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.engine.resumable import why_not
 from qrlang.errors import TrainingError
@@ -156,7 +156,8 @@ def resume(
                             "put a copy of it back, or train the run anew")  # fmt: skip
     if world.first:
         run.hold()
-    about, settings, program = run.about(), run.settings(), run.program()
+    about, before, program = run.about(), run.settings(), run.program()
+    settings = planned = overrides.longer(before, asked.settings or {})
     threads = asked.threads or environment.threads() or settings.threads
     settings = replace(settings, threads=threads, road=asked.road or settings.road)
     wanted, device = None, None
@@ -174,6 +175,18 @@ def resume(
         _keep_journal(trainer, wanted)
     if run.last.exists():
         trainer.restore()
+    if asked.settings:
+        p = trainer.progress
+        if p.step >= trainer.plan.steps:
+            raise TrainingError(
+                f"the run has made {plural(p.step, 'update')} in {plural(p.epoch, 'epoch')} "
+                f"already, and would end after {trainer.plan.steps}",
+                "give more than that",
+            )
+        if world.first:
+            run.plan(planned, {"step": p.step, "epochs": before.epochs, "steps": before.steps})
+        p.finished, p.since_best = False, 0
+        trainer.save()
     return trainer
 
 

@@ -219,13 +219,24 @@ def test_torch_compile_leaves_a_model_as_it_is(root, road, monkeypatch):
 def test_torch_compile_goes_through_noise_on_the_plain_road():
     text = MIXED.replace("cx a[0], a[1]", "cx a[0], a[1] phase_damping(0.1) a[1]")
     text = text[: text.index("    let b")] + "  }" + text[text.index("\n  return") :]
-    model = qrlang.loads(text, road="plain", dtype=torch.float64)
-    x = torch.rand(3, 3, 2, dtype=torch.float64)
+    x = torch.rand(3, 2, 2, dtype=torch.float64)
+    wider = text.replace("a[2]", "a[3]")
+    assert wider != text
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of calls that it leaves to Python
         torch._dynamo.reset()
-        found = torch.compile(model, backend="eager")(x)
-    torch.testing.assert_close(found, model(x))
+        for one in (text, wider):  # how many qubits there are is no variable
+            model = qrlang.loads(one, road="plain", dtype=torch.float64)
+            found = torch.compile(model, backend="eager")(x)
+            torch.testing.assert_close(found, model(x))
+
+
+def test_checks_are_now_or_later(root):
+    model = qrnn(root, None)
+    model.checks = "later"
+    with pytest.raises(ValueError, match='`checks` is "now" or "later"; found \'latter\''):
+        model.checks = "latter"
+    assert model.checks == "later"
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -52,13 +52,7 @@ class Resolver:
         self.names = Names(module, report)
 
     def run(self) -> None:
-        seen: dict[str, Span] = {}
-        for item in self.module.file.items:
-            if isinstance(item, ast.Use):
-                for use in item.names:
-                    self._top(seen, use.alias or use.name, use.span)
-            elif isinstance(item, NAMED):
-                self._top(seen, item.name, name_span(item, item.name))
+        self._once()
         for item in self.module.file.items:
             self._item(item)
         for item in self.module.file.items:
@@ -78,9 +72,20 @@ class Resolver:
 
     def usable(self) -> None:
         """What other files can draw on: all but its models."""
+        self._once()
         for item in self.module.file.items:
             if not isinstance(item, ast.Model):
                 self._item(item)
+
+    def _once(self) -> None:
+        """No name of the file has two meanings."""
+        seen: dict[str, Span] = {}
+        for item in self.module.file.items:
+            if isinstance(item, ast.Use):
+                for use in item.names:
+                    self._top(seen, use.alias or use.name, use.span)
+            elif isinstance(item, NAMED):
+                self._top(seen, item.name, name_span(item, item.name))
 
     def _top(self, seen: dict[str, Span], name: str, span: Span) -> None:
         if name in seen:
@@ -116,6 +121,7 @@ class Resolver:
             note(s.value)
 
     def _item(self, item: ast.Item | ast.Stmt) -> None:
+        self.names.told = set()
         match item:
             case ast.Const() | ast.AnsatzBinding():
                 expr(self.names, item.value)
@@ -160,7 +166,6 @@ class Resolver:
         region: str,
     ) -> None:
         names = self.names
-        names.told = set()
         with names.block(region, nested=False) as block:
             self._params(item.params)
             for r in getattr(item, "registers", ()):

@@ -70,7 +70,7 @@ class Names:
         self.blocks: list[Block] = []
         self.region = ""
         self.nested = False  # in a `for` or an `if`
-        self.told: set[str] = set()  # unknown names of this definition
+        self.told: set[str] = set()  # unknown names of this item
         self.used_imports: set[str] = set()
         self.mentions: list[Mention] = []  # for editors
         self.warnings: list[tuple[str, Span, str, str]] = []
