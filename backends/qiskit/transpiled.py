@@ -51,8 +51,9 @@ class Compiled:
         return self._managers[places]
 
 
-def pubs(works: Sequence[Work], compiled: Any) -> list[Any]:
-    """One for each template, its angles broadcast. A work has its own number of shots."""
+def pubs(works: Sequence[Work], compiled: Any, alike: bool = False) -> list[Any]:
+    """One for each template, its angles broadcast. A circuit without angles has no rows: its shots
+    are those of all of them, or, if all have to be `alike`, it is there for each."""
     found: list[Any] = []
     for work in works:
         if not np.all(np.isfinite(work.angles)):
@@ -61,7 +62,9 @@ def pubs(works: Sequence[Work], compiled: Any) -> list[Any]:
         columns = used(circuit)
         if columns:
             found.append((circuit, work.angles[:, columns], work.shots))
-        else:  # Aer runs a circuit without parameters once, whatever the shape
+        elif alike:
+            found += [(circuit, None, work.shots)] * work.circuits
+        else:
             found.append((circuit, None, work.executions))
     return found
 
@@ -93,14 +96,22 @@ def bits_of(result: Any, works: Sequence[Work]) -> list[Bits]:
     """The bits of each work, in our order. A register's array counts from its last bit, unless
     asked for otherwise."""
     out: list[Bits] = []
-    for one, work in zip(result, works, strict=True):
-        data = one.data
-        parts = [data.meas.to_bool_array(order="little")]
-        if work.template.bits:
-            parts.append(data.mid.to_bool_array(order="little"))
-        table = np.concatenate(parts, axis=-1).astype(np.uint8)
-        out.append(table.reshape(work.circuits, work.shots, -1))
+    found = iter(result)
+    for work in works:
+        tables: list[Bits] = []
+        while sum(map(len, tables)) < work.executions:
+            tables.append(_table(next(found).data, work.template))
+        out.append(np.concatenate(tables).reshape(work.circuits, work.shots, -1))
     return out
+
+
+def _table(data: Any, template: Template) -> Bits:
+    """[shots of all rows, qubits + bits]"""
+    parts = [data.meas.to_bool_array(order="little")]
+    if template.bits:
+        parts.append(data.mid.to_bool_array(order="little"))
+    table = np.concatenate(parts, axis=-1).astype(np.uint8)
+    return table.reshape(-1, table.shape[-1])
 
 
 def footprint(circuit: Any, target: Any) -> Footprint:

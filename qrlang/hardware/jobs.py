@@ -18,6 +18,7 @@ from qrlang.hardware.device import (
     Floats,
     JobLost,
     Limits,
+    Partly,
     SendsOnce,
     Template,
     Ticket,
@@ -251,8 +252,12 @@ class Desk:
 
     def _bits(self, number: int, works: list[Work]) -> list[Bits]:
         """Of a job that an earlier process has sent, or of one that is sent now."""
-        if number in self.journal.tickets:
+        if known := self.journal.tickets.get(number):
             try:
+                return self.device.reopen(known, works).result()
+            except Partly as found:  # one more task of this job runs the rest
+                more = self._sent(number, found.rest, f"-{len(known.split())}")
+                self.journal.sent(number, f"{known} {more.id}")
                 return self.device.reopen(self.journal.tickets[number], works).result()
             except JobLost:  # there is nothing to be fetched
                 self.journal.lost(number)
@@ -260,12 +265,12 @@ class Desk:
         self.journal.sent(number, ticket.id)
         return ticket.result()
 
-    def _sent(self, number: int, works: list[Work]) -> Ticket:
+    def _sent(self, number: int, works: list[Work], part: str = "") -> Ticket:
         seed = spaced(self.seed, number)
         if not self.device.capabilities.tokens:
             return self.device.submit(works, seed)
         token, again = self.journal.token(number)
-        return cast(SendsOnce, self.device).submit_once(works, seed, token, again)
+        return cast(SendsOnce, self.device).submit_once(works, seed, token + part, again)
 
     def _confusion(self, template: Template) -> Confusion | None:
         """None for what is measured in order to know it."""
@@ -298,8 +303,6 @@ def _digest(job: Sequence[Task]) -> int:
 
 def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
     """Jobs that a device accepts, filled in order."""
-    job: list[Task] = []
-    circuits = executions = 0
     for task in tasks:
         if limits.shots and task.shots > limits.shots:
             raise DeviceError(
@@ -308,6 +311,17 @@ def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
             )
         if limits.executions and task.shots > limits.executions:
             raise DeviceError(f"a job holds at most {limits.executions} executions")
+    groups: dict[int, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(task.shots if limits.alike else 0, []).append(task)
+    for group in groups.values():
+        yield from _filled(group, limits)
+
+
+def _filled(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
+    job: list[Task] = []
+    circuits = executions = 0
+    for task in tasks:
         rows = task.rows
         while rows:
             room = len(rows)
