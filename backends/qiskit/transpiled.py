@@ -3,7 +3,7 @@ they go wrong; and their bits, read back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,11 +74,14 @@ def folded(circuit: Any, times: int) -> Any:
     that they cancel, and so that gates of its own count too."""
     if times == 1:
         return circuit
-    from qiskit.circuit import Gate  # noise of the model's own can't be undone
+    from qiskit.circuit import ControlFlowOp, Gate  # noise of the model's own can't be undone
 
     made = circuit.copy_empty_like()
     for item in circuit.data:
         gate = item.operation
+        if isinstance(gate, ControlFlowOp):
+            gate = gate.replace_blocks(folded(block, times) for block in gate.blocks)
+            item = item.replace(operation=gate)
         made.append(item)
         if len(item.qubits) > 1 and isinstance(gate, Gate):
             for k in range(1, times):
@@ -119,17 +122,34 @@ def footprint(circuit: Any, target: Any) -> Footprint:
     no gate and no reading goes wrong."""
     one = two = 0
     kept = 1.0
-    for item in circuit.data:
-        name, width = item.operation.name, len(item.qubits)
+    depth = [0] * (circuit.num_qubits + circuit.num_clbits)
+    for name, qubits, bits, chance in _flat(circuit):
         if name == "barrier":
             continue
+        lines = [*qubits, *(circuit.num_qubits + b for b in bits)]
+        level = 1 + max(depth[x] for x in lines)
+        for x in lines:
+            depth[x] = level
         if name not in ("measure", "reset"):
-            one += width == 1
-            two += width > 1
+            one += len(qubits) == 1
+            two += len(qubits) > 1
         if target is not None:
-            kept *= 1 - _error(target, name, tuple(circuit.find_bit(q).index for q in item.qubits))
-    depth = circuit.depth(lambda item: item.operation.name != "barrier")
-    return Footprint(depth, one, two, kept if target is not None else None)
+            kept *= (1 - _error(target, name, qubits)) ** chance
+    return Footprint(max(depth, default=0), one, two, kept if target is not None else None)
+
+
+def _flat(circuit: Any) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...], float]]:
+    """Every instruction, those under an `if` too: its name, its qubits, the bits that it touches or
+    depends on, and how likely it is to be run at all, if all bits are equally likely."""
+    for item in circuit.data:
+        qubits = tuple(circuit.find_bit(q).index for q in item.qubits)
+        bits = tuple(circuit.find_bit(c).index for c in item.clbits)
+        blocks = getattr(item.operation, "blocks", None)
+        if blocks is None:
+            yield item.operation.name, qubits, bits, 1.0
+        for block in blocks or ():
+            for name, inner, _, chance in _flat(block):
+                yield name, tuple(qubits[q] for q in inner), bits, chance / 2 ** len(bits)
 
 
 def misread(target: Any, places: tuple[int, ...]) -> tuple[float, ...]:
@@ -151,11 +171,12 @@ def typical(target: Any) -> ErrorRates:
     two: list[float] = []
     read: list[float] = []
     for name in target.operation_names:
+        if name == "reset" or (name.startswith("measure") and name != "measure"):
+            continue
         for qubits, found in (target[name] or {}).items():
             if qubits is None or found is None or found.error is None:
                 continue
             where = read if name == "measure" else one if len(qubits) == 1 else two
-            if name != "reset":
-                where.append(found.error)
+            where.append(found.error)
     usual = [float(np.median(x)) if x else 0.0 for x in (one, two, read)]
     return ErrorRates(usual[0], usual[1], usual[2], average=True)
