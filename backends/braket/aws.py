@@ -14,6 +14,7 @@ import numpy as np
 from qrlang.backends.braket.circuit import circuit, finite, parameter
 from qrlang.backends.braket.gates import NATIVE
 from qrlang.backends.braket.size import footprint
+from qrlang.hardware.budget import Prices
 from qrlang.hardware.device import (
     Bits,
     Capabilities,
@@ -193,6 +194,8 @@ class AwsBraket:
         self.native = frozenset(_ours(name) for name in listed) or NATIVE
         cost = getattr(properties.service, "deviceCost", None)
         self.price = f"{cost.price} a {cost.unit}" if cost else "not stated by the device"
+        unit, stated = (cost.unit, float(cost.price)) if cost else ("", 0.0)
+        self.prices = Prices(task=stated * (unit == "task"), shot=stated * (unit == "shot"))
         service, paradigm = properties.service, getattr(properties, "paradigm", None)
         most = getattr(service, "shotsRange", (0, 0))[1]
         self.limits = Limits(

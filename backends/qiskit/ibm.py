@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qrlang.backends.qiskit.timing import duration
 from qrlang.backends.qiskit.transpiled import (
     Compiled,
     bits_of,
-    footprint,
     misread,
     pubs,
     typical,
@@ -30,6 +30,7 @@ from qrlang.hardware.device import (
     Limits,
     Template,
     Ticket,
+    Usage,
     Work,
     spaced,
 )
@@ -171,7 +172,10 @@ class Runtime:
         shots = int(getattr(backend, "max_shots", 0) or 0)
         self.limits = Limits(backend.num_qubits, shots, 0, EXECUTIONS, alike=True)
         self.errors: ErrorRates | None = typical(backend.target)
-        self._compiled = Compiled(backend, options.level, options.seed)
+        self._compiled = Compiled(backend, options.level, options.seed, backend.target)
+        # By IBM's documentation: what a job takes to be loaded, and an execution before it begins.
+        delay = float(getattr(backend, "default_rep_delay", None) or 250e-6)
+        self.usage = Usage(2.0, delay + duration(backend.target, "reset", (0,)))
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
         """To a snapshot. It gives the same random numbers to all circuits of a job, so each is a
@@ -184,7 +188,9 @@ class Runtime:
     def submit_once(self, works: Sequence[Work], seed: int, token: str, again: bool) -> Ticket:
         """IBM takes the same job twice: so a job has its token as a tag, and before it is sent
         again it is looked for."""
-        ready = pubs(works, self._compiled, alike=self.capabilities.tokens)
+        local = self.capabilities.local
+        circuits = self._compiled.waiting if local else self._compiled
+        ready = pubs(works, circuits, alike=not local)
         try:
             if again:
                 for job in self._backend.service.jobs(limit=1, job_tags=[token]):
@@ -219,7 +225,7 @@ class Runtime:
         raise DeviceError(f"`{self.name}` has no exact mode", "give it shots: --shots 1000")
 
     def footprint(self, template: Template) -> Footprint:
-        return footprint(self._compiled(template), self._backend.target)
+        return self._compiled.footprint(template)
 
     def places(self, template: Template) -> tuple[int, ...]:
         return self._compiled.places(template)

@@ -3,21 +3,27 @@ they go wrong; and their bits, read back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from qrlang.backends.qiskit.circuits import build
+from qrlang.backends.qiskit.timing import Schedule, coherence, forgotten, schedule, waiting
 from qrlang.hardware.device import Bits, DeviceError, ErrorRates, Footprint, Template, Work
 
 
 class Compiled:
-    """Transpiles each template once."""
+    """Transpiles each template once. `target`: of a device that says how long things take."""
 
-    def __init__(self, backend: Any, level: int, seed: int) -> None:
+    def __init__(self, backend: Any, level: int, seed: int, target: Any = None) -> None:
         self._backend, self._level, self._seed = backend, level, seed
+        self.target = target
         self._kept: dict[Template, Any] = {}
+        self._waiting: dict[Template, Any] = {}
+        self._sizes: dict[Template, Footprint] = {}
         self._managers: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, template: Template) -> Any:
@@ -25,6 +31,33 @@ class Compiled:
             found = self.of(build(template)[0], template.places)
             self._kept[template] = folded(found, template.fold)
         return self._kept[template]
+
+    def waiting(self, template: Template) -> Any:
+        """With delays where qubits wait: a simulator would not know of them."""
+        if self.target is None:
+            return self(template)
+        if template not in self._waiting:
+            circuit = self(template)
+            self._waiting[template] = waiting(circuit, schedule(circuit, self.target))
+        return self._waiting[template]
+
+    def footprint(self, template: Template) -> Footprint:
+        """Counted in the circuit that is sent; where the device says how likely things go wrong
+        and how long they take, also how likely nothing does."""
+        if template not in self._sizes:
+            self._sizes[template] = self._size(template)
+        return self._sizes[template]
+
+    def _size(self, template: Template) -> Footprint:
+        circuit, target = self(template), self.target
+        found = Counted([0] * (circuit.num_qubits + circuit.num_clbits))
+        whole = schedule(circuit, target) if target is not None else Schedule()
+        found.add(circuit, target, whole, range(len(found.level)), (), 1.0)
+        size = Footprint(max(found.level, default=0), found.one, found.two)
+        if target is None:
+            return size
+        kept = min((coherence(target, q)[1] for q in self.places(template)), default=math.inf)
+        return replace(size, expected=found.kept, seconds=whole.seconds, coherence=kept)
 
     def of(self, circuit: Any, places: tuple[int, ...] = ()) -> Any:
         return self._passes(places).run(circuit)
@@ -117,39 +150,44 @@ def _table(data: Any, template: Template) -> Bits:
     return table.reshape(-1, table.shape[-1])
 
 
-def footprint(circuit: Any, target: Any) -> Footprint:
-    """Counted in the circuit that is sent; with a target's error rates, also how likely it is that
-    no gate and no reading goes wrong."""
-    one = two = 0
-    kept = 1.0
-    depth = [0] * (circuit.num_qubits + circuit.num_clbits)
-    for name, qubits, bits, chance in _flat(circuit):
-        if name == "barrier":
-            continue
-        lines = [*qubits, *(circuit.num_qubits + b for b in bits)]
-        level = 1 + max(depth[x] for x in lines)
-        for x in lines:
-            depth[x] = level
-        if name not in ("measure", "reset"):
-            one += len(qubits) == 1
-            two += len(qubits) > 1
-        if target is not None:
-            kept *= (1 - _error(target, name, qubits)) ** chance
-    return Footprint(max(depth, default=0), one, two, kept if target is not None else None)
+@dataclass(slots=True)
+class Counted:
+    """Gates, and how likely it is that none of them, no reading and no waiting goes wrong."""
 
+    level: list[int]  # of each qubit, then of each bit
+    one: int = 0
+    two: int = 0
+    kept: float = 1.0
 
-def _flat(circuit: Any) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...], float]]:
-    """Every instruction, those under an `if` too: its name, its qubits, the bits that it touches or
-    depends on, and how likely it is to be run at all, if all bits are equally likely."""
-    for item in circuit.data:
-        qubits = tuple(circuit.find_bit(q).index for q in item.qubits)
-        bits = tuple(circuit.find_bit(c).index for c in item.clbits)
-        blocks = getattr(item.operation, "blocks", None)
-        if blocks is None:
-            yield item.operation.name, qubits, bits, 1.0
-        for block in blocks or ():
-            for name, inner, _, chance in _flat(block):
-                yield name, tuple(qubits[q] for q in inner), bits, chance / 2 ** len(bits)
+    def add(
+        self, circuit: Any, target: Any, times: Schedule, lines: Sequence[int],
+        under: Sequence[int], chance: float,
+    ) -> None:  # fmt: skip
+        """`lines`: where the qubits and bits of an inner circuit are. `under`: the bits that it
+        depends on. `chance`: that it is run at all, if all bits are equally likely."""
+        for i, item in enumerate(circuit.data):
+            gate = item.operation
+            qubits = tuple(lines[circuit.find_bit(q).index] for q in item.qubits)
+            first = circuit.num_qubits
+            bits = [lines[first + circuit.find_bit(c).index] for c in item.clbits]
+            if blocks := getattr(gate, "blocks", None):
+                known = times.inner.get(i) or [Schedule()] * len(blocks)
+                for block, inner in zip(blocks, known, strict=True):
+                    self.add(block, target, inner, (*qubits, *bits), (*under, *bits),
+                             chance / 2 ** len(bits))  # fmt: skip
+            if blocks or gate.name == "barrier":
+                continue
+            touched = (*qubits, *bits, *under)
+            depth = 1 + max(self.level[x] for x in touched)
+            for x in touched:
+                self.level[x] = depth
+            if gate.name not in ("measure", "reset"):
+                self.one += len(qubits) == 1
+                self.two += len(qubits) > 1
+            if target is not None:
+                self.kept *= (1 - _error(target, gate.name, qubits)) ** chance
+        for _, q, seconds in times.waits:
+            self.kept *= (1 - forgotten(target, lines[q], seconds)) ** chance
 
 
 def misread(target: Any, places: tuple[int, ...]) -> tuple[float, ...]:

@@ -164,6 +164,16 @@ class Footprint:
     one_qubit: int
     two_qubit: int
     expected: float | None = None
+    seconds: float | None = None  # from the first gate to the last reading
+    coherence: float | None = None  # for how long the worst of its qubits keeps a phase, T2
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a device is busy with besides circuits, in seconds."""
+
+    job: float
+    shot: float
 
 
 class Ticket(Protocol):

@@ -22,6 +22,7 @@ from qrlang.hardware.device import (
     SendsOnce,
     Template,
     Ticket,
+    Usage,
     Work,
     spaced,
 )
@@ -83,6 +84,7 @@ class Counts:
     executions: int = 0
     settings: int = 0  # different circuits, apart from angles
     fetched: int = 0  # jobs whose answer was there already
+    seconds: float = 0.0  # that the device is busy, where it can be foreseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,7 @@ class Desk:
             self.see(self.counts.rounds, job)
         if self.rehearsal:
             return [[made_up(q) for q in t.quantities] for t in job for _ in t.rows]
+        self.counts.seconds += self._busy(job)
         digest = _digest(job)
         known = self.journal.answer(number, digest)
         if known is not None:
@@ -221,9 +224,15 @@ class Desk:
         self.journal.answered(number, [[q.tolist() for q in row] for row in found], digest)
         return found
 
+    def _busy(self, job: Sequence[Task]) -> float:
+        usage: Usage | None = getattr(self.device, "usage", None)
+        if usage is None:
+            return 0.0
+        each = (usage.shot + (self.device.footprint(t.template).seconds or 0.0) for t in job)
+        return usage.job + sum(len(t.rows) * t.shots * s for t, s in zip(job, each, strict=True))
+
     def _afford(self, number: int) -> None:
-        c = self.counts
-        if self.budget and (over := self.budget.over(c.jobs, c.executions)):
+        if self.budget and (over := self.budget.over(self.counts)):
             raise DeviceError(
                 f"with job {number + 1}, {'; '.join(over)}: it has not been sent",
                 "go on with --resume and a higher limit: what is done is not paid for again",
