@@ -134,6 +134,7 @@ def command(
     max_cost: float | None,
     price_task: float,
     price_shot: float,
+    price_second: float,
     **given: str | None,
 ) -> None:
     """Train a model as its `train` block says; options say otherwise.
@@ -146,7 +147,8 @@ def command(
     """
     changed = {k: v for k, v in given.items() if v is not None}
     limits: dict[str, Any] = {"max_shots": max_shots, "max_cost": max_cost,
-                              "price_task": price_task, "price_shot": price_shot}  # fmt: skip
+                              "price_task": price_task, "price_shot": price_shot,
+                              "price_second": price_second}  # fmt: skip
     limits = {k: v for k, v in limits.items() if v}
     if target is None and (dry_run or noise or mitigate or (limits and resume is None)):
         raise common.usage("--dry-run, --noise, --mitigate, limits and prices are of a quantum "
@@ -219,10 +221,10 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
             if form == "json":
                 printing.print_json({"preflight": found.to_data()})
             raise click.exceptions.Exit(0)
-        budget = wanted.budget(trainer.objective.model.processor.device)
-        device.allowed(budget.over(found.total.jobs, found.total.executions), yes)
-        if yes:  # whoever has said so means it
-            trainer.objective.model.processor.desk.budget = None
+        processor = trainer.objective.model.processor
+        if over := wanted.budget(processor.device).asks(found.spent, processor.device):
+            device.allowed(over, yes)
+            processor.desk.budget = None  # whoever has said so means it
 
     return allow
 
