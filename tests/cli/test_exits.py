@@ -228,7 +228,7 @@ def test_a_reader_that_leaves() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_an_output_that_is_full_or_closed(good: Path) -> None:
     call = [sys.executable, "-m", "qrlang", "stdlib"]
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
     assert done.stderr.decode().startswith("error: cannot write the output: No space left")

@@ -294,7 +294,7 @@ def test_a_folder_that_another_has_begun_is_left_alone(tmp_path: Path, capsys: A
     fcntl = pytest.importorskip("fcntl")
     folder = tmp_path / "run"
     folder.mkdir()
-    with open(folder / ".lock", "w") as other:
+    with open(folder / ".lock", "w", encoding="utf-8") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         train(tmp_path, code=1)
     assert "is in use by" in capsys.readouterr().err
