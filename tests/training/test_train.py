@@ -375,6 +375,17 @@ def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: 
     assert "cannot write" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="its file names are UTF-16")
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path, capsys: Any) -> None:
+    old = tmp_path / os.fsdecode(b"gr\xfc\xdfe")
+    old.mkdir()
+    for folder, out in (old, "../run"), (tmp_path, f"{old.name}/run"):
+        train(folder, out=out, code=1)
+        said = capsys.readouterr().err
+        assert "is not UTF-8" in said and "rename the folder" in said
+        assert not (tmp_path / "run").exists() and not (old / "run").exists()
+
+
 def test_a_run_is_no_file(tmp_path: Path, capsys: Any) -> None:
     run = train(tmp_path)
     assert qrlc(["train", str(run)]) == 2
