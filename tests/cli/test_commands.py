@@ -266,7 +266,8 @@ def test_draw_definitions() -> None:
 def test_draw_svg(tmp_path: Path) -> None:
     done = qrlc("draw", QRNN, "--svg", tmp_path / "deep" / "a.svg")
     assert done.code == 0, done.err
-    assert ET.fromstring((tmp_path / "deep" / "a.svg").read_text())
+    drawn = ET.fromstring((tmp_path / "deep" / "a.svg").read_text(encoding="utf-8"))
+    assert drawn.tag.endswith("svg") and len(drawn)
 
 
 def test_draw_after_the_passes() -> None:
