@@ -130,6 +130,14 @@ def test_a_real_input_has_a_gradient_too(gpu):
     assert (mine - truth).abs().max() < 1e-12
 
 
+def test_a_number_whose_sign_is_still_to_be_turned(gpu):
+    page = ROOT / "examples" / "qrnn" / "permuted.qrl"
+    model = qrlang.load(page, n=3, layers=1, dtype=torch.float64)
+    x = torch.tensor([[[0.3 - 0.7j]]], dtype=torch.complex128).conj().imag
+    assert x.is_neg() and x.is_contiguous()
+    assert torch.equal(model(x), model(torch.full((1, 1, 1), 0.7, dtype=torch.float64)))
+
+
 def test_what_is_wrong_is_said_now_or_later(gpu):
     model, words = copying(), given()
     wrong = words.clone()
