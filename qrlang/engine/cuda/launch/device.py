@@ -138,6 +138,11 @@ class Module:
             # Also below 48 KB: what is static counts towards the limit.
             room = names.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             call("cuFuncSetAttribute", function, room, spec.dynamic_shared_bytes)
+        if spec.cluster > 1:
+            # Two blocks of one sequence side by side would leave another multiprocessor idle.
+            policy = names.CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE
+            spread = self.gpu.driver.CUclusterSchedulingPolicy.CU_CLUSTER_SCHEDULING_POLICY_SPREAD
+            call("cuFuncSetAttribute", function, policy, int(spread))
         return function
 
     def launch(self, spec: KernelSpec, blocks: int, values: Sequence[int]) -> None:
