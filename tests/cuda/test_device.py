@@ -246,7 +246,11 @@ def test_what_the_driver_is_told(monkeypatch):
     assert np.array_equal(y.numpy(), 1 + 2 * np.where(np.arange(32) < 30, np.arange(32), 0))
     gpu.driver.said.clear()
     device.Module(gpu, {"add": made()}).function(replace(SPEC, cluster=2))
-    assert gpu.driver.said == [b"\x7fELF", ("add", 8, 256), ("add", 15, 1)]  # on two multiprocessors
+    assert gpu.driver.said == [
+        b"\x7fELF",
+        ("add", 8, 256),
+        ("add", 15, 1),
+    ]  # on two multiprocessors
     other = KernelSpec("other", 1, 1, 1, 0, ())
     said = r"says 500 \(named symbol not found\) to cuModuleGetFunction"
     with pytest.raises(Unavailable, match=said):
