@@ -54,7 +54,7 @@ def nvrtc():
         pytest.skip(str(why))
 
 
-@pytest.mark.parametrize("arch", [80, 90, 100])
+@pytest.mark.parametrize("arch", [75, 80, 90, 100])
 def test_nvrtc(arch, tmp_path, monkeypatch):
     nvrtc()
     monkeypatch.setenv("QRLANG_CACHE_DIR", str(tmp_path))
@@ -68,7 +68,16 @@ def test_nvrtc(arch, tmp_path, monkeypatch):
         compiling.compiled("nonsense", arch)
 
 
-@pytest.mark.parametrize(("n", "arch"), [(4, 80), (12, 100), (14, 90), (18, 90)])
+def test_a_gpu_that_this_compiler_does_not_know():
+    made_by = nvrtc()
+    with pytest.raises(Unavailable, match=r"capability 55.5: a torch for a newer CUDA does"):
+        compiling.compiled(TEXT, 555)
+    if made_by >= "NVRTC 13":
+        with pytest.raises(Unavailable, match=r"capability 7.0: a torch for CUDA 12 does"):
+            compiling.compiled(TEXT, 70)
+
+
+@pytest.mark.parametrize(("n", "arch"), [(4, 75), (4, 80), (12, 75), (12, 100), (14, 90), (18, 90)])
 def test_what_is_printed_is_what_nvrtc_takes(n, arch):
     """Lanes, a block, a cluster, tiles of global memory: each kernel by itself."""
     nvrtc()
@@ -269,9 +278,9 @@ def test_why_there_is_no_gpu(monkeypatch):
     device.why_not.cache_clear()
     device.gpu.cache_clear()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (7, 5))
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "T4")
-    assert device.why_not(0) == "T4 has compute capability 7.5, and the kernel needs 8.0"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (6, 1))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "P4")
+    assert device.why_not(0) == "P4 has compute capability 6.1, and the kernel needs 7.0"
 
     def broken(index):
         raise RuntimeError("CUDA driver version is insufficient\nfor this and that")

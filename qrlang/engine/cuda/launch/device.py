@@ -15,9 +15,8 @@ import torch
 
 from qrlang.engine.cuda.launch.compile import MISSING, Compiled, compiled
 from qrlang.engine.cuda.launch.launcher import NOT_MADE, Unavailable
+from qrlang.engine.cuda.layout.multiprocessor import LEAST
 from qrlang.engine.cuda.source import KernelSpec, Source
-
-LEAST = 80  # compute capability 8.0
 
 
 @functools.cache
