@@ -267,6 +267,21 @@ def test_what_the_driver_is_told(monkeypatch):
     assert not gpu.driver.contexts
 
 
+def test_a_graph_captured_first_of_all_says_what_to_do(monkeypatch):
+    """And it is asked again later, when kernels can be loaded."""
+    probed = []
+    found = types.SimpleNamespace(capturing=True, probe=lambda: probed.append(1))
+    device.why_not.cache_clear()
+    monkeypatch.setattr(device, "find_spec", lambda name: object())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "gpu", lambda index: found)
+    with pytest.raises(RuntimeError, match="call the model once, forward and backward"):
+        device.why_not(0)
+    found.capturing = False
+    assert device.why_not(0) == "" and probed
+    device.why_not.cache_clear()
+
+
 def test_why_there_is_no_gpu(monkeypatch):
     device.why_not.cache_clear()
     monkeypatch.setattr(device, "find_spec", lambda name: None)

@@ -22,17 +22,22 @@ from qrlang.engine.cuda.source import KernelSpec, Source
 @functools.cache
 def why_not(index: int) -> str:
     """What keeps kernels from running on a device; "" if nothing does. Asked once: it compiles,
-    loads and launches the smallest kernel there is."""
+    loads and launches the smallest kernel there is, which it cannot while a graph is captured."""
     try:
         if find_spec("cuda") is None or find_spec("cuda.core") is None:
             return MISSING
         if not torch.cuda.is_available():
             return "torch sees no CUDA device"
-        gpu(index).probe()
+        found = gpu(index)
+        recording = found.capturing
+        if not recording:
+            found.probe()
     except Unavailable as why:
         return str(why)
     except Exception as why:  # a driver or a package that is broken: another road is there
         return f"the GPU cannot be used: {type(why).__name__}: {str(why).partition(chr(10))[0]}"
+    if recording:
+        raise RuntimeError(NOT_MADE)
     return ""
 
 
