@@ -143,10 +143,11 @@ class Module:
             room = names.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             call("cuFuncSetAttribute", function, room, spec.dynamic_shared_bytes)
         if spec.cluster > 1:
-            # Two blocks of one sequence side by side would leave another multiprocessor idle.
+            # Two blocks of one sequence side by side would leave another multiprocessor idle. It is
+            # a wish: where it cannot be, all is as it was.
             policy = names.CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE
             spread = self.gpu.driver.CUclusterSchedulingPolicy.CU_CLUSTER_SCHEDULING_POLICY_SPREAD
-            call("cuFuncSetAttribute", function, policy, int(spread))
+            self.gpu.driver.cuFuncSetAttribute(function, policy, int(spread))
         return function
 
     def launch(self, spec: KernelSpec, blocks: int, values: Sequence[int]) -> None:
