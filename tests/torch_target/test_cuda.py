@@ -178,6 +178,21 @@ def test_a_fault_is_waited_for_on_its_own_device(monkeypatch):
     assert said == ["stream of cuda:1"]
 
 
+def test_threads_that_wait_for_one_model_take_no_fault_twice():
+    """While one waits for an event, another looks too."""
+    faults, said = cuda.Faults(), []
+
+    class Event:
+        def synchronize(self):
+            if not said:
+                said.append(0)
+                faults.look(wait=True)
+
+    faults.waiting += [(None, torch.tensor([0]), Event()) for _ in range(2)]
+    faults.look(wait=True)
+    assert not faults.waiting
+
+
 def test_a_change_in_place_is_an_error(gpu):
     model, words = copying(), given()
     y = model(words).sum()
