@@ -297,6 +297,12 @@ def test_mappings():
     assert shape(14, 128, arch=80) == (8, 5, 0, False)
     assert shape(11, 512, arch=75)[3] and not shape(12, 256, arch=75)[3]
     assert shape(18, 4)[3] is False
+    # What shared memory has room for lies there, and a block has eight warps for it.
+    assert shape(13, 64, arch=80) == (9, 4, 0, True)
+    assert shape(12, 64, arch=89) == shape(12, 64, arch=120) == (8, 4, 0, True)
+    assert shape(13, 64, arch=120) == (9, 4, 1, True)
+    assert shape(14, 64, arch=120) == (10, 4, 2, True)
+    assert shape(15, 64, arch=120) == (11, 4, 3, True)
     held = printer.emit(plan(qrnn(14)), 128)
     assert held.backward.dynamic_shared_bytes <= 227 << 10
     assert not isinstance(held, Refusal)

@@ -47,7 +47,11 @@ void* dynamic_shared();
 void fail(const char* what);
 unsigned active();
 
-struct Launch { unsigned grid[3], block[3], cluster; size_t shared; int order, races; };
+struct Launch { unsigned grid[3], block[3], cluster; size_t shared; int order, races, banks; };
+/// Accesses to shared memory from one place of the text: how often a warp came there, in how many turns
+/// of 32 banks its lanes were served, and how many it takes at least. `far`: another block's memory,
+/// where turns are lines of 128 bytes.
+struct Served { uint64_t pc; int write, far; uint64_t warps, turns, least; };
 int launch(void (*run)(void*), void* given, const Launch& how);
 
 template <class... A, size_t... I>

@@ -13,6 +13,7 @@ SCHEDULERS = 528  # of a large GPU: warps below twice that leave some idle
 LARGEST = 24
 PARAMETERS = 1 << 12  # numbers of a block for layers that are made together
 ROUNDED = 1 << 9  # bytes by which what a sequence or a block has is rounded up, at most
+SPARE = 34  # kilobytes beside states, for weights
 SMALLEST = 2  # register bits of a small space beside a large one
 
 
@@ -116,15 +117,17 @@ def _ways(n: int, batch: int, dtype: str, arch: int) -> Iterator[tuple[Mapping, 
         small = _in_warps(n, batch, dtype, arch)
         for warps in (4, 2, 1):
             if warps <= small.warps:
-                yield replace(small, warps=warps), 34 if n > 5 else 0
+                yield replace(small, warps=warps), SPARE if n > 5 else 0
         yield replace(small, warps=1), 0
     if 11 < n <= 13:
         registers = most - 1
-        yield Mapping(dtype, arch, n - registers, registers), 40
+        yield Mapping(dtype, arch, n - registers, registers), SPARE
     if clusters and 11 < n <= 16:
         for cluster in (1, 2, 3):
-            registers = 4 if size == 8 or cluster == 3 else 5
-            yield Mapping(dtype, arch, n - registers, registers, cluster), 40
+            # Fewer than eight warps in a block do not hide each other's waits.
+            few = n - 5 - cluster < 8
+            registers = 4 if size == 8 or cluster == 3 or few else 5
+            yield Mapping(dtype, arch, n - registers, registers, cluster), SPARE
     cluster, room = 3 if clusters and n >= 15 else 0, shared_limit(arch) - (24 << 10)
     for group in (8, 7, 6, 5):
         for registers in range(min(most, n - 5), 0, -1):
