@@ -10,7 +10,7 @@ from functools import lru_cache
 from qrlang.check.core.layer_kinds import LAYERS
 from qrlang.check.functions.builtins import BUILTINS, FUNCTIONS
 from qrlang.check.library import Library, items_of
-from qrlang.data_schemas import DATA_SETS
+from qrlang.check.training.data_sets import DATA_SETS
 from qrlang.editor import hover
 from qrlang.editor.document import Document
 from qrlang.editor.names import Symbol

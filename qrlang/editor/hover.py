@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from qrlang.analysis.cost import cost
 from qrlang.check.core.layer_kinds import LAYERS, REQUIRED, LayerKind
 from qrlang.check.functions.builtins import FUNCTIONS
+from qrlang.check.training.data_sets import DATA_SETS, Argument
 from qrlang.check.training.settings import BOUNDS, SETTINGS, Spec
 from qrlang.check.written.gates import gate_spec
-from qrlang.data_schemas import DATA_SETS, Argument
 from qrlang.editor.document import Document
 from qrlang.editor.names import Symbol, name_at
 from qrlang.gates import CHANNELS
