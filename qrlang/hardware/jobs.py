@@ -137,7 +137,9 @@ class Desk:
     budget: Budget | None = None
     mitigation: Mitigation = NONE
     counts: Counts = field(default_factory=Counts)
-    confusions: dict[tuple[int, ...], Confusion] = field(default_factory=dict)  # by places
+    confusions: dict[tuple[int, ...], Confusion] = field(
+        default_factory=dict
+    )  # by places, in order
 
     def ask(self, asks: Sequence[Ask]) -> Answers:
         """One round: as few jobs as the device's limits allow."""
@@ -165,22 +167,20 @@ class Desk:
         ]
 
     def _calibrate(self, tasks: Sequence[Task]) -> None:
-        """How qubits are misread that were not read before: two circuits for each set of them."""
+        """How qubits are misread that were not read before: two circuits for each set of them,
+        in whatever order circuits have them."""
         if not self.mitigation.readout:
             return
-        fresh: dict[tuple[int, ...], Task] = {}
-        for task in tasks:
-            places = places_of(self.device, task.template)
-            if places not in self.confusions:
-                fresh.setdefault(places, task)
+        found_in = (tuple(sorted(places_of(self.device, t.template))) for t in tasks)
+        fresh = [places for places in dict.fromkeys(found_in) if places not in self.confusions]
         if not fresh:
             return
-        made = []
-        for places, task in fresh.items():
-            words = tuple(Word(((q, "Z"),)) for q in range(task.template.qubits))
+        made, shots = [], max(t.shots for t in tasks)
+        for places in fresh:
+            words = tuple(Word(((q, "Z"),)) for q in range(len(places)))
             made += [
-                Task(template, task.shots, words, [Row(-1, (), ())])
-                for template in calibrations(task.template.qubits, places)
+                Task(template, shots, words, [Row(-1, (), ())])
+                for template in calibrations(len(places), places)
             ]
         self.counts.settings += len(made)
         found: list[Floats] = []
@@ -296,7 +296,9 @@ class Desk:
         """None for what is measured in order to know it."""
         if not self.mitigation.readout or template.places:
             return None
-        return self.confusions[places_of(self.device, template)]
+        places = places_of(self.device, template)
+        whole, order = self.confusions[tuple(sorted(places))], np.argsort(np.argsort(places))
+        return Confusion(whole.up[order], whole.down[order])
 
     def _exactly(self, task: Task) -> list[list[Floats]]:
         changed = pure(task.template)
