@@ -55,6 +55,12 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
+def suffixed(path: Path, suffix: str) -> Path:
+    """`page.md` and `page` -> `page.html`, but `lr0.01` -> `lr0.01.html`: that is no suffix."""
+    known = path.suffix.lower() in (".html", ".md", ".png", ".svg")
+    return path.with_name((path.stem if known else path.name) + suffix)
+
+
 def append(path: Path, data: bytes | str) -> int:
     """Adds to a file; returns how long it is now."""
     with explained(path), open(path, "ab") as stream:
