@@ -30,6 +30,16 @@ def write_atomically(path: Path, data: bytes | str) -> None:
             raise
 
 
+def nameable(folder: Path) -> None:
+    """Settings and checkpoints hold UTF-8, and a name in an encoding of old cannot be in them."""
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise TrainingError(
+            f"the name of the folder {str(folder.absolute())!r} is not UTF-8", "rename the folder"
+        ) from None
+
+
 def write_json(path: Path, data: Any) -> None:
     write_atomically(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 

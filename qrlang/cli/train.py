@@ -72,7 +72,9 @@ def _every_setting(command: Any) -> Any:
 @click.argument("path", metavar="[FILE]", required=False, type=click.Path())
 @common.settings
 @common.model
-@click.option("--resume", metavar="RUN", help="Go on with a run, to the same numbers.")
+@click.option(
+    "--resume", metavar="RUN", help="Go on with a run, to the same numbers; or to more --epochs."
+)
 @click.option("-o", "--out", metavar="DIR",
               help="The run's folder.  [default: runs/MODEL-1, -2, …]")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
@@ -132,6 +134,7 @@ def command(
     max_cost: float | None,
     price_task: float,
     price_shot: float,
+    price_second: float,
     **given: str | None,
 ) -> None:
     """Train a model as its `train` block says; options say otherwise.
@@ -144,7 +147,8 @@ def command(
     """
     changed = {k: v for k, v in given.items() if v is not None}
     limits: dict[str, Any] = {"max_shots": max_shots, "max_cost": max_cost,
-                              "price_task": price_task, "price_shot": price_shot}  # fmt: skip
+                              "price_task": price_task, "price_shot": price_shot,
+                              "price_second": price_second}  # fmt: skip
     limits = {k: v for k, v in limits.items() if v}
     if target is None and (dry_run or noise or mitigate or (limits and resume is None)):
         raise common.usage("--dry-run, --noise, --mitigate, limits and prices are of a quantum "
@@ -160,10 +164,18 @@ def command(
         raise common.usage("--trace-samples, --trace-every, --trace-limit and --trace-budget are "
                            "of a trace: say --trace too")  # fmt: skip
     if resume is not None and (
-        changed or settings or out or model or target or noise or mitigate or lr is not None
+        changed.keys() - {"epochs", "steps"}
+        or settings
+        or out
+        or model
+        or target
+        or noise
+        or mitigate
+        or lr is not None
     ):
         raise common.usage("a run goes on with its own settings: --resume goes with no others "
-                           "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
+                           "than --epochs or --steps, --data-dir, --threads, --road, limits and "
+                           "prices")  # fmt: skip
     if lr is not None and not 0 < lr < math.inf:
         raise common.usage("--lr is a number above 0")
     if resume is not None and init:
@@ -209,10 +221,10 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
             if form == "json":
                 printing.print_json({"preflight": found.to_data()})
             raise click.exceptions.Exit(0)
-        budget = wanted.budget(trainer.objective.model.processor.device)
-        device.allowed(budget.over(found.total.jobs, found.total.executions), yes)
-        if yes:  # whoever has said so means it
-            trainer.objective.model.processor.desk.budget = None
+        processor = trainer.objective.model.processor
+        if over := wanted.budget(processor.device).asks(found.spent, processor.device):
+            device.allowed(over, yes)
+            processor.desk.budget = None  # whoever has said so means it
 
     return allow
 
@@ -249,8 +261,8 @@ def _session(
                 found = session.run(trainer)
             except Stopped:
                 screen.note(
-                    f"stopped after step {trainer.progress.step} of {trainer.steps}; go on with: "
-                    f"qrlc train --resume {trainer.run.folder}"
+                    f"stopped after step {trainer.progress.step} of {trainer.plan.steps}; "
+                    f"go on with: qrlc train --resume {trainer.run.folder}"
                 )
                 raise click.exceptions.Exit(INTERRUPTED) from None
             except NotCalm as why:
@@ -312,7 +324,7 @@ def _page(trainer: Trainer, again: bool) -> str:
     count = sum(p.numel() for p in model.parameters)
     sizes = ", ".join(f"{n} {split}" for split, n in trainer.feed.sizes.items() if n)
     verb = "going on with" if again else "training"
-    warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
+    warm = f", {trainer.plan.warmup} steps of warm-up" if trainer.plan.warmup else ""
     at = ", ".join(f"{k}={v}" for k, v in model.program.settings)
     name = f"{model.program.name} ({at})" if at else model.program.name
     of_angles = f"; angles: {_call(s.quantum)}" if s.quantum else ""
@@ -335,10 +347,10 @@ def _page(trainer: Trainer, again: bool) -> str:
 
 def _updates(trainer: Trainer) -> str:
     if trainer.optimizer.whole:
-        return f"{trainer.steps}, each over all training data"
+        return f"{trainer.plan.steps}, each over all training data"
     s = trainer.settings
     many = plural(s.batch * s.accumulate, "sequence")
-    return f"{trainer.steps} of {many}, {plural(trainer.epochs, 'epoch')}"
+    return f"{trainer.plan.steps} of {many}, {plural(trainer.plan.epochs, 'epoch')}"
 
 
 def _call(choice: tuple[str, dict[str, Any]]) -> str:

@@ -18,9 +18,11 @@ from qrlang.hardware.device import (
     Floats,
     JobLost,
     Limits,
+    Partly,
     SendsOnce,
     Template,
     Ticket,
+    Usage,
     Work,
     spaced,
 )
@@ -82,6 +84,7 @@ class Counts:
     executions: int = 0
     settings: int = 0  # different circuits, apart from angles
     fetched: int = 0  # jobs whose answer was there already
+    seconds: float = 0.0  # that the device is busy, where it can be foreseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,7 @@ class Desk:
             self.see(self.counts.rounds, job)
         if self.rehearsal:
             return [[made_up(q) for q in t.quantities] for t in job for _ in t.rows]
+        self.counts.seconds += self._busy(job)
         digest = _digest(job)
         known = self.journal.answer(number, digest)
         if known is not None:
@@ -220,9 +224,15 @@ class Desk:
         self.journal.answered(number, [[q.tolist() for q in row] for row in found], digest)
         return found
 
+    def _busy(self, job: Sequence[Task]) -> float:
+        usage: Usage | None = getattr(self.device, "usage", None)
+        if usage is None:
+            return 0.0
+        each = (usage.shot + (self.device.footprint(t.template).seconds or 0.0) for t in job)
+        return usage.job + sum(len(t.rows) * t.shots * s for t, s in zip(job, each, strict=True))
+
     def _afford(self, number: int) -> None:
-        c = self.counts
-        if self.budget and (over := self.budget.over(c.jobs, c.executions)):
+        if self.budget and (over := self.budget.over(self.counts)):
             raise DeviceError(
                 f"with job {number + 1}, {'; '.join(over)}: it has not been sent",
                 "go on with --resume and a higher limit: what is done is not paid for again",
@@ -251,8 +261,12 @@ class Desk:
 
     def _bits(self, number: int, works: list[Work]) -> list[Bits]:
         """Of a job that an earlier process has sent, or of one that is sent now."""
-        if number in self.journal.tickets:
+        if known := self.journal.tickets.get(number):
             try:
+                return self.device.reopen(known, works).result()
+            except Partly as found:  # one more task of this job runs the rest
+                more = self._sent(number, found.rest, f"-{len(known.split())}")
+                self.journal.sent(number, f"{known} {more.id}")
                 return self.device.reopen(self.journal.tickets[number], works).result()
             except JobLost:  # there is nothing to be fetched
                 self.journal.lost(number)
@@ -260,12 +274,12 @@ class Desk:
         self.journal.sent(number, ticket.id)
         return ticket.result()
 
-    def _sent(self, number: int, works: list[Work]) -> Ticket:
+    def _sent(self, number: int, works: list[Work], part: str = "") -> Ticket:
         seed = spaced(self.seed, number)
         if not self.device.capabilities.tokens:
             return self.device.submit(works, seed)
         token, again = self.journal.token(number)
-        return cast(SendsOnce, self.device).submit_once(works, seed, token, again)
+        return cast(SendsOnce, self.device).submit_once(works, seed, token + part, again)
 
     def _confusion(self, template: Template) -> Confusion | None:
         """None for what is measured in order to know it."""
@@ -298,8 +312,6 @@ def _digest(job: Sequence[Task]) -> int:
 
 def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
     """Jobs that a device accepts, filled in order."""
-    job: list[Task] = []
-    circuits = executions = 0
     for task in tasks:
         if limits.shots and task.shots > limits.shots:
             raise DeviceError(
@@ -308,6 +320,17 @@ def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
             )
         if limits.executions and task.shots > limits.executions:
             raise DeviceError(f"a job holds at most {limits.executions} executions")
+    groups: dict[int, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(task.shots if limits.alike else 0, []).append(task)
+    for group in groups.values():
+        yield from _filled(group, limits)
+
+
+def _filled(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
+    job: list[Task] = []
+    circuits = executions = 0
+    for task in tasks:
         rows = task.rows
         while rows:
             room = len(rows)

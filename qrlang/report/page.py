@@ -8,9 +8,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from qrlang.analysis.circuits import circuits
 from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.analysis.evaluations import evaluations
-from qrlang.circuits import circuits
 from qrlang.errors import UserError
 from qrlang.files import read_json, write_atomically
 from qrlang.ir.program import Loop, Program

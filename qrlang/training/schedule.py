@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from qrlang.training.settings import Choice
+
+
+@dataclass
+class Plan:
+    """How many updates there will be."""
+
+    per_epoch: int
+    steps: int
+    warmup: int
+
+    @property
+    def epochs(self) -> int:
+        return -(-self.steps // max(self.per_epoch, 1))
 
 
 def factor(schedule: Choice, warmup: int, step: int, total: int, epoch: int) -> float:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
+from qrlang.check.training.data_sets import kind_of_file
 from qrlang.check.training.fit import default_loss
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
-from qrlang.data_schemas import kind_of_file
 from qrlang.errors import TrainingError
 from qrlang.ir.types import Type
 

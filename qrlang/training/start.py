@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from qrlang import environment, host
 from qrlang.analysis.own import own_weights
 from qrlang.check.library import Module
-from qrlang.diagnostics.words import suggestion
+from qrlang.diagnostics.words import plural, suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.engine.resumable import why_not
 from qrlang.errors import TrainingError
+from qrlang.files import nameable
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.training import core, heap, overrides, room
@@ -98,6 +99,7 @@ def prepare(
     refuse(settings, program)
     device = _device(wanted, program, settings, world) if wanted is not None else None
     base = Path(asked.path).parent
+    nameable(base)
     feed = open_feed(settings, program, asked.data_dir, base)
     if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
         settings = replace(settings, metric="accuracy")
@@ -114,6 +116,7 @@ def prepare(
         program = core.swapped(program, settings.core)
         settings = replace(settings, quantum=None, turns=0)  # no angles are left
     with _folder(asked, _run_name(model, settings), world) as folder:
+        nameable(folder)
         if world.first and not vacant(folder):
             what = "is not empty" if folder.is_dir() else "is a file"
             raise TrainingError(f"'{folder}' {what}", "name another: --out DIR")
@@ -156,7 +159,8 @@ def resume(
                             "put a copy of it back, or train the run anew")  # fmt: skip
     if world.first:
         run.hold()
-    about, settings, program = run.about(), run.settings(), run.program()
+    about, before, program = run.about(), run.settings(), run.program()
+    settings = planned = overrides.longer(before, asked.settings or {})
     threads = asked.threads or environment.threads() or settings.threads
     settings = replace(settings, threads=threads, road=asked.road or settings.road)
     wanted, device = None, None
@@ -174,6 +178,18 @@ def resume(
         _keep_journal(trainer, wanted)
     if run.last.exists():
         trainer.restore()
+    if asked.settings:
+        p = trainer.progress
+        if p.step >= trainer.plan.steps:
+            raise TrainingError(
+                f"the run has made {plural(p.step, 'update')} in {plural(p.epoch, 'epoch')} "
+                f"already, and would end after {trainer.plan.steps}",
+                "give more than that",
+            )
+        if world.first:
+            run.plan(planned, {"step": p.step, "epochs": before.epochs, "steps": before.steps})
+        p.finished, p.since_best = False, 0
+        trainer.save()
     return trainer
 
 

@@ -11,7 +11,7 @@ import pytest
 from device_tools import plain
 from hardware_tools import difference, items, of_text, right, weights
 
-from qrlang.backends.braket.aws import program_sets
+from qrlang.backends.braket.aws import program_set
 from qrlang.backends.braket.emit.module import emit_module
 from qrlang.backends.braket.gates import COMMON
 from qrlang.backends.braket.local import LocalDevice
@@ -106,7 +106,7 @@ def test_one_circuit_a_step_for_all_sequences() -> None:
     templates: list[Template] = [work.template for work, _ in device.seen]
     assert [work.circuits for work, _ in device.seen] == [5] * len(templates)
     assert len(set(map(id, templates))) == len(templates) == 4
-    assert program_sets([w for w, _ in device.seen])[0].total_executables == 20
+    assert program_set([w for w, _ in device.seen]).total_executables == 20
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from training_tools import MODEL
 
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
+from qrlang.driver import Compilation
 from qrlang.errors import TrainingError
 from qrlang.ir.types import Type, real, seq
 from qrlang.training import overrides
@@ -101,6 +102,16 @@ def test_a_file_without_a_block_is_trained_from_the_line() -> None:
     assert "--data" in error.value.help
     with pytest.raises(TrainingError, match="has no model `Tiney`; did you mean `Tiny`"):
         compilation(Asked("t.qrl", "Tiney"), "t.qrl", text.encode())
+
+
+def test_the_line_may_give_the_data_that_a_block_leaves_out() -> None:
+    text = MODEL.replace('  data      = "tiny.npz"\n', "")
+    assert not Compilation.of_bytes("t.qrl", text.encode()).diagnostics
+    made, _ = compilation(Asked("t.qrl", settings={"data": "tiny.npz"}), "t.qrl", text.encode())
+    assert not made.failed and made.checked.trains[0].settings["batch"] == 16
+    with pytest.raises(TrainingError, match="what Tiny is trained on") as error:
+        compilation(Asked("t.qrl", settings={"batch": "8"}), "t.qrl", text.encode())
+    assert "--data" in error.value.help and "in its `train` block" in error.value.help
 
 
 def test_a_path_on_the_line_begins_where_one_stands(tmp_path: Path, monkeypatch: Any) -> None:

@@ -294,7 +294,7 @@ def test_a_folder_that_another_has_begun_is_left_alone(tmp_path: Path, capsys: A
     fcntl = pytest.importorskip("fcntl")
     folder = tmp_path / "run"
     folder.mkdir()
-    with open(folder / ".lock", "w") as other:
+    with open(folder / ".lock", "w", encoding="utf-8") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         train(tmp_path, code=1)
     assert "is in use by" in capsys.readouterr().err
@@ -373,6 +373,17 @@ def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: 
     (run / ".lock").mkdir()  # what no user may write, root neither
     assert qrlc(["train", "--resume", str(run)]) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="its file names are UTF-16")
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path, capsys: Any) -> None:
+    old = tmp_path / os.fsdecode(b"gr\xfc\xdfe")
+    old.mkdir()
+    for folder, out in (old, "../run"), (tmp_path, f"{old.name}/run"):
+        train(folder, out=out, code=1)
+        said = capsys.readouterr().err
+        assert "is not UTF-8" in said and "rename the folder" in said
+        assert not (tmp_path / "run").exists() and not (old / "run").exists()
 
 
 def test_a_run_is_no_file(tmp_path: Path, capsys: Any) -> None:

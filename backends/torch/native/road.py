@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import ParametrizationList
 
+from qrlang.backends.torch.calls import sequence
+from qrlang.backends.torch.calls.ends import check_ends
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
 from qrlang.backends.torch.mixing import why_not_reversible
@@ -22,8 +24,6 @@ from qrlang.backends.torch.native import cuda
 from qrlang.backends.torch.native import head as heads
 from qrlang.backends.torch.native.fit import why_not, with_targets, without_dropout
 from qrlang.backends.torch.ops import first_order, plain, transformed
-from qrlang.backends.torch.states import sequence
-from qrlang.backends.torch.states.ends import check_ends
 from qrlang.engine.bodies import together
 from qrlang.engine.plan import plan
 from qrlang.engine.resumable import opened

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.elaborate import Attempt
 from qrlang.check.training.blocks import Block
+from qrlang.check.training.data_sets import DATA_SETS, Column
 from qrlang.check.training.lines import dotted
-from qrlang.data_schemas import DATA_SETS, Column
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.ir.program import Expect, Linear, Loop, Pointwise, Probabilities, Program, Softmax

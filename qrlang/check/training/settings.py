@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qrlang.data_schemas import Argument
+from qrlang.check.training.data_sets import Argument
 
 Plain = int | float | bool | str
 Choice = tuple[str, dict[str, Plain]]

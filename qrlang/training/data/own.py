@@ -1,6 +1,7 @@
 """Data of one's own: CSV and NumPy files.
 
-CSV. Columns are found by the names of the model's lines (`x`, or `x[0]`, `x[1]` … for several
+CSV, with commas or, as spreadsheets also write it, with semicolons (and then `2,5` is a number).
+Columns are found by the names of the model's lines (`x`, or `x[0]`, `x[1]` … for several
 numbers), else they come in the order of those lines, with or without a row of names. A row is
 
 - a record, where the model's inputs are no sequences;
@@ -219,7 +220,9 @@ class _Sheet:
             if len(row) == 1 and (sign := next((c for c in ";\t" if c in row[0]), "")):
                 what = "semicolons" if sign == ";" else "tabs"
                 help = f"cells are between commas here, and these seem to be between {what}: " + (
-                    "save it with commas" if sign == ";" else "call it .tsv"
+                    "give each row as many, or save it with commas"
+                    if sign == ";"
+                    else "call it .tsv"
                 )
             if not help and self.ports != self.every:
                 other = next(p.name for p in self.every if p not in self.ports)
@@ -348,15 +351,15 @@ def inputs(request: Request) -> Records:
         return Records([columns.column(c, None) for c in sheet.cells])
     archive = Archive(*request.own(request.text("path")))
     found: list[Column] = []
-    for port in wanted:
-        stem = _stem(archive, port, request.ports)
+    stems = [_stem(archive, port, request.ports) for port in wanted]
+    for port, stem in zip(wanted, stems, strict=True):
         if stem not in archive:
             raise DataError(
                 "malformed-file",
                 f"{archive.path} has splits, and no array `{stem}` of all records",
                 f"save what is to be answered as `{stem}`",
             )
-        lengths = _lengths(archive, stem, stem)
+        lengths = _lengths(archive, stem, stem, stems)
         found.append(_npz_column(archive, columns, stem, lengths, port, None))
     return Records(found)
 
@@ -434,7 +437,7 @@ def load_npz(request: Request) -> Loaded:
             if rights is not None:
                 opened = rights.open(split or "", _count(archive, array, port))
                 names[split or ""], pick = list(opened.values()), list(opened)
-            lengths = _lengths(archive, array, stem)
+            lengths = _lengths(archive, array, stem, arrays)
             found.append(_npz_column(archive, columns, array, lengths, port, pick))
         if len({len(c) for c in found}) > 1:
             pairs = zip(arrays, found, strict=True)
@@ -502,9 +505,10 @@ def _stem(archive: Archive, port: Port, ports: Sequence[Port]) -> str:
     )
 
 
-def _lengths(archive: Archive, name: str, stem: str) -> Array | None:
+def _lengths(archive: Archive, name: str, stem: str, columns: Sequence[str | None]) -> Array | None:
+    """`columns`: what is one itself, whatever it is called."""
     for candidate in (f"{name}_length", name.replace(stem, "length"), "length"):
-        if candidate != name and candidate in archive:
+        if candidate not in columns and candidate in archive:
             return archive.array(candidate, "ui", 1)
     return None
 
