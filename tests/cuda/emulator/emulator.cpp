@@ -161,7 +161,7 @@ bool join(Group& g, bool tells = true) {  // true for the last one
     g.gathering[self->number] = self->epoch++;
   }
   if (++g.arrived < g.expected) return false;
-  if (m.how.races && tells) {
+  if (m.how.races && !g.gathering.empty()) {
     g.heard = std::make_shared<const Clock>(std::move(g.gathering));
     g.gathering.clear();
     g.taken.clear();
@@ -410,10 +410,10 @@ void named_barrier(int id, int threads) {
   meet(g);
 }
 
-void cluster_arrive(int line) {
+void cluster_arrive(int line, bool tells) {
   aligned(line);
   self->cluster_seen = m.cluster.met + 1;
-  if (join(m.cluster)) {
+  if (join(m.cluster, tells)) {
     std::vector<Fiber*> all;
     all.swap(m.cluster.waiting);
     wake(all);

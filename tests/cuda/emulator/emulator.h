@@ -39,7 +39,7 @@ const uint64_t* collect(unsigned mask, Op op, uint64_t bits);
 void block_barrier(int line);
 int block_count(int flag);  // how many threads of the block have it set; waits for all
 void named_barrier(int id, int threads);
-void cluster_arrive(int line);
+void cluster_arrive(int line, bool tells = true);
 void cluster_wait();
 void* map_shared(const void* p, unsigned rank);
 void* static_shared(int site, size_t size, size_t alignment);
@@ -157,7 +157,7 @@ EMU_REDUCE(xor, unsigned, (a ^ b))
 inline unsigned __clusterRelativeBlockRank() { return emu::here->rank; }
 inline unsigned __clusterSizeInBlocks() { return emu::here->ranks; }
 #define __cluster_barrier_arrive() emu::cluster_arrive(__LINE__)
-#define __cluster_barrier_arrive_relaxed() emu::cluster_arrive(__LINE__)
+#define __cluster_barrier_arrive_relaxed() emu::cluster_arrive(__LINE__, false)
 inline void __cluster_barrier_wait() { emu::cluster_wait(); }
 inline void* __cluster_map_shared_rank(const void* p, unsigned rank) {
   return emu::map_shared(p, rank);
