@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -244,7 +245,12 @@ def _session(
             if here.first and form == "text":
                 click.echo(_page(trainer, resume is not None), err=True)
             if slopes and here.first:
-                _check(trainer, slopes)
+                try:
+                    _check(trainer, slopes)
+                except TrainingError:
+                    if resume is None:  # a run that never began leaves no folder
+                        shutil.rmtree(trainer.run.folder)
+                    raise
             try:
                 found = session.run(trainer)
             except Stopped:
@@ -270,7 +276,9 @@ def _check(trainer: Trainer, slopes: int) -> None:
     if not found.good:
         raise TrainingError(
             f"the gradients of the {found.road} road are not those of parameter shifts",
-            "train on another one (--road plain), and please report this",
+            "please report this"
+            if found.road == "plain"
+            else "train on another one (--road plain), and please report this",
         )
 
 

@@ -106,7 +106,7 @@ def test_slopes_where_a_probability_is_zero(name):
     """Noise that begins at nothing is trained like any other."""
 
     def value(p):
-        run, q = fresh(1)
+        _, q = fresh(1)
         for turn in (0.4, 0.7):
             q.apply(LAYER, v=turn * torch.arange(1, 9, dtype=torch.float64)[None])
         q.channel(name, (1, 2) if name == "depolarizing2" else (1,), p)

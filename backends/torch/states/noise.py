@@ -1,5 +1,8 @@
-"""The channels as tensors, differentiable in their probabilities: Kraus operators for state vectors;
-for density matrices what they do, which has a slope also where a probability is zero."""
+"""The channels as tensors, differentiable in their probabilities.
+
+State vectors take Kraus operators; density matrices what those make together, which has a slope
+also where a probability is zero.
+"""
 
 from __future__ import annotations
 
