@@ -3,6 +3,7 @@ elsewhere."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Protocol, TextIO
@@ -71,7 +72,9 @@ def duration(seconds: float) -> str:
     return f"{rest // 60}:{rest % 60:02}"
 
 
-def number(name: str, value: float) -> str:
+def number(name: str, value: float | None) -> str:
+    if value is None:
+        return "none"
     if name in ("accuracy", "f1"):
         return f"{100 * value:.2f} %"
     if name == "bleu":
@@ -81,7 +84,8 @@ def number(name: str, value: float) -> str:
 
 def shown(figures: dict[str, float]) -> str:
     parts = [f"loss {figures['loss']:.4f}"] if "loss" in figures else []
-    parts += [f"{_NAMES.get(k, k)} {number(k, figures[k])}" for k in _SHOWN if k in figures]
+    parts += [f"{_NAMES.get(k, k)} {number(k, figures[k])}" for k in _SHOWN
+              if k in figures and math.isfinite(figures[k])]  # fmt: skip
     return "  ".join(parts)
 
 
