@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -270,7 +271,12 @@ def _session(
                 if here.first and form == "text":
                     click.echo(told.before(trainer, resume is not None), err=True)
                 if slopes and here.first:
-                    _check(trainer, slopes)
+                    try:
+                        _check(trainer, slopes)
+                    except TrainingError:
+                        if resume is None:  # a run that never began leaves no folder
+                            shutil.rmtree(trainer.run.folder)
+                        raise
                 pages.append({"run": str(trainer.run.folder), **_through(trainer, screen)})
                 if here.first and form == "text":
                     told.after(pages[-1], trainer)
@@ -326,7 +332,9 @@ def _check(trainer: Trainer, slopes: int) -> None:
     if not found.good:
         raise TrainingError(
             f"the gradients of the {found.road} road are not those of parameter shifts",
-            "train on another one (--road plain), and please report this",
+            "please report this"
+            if found.road == "plain"
+            else "train on another one (--road plain), and please report this",
         )
 
 

@@ -605,3 +605,20 @@ def test_a_run_that_ends_in_nothing_says_so(tmp_path: Path, capsys: Any) -> None
     assert "its loss on the test split is no number" in said and "chaotic" in said
     result = json.loads((run / "result.json").read_text())
     assert result["figures"]["loss"]["value"] is None and result["sequences"] == 40
+
+
+def test_targets_that_never_change(tmp_path: Path, capsys: Any) -> None:
+    """An encoder's: there is no spread that an error could be held against."""
+    model = MODEL.replace("class[2]", "real[1]").replace("linear(2)", "linear(1)")
+    path = project(tmp_path, model.replace("cross_entropy", "mse"))
+    xs = np.random.default_rng(0).normal(size=(60, 4, 2))
+    np.savez(tmp_path / "tiny.npz", xs=xs, label=np.ones((60, 1)))
+    run = tmp_path / "run"
+    assert qrlc(["train", str(path), "--out", str(run), *SHORT]) == 0
+    out, err = capsys.readouterr()
+    assert "nan" not in err and "nrmse  none" in out
+    assert (run / "checkpoints" / "best.safetensors").exists()  # by the loss
+    assert qrlc(["report", str(run)]) == 0
+    assert qrlc(["compare", str(run)]) == 1
+    assert "has no nrmse" in (said := capsys.readouterr().err)
+    assert "it has loss, mse, rmse, mae: choose" in said
