@@ -8,6 +8,7 @@ import click
 
 from qrlang.cli import common, printing
 from qrlang.errors import TrainingError
+from qrlang.files import suffixed
 
 
 @click.command("compare")
@@ -40,7 +41,7 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     elif form == "text":
         click.echo(compare.text(found), nl=False)
     try:
-        written = compare.picture(found, Path(picture).with_suffix(""))
+        written = compare.picture(found, suffixed(Path(picture), ""))
     except TrainingError as error:
         raise TrainingError(str(error), "name another place: --picture PATH") from None
     if form == "json":

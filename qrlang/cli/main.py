@@ -113,10 +113,15 @@ def _notes(stack: contextlib.ExitStack) -> None:
 
 
 def _utf8(stack: contextlib.ExitStack) -> None:
-    """Our pages hold `⟨Z⟩` and `θ`: an output that cannot show them shows `?` and goes on."""
+    """Programs, JSON and pages go to files and pipes as UTF-8, whatever the system is set to:
+    `qrlc fmt - > new.qrl` must not lose a `θ`. A terminal that cannot show one shows `?`."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure and stream.errors != "replace":
-            before = stream.errors
+        if reconfigure is None or stream.closed:
+            continue
+        before = {"encoding": stream.encoding, "errors": stream.errors}
+        if stream.isatty():
             reconfigure(errors="replace")
-            stack.callback(reconfigure, errors=before)
+        else:
+            reconfigure(encoding="utf-8", errors="replace", newline="\n")
+        stack.callback(reconfigure, **before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -146,6 +147,7 @@ def command(
     max_cost: float | None,
     price_task: float,
     price_shot: float,
+    price_second: float,
     **given: str | None,
 ) -> None:
     """Train a model as its `train` block says; options say otherwise.
@@ -158,7 +160,8 @@ def command(
     """
     changed = {k: v for k, v in given.items() if v is not None}
     limits: dict[str, Any] = {"max_shots": max_shots, "max_cost": max_cost,
-                              "price_task": price_task, "price_shot": price_shot}  # fmt: skip
+                              "price_task": price_task, "price_shot": price_shot,
+                              "price_second": price_second}  # fmt: skip
     limits = {k: v for k, v in limits.items() if v}
     if target is None and (dry_run or noise or mitigate or (limits and resume is None)):
         raise common.usage("--dry-run, --noise, --mitigate, limits and prices are of a quantum "
@@ -234,10 +237,10 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
             if form == "json":
                 printing.print_json({"preflight": found.to_data()})
             raise click.exceptions.Exit(0)
-        budget = wanted.budget(trainer.objective.model.processor.device)
-        device.allowed(budget.over(found.total.jobs, found.total.executions), yes)
-        if yes:  # whoever has said so means it
-            trainer.objective.model.processor.desk.budget = None
+        processor = trainer.objective.model.processor
+        if over := wanted.budget(processor.device).asks(found.spent, processor.device):
+            device.allowed(over, yes)
+            processor.desk.budget = None  # whoever has said so means it
 
     return allow
 
@@ -268,7 +271,12 @@ def _session(
                 if here.first and form == "text":
                     click.echo(told.before(trainer, resume is not None), err=True)
                 if slopes and here.first:
-                    _check(trainer, slopes)
+                    try:
+                        _check(trainer, slopes)
+                    except TrainingError:
+                        if resume is None:  # a run that never began leaves no folder
+                            shutil.rmtree(trainer.run.folder)
+                        raise
                 pages.append({"run": str(trainer.run.folder), **_through(trainer, screen)})
                 if here.first and form == "text":
                     told.after(pages[-1], trainer)
@@ -324,7 +332,9 @@ def _check(trainer: Trainer, slopes: int) -> None:
     if not found.good:
         raise TrainingError(
             f"the gradients of the {found.road} road are not those of parameter shifts",
-            "train on another one (--road plain), and please report this",
+            "please report this"
+            if found.road == "plain"
+            else "train on another one (--road plain), and please report this",
         )
 
 

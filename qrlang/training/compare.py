@@ -108,10 +108,11 @@ def rows(paths: Iterable[str], metric: str | None) -> tuple[list[Row], list[Trai
 
 
 def _fits(e: Entry, metric: str, others: list[Entry]) -> None:
-    if (e.result["figures"].get(metric) or {}).get("value") is None:
+    has = [k for k, one in e.result["figures"].items() if one["value"] is not None]
+    if metric not in has:
         raise _Left(
             f"'{e.run.folder}' has no {metric}",
-            f"it has {', '.join(e.result['figures'])}: choose with --metric",
+            f"it has {', '.join(has)}: choose with --metric",
         )
     for o in others:
         if o.lot == e.lot:  # it would make the deviation look smaller

@@ -39,7 +39,7 @@ def chart(run: Run) -> Chart | None:
     settings, about = run.settings(), run.about()
     metric = settings.metric
     panels = [_panel(lines, "loss")]
-    if metric != "loss":
+    if metric != "loss" and any(x.get(metric) is not None for x in lines):
         panels.append(_panel(lines, metric))
     sizes = ", ".join(f"{k} = {v}" for k, v in dict(about["parameters"]).items())
     core = "" if settings.core == "pqc" else f", {settings.core} core"

@@ -302,6 +302,8 @@ class Trainer:
 
     def _compare(self, metric: str, value: float, loss: float) -> None:
         s, p = self.settings, self.progress
+        if not math.isfinite(value):  # an error in units of the spread of targets that have none
+            metric, value = "loss", loss
         if p.best is None or p.best_loss is None:
             better = True
         elif value == p.best:

@@ -3,6 +3,7 @@ elsewhere."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Protocol, TextIO
@@ -74,7 +75,9 @@ def duration(seconds: float) -> str:
     return f"{rest // 60}:{rest % 60:02}"
 
 
-def number(name: str, value: float) -> str:
+def number(name: str, value: float | None) -> str:
+    if value is None:
+        return "none"
     if name in ("accuracy", "balanced_accuracy", "f1"):
         return f"{100 * value:.2f} %"
     if name == "bleu":
@@ -87,7 +90,7 @@ def shown(figures: dict[str, float], metric: str = "") -> str:
     parts += [
         f"{_NAMES.get(k, k)} {number(k, figures[k])}"
         for k in (*_SHOWN, *{metric} - {*_SHOWN, "loss"})
-        if k in figures
+        if k in figures and math.isfinite(figures[k])
     ]
     return "  ".join(parts)
 

@@ -17,6 +17,7 @@ from qrlang.diagnostics.words import plural, suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.engine.resumable import why_not
 from qrlang.errors import TrainingError
+from qrlang.files import nameable
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.training import core, heap, overrides, room
@@ -101,6 +102,7 @@ def prepare(
     refuse(settings, program)
     device = _device(wanted, program, settings, world) if wanted is not None else None
     base = Path(asked.path).parent
+    nameable(base)
     feed = open_feed(settings, program, asked.data_dir, base)
     if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
         settings = replace(settings, metric="accuracy")
@@ -117,6 +119,7 @@ def prepare(
         program = core.swapped(program, settings.core)
         settings = replace(settings, quantum=None, turns=0)  # no angles are left
     with _folder(asked, _run_name(model, settings), world) as folder:
+        nameable(folder)
         if world.first and not vacant(folder):
             what = "is not empty" if folder.is_dir() else "is a file"
             raise TrainingError(f"'{folder}' {what}", "name another: --out DIR")

@@ -1,6 +1,7 @@
 """What torch users do to a module: swap layers, hook them, transform, feed it what is not there."""
 
 import copy
+import time
 import warnings
 
 import pytest
@@ -261,6 +262,29 @@ def test_several_threads_at_once(root, road):
         with ThreadPoolExecutor(4) as pool:
             for k, found in enumerate(pool.map(what, range(times))):
                 torch.testing.assert_close(found, right[k % 8])
+
+
+def test_several_threads_load_at_once(root, monkeypatch):
+    """A class that nobody has made yet, in two precisions."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from qrlang.backends.torch import memory
+
+    def slowly(*args):  # as where the imports of the text are not done yet
+        time.sleep(0.1)
+        return compile(*args)
+
+    def load(k):
+        return qrlang.load(root / "examples/qrnn/rows.qrl", n=3, hidden=41, dtype=wanted[k])
+
+    monkeypatch.setattr(memory, "compile", slowly, raising=False)
+    wanted = [torch.float64, None] * 4
+    with ThreadPoolExecutor(8) as pool:
+        models = list(pool.map(load, range(8)))
+    assert len({type(m) for m in models}) == 1
+    for model, dtype in zip(models, wanted, strict=True):
+        assert {p.dtype for p in model.parameters()} == {dtype or torch.float32}
+    assert torch.get_default_dtype() == torch.float32
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -83,7 +83,7 @@ def test_a_table_with_and_without_the_truth(run: Path, tmp_path: Path, capsys: A
     xs = [lot.normal(size=(n, 2)).astype(np.float32) for n in lengths]
     rows = [[k, *map(float, v), "who knows"] for k, x in enumerate(xs) for v in x]
     for name, width in (("with.csv", 4), ("without.csv", 3)):
-        with open(tmp_path / name, "w", newline="") as stream:
+        with open(tmp_path / name, "w", encoding="utf-8", newline="") as stream:
             head = ["sequence", "xs[0]", "xs[1]", "label"]
             csv.writer(stream).writerows([head[:width], *(row[:width] for row in rows)])
     found = predicted(capsys, run, tmp_path / "with.csv")

@@ -401,7 +401,7 @@ def test_a_folder_that_another_has_begun_is_left_alone(tmp_path: Path, capsys: A
     fcntl = pytest.importorskip("fcntl")
     folder = tmp_path / "run"
     folder.mkdir()
-    with open(folder / ".lock", "w") as other:
+    with open(folder / ".lock", "w", encoding="utf-8") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         train(tmp_path, code=1)
     assert "is in use by" in capsys.readouterr().err
@@ -480,6 +480,17 @@ def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: 
     (run / ".lock").mkdir()  # what no user may write, root neither
     assert qrlc(["train", "--resume", str(run)]) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="its file names are UTF-16")
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path, capsys: Any) -> None:
+    old = tmp_path / os.fsdecode(b"gr\xfc\xdfe")
+    old.mkdir()
+    for folder, out in (old, "../run"), (tmp_path, f"{old.name}/run"):
+        train(folder, out=out, code=1)
+        said = capsys.readouterr().err
+        assert "is not UTF-8" in said and "rename the folder" in said
+        assert not (tmp_path / "run").exists() and not (old / "run").exists()
 
 
 def test_a_run_is_no_file(tmp_path: Path, capsys: Any) -> None:
@@ -594,3 +605,20 @@ def test_a_run_that_ends_in_nothing_says_so(tmp_path: Path, capsys: Any) -> None
     assert "its loss on the test split is no number" in said and "chaotic" in said
     result = json.loads((run / "result.json").read_text())
     assert result["figures"]["loss"]["value"] is None and result["sequences"] == 40
+
+
+def test_targets_that_never_change(tmp_path: Path, capsys: Any) -> None:
+    """An encoder's: there is no spread that an error could be held against."""
+    model = MODEL.replace("class[2]", "real[1]").replace("linear(2)", "linear(1)")
+    path = project(tmp_path, model.replace("cross_entropy", "mse"))
+    xs = np.random.default_rng(0).normal(size=(60, 4, 2))
+    np.savez(tmp_path / "tiny.npz", xs=xs, label=np.ones((60, 1)))
+    run = tmp_path / "run"
+    assert qrlc(["train", str(path), "--out", str(run), *SHORT]) == 0
+    out, err = capsys.readouterr()
+    assert "nan" not in err and "nrmse  none" in out
+    assert (run / "checkpoints" / "best.safetensors").exists()  # by the loss
+    assert qrlc(["report", str(run)]) == 0
+    assert qrlc(["compare", str(run)]) == 1
+    assert "has no nrmse" in (said := capsys.readouterr().err)
+    assert "it has loss, mse, rmse, mae: choose" in said

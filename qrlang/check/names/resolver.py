@@ -11,7 +11,7 @@ from keyword import iskeyword
 from qrlang.check.library import Module
 from qrlang.check.names.expressions import expr, type_
 from qrlang.check.names.lines import statements
-from qrlang.check.names.scopes import Info, Names
+from qrlang.check.names.scopes import Names
 from qrlang.check.report import Reporter
 from qrlang.check.written.spans import header, name_span
 from qrlang.diagnostics import Note
@@ -106,15 +106,17 @@ class Resolver:
                 note(e.right)
                 e = e.left
             if isinstance(e, ast.Name):
-                self.names.mark(e.id)
+                self.names.mark(e)
             elif isinstance(e, ast.Call):
                 for a in e.args:
                     note(a.value)
             elif isinstance(e, ast.Unary):
                 note(e.operand)
 
-        for a in item.args if isinstance(item, ast.Train) else ():
-            note(a.value)
+        if isinstance(item, ast.Train):
+            self.names.named(item.model, item.args)
+            for a in item.args:
+                note(a.value)
         for s in item.settings:
             note(s.value)
 
@@ -168,13 +170,16 @@ class Resolver:
             self._params(item.params)
             for r in getattr(item, "registers", ()):
                 if isinstance(r.size, ast.Name):
-                    block.names.setdefault(r.size.id, Info("width", r.size.span, True))
+                    if names.mention(r.size.span, r.size.id) is None:
+                        block.names[r.size.id] = names.known(r.size.id, "width", r.size.span)
                 elif r.size is not None:
                     expr(names, r.size)
                 names.declare(r.name, "register", r.span)
             for p in getattr(item, "values", ()):
                 type_(names, p.type, free=True)
                 names.declare(p.name, "value", p.span)
+            if isinstance(item, ast.Circuit) and item.result is not None:
+                type_(names, item.result)
             if isinstance(item, (ast.ReadoutDef, ast.Hamiltonian)):
                 expr(names, item.body)
             else:

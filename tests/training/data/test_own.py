@@ -17,7 +17,7 @@ from qrlang.training.data import DataError, Port, open_data
 
 
 def write(path: Path, text: str) -> Path:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
