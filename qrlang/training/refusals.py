@@ -11,7 +11,6 @@ from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.training.decode import produces
 from qrlang.training.feed import Feed
-from qrlang.training.metrics import possible
 from qrlang.training.settings import Settings
 
 
@@ -50,15 +49,10 @@ def refuse(settings: Settings, program: Program) -> None:
 
 
 def measurable(settings: Settings, program: Program) -> None:
-    """The metric goes with the target."""
-    target = program.targets[-1].type if program.targets else None
-    known = ("loss",) if target is None else possible(target, produces(program))
-    if settings.metric not in known:
-        raise TrainingError(
-            f"`{settings.metric}` cannot be said of the target of {program.name}"
-            + (f", which is {target}" if target is not None else ""),
-            "its metrics are " + ", ".join(known),
-        )
+    """BLEU, of what this model and this machine can say it of."""
+    if settings.metric == "bleu" and not produces(program):
+        raise TrainingError(f"`bleu` is of sentences, and {program.name} produces none",
+                            "choose another metric: --metric perplexity")  # fmt: skip
     if settings.metric == "bleu" and importlib.util.find_spec("sacrebleu") is None:
         raise TrainingError("BLEU needs the package `sacrebleu`, which is not installed",
                             "pip install 'qrlang[train]'")  # fmt: skip
