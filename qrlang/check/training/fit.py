@@ -90,7 +90,7 @@ def check_block(e: Elaborator, block: Block, attempt: Attempt) -> None:
             "E0905",
             line,
             f"`{said}` cannot be said of the target, which is {what}",
-            help="of this one " + ", ".join(known),
+            help="its metrics are " + ", ".join(known),
             notes=[Note(f"`{target[0].name}` is declared here", target[0].span)] if target else [],
         )
 
