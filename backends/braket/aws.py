@@ -310,7 +310,8 @@ def _ours(name: str) -> str:
 
 
 def error_rates(properties: Any) -> ErrorRates | None:
-    """The median of what the device says of itself, in the form that all vendors share."""
+    """The median of what the device says of itself, in the form that all vendors share. Fidelities
+    of gates come from randomized benchmarking: they are averages over states."""
     standard = getattr(properties, "standardized", None)
     if standard is None:
         return _means(getattr(properties, "provider", None))
@@ -333,11 +334,11 @@ def error_rates(properties: Any) -> ErrorRates | None:
     def middle(found: list[float]) -> float:
         return float(np.median(found)) if found else 0.0
 
-    return ErrorRates(middle(one), middle(two), middle(read))
+    return ErrorRates(middle(one), middle(two), middle(read), average=True)
 
 
 def _means(provider: Any) -> ErrorRates | None:
     """As IonQ says it, of all its qubits together."""
     said = getattr(provider, "fidelity", None) or {}
     one, two, read = (1 - float(said.get(k, {}).get("mean", 1)) for k in ("1Q", "2Q", "spam"))
-    return ErrorRates(one, two, read) if two else None
+    return ErrorRates(one, two, read, average=True) if two else None

@@ -84,7 +84,7 @@ def _plain(circuit: Any, step: Step, theta: Any) -> None:
             count = len(step.controls) + len(step.zeros)
             if count:
                 ones = (1 << len(step.controls)) - 1  # the first control is the lowest bit
-                gate = gate.control(count, ctrl_state=ones)
+                gate = gate.control(count, ctrl_state=ones, annotated=False)
             circuit.append(gate, [*step.controls, *step.zeros, *step.qubits])
 
 

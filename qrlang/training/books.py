@@ -29,9 +29,10 @@ BLINK = 0.1  # seconds: nobody reads faster
 
 class Books:
     def __init__(
-        self, objective: Objective, plan: Plan, run: Run, watcher: Watcher, world: World
-    ) -> None:
-        self.objective, self.plan = objective, plan
+        self, objective: Objective, plan: Plan, run: Run, watcher: Watcher, world: World,
+        metric: str,
+    ) -> None:  # fmt: skip
+        self.objective, self.plan, self.metric = objective, plan, metric
         self.run, self.watcher, self.world = run, watcher, world
         self.progress = Progress()
         self.recent: Tally = objective.tally()  # since the last line of metrics
@@ -100,7 +101,8 @@ class Books:
         """About the updates since the last one."""
         p = self.progress
         figures = _figures(merged(self.recent, self.world))
-        figures.pop("f1", None)  # of a whole split only
+        for name in ("f1", "balanced_accuracy"):  # of a whole split only
+            figures.pop(name, None)
         if figures:
             self.write({"split": "train", **figures, "rate": p.rate, "gradient": p.norm,
                         "skipped": p.skipped, "runs": p.runs,
@@ -136,7 +138,7 @@ class Books:
         total = p.seconds + now - self._clock
         left = total / max(p.step, 1) * (plan.steps - p.step)
         return Moment(p.step, plan.steps, min(p.epoch + 1, plan.epochs), plan.epochs, figures,
-                      speed, left, p.listening)  # fmt: skip
+                      speed, left, p.listening, self.metric)  # fmt: skip
 
     # --- seconds ---
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
 from qrlang.analysis.evaluations import evaluations
 from qrlang.errors import TrainingError
 from qrlang.training import checkpoint, decode, optim, randomness, room, schedule, segments
+from qrlang.training.average import Average
 from qrlang.training.books import Books
 from qrlang.training.feed import Batch, Feed
 from qrlang.training.objective import Objective, Work
@@ -77,8 +79,9 @@ class Trainer:
         self.optimizer = optim.make(settings, objective.parameters, angles)
         # Whoever is told of every update needs it at once.
         self.pipeline = Pipeline.where_it_fits(objective, self.optimizer, feed)
+        self.average = Average(objective.parameters, settings.average) if settings.average else None
         self.plan = self._planned()
-        self.books = Books(objective, self.plan, run, watcher, world)
+        self.books = Books(objective, self.plan, run, watcher, world, settings.metric)
         self.save_every = interval(settings.checkpoint, "checkpoint")
         self.log_every = interval(settings.log, "log")
         self.stop = Stop()
@@ -132,6 +135,7 @@ class Trainer:
             "random": randomness.state(self.objective.model),
             **books,
             "state": state,
+            "average": None if self.average is None else self.average.state(),
             "observers": self.kept | {o.name: o.state() for o in self.observers},
         }
         checkpoint.save(self.run.last, self.objective.model.state_dict(), page)
@@ -148,6 +152,8 @@ class Trainer:
         self.objective.model.load_state_dict(weights)
         self.books.load(page)
         self.optimizer.load(page["optimizer"])
+        if self.average is not None:
+            self.average.load(page["average"])
         randomness.restore(self.objective.model, page["random"])
         self.state = segments.of_page(page.get("state"), self.world, self.objective.device)
         self.kept = page.get("observers", {})
@@ -219,7 +225,7 @@ class Trainer:
         s, p = self.settings, self.progress
         work = Work(self.objective, group, self.feed.streaming, self.state)
         rate = float(s.optimizer[1].get("lr", 0.0)) * schedule.factor(
-            s.schedule, self.plan.warmup, p.step, self.plan.steps, p.epoch
+            s.schedule, self.plan.warmup, p.step, self.plan.steps, p.epoch, p.falls
         )
         self.books.seen += sum(b.size for b in group)
         p.batch += len(group)
@@ -227,7 +233,7 @@ class Trainer:
             self.pipeline.add(work, rate)
             self.state = work.left if self.feed.streaming else None
             p.runs += work.runs
-            p.step += 1
+            self._count()
             if self.pipeline.full:
                 self._settle()
             return
@@ -236,7 +242,7 @@ class Trainer:
         if s.gradient_free:
             p.circuits += work.runs * self.circuits(max(map(_time, group)))
         self.state = work.left if self.feed.streaming else None
-        p.step += 1
+        self._count()
         if work.tally is not None:
             self.books.enter(update, rate, work.tally.table.sum(0), work.tally.moments)
         else:
@@ -244,6 +250,11 @@ class Trainer:
         for o in self.observers:
             o.updated(self, update)
         self.books.tell()
+
+    def _count(self) -> None:
+        self.progress.step += 1
+        if self.average is not None:
+            self.average.add()
 
     def _settle(self) -> None:
         """What is known by now of updates that nobody has waited for."""
@@ -260,11 +271,7 @@ class Trainer:
         p.batch = 0
         p.finished = p.step >= self.plan.steps
         if self.feed.sizes.get("validation"):
-            tally = self.objective.evaluate(self.feed, "validation", self.broad)
-            figures = tally.figures()
-            if s.metric == "bleu":
-                said = decode.translations(self.objective, self.feed, "validation", s.batch, beam=1)
-                figures["bleu"] = float(decode.bleu(said)["value"])
+            figures = self._validated()
             self.books.write({"split": "validation", **figures})
             for o in self.observers:
                 o.evaluated(self, "validation", figures)
@@ -278,8 +285,25 @@ class Trainer:
         self.books.tick(line=True)
         self.save()
 
+    def _validated(self) -> dict[str, float]:
+        """What the weights that would be kept are worth on data that nothing was learned from."""
+        with self._best():
+            figures = self.objective.evaluate(self.feed, "validation", self.broad).figures()
+            if self.settings.metric == "bleu":
+                said = decode.translations(
+                    self.objective, self.feed, "validation", self.settings.batch, beam=1
+                )
+                figures["bleu"] = float(decode.bleu(said)["value"])
+        return figures
+
+    def _best(self) -> AbstractContextManager[None]:
+        """The model has the weights that would be kept in these lines."""
+        return nullcontext() if self.average is None else self.average.taken()
+
     def _compare(self, metric: str, value: float, loss: float) -> None:
         s, p = self.settings, self.progress
+        if not math.isfinite(value):  # an error in units of the spread of targets that have none
+            metric, value = "loss", loss
         if p.best is None or p.best_loss is None:
             better = True
         elif value == p.best:
@@ -287,10 +311,15 @@ class Trainer:
         else:
             better = value < p.best if lower_is_better(metric) else value > p.best
         if better and math.isfinite(value):
-            p.best, p.best_loss, p.best_epoch, p.since_best = value, loss, p.epoch, 0
+            p.best, p.best_loss, p.best_epoch = value, loss, p.epoch
+            p.since_best = p.since_fall = 0
             self._keep_best()
             return
         p.since_best += 1
+        p.since_fall += 1
+        if s.schedule[0] == "plateau" and p.since_fall >= int(s.schedule[1]["patience"]):
+            p.falls += 1
+            p.since_fall = 0
         if s.early_stopping and p.since_best >= s.early_stopping and not p.finished:
             p.finished = True
             self.watcher.note(
@@ -301,7 +330,8 @@ class Trainer:
     def _keep_best(self) -> None:
         if self.world.first:
             page = {"step": self.progress.step, "epoch": self.progress.epoch}
-            checkpoint.save(self.run.best, self.objective.model.state_dict(), page)
+            with self._best():
+                checkpoint.save(self.run.best, self.objective.model.state_dict(), page)
 
     def solved(self) -> None:
         """The weights were found in one go: that was the only update, and the only epoch."""

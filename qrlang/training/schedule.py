@@ -21,13 +21,16 @@ class Plan:
         return -(-self.steps // max(self.per_epoch, 1))
 
 
-def factor(schedule: Choice, warmup: int, step: int, total: int, epoch: int) -> float:
-    """What the learning rate is multiplied by at an update (counted from 0)."""
+def factor(
+    schedule: Choice, warmup: int, step: int, total: int, epoch: int, falls: int = 0
+) -> float:
+    """What the learning rate is multiplied by at an update (counted from 0). `falls`: how often
+    the validation split has called for a smaller one."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-    return rise * _shape(schedule, step / max(total, 1), epoch)
+    return rise * _shape(schedule, step / max(total, 1), epoch, falls)
 
 
-def _shape(schedule: Choice, share: float, epoch: int) -> float:
+def _shape(schedule: Choice, share: float, epoch: int, falls: int) -> float:
     name, options = schedule
     floor = float(options.get("floor", 0.0))
     match name:
@@ -39,4 +42,6 @@ def _shape(schedule: Choice, share: float, epoch: int) -> float:
             return float(options["factor"]) ** (epoch // max(int(options["every"]), 1))
         case "exponential":
             return float(options["factor"]) ** epoch
+        case "plateau":
+            return max(float(options["factor"]) ** falls, floor)
     return 1.0

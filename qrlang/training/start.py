@@ -27,7 +27,7 @@ from qrlang.training.initial import begin_with
 from qrlang.training.metrics import possible
 from qrlang.training.progress import Watcher
 from qrlang.training.run import Run, claimed, vacant
-from qrlang.training.settings import Settings, settle
+from qrlang.training.settings import Settings, folded, settle
 from qrlang.training.world import World
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Asked:
     device: OnDevice | None = None  # a quantum one
     init: str = ""  # weights to begin with: a run, or a file
     override: str = ""  # why a run starts under a sky that is not calm
+    fold: tuple[int, int] | None = None  # which of how many parts is the test
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ def prepare(
     settings = settle(block.settings, target, asked.lr)
     threads = asked.threads or environment.threads() or max(1, host.cores() // world.size)
     settings = replace(settings, threads=threads, road=asked.road)
+    if asked.fold is not None:
+        settings = replace(settings, data=folded(settings.data, *asked.fold))
     wanted = asked.device.wanted if asked.device else None
     if wanted is not None:
         settings = replace(settings, processor=wanted.text, device="cpu")
@@ -233,11 +236,14 @@ def _trainer(
     run: Run, program: Program, settings: Settings, feed: Feed, world: World, watcher: Watcher,
     imports: Sequence[str],
 ) -> Trainer:  # fmt: skip
+    from qrlang.training import losses
     from qrlang.training.loop import Trainer
 
-    if settings.early_stopping and not feed.sizes.get("validation"):
+    plateau = settings.schedule[0] == "plateau"
+    if (settings.early_stopping or plateau) and not feed.sizes.get("validation"):
+        name = "early_stopping" if settings.early_stopping else "plateau"
         raise TrainingError(
-            "`early_stopping` goes by the validation split, and nothing is held out",
+            f"`{name}` goes by the validation split, and nothing is held out",
             "leave it out, or give a share: validation = 0.1",
         )
     plain = replace(settings, road="plain") if settings.processor else settings
@@ -245,6 +251,9 @@ def _trainer(
         lanes = settings.batch if feed.streaming else feed.sizes.get("train") or settings.batch
         room.refuse(program, settings, lanes)
     objective = make_objective(program, plain, world, imports)
+    objective.loss = losses.balanced(
+        objective.loss, feed, objective.target, objective.kind.size, objective.parameters[0]
+    )
     cut = settings.truncate and not feed.streaming  # on the host
     if not (cut or settings.processor or settings.optimizer[0] == "ridge"):
         from qrlang.training.resident import near
@@ -347,6 +356,10 @@ def refuse(settings: Settings, program: Program) -> None:
             )
     elif settings.turns:
         raise TrainingError("`turns` is for two optimisers", "name the second: quantum = spsa")
+    if settings.loss[1].get("balanced") and settings.optimizer[0] == "ridge":
+        raise TrainingError("`ridge` solves for squares, whatever the loss", "leave out `balanced`")
+    if settings.average and settings.optimizer[0] == "ridge":
+        raise TrainingError("`ridge` finds its weights in one go", "leave out `average`")
     if settings.core != "pqc" and settings.optimizer[0] == "ridge":
         raise TrainingError(
             "`ridge` trains the head of a reservoir, and a classical core has to be trained whole",

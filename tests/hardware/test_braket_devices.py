@@ -262,6 +262,7 @@ def test_what_the_device_says_of_itself() -> None:
     assert (device.limits.circuits, device.limits.executions) == (100, 10_000)
     assert device.errors and device.errors.two == pytest.approx(0.01)
     assert device.errors.readout == pytest.approx(0.02)
+    assert device.errors.chances == pytest.approx((0.0015, 0.0125))
     assert not device.capabilities.measure and not device.capabilities.exact
     assert AwsBraket(ARN, Cloud(False)).limits.circuits == 1
     assert device.footprint(turned()).two_qubit == 3
@@ -317,6 +318,7 @@ def test_properties_in_the_form_that_aws_sends_them() -> None:
     assert device.sets and device.limits == Limits(36, 5000, 100, 200_000, True)
     assert device.native == {"x", "rx", "ry", "rz", "h", "cnot", "zz", "swap"}
     assert device.errors and device.errors.two == pytest.approx(0.01)
+    assert device.errors.chances[1] == pytest.approx(0.0125)
     assert "0.01 a shot" in device.describe()["price"]
 
 

@@ -77,6 +77,7 @@ def test_the_module_on_a_device_sends_program_sets(monkeypatch: pytest.MonkeyPat
         def __init__(self, arn: str) -> None:
             class Action:
                 maximumExecutables = 4
+                maximumTotalShots = 12_500
 
             action = {"braket.ir.openqasm.program_set": Action()}
             self.properties = SimpleNamespace(action=action)
@@ -93,7 +94,7 @@ def test_the_module_on_a_device_sends_program_sets(monkeypatch: pytest.MonkeyPat
     want = written["forward"](w, rows)[""]
     written["device"] = written["Device"]("arn:aws:braket:x", 4000)
     got = written["forward"](w, rows)[""]
-    assert sent == [4, 1, 4, 1]
+    assert sent == [3, 2, 3, 2]
     assert got.shape == want.shape
     assert np.abs(got - want).max() < 3  # the head has a gain of 16
 

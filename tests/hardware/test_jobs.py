@@ -18,6 +18,7 @@ from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import (
     Device,
     DeviceError,
+    Done,
     Limits,
     Partly,
     Slot,
@@ -27,7 +28,9 @@ from qrlang.hardware.device import (
 )
 from qrlang.hardware.jobs import Task, split
 from qrlang.hardware.loop import Plan, run
-from qrlang.hardware.preflight import preflight
+from qrlang.hardware.mitigation import mitigation
+from qrlang.hardware.preflight import preflight, rms
+from qrlang.hardware.simulator import Simulator
 
 PLAIN = Template(2, 0, (Step("h", (0,)), Step("x", (1,), controls=(0,))), 0)
 TURNED = Template(2, 0, (Step("ry", (0,), (Slot(0),)), Step("x", (1,), controls=(0,))), 1)
@@ -171,3 +174,81 @@ def test_a_task_that_is_waited_for_is_not_sent_again(
     cloud.state = "COMPLETED"
     done = run(program, weights(program), batch, AwsBraket(ARN, cloud), plan, Journal(path, {}))
     assert len(cloud.sent) == done.counts.jobs
+
+
+# --- calibrated anew ------------------------------------------------------------------------------
+
+
+class Moved:
+    """A device that since yesterday reads from other qubits of its own, and one more set of them."""
+
+    def __init__(self, device: Any, places: dict[int, tuple[int, ...]], jobs: int = 99) -> None:
+        self.device, self.where, self.left = device, places, jobs
+        self.read: list[tuple[int, ...]] = []
+        self.executions = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.device, name)
+
+    def places(self, template: Template) -> tuple[int, ...]:
+        return template.places or self.where[len(template.steps) // 7 % 2]
+
+    def submit(self, works: Any, seed: int) -> Any:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        self.read += [w.template.places for w in works if w.template.places]
+        self.executions += sum(w.executions for w in works if not w.template.places)
+        return self.device.submit(works, seed)
+
+
+@pytest.mark.parametrize("places", [
+    {0: (0, 1), 1: (0, 1)}, {0: (5, 4), 1: (5, 4)}, {0: (2, 3), 1: (3, 2)},
+], ids=["the same", "others", "two sets"])  # fmt: skip
+def test_a_device_that_was_calibrated_anew(tmp_path: Path, places: Any) -> None:
+    """What is done is kept; qubits that were not read before are, and nothing else is sent."""
+    program = of_text(MIXED)
+    w, batch = weights(program), items(program, (3,) * 2)
+    plan = Plan(50, 1, mitigate=mitigation("readout"))
+
+    def once(device: Moved) -> Any:
+        return run(program, w, batch, device, plan, Journal(tmp_path / "j", {}))  # type: ignore[arg-type]
+
+    first = Moved(Simulator(), {0: (0, 1), 1: (0, 1)}, 3)
+    with pytest.raises(KeyboardInterrupt):
+        once(first)
+    second = Moved(Simulator(), places)
+    done = once(second)
+    assert {*second.read} == {tuple(sorted(p)) for p in places.values()} - {(0, 1)}
+    whole = Moved(Simulator(), {0: (0, 1), 1: (0, 1)})
+    run(program, w, batch, whole, plan)  # type: ignore[arg-type]
+    assert first.executions + second.executions == whole.executions
+    assert done.counts.fetched >= 2
+
+
+class Misread(Moved):
+    """Each of its qubits is misread in another way; the last circuits have them the other way."""
+
+    UP = np.array([0.0, 0.3, 0.1])
+
+    def submit(self, works: Any, seed: int) -> Any:
+        lot = np.random.default_rng([seed, 9])  # not the numbers of the simulator
+        found = super().submit(works, seed).result()
+        for work, bits in zip(works, found, strict=True):
+            for q, place in enumerate(self.places(work.template)):
+                bits[..., q] |= lot.random(bits.shape[:2]) < self.UP[place]
+        return Done(found)
+
+
+def test_qubits_in_another_order_are_not_read_again() -> None:
+    """And each is undone as the place is misread where it is."""
+    program = of_text(MIXED)
+    w, batch = weights(program), items(program, (3,) * 2)
+    device = Misread(Simulator(), {0: (2, 1), 1: (1, 2)})
+    plan = Plan(20_000, 1, mitigate=mitigation("readout"))
+    exact = run(program, w, batch, Simulator(), Plan(0))
+    found = run(program, w, batch, device, plan)  # type: ignore[arg-type]
+    assert device.read == [(1, 2), (1, 2)]
+    assert max(rms(exact, found)) < 0.1  # of the 300 shots that the program asks for
+    plain = run(program, w, batch, device, Plan(20_000, 1))  # type: ignore[arg-type]
+    assert max(rms(exact, plain)) > 0.2

@@ -54,7 +54,10 @@ def test_the_line_wins_over_the_file() -> None:
         ({"loss": "mse"}, "E0902"),
         ({"loss": "fidelity"}, "E0902"),  # scores of classes are no probability
         ({"loss": "cross_entropy(smoothing: 2)"}, "E0905"),
+        ({"loss": "cross_entropy(balanced: 3)"}, "E0905"),
         ({"schedule": "staircase(every: 0)"}, "E0905"),
+        ({"schedule": "plateau(patience: 0)"}, "E0905"),
+        ({"average": "1"}, "E0905"),
         ({"optimizer": "spsa(perturbation: 0)"}, "E0905"),
         ({"shots": "-1"}, "E0905"),
         ({"epochs": "3 }"}, "E0100"),
@@ -145,6 +148,12 @@ def test_a_path_on_the_line_begins_where_one_stands(tmp_path: Path, monkeypatch:
 def test_data_that_is_no_file_of_ours(data: str, said: str) -> None:
     made, _ = checked(data=data)
     assert [d for d in made.diagnostics if said in d.message], made.diagnostics
+
+
+def test_balanced_is_of_classes() -> None:
+    text = MODEL.replace("class[2]", "real[2]").replace("cross_entropy", "bce(balanced: true)")
+    (found,) = Compilation.of_bytes("t.qrl", text.encode()).diagnostics
+    assert found.code == "E0902" and "the target is real[2]" in found.message
 
 
 def test_large_numbers_are_said_whole() -> None:

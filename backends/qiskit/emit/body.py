@@ -67,5 +67,5 @@ def _gate(g: FlatGate, angles: list[str]) -> str:
     if count:
         ones = (1 << len(g.controls)) - 1  # the first control is the lowest bit
         state = f", ctrl_state={ones}" if g.zeros else ""
-        text += f".control({count}{state})"
+        text += f".control({count}{state}, annotated=False)"
     return text

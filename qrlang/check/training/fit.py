@@ -68,6 +68,16 @@ def check_block(e: Elaborator, block: Block, attempt: Attempt) -> None:
         node.span if node is not None and isinstance(loss, tuple) else None,
         trained=True,
     )
+    target = next((p for p in attempt.inputs if isinstance(p[0], ast.Target)), None)
+    weighed = isinstance(loss, tuple) and loss[1].get("balanced")
+    if node is not None and weighed and target is not None and target[1].kind != "class":
+        e.error(
+            "E0902",
+            node,
+            f"`balanced` weighs classes by how often they come, and the target is {target[1]}",
+            help="leave it out",
+            notes=[Note(f"`{target[0].name}` is declared here", target[0].span)],
+        )
 
 
 def check_data(

@@ -42,7 +42,7 @@ from qrlang.training.data.rows import Table, open_table
 from qrlang.training.data.scaling import scaled
 from qrlang.training.data.series import forecast
 from qrlang.training.data.sources import Records
-from qrlang.training.data.table import Cells, Columns, loaded, split_rows
+from qrlang.training.data.table import Cells, Columns, loaded, split_rows, unsplit
 from qrlang.training.data.vocabulary import rule
 
 _SEQUENCE, _SPLIT = "sequence", "split"
@@ -51,6 +51,10 @@ _NUMBERED = re.compile(r"(.+?)(?:\[(\d+)\]|[._](\d+))")
 
 def _is_text(port: Port) -> bool:
     return port.type.kind == "token" and port.type.seq
+
+
+def _is_label(port: Port) -> bool:
+    return port.target and port.type.kind == "class" and not port.type.seq
 
 
 def _width(port: Port) -> int:
@@ -330,7 +334,8 @@ def load_csv(request: Request) -> Loaded:
     columns = Columns(request, by)
     if sheet.series:
         return _one_series(request, sheet, columns, path)
-    rows = split_rows(request, len(sheet.lines), sheet.splits, sheet.where)
+    classes = next((c.words for c in sheet.cells if _is_label(c.port)), None)
+    rows = split_rows(request, len(sheet.lines), sheet.splits, sheet.where, classes)
     found: list[Column] = [columns.column(c, rows["train"]) for c in sheet.cells]
     out = loaded(columns, Records(found), rows)
     out.file = path
@@ -371,6 +376,7 @@ def _same(names: list[str]) -> Callable[[str], list[str]]:
 
 def _one_series(request: Request, sheet: _Sheet, columns: Columns, path: Path) -> Loaded:
     """One long time: split by time, never shuffled."""
+    unsplit(request, True, "one long series is split by time")
     arrays = []
     for cells in sheet.cells:
         if cells.port.type.kind in ("class", "token"):
@@ -451,15 +457,18 @@ def load_npz(request: Request) -> Loaded:
     if stored(stems[0], "train") is None:
         whole = build(None)
         words = None
+        pairs = zip(whole.columns, request.ports, strict=True)
         if _SPLIT in archive:
             words = [str(w) for w in archive.array(_SPLIT, "uiU", 1).tolist()]
             if rights is not None:
                 words = [words[k] for k in rights.open("", len(words))]
         rows = split_rows(
-            request, len(whole), words, lambda k: f"{archive.path}, `split`, record {k}"
-        )
+            request, len(whole), words, lambda k: f"{archive.path}, `split`, record {k}",
+            next((c.array for c, p in pairs if isinstance(c, Dense) and _is_label(p)), None),
+        )  # fmt: skip
         out = loaded(columns, whole, rows)
     else:
+        unsplit(request, True, f"{archive.path} has its own")
         train = build("train")
         splits = with_validation(request, lambda: train, lambda: build("test"))
         if stored(stems[0], "validation") is not None:

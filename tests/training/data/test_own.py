@@ -132,6 +132,46 @@ def test_a_sequence_in_a_row_may_be_shorter(tmp_path: Path) -> None:
         assert batch.arrays[0][k, : len(row)].tolist() == row[: batch.arrays[0].shape[1]]
 
 
+def test_folds_and_strata(tmp_path: Path) -> None:
+    """Every record is in one test; of each class every split has its share."""
+    lot = np.random.default_rng(1)
+    labels = lot.choice(3, 103, p=[0.7, 0.2, 0.1])
+    text = "\n".join(f"{k},{['a', 'b', 'c'][y]}" for k, y in enumerate(labels))
+    path = write(tmp_path / "f.csv", text)
+    np.savez(tmp_path / "f.npz", x=np.arange(103.0), y=labels)
+    share = np.bincount(labels) / 103
+    for file in ("f.csv", "f.npz"):
+
+        def split(**given: Any) -> dict[str, list[Any]]:
+            asked = {"path": str(tmp_path / file), **given}  # noqa: B023
+            data = open_data(file[2:], asked, ports(real(1), label(3)))  # noqa: B023
+            return {s: whole(data, s) for s in ("train", "validation", "test")}
+
+        tests = []
+        for fold in range(5):
+            found = split(folds=5, fold=fold)
+            every = np.concatenate([x for x, _ in found.values()]).ravel()
+            assert sorted(every) == list(range(103))
+            tests += found["test"][0].ravel().tolist()
+            for _, y in found.values():
+                assert (abs(np.bincount(y, minlength=3) - share * len(y)) < 2).all()
+        assert sorted(tests) == list(range(103))
+        for _, y in split(stratified=True).values():
+            assert (abs(np.bincount(y, minlength=3) - share * len(y)) < 2).all()
+        assert split()["test"][0].tolist() != split(stratified=True)["test"][0].tolist()
+        for given in ({"folds": 5, "fold": 5}, {"folds": 1}, {"folds": 200}):
+            with pytest.raises(DataError, match="2 to 103"):
+                split(**given)
+    write(path, "x,y,split\n" + "\n".join(f"{k},{k % 2},train" for k in range(9)))
+    with pytest.raises(DataError, match="`folds` is of splits that are drawn"):
+        open_data("csv", {"path": str(path), "folds": 3}, ports(real(1), label(2)))
+    write(path, "\n".join(f"{k},{k % 2}" for k in range(40)))
+    with pytest.raises(DataError, match="it has none"):
+        open_data("csv", {"path": str(path), "stratified": True}, ports(real(1), real(1)))
+    with pytest.raises(DataError, match="split by time"):
+        open_data("csv", {"path": str(path), "folds": 4}, ports(SERIES, SERIES))
+
+
 def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     """The same table as spreadsheets write it here and there."""
     lot = np.random.default_rng(0)
