@@ -33,7 +33,7 @@ class Places:
         return lsp.Range(start, end)
 
     def changed(self, text: str, changes: Iterable[Any]) -> str:
-        """Each change is of the text that those before it left; one without a range is all of it."""
+        """Each change is of the text that those before left; one without a range is all of it."""
         for c in changes:
             if isinstance(c, lsp.TextDocumentContentChangePartial):
                 source = Source("", text)
