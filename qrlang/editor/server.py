@@ -32,11 +32,11 @@ CHECKED = (  # hangs on what a check finds
 
 class Protocol(LanguageServerProtocol):  # type: ignore[misc]
     """Texts are kept here alone: pygls' own copy would take a form feed for the end of a line, and
-    move the places of changes to there."""
+    move the places of changes to there. It would keep something of each change for ever too."""
 
     @lsp_method(lsp.TEXT_DOCUMENT_DID_CHANGE)  # type: ignore[untyped-decorator]
     def lsp_text_document__did_change(self, params: Any) -> Any:
-        yield self.fm.features[lsp.TEXT_DOCUMENT_DID_CHANGE], (params,), None
+        self.fm.features[lsp.TEXT_DOCUMENT_DID_CHANGE](params)
 
 
 class Text:
@@ -47,6 +47,7 @@ class Text:
         self.version = version
         self.document = document
         self.check: asyncio.Task[None] | None = None  # once it has been asked for
+        self.pause: asyncio.Task[None] | None = None
         self.early = False  # something was answered before all was known
 
 
@@ -92,14 +93,17 @@ class Server:
         self.set(it.uri, it.text, it.version)
         await self.publish(it.uri)
 
-    async def changed(self, params: Any) -> None:
+    def changed(self, params: Any) -> None:
         uri = params.text_document.uri
         if uri in self.texts:
             raw = self.answers.places.changed(self.texts[uri].raw, params.content_changes)
             text = self.set(uri, raw, params.text_document.version)
-            await asyncio.sleep(PAUSE)
-            if self.texts.get(uri) is text:
-                await self.publish(uri)
+            text.pause = asyncio.create_task(self.paused(uri, text))
+
+    async def paused(self, uri: str, text: Text) -> None:
+        await asyncio.sleep(PAUSE)
+        if self.texts.get(uri) is text:
+            await self.publish(uri)
 
     async def saved(self, _: Any) -> None:
         """Others may draw on it: all are read again."""
