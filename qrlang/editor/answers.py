@@ -11,7 +11,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from qrlang.diagnostics import Diagnostic
 from qrlang.editor.actions import actions, use_line
-from qrlang.editor.calls import call_at
+from qrlang.editor.calls import argument_at, call_at
 from qrlang.editor.completion import Completion, complete
 from qrlang.editor.document import Document
 from qrlang.editor.hints import hints
@@ -97,7 +97,8 @@ class Answers:
     # --- what something is ---
 
     def hover(self, document: Document, params: Any) -> Any:
-        found = hover(document, self.offset(document, params.position))
+        offset = self.offset(document, params.position)
+        found = argument_at(document, offset) or hover(document, offset)
         return lsp.Hover(self.shown(found[0]), self.range(found[1])) if found is not None else None
 
     def call(self, document: Document, params: Any) -> Any:

@@ -205,7 +205,7 @@ def _setting(document: Document, word: Span) -> str:
         data = DATA_SETS[text]
         return f"{_code(call(text, data.arguments))}\n\n{data.doc}"
     for spec in settings_of(block).values():
-        if spec.choices is not None and spec.choices.get(text):
+        if spec.choices is not None and text in spec.choices:
             return _code(call(text, spec.choices[text]))
     return f"`{text}`: {takes(settings_of(block)[text])}" if text in settings_of(block) else ""
 

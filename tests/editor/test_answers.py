@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qrlang.editor.actions import actions
-from qrlang.editor.calls import call_at
+from qrlang.editor.calls import argument_at, call_at
 from qrlang.editor.completion import complete
 from qrlang.editor.document import Document
 from qrlang.editor.hints import hints
@@ -60,6 +60,17 @@ def said(old: str, new: str) -> str:
 def test_hover(old: str, new: str, says: list[str]) -> None:
     found = said(old, new)
     assert [s for s in says if s not in found] == [], found
+
+
+def test_arguments_where_they_are_named() -> None:
+    for old, new, says in (
+        ("adam(lr: 5e-3)", "adam(l§r: 5e-3)", "lr: 0.005"),
+        ("mlp(hidden, relu)", "mlp(hidden, bi§as: false)", "bias: bool = true"),
+        ("su2_ring(layers)", "su2_ring(lay§ers: 2)", "layers: int = 1"),
+    ):
+        found = argument_at(*changed(old, new))
+        assert found is not None and says in found[0]
+    assert argument_at(*changed("  input  rows", "  input  ro§ws")) is None
 
 
 def test_nothing_to_say_in_comments_and_texts() -> None:

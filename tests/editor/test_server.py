@@ -136,7 +136,8 @@ def test_a_session(tmp_path: Path) -> None:
 
 
 def test_a_file_that_others_draw_on(tmp_path: Path) -> None:
-    """What is wrong in it is said where it is drawn in, and no longer once it is saved rightly."""
+    """What is wrong in it is said where it is drawn in, and no longer once it is saved rightly; so
+    is that it has gone."""
     beside, path = tmp_path / "mine.qrl", tmp_path / "page.qrl"
     right = "ansatz block on q: qubit[n] { for i in 0..n { h q[i] } }\n"
     beside.write_text(right.replace("h q[i]", "hh q[i]"), encoding="utf-8")
@@ -152,6 +153,11 @@ def test_a_file_that_others_draw_on(tmp_path: Path) -> None:
         saved = lsp.DidSaveTextDocumentParams(lsp.TextDocumentIdentifier(beside.as_uri()))
         e.wire.text_document_did_save(saved)
         assert not await e.messages()
+        beside.unlink()
+        gone = lsp.FileEvent(beside.as_uri(), lsp.FileChangeType.Deleted)
+        e.wire.workspace_did_change_watched_files(lsp.DidChangeWatchedFilesParams([gone]))
+        (error,) = await e.messages()
+        assert error.message.startswith("there is no file for `.mine.block`")
 
     with_editor(script)
 
