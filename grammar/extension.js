@@ -17,7 +17,10 @@ exports.activate = async () => {
     "qrl",
     "qrlang",
     { command, args: ["lsp"] },
-    { documentSelector: [{ language: "qrl" }] }
+    {
+      documentSelector: [{ language: "qrl" }],
+      synchronize: { fileEvents: workspace.createFileSystemWatcher("**/*.qrl") },
+    }
   );
   try {
     await client.start();

@@ -45,11 +45,16 @@ def actions(document: Document, start: int, end: int) -> Iterator[Action]:
 
 
 def _meant(d: Diagnostic) -> tuple[Span, str] | None:
-    """Of a message with "did you mean": the word that is wrong, and the other."""
-    said = re.match(r"did you mean `(\w+)`\?", d.help)
-    words = {m[0]: m.start() for m in reversed([*re.finditer(r"\w+", d.span.text)])}
-    wrong = nearest(said[1], words) if said is not None else None
-    if said is None or wrong is None or wrong == said[1]:
+    """Of a message with "did you mean": the word that is wrong, and the other. The one that is
+    most like it, or else the last one that the message quotes."""
+    said = re.match(r"did you mean `([\w.]+)`\?", d.help)
+    if said is None:
+        return None
+    word = r"[\w.]+" if "." in said[1] else r"\w+"
+    words = {m[0]: m.start() for m in reversed([*re.finditer(word, d.span.text)])}
+    quoted = [w for w in re.findall(rf"`({word})`", d.message) if w in words]
+    wrong = nearest(said[1], words) or (quoted[-1] if quoted else None)
+    if wrong is None or wrong == said[1]:
         return None
     start = d.span.start + words[wrong]
     return Span(d.span.source, start, start + len(wrong)), said[1]

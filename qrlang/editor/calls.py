@@ -9,6 +9,7 @@ from qrlang.check.core.layer_kinds import LAYERS
 from qrlang.check.functions.builtins import FUNCTIONS
 from qrlang.editor import hover
 from qrlang.editor.document import Document
+from qrlang.source import Span
 from qrlang.syntax import ast
 
 _CALLED = re.compile(r"(\w+)\s*$")
@@ -40,6 +41,18 @@ def call_at(document: Document, offset: int) -> Call | None:
     named = [i for i, p in enumerate(parts) if name and re.match(rf"{name[1]}\b", p)]
     at = named[0] if named else len(given) - 1
     return Call(text, doc, parts, at if at < len(parts) else -1)
+
+
+def argument_at(document: Document, offset: int) -> tuple[str, Span] | None:
+    """What is said of an argument where it is named: `hidden: width`, and where that stands."""
+    word = hover.word_at(document, offset)
+    if word is None or not re.match(r"\s*:", document.source.text[word.end :]):
+        return None
+    call = call_at(document, word.end)
+    for part in call.parts if call is not None else ():
+        if re.match(rf"{word.text}\s*:", part):
+            return f"```qrl\n{part}\n```", word
+    return None
 
 
 def _described(document: Document, name: str, end: int) -> tuple[str, str] | None:

@@ -12,7 +12,9 @@ from qrlang.check.functions.builtins import BUILTINS, FUNCTIONS
 from qrlang.check.library import Library, items_of
 from qrlang.check.training.data_sets import DATA_SETS
 from qrlang.editor import hover
+from qrlang.editor.calls import call_at
 from qrlang.editor.document import Document
+from qrlang.editor.expected import expected
 from qrlang.editor.names import Symbol
 from qrlang.editor.scopes import Brackets, visible
 from qrlang.gates import CHANNELS, GATES, SUGAR
@@ -33,6 +35,9 @@ _BOUND: dict[str, tuple[type, ...]] = {
 }
 _TYPED = "input|target|carry|param|frozen|model|ansatz|circuit|extern|readout|hamiltonian|with|on"
 _LATEST = re.compile(r"\w*$")
+_NOT_IN_ANSATZ = (
+    "input target controller layer attention param frozen carry init recurrent step emit return"
+)
 
 
 @dataclass(frozen=True)
@@ -67,16 +72,24 @@ def _fitting(document: Document, offset: int, before: str) -> Iterable[Completio
         return (Completion(t.word, "type", t.meaning) for t in (*TYPES, KEYWORDS[-1]))
     brackets = Brackets(document).around(offset)
     if not at.strip() and not _continues(document, offset, brackets):
-        return _lines(document, offset, bool(brackets))
-    if (m := re.match(r"\s*(\w+)\s+\w+\s*=\s*$", at)) is not None and m[1] in _BOUND:
+        return _lines(document, offset, _body(document, brackets))
+    if (m := re.match(r"\s*(?:frozen\s+)?(\w+)\s+\w+\s*=\s*$", at)) and m[1] in _BOUND:
         return _bound(document, offset, m[1])
     if re.match(r"\s*apply\s+(\w+\s*(\([\d\s]*\)\s*)?@\s*)*$", at):
         return _applied(document, offset)
     if re.search(r"\bread\s+$", at):
         return _read(document, offset)
-    if re.match(r"\s*(apply\b.*\bto|reset|prepare\b.*\bon)\s+([\w\[\].]+,\s*)*$", at):
-        return _registers(document, offset)
-    return _values(document, offset)
+    kind, words = expected(at)
+    return (*_NEXT[kind](document, offset), *(_word(w) for w in words))
+
+
+def _body(document: Document, brackets: list[tuple[int, str, int]]) -> str:
+    """What the outermost brackets belong to: `model`, `ansatz`; "" if there are none."""
+    if not brackets:
+        return ""
+    before = document.source.text[: brackets[0][0]]
+    heads = re.findall(r"^\s*(model|ansatz|circuit)\b", before, re.MULTILINE)
+    return heads[-1] if heads else "model"
 
 
 def _continues(document: Document, offset: int, brackets: list[tuple[int, str, int]]) -> bool:
@@ -173,22 +186,27 @@ def _models(document: Document) -> Iterator[Completion]:
             yield Completion(item.name, "item", hover.signature(item), item.doc)
 
 
-def _lines(document: Document, offset: int, inside: bool) -> Iterator[Completion]:
-    """What a line can begin with, in a body or outside of all."""
+def _lines(document: Document, offset: int, inside: str) -> Iterator[Completion]:
+    """What a line can begin with, in the body of something or outside of all."""
     if not inside:
         for k in KEYWORDS:
             if k.role == "item":
-                yield Completion(f"{k.word} ", "keyword", k.meaning)
+                yield _word(k.word)
         return
     for k in KEYWORDS:
         item = k.word in ("ansatz", "readout", "const")  # stand in bodies too
-        if k.role in ("declaration", "statement", "modifier") or item or k.word == "measure":
-            yield Completion(f"{k.word} ", "keyword", k.meaning)
-    for name in (*GATES, *SUGAR, *CHANNELS):
-        yield Completion(name, "gate", doc=hover.gate(name))
+        begins = k.role in ("declaration", "statement", "modifier") or k.word == "measure"
+        if (begins or item) and (inside != "ansatz" or k.word not in _NOT_IN_ANSATZ.split()):
+            yield _word(k.word)
+    yield from _gates(document, offset)
     for s in visible(document, offset).values():
         if s.word == "carry":
             yield Completion(f"{s.name} <- ", "name", document.fact(_place(s)) or "carry")
+
+
+def _gates(_: Document, __: int) -> Iterator[Completion]:
+    for name in (*GATES, *SUGAR, *CHANNELS):
+        yield Completion(name, "gate", doc=hover.gate(name))
 
 
 def _bound(document: Document, offset: int, word: str) -> Iterator[Completion]:
@@ -235,15 +253,33 @@ def _of(symbol: Symbol, *types: str) -> bool:
 
 
 def _values(document: Document, offset: int) -> Iterator[Completion]:
+    call = call_at(document, offset)
+    at = _LATEST.sub("", document.line_before(offset)).rstrip()
+    for part in call.parts if call is not None and at.endswith(("(", ",")) else ():
+        name, colon, type_ = part.partition(":")
+        if colon and not re.search(rf"[(,]\s*{name}\s*:[^()]*$", at):
+            yield Completion(f"{name}: ", "setting", type_.strip())
     yield from _named(document, offset, lambda s: True)
     yield from _items(document, (ast.Const, ast.Circuit, ast.Hamiltonian, ast.ReadoutDef), False)
     for name in BUILTINS:
         if name not in LAYERS or name in FUNCTIONS:  # layers are declared, not called
             kind = "function" if name in FUNCTIONS else "value"
             yield Completion(name, kind, doc=hover.builtin(name))
-    for k in KEYWORDS:
-        if k.role in ("operator", "constant", "clause"):
-            yield Completion(k.word, "keyword", k.meaning)
+
+
+def _layers(document: Document, offset: int) -> Iterator[Completion]:
+    """After `init`: what has tensors."""
+    yield from _named(document, offset, lambda s: s.word in ("layer", "controller", "attention"))
+
+
+# What comes next, told by the line; only words: nothing more.
+_NEXT: dict[str, Callable[[Document, int], Iterable[Completion]]] = {
+    "values": _values,
+    "registers": _registers,
+    "gates": _gates,
+    "layers": _layers,
+    "words": lambda document, offset: (),
+}
 
 
 # --- what they have in common ---------------------------------------------------------------------
@@ -273,6 +309,12 @@ def _items(document: Document, kinds: tuple[type, ...], all: bool = True) -> Ite
 
 def _definition(text: str, item: ast.Definition, use: str = "") -> Completion:
     return Completion(text, "item", hover.signature(item), item.doc, use)
+
+
+def _word(word: str) -> Completion:
+    known = hover.WORDS[word]
+    line = known.role in ("item", "declaration", "statement") or word == "measure"
+    return Completion(f"{word} " if line else word, "keyword", known.meaning)
 
 
 def _place(symbol: Symbol) -> Span:

@@ -19,17 +19,29 @@ from qrlang.syntax import ast
 
 class Document:
     """One version of a text. While a line is half written, what the last version that was right
-    knew of the others holds."""
+    knew of the others holds; so it does while this one is checked `aside`, in another thread."""
 
-    def __init__(self, name: str, text: str, before: Document | None = None) -> None:
+    def __init__(
+        self, name: str, text: str, before: Document | None = None, aside: bool = False
+    ) -> None:
         self.made = Compilation.of_bytes(name, text.encode("utf-8", "replace"))
         self._before = before.right if before is not None else None
+        self._inferred = self._checked = not aside
+
+    def check(self) -> None:
+        """What takes long of a long text."""
+        _ = self.made.checked
+        self._inferred = True
+        _ = self.made.diagnostics
+        self._checked = True
 
     @property
     def right(self) -> Document | None:
-        """The last version of which all models are right."""
+        """The last version of which all models are right, and known."""
         models = [i.name for i in self.file.items if isinstance(i, ast.Model)]
-        if self.made.broken or not self.made.checked.models.keys() >= set(models):
+        if self.made.broken or not self._inferred:
+            return self._before
+        if not self.made.checked.models.keys() >= set(models):
             return self._before
         self._before = None  # nobody asks for it any more
         return self
@@ -44,7 +56,8 @@ class Document:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        return self.made.diagnostics
+        """What is wrong, as far as is known."""
+        return self.made.diagnostics if self._checked else self.made.syntax
 
     @cached_property
     def _resolved(self) -> tuple[Module, list[Mention]]:
@@ -64,15 +77,14 @@ class Document:
     def mentions(self) -> list[Mention]:
         return self._resolved[1]
 
-    @cached_property
+    @property
     def facts(self) -> Mapping[int, tuple[Span, str]]:
         """What was inferred about what lines declare, by where its name begins: the name, and
         `controller: 36 -> 64 -> 48, relu`."""
-        right = self.right
-        if right is None:
-            return {}
-        if right is not self:
-            return self._moved(right)
+        return self._own if self.right is self else self._moved
+
+    @cached_property
+    def _own(self) -> dict[int, tuple[Span, str]]:
         found = {}
         for model in self.made.checked.models.values():
             for fact in model.facts:
@@ -81,8 +93,12 @@ class Document:
                     found[place.start] = place, fact.text
         return found
 
-    def _moved(self, right: Document) -> dict[int, tuple[Span, str]]:
+    @cached_property
+    def _moved(self) -> dict[int, tuple[Span, str]]:
         """Of lines that are as they were."""
+        right = self.right
+        if right is None:
+            return {}
         known = {right.line(at): (place.text, text) for at, (place, text) in right.facts.items()}
         found = {}
         for start in self.source.line_starts:
@@ -104,14 +120,6 @@ class Document:
         """That an offset is in, without what is around it."""
         number, _ = self.source.line_column(offset)
         return " ".join(self.source.line_text(number).split())
-
-    def offset(self, line: int, column: int) -> int:
-        """Of a line and a column that count from 0, in code points; at most the line's end."""
-        starts = self.source.line_starts
-        if line >= len(starts):
-            return len(self.source.text)
-        end = starts[line + 1] - 1 if line + 1 < len(starts) else len(self.source.text)
-        return min(starts[line] + column, end)
 
     def line_before(self, offset: int) -> str:
         """Of the line that an offset is in: what stands before it."""

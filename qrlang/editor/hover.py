@@ -11,6 +11,7 @@ from qrlang.check.functions.builtins import FUNCTIONS
 from qrlang.check.training.data_sets import DATA_SETS, Argument
 from qrlang.check.training.settings import BOUNDS, SETTINGS, Spec
 from qrlang.check.written.gates import gate_spec
+from qrlang.driver import Compilation
 from qrlang.editor.document import Document
 from qrlang.editor.names import Symbol, name_at
 from qrlang.gates import CHANNELS
@@ -84,7 +85,7 @@ def _item(document: Document, symbol: Symbol) -> str:
 
 
 def _parameters(document: Document, item: ast.Model) -> str:
-    made = document.made.checked.models.get(item.name)
+    made = document.made.checked.models.get(item.name) if document.right is document else None
     if made is None:
         return ""
     spent = cost(made.program)
@@ -97,7 +98,9 @@ def _drawing(document: Document, symbol: Symbol, item: ast.Definition) -> list[s
     local = _local(document, symbol)
     if document.made.broken or not local:
         return []
-    found, problems = drawn(document.made, local, {}, True, WIDTH)
+    # For itself: what `made` has may be in use, by another thread.
+    alone = Compilation(document.source, read=(document.file, document.made.syntax))
+    found, problems = drawn(alone, local, {}, True, WIDTH)
     if problems:
         return []
     picture = re.sub(r"\n\n+", "\n\n", found["drawing"].strip())
@@ -202,7 +205,7 @@ def _setting(document: Document, word: Span) -> str:
         data = DATA_SETS[text]
         return f"{_code(call(text, data.arguments))}\n\n{data.doc}"
     for spec in settings_of(block).values():
-        if spec.choices is not None and spec.choices.get(text):
+        if spec.choices is not None and text in spec.choices:
             return _code(call(text, spec.choices[text]))
     return f"`{text}`: {takes(settings_of(block)[text])}" if text in settings_of(block) else ""
 

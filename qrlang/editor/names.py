@@ -16,8 +16,9 @@ from qrlang.editor.document import Document
 from qrlang.grammar.keywords import KEYWORDS
 from qrlang.source import Span
 from qrlang.syntax import ast
+from qrlang.syntax.tokens import tokens
 
-_NAME = re.compile(r"[A-Za-z_]\w*")
+_NAME = re.compile(r"[A-Za-z_Α-ΡΣ-Ωα-ω][A-Za-z0-9_Α-ΡΣ-Ωα-ω]*")
 RESERVED = frozenset(k.word for k in KEYWORDS if k.reserved)
 
 
@@ -77,8 +78,16 @@ def why_not_renamed(document: Document, symbol: Symbol, new: str) -> str:
         return f"`{symbol.name}` is declared in {symbol.place.source.name}"
     if not _NAME.fullmatch(new) or new in RESERVED:
         return f"`{new}` cannot be a name"
+    if new in BUILTINS:
+        return f"`{new}` is a word of the language"
     if any(w.span.text == new for w in names(document)):
         return f"`{new}` is the name of something else here"
+    if document.made.broken:
+        known = {w.span.start for w in names(document)}
+        for kind, text, span in tokens(document.source):
+            if kind == "NAME" and text == symbol.name and span.start not in known:
+                line, _ = document.source.line_column(span.start)
+                return f"line {line} is half written: what `{text}` is in it cannot be told yet"
     return ""
 
 

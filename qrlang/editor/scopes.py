@@ -50,7 +50,7 @@ class Brackets:
             opened, closed = self.next_brace(place.start)
             return (opened if symbol.word in INSIDE else place.end), closed
         closed = next((x[2] for x in reversed(around) if x[1] == "{"), self.end)
-        return place.end, closed
+        return max(place.end, symbol.declared.end if symbol.declared else 0), closed
 
 
 def visible(document: Document, offset: int) -> dict[str, Symbol]:
@@ -59,9 +59,27 @@ def visible(document: Document, offset: int) -> dict[str, Symbol]:
     right = document.right if document.made.broken else None
     for d in (right, document) if right is not None else (document,):
         brackets = Brackets(d)
+        at = _same_place(document.source.text, d.source.text, offset)
         for w in names(d):
             if w.symbol.word and w.symbol.place == w.span:
                 start, end = brackets.scope(w.symbol, w.span)
-                if start <= offset <= end:
+                if start <= at <= end:
                     found[w.symbol.name] = w.symbol
     return found
+
+
+def _same_place(text: str, other: str, offset: int) -> int:
+    """Where an offset of a text is in another one, of which it is what has become."""
+    if text is other:
+        return offset
+    behind = _alike(text[offset:][::-1], other[::-1])
+    if behind == len(text) - offset:
+        return len(other) - behind
+    return min(offset, _alike(text, other))
+
+
+def _alike(a: str, b: str) -> int:
+    """How many letters both begin with."""
+    return next(
+        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )

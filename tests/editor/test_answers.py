@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qrlang.editor.actions import actions
-from qrlang.editor.calls import call_at
+from qrlang.editor.calls import argument_at, call_at
 from qrlang.editor.completion import complete
 from qrlang.editor.document import Document
 from qrlang.editor.hints import hints
@@ -62,6 +62,17 @@ def test_hover(old: str, new: str, says: list[str]) -> None:
     assert [s for s in says if s not in found] == [], found
 
 
+def test_arguments_where_they_are_named() -> None:
+    for old, new, says in (
+        ("adam(lr: 5e-3)", "adam(l§r: 5e-3)", "lr: 0.005"),
+        ("mlp(hidden, relu)", "mlp(hidden, bi§as: false)", "bias: bool = true"),
+        ("su2_ring(layers)", "su2_ring(lay§ers: 2)", "layers: int = 1"),
+    ):
+        found = argument_at(*changed(old, new))
+        assert found is not None and says in found[0]
+    assert argument_at(*changed("  input  rows", "  input  ro§ws")) is None
+
+
 def test_nothing_to_say_in_comments_and_texts() -> None:
     assert said("  return", "  // apply§ it\n  return") == ""
     assert not offered("  return", "  // ap§\n  return")
@@ -92,6 +103,32 @@ def test_nothing_to_say_in_comments_and_texts() -> None:
         ("cross_entropy", "§", ["mse", "cross_entropy"], ["adam", "z"]),
         ("= mnist_rows", "= §", ["mnist_rows", "copying"], ["adam"]),
         ("adam(lr: 5e-3)", "adam(§)", ["lr: ", "eps: "], ["momentum: "]),
+        ("su2_ring(layers)", "su2_ring(§)", ["layers: ", "gate: ", "n"], ["over"]),
+        ("su2_ring(layers)", "su2_ring(layers: 2, §)", ["gate: "], ["layers: "]),
+        ("    apply", "    carry §\n    apply", [], ["n", "memory", "dot"]),
+        ("    apply", "    let w = memory §\n    apply", ["and"], ["n", "to", "read"]),
+        ("    apply", "    let w = §\n    apply", ["n", "row", "read"], ["w", "over", "trotter"]),
+        ("    apply", "    let w = read z §\n    apply", ["over"], ["z", "to"]),
+        ("    apply", "    for §\n    apply", [], ["n"]),
+        ("    apply", "    for i §\n    apply", ["in"], ["n", "to"]),
+        ("    apply", "    crx(0.1) §\n    apply", ["memory"], ["n", "z", "pi"]),
+        ("    apply", "    h memory[0]  cx memory[0], §\n    apply", ["memory"], ["n", "z"]),
+        ("    apply", "    ctrl @ §\n    apply", ["rx", "inv"], ["memory", "n"]),
+        ("    apply", "    postselect §\n    apply", ["memory"], ["n", "z"]),
+        ("    apply", "    let w = measure §\n    apply", ["memory"], ["n", "z"]),
+        (" to memory", " §", ["to", "for "], ["n", "memory", "trotter"]),
+        ("  step row", "  init §\n  step row", ["steer", "head"], ["memory", "n"]),
+        ("  step row", "  frozen §\n  step row", ["layer "], ["n"]),
+        ("  step row", "  frozen layer w = §\n  step row", ["mlp"], ["n"]),
+        ("  step row", "  param w: real[n] = §\n  step row", ["haar", "n"], ["row", "w"]),
+        ("\nmodel QRNN", "\nextern §\nmodel QRNN", ["layer "], ["n"]),
+        (
+            "\nmodel QRNN",
+            "\nansatz f on q: qubit[n] {\n  §\n}\nmodel QRNN",
+            ["rx", "apply "],
+            ["input ", "emit "],
+        ),
+        ("\nmodel QRNN", "\nansatz f on q: qubit[n] §\nmodel QRNN", ["with"], ["n", "pi"]),
         ("train QRNN", "train §", ["QRNN"], ["n"]),
     ],
 )
@@ -165,6 +202,7 @@ def test_outline() -> None:
     [
         ("mlp(hidden", "mlp(hiden", "Write `hidden` for `hiden`", "mlp(hidden, relu)"),
         ("adam(lr:", "adam(rl:", "Write `lr` for `rl`", "adam(lr: 5e-3)"),
+        ("steer(row, read z)", "steer(row, read zz)", "Write `z` for `zz`", "steer(row, read z)"),
         ("relu)\n", "relu);\n", "Remove `;`", "relu)\n"),
         ("use std.readout.each_z\n", "", "Add `use std.readout.each_z`",
          "use std.ansatz.su2_ring\nuse std.readout.each_z\n"),

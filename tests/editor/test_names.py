@@ -69,7 +69,9 @@ def test_a_name_of_one_scope_is_not_that_of_another() -> None:
     ("name", "new", "why"),
     [
         ("memory", "store", ""),
+        ("memory", "θ", ""),
         ("memory", "step", "`step` cannot be a name"),
+        ("memory", "pi", "`pi` is a word of the language"),
         ("memory", "2nd", "`2nd` cannot be a name"),
         ("memory", "steer", "`steer` is the name of something else here"),
         ("su2_ring", "mine", "`su2_ring` is declared in std/ansatz.qrl"),
@@ -81,6 +83,21 @@ def test_what_can_be_renamed(name: str, new: str, why: str) -> None:
     found = name_at(document, document.source.text.index(f"{name}", 90))
     assert found is not None and found.symbol.name == name
     assert why_not_renamed(document, found.symbol, new) == why
+
+
+def test_no_name_is_changed_by_halves() -> None:
+    """While a line cannot be understood, a name that stands in it is not another elsewhere."""
+    path = ROOT / "examples" / "qrnn" / "rows.qrl"
+    text = path.read_text(encoding="utf-8")
+    for wrong, why in (
+        ("    apply ((\n", ""),
+        ("    memory memory ((\n", "line 16 is half written"),
+    ):
+        document = Document(str(path), text.replace("    apply", wrong + "    apply"))
+        found = name_at(document, text.index("memory[n]"))
+        assert document.made.broken and found is not None
+        said = why_not_renamed(document, found.symbol, "store")
+        assert said.startswith(why) and bool(said) == bool(why)
 
 
 @pytest.mark.parametrize("path", FILES[::6], ids=lambda p: p.stem)

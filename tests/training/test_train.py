@@ -465,13 +465,19 @@ def test_how_many_are_looked_at_together(road: str, tmp_path: Path, monkeypatch:
     text = project(tmp_path).read_bytes()
     program = Compilation.of_bytes("m", text, {"n": 10}).models()[0].program
     model = SimpleNamespace(chosen_road=lambda: road)
-    objective: Any = SimpleNamespace(program=program, model=model)
+    cpu, gpu = (SimpleNamespace(type=x) for x in ("cpu", "cuda"))
+    objective: Any = SimpleNamespace(program=program, model=model, device=cpu)
     settings: Any = SimpleNamespace(batch=4, precision="single")
     one = 2**10 * 8
     for memory, plain in ((0, 64), (1 << 40, 64), (32 * one, 8), (8 * one, 4)):
         monkeypatch.setattr(room.host, "memory", lambda there=memory: there)
         assert room.together(objective, settings, False) == (256 if road == "native" else plain)
         assert room.together(objective, settings, True) == 4  # lanes of a stream
+    # A GPU's kernels leave a state of each sequence in its memory, whatever the host has.
+    objective.device = gpu
+    for memory, found in ((1 << 40, 256 if road == "native" else 64), (32 * one, 8)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda d, there=memory: (there, 1 << 50))
+        assert room.together(objective, settings, False) == found
 
 
 def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: Any) -> None:
