@@ -96,6 +96,14 @@ def test_a_circuit_that_outlives_its_qubits_is_said() -> None:
     assert "µs" in text.splitlines()[5]
 
 
+def test_a_long_preflight_makes_few_circuits() -> None:
+    device: Any = open_device("fake_manila")
+    said = preflight(PROGRAM, W, items(PROGRAM, (40,)), device, Plan(100))
+    assert len(said.moments) == 40
+    assert all(m.error for m in said.moments[1:])
+    assert len(device._compiled._kept) == 16
+
+
 def test_many_circuits_are_not_all_made() -> None:
     device: Any = open_device("fake_manila")
     made: list[Template] = []
