@@ -147,6 +147,12 @@ def test_a_device_states_its_price() -> None:
     device = AwsBraket(ARN, cloud)
     assert prices(device, 0.3, 0, 0) == Prices(0.3, 0.01)
     assert prices(device, 0, 0.02, 0) == Prices(0, 0.02)
+    assert prices(device, 0, 0, 0).words(7.0) == (
+        "7.00: 0.01 an execution; a job has none, without --price-task"
+    )
+    assert prices(device, 0.3, 0, 0).words(8.2) == "8.20: 0.3 a job, 0.01 an execution"
+    with pytest.raises(DeviceError, match="does not say how long it is busy"):
+        prices(device, 0, 0, 1.6)
     cloud.properties.service.deviceCost = SimpleNamespace(price=0.075, unit="minute")
     assert prices(AwsBraket(ARN, cloud), 0, 0, 0) == Prices()
 
