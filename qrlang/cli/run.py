@@ -244,7 +244,7 @@ def _of_train_block(
     from qrlang.training.settings import settle
 
     block = next((b for b in made.checked.trains if b.model == model.program.name), None)
-    if block is None:
+    if block is None or "data" not in block.settings:
         raise common.usage(f"{path} has no `train` block with data: give --data FILE.npz")
     kind = program.targets[-1].type if program.targets else None
     feed = open_feed(settle(block.settings, kind), program, given["data_dir"], Path(path).parent)

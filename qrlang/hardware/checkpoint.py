@@ -14,6 +14,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from qrlang.files import replace
 from qrlang.hardware.device import DeviceError
 from qrlang.lock import Lock
 
@@ -110,7 +111,7 @@ class Journal:
             stream.writelines(json.dumps(line).encode() + b"\n" for line in kept)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(fresh, self.path)
+        replace(fresh, self.path)
 
     def _write(self, line: dict[str, Any]) -> None:
         if self.path is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.circuits import FlatGate
+from qrlang.analysis.circuits import FlatGate
 from qrlang.hardware import synthesis
 from qrlang.hardware.device import DeviceError, Floats, Step
 from qrlang.hardware.evolution import words_of

@@ -91,14 +91,14 @@ def forecast(
     rehearsal = _Rehearsal(trainer, device, shots, mitigation)
     groups = [_sum(rehearsal(b, True) * sloped + rehearsal(b, False) * plain for b in group)
               for group in _groups(trainer)]  # fmt: skip
-    rounds, rest = divmod(trainer.steps, max(len(groups), 1))
+    rounds, rest = divmod(trainer.plan.steps, max(len(groups), 1))
     training = _sum(groups) * rounds + _sum(groups[:rest])
     if name == "nelder_mead":  # the corners of the simplex come first
         corners = 1 + sum(p.numel() for p in trainer.objective.parameters)
         training = training + _sum(groups) * max(corners - plain, 0)
     validation = Amount()
     if trainer.feed.sizes.get("validation"):
-        validation = rehearsal.split("validation", s.batch) * trainer.epochs
+        validation = rehearsal.split("validation", s.batch) * trainer.plan.epochs
     test = rehearsal.split(split_of(trainer.feed, None), max(s.batch, 64))
     largest = rehearsal.largest
     found = device.footprint(largest) if largest else None
@@ -112,7 +112,7 @@ def forecast(
     return Forecast(
         dict(device.describe()), shots,
         "two losses at a time" if plain and not sloped else "parameter shift",
-        trainer.steps, groups[0] if groups else Amount(), rehearsal.calibration,
+        trainer.plan.steps, groups[0] if groups else Amount(), rehearsal.calibration,
         training, validation, test,
         largest.qubits if largest else 0, found.depth if found else 0,
         found.two_qubit if found else 0,

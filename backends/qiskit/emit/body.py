@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from qrlang.analysis.circuits import FlatGate
 from qrlang.backends.emit.body import Body, bit_name
 from qrlang.backends.emit.spaces import Space
 from qrlang.backends.emit.text import text_of
 from qrlang.backends.qiskit.circuits import CLASSES
 from qrlang.backends.qiskit.noise import text as channel_text
-from qrlang.circuits import FlatGate
 from qrlang.gates import CHANNELS, written_name
 
 # Gates with controls that `QuantumCircuit` has a method for.
