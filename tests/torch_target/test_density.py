@@ -99,3 +99,20 @@ def test_slopes_of_angles_and_of_noise():
     v = torch.rand(2, 8, dtype=torch.float64, requires_grad=True)
     p = torch.tensor([0.1, 0.2], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(value, (v, p), atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype, turn", [(torch.float32, 3e-20), (torch.float64, 1e-155)])
+def test_a_branch_that_is_next_to_impossible(dtype, turn):
+    """Its chance is a subnormal number, and a complex number over that would be NaN."""
+    import qrlang
+
+    text = (
+        "model M {\n  input x: real[1]\n  qubits q[2]\n  rx(x[0]) q[0]\n  depolarizing(0.1) q[1]\n"
+        "  let b = measure q[0]\n  if b { h q[1] }\n  return read [X(q[1]), Z(q[0])]\n}\n"
+    )
+    model = qrlang.loads(text, name="m.qrl", road="plain", dtype=dtype)
+    x = torch.tensor([[turn]], dtype=dtype, requires_grad=True)
+    found = model(x)
+    found.sum().backward()
+    assert found[0].tolist() == pytest.approx([0, 1], abs=1e-6)
+    assert torch.isfinite(x.grad).all()
