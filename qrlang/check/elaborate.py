@@ -249,7 +249,7 @@ def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, Span]:
                 "E0602",
                 header(item),
                 f"the model `{item.name}` hands nothing out",
-                help="`return` a value at the end, or `emit` one at each step",
+                help="`return` a value at the end, or `emit` one at each step, without a name",
             )
         return None, item.span
     value, span = e.draft.outputs[0]

@@ -47,6 +47,7 @@ DECLARED = {
     "qubits": "register",
     "input": "input",
     "recurrent": "recurrence",
+    "emit": "emitted value",
 }
 MISSING = "declare it, or `use` it from the library"  # of a name that nobody knows
 
