@@ -173,7 +173,7 @@ def short(x: float) -> str:
 
 def processor() -> str:
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         return next(x.split(":")[1].strip() for x in text.splitlines() if "model name" in x)
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

@@ -102,7 +102,7 @@ def run(part: Part, given: argparse.Namespace, cache: str, end: float) -> Found:
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = os.environ | {"QRLANG_CACHE_DIR": cache, "PYTHONPATH": path}
     begun = time.monotonic()
-    with tempfile.TemporaryFile("w+", errors="replace") as out:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as out:
         process = subprocess.Popen(
             command(part, given), env=env, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, start_new_session=os.name == "posix",

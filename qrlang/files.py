@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +25,21 @@ def write_atomically(path: Path, data: bytes | str) -> None:
                 stream.write(raw)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.replace(new, path)
+            replace(new, path)
             _sync_folder(path.parent)
         except BaseException:
             new.unlink(missing_ok=True)
             raise
+
+
+def nameable(folder: Path) -> None:
+    """Settings and checkpoints hold UTF-8, and a name in an encoding of old cannot be in them."""
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise TrainingError(
+            f"the name of the folder {str(folder.absolute())!r} is not UTF-8", "rename the folder"
+        ) from None
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -43,6 +55,24 @@ def read_json(path: Path) -> Any:
         raise TrainingError(
             f"'{path}' is damaged: {error}", "put a copy of it back, or train the run anew"
         ) from None
+
+
+def replace(new: str | Path, path: str | Path) -> None:
+    """A file in the place of another. Windows refuses while somebody has the old one open, be it
+    a virus scanner for a moment, and a long training run must not end of that."""
+    for pause in (0.01, 0.1, 0.4, 1.0) if sys.platform == "win32" else ():
+        try:
+            os.replace(new, path)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(new, path)
+
+
+def suffixed(path: Path, suffix: str) -> Path:
+    """`page.md` and `page` -> `page.html`, but `lr0.01` -> `lr0.01.html`: that is no suffix."""
+    known = path.suffix.lower() in (".html", ".md", ".png", ".svg")
+    return path.with_name((path.stem if known else path.name) + suffix)
 
 
 def append(path: Path, data: bytes | str) -> int:

@@ -58,7 +58,7 @@ def _quota(mine: Path, groups: Path) -> int:
 def _folders(mine: Path, groups: Path, controller: str) -> Iterator[Path]:
     """Of the groups that this process is in, the outer ones too: each may set a limit."""
     try:
-        lines = mine.read_text().splitlines()
+        lines = mine.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return
     for line in lines:
@@ -80,7 +80,7 @@ def _folders(mine: Path, groups: Path, controller: str) -> Iterator[Path]:
 def _numbers(file: Path) -> list[int]:
     """None for `max`, -1 (no limit, both), and for a file that is not there or holds none."""
     try:
-        numbers = [int(w) for w in file.read_text().split()]
+        numbers = [int(w) for w in file.read_text(encoding="utf-8").split()]
     except (OSError, ValueError):
         return []
     return numbers if all(n > 0 for n in numbers) else []

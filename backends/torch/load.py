@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from qrlang.backends.torch.memory import model_class
+from qrlang.backends.torch.memory import making, model_class
 from qrlang.diagnostics import has_errors
 from qrlang.diagnostics.render import render_text
 from qrlang.diagnostics.words import suggestion
@@ -113,12 +113,13 @@ def make(
     for extern in program.externs:
         _imported(extern)
     cls = model_class(program)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype or before)
-    try:
-        module = cls(road=road)
-    finally:
-        torch.set_default_dtype(before)
+    with making:
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(dtype or before)
+        try:
+            module = cls(road=road)
+        finally:
+            torch.set_default_dtype(before)
     return module if device is None else module.to(device)
 
 

@@ -50,6 +50,12 @@ def clipped(x: Tensor) -> Tensor:
     return torch.where(x.abs() < 1, x, x.detach().clamp(-1, 1))
 
 
+def plain(x: Tensor) -> Tensor:
+    """For code that reads memory: in a row, with nothing left to be conjugated or negated. (A
+    tensor of one number is in a row, whatever it is a view of.)"""
+    return x.resolve_conj().resolve_neg().contiguous()
+
+
 def may_look(x: Tensor) -> bool:
     """Whether a tensor's numbers can be asked for: not while a CUDA graph is captured, nor in
     `torch.func`, whose `vmap` has many in the place of one."""

@@ -8,6 +8,7 @@ import click
 
 from qrlang.cli import common, printing
 from qrlang.errors import TrainingError
+from qrlang.files import suffixed
 
 
 @click.command("compare")
@@ -20,9 +21,10 @@ from qrlang.errors import TrainingError
 def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) -> None:
     """Compare finished runs: one table and one picture.
 
-    Runs that differ only in their seed are one row: mean ± standard deviation. Runs that are not
-    finished, or are the same again, are left out, and said. Results of `qrlc
-    run` are a table of their own: each device beside what is exact for the same sequences.
+    Runs that differ only in their seed, or in the fold that is the test, are one row: mean ±
+    standard deviation. Runs that are not finished, or are the same again, are left out, and said.
+    Results of `qrlc run` are a table of their own: each device beside what is exact for the same
+    sequences.
     """
     common.needs_training()
     from qrlang.hardware import table
@@ -39,7 +41,7 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     elif form == "text":
         click.echo(compare.text(found), nl=False)
     try:
-        written = compare.picture(found, Path(picture).with_suffix(""))
+        written = compare.picture(found, suffixed(Path(picture), ""))
     except TrainingError as error:
         raise TrainingError(str(error), "name another place: --picture PATH") from None
     if form == "json":

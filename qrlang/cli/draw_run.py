@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qrlang.cli import common
-from qrlang.files import write_atomically
+from qrlang.files import suffixed, write_atomically
 
 if TYPE_CHECKING:
     from qrlang.trace.moments import Moments
@@ -48,13 +48,13 @@ def _picture(
     if svg == "-":
         click.echo(text, nl=False)
         return
-    stem = Path(out).with_suffix("") if out else Path(path) / f"step-{at}"
-    written = Path(svg) if svg else stem.with_suffix(".svg")
+    where = Path(out) if out else Path(path) / f"step-{at}"
+    written = Path(svg) if svg else suffixed(where, ".svg")
     write_atomically(written, text)
     click.echo(str(written))
     png = None if svg else ink.to_png(sheet, dark)
     if png is not None:
-        picture = written.with_suffix(".png")
+        picture = suffixed(where, ".png")
         write_atomically(picture, png)
         click.echo(str(picture))
 
@@ -73,6 +73,6 @@ def _film(
             "train with a trace: qrlc train FILE --trace",
         )
     page = film([found.at(s, sample, moment) for s in steps], found.curve)
-    written = Path(out).with_suffix(".html") if out else Path(path) / "film.html"
+    written = suffixed(Path(out), ".html") if out else Path(path) / "film.html"
     write_atomically(written, page)
     click.echo(f"{written}: {len(steps)} steps, {steps[0]} to {steps[-1]}")

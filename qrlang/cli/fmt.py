@@ -12,6 +12,7 @@ from qrlang.cli import common, printing
 from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic
 from qrlang.driver import Compilation
+from qrlang.files import replace
 
 
 @click.command("fmt")
@@ -72,7 +73,7 @@ def _write(path: str, text: str) -> None:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
                 stream.write(text)
             os.chmod(name, mode & 0o7777)
-            os.replace(name, path)
+            replace(name, path)
         except BaseException:
             os.unlink(name)
             raise

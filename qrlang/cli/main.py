@@ -87,10 +87,24 @@ def run(args: Sequence[str]) -> int:
             _lose_output()
             click.echo(f"error: cannot write {where}: {error.strerror}", err=True)
             return WRONG
+        if said := _no_memory(error):
+            from qrlang.cli.printing import tell
+
+            tell(UserError(said, "take fewer sequences at once: --batch"))
+            return WRONG
         from qrlang.cli.bug import page
 
         click.echo(page(error, args), err=True)
         return BUG
+
+
+def _no_memory(error: Exception) -> str:
+    """What torch says where a GPU, or the host, has no more memory for a tensor; else nothing."""
+    text = " ".join(str(error).split())
+    if type(error).__name__ == "OutOfMemoryError":
+        return "the GPU has not enough memory: " + ". ".join(text.split(". ")[:3])
+    at = text.find("DefaultCPUAllocator: ")
+    return "" if at < 0 else text[at:].removeprefix("DefaultCPUAllocator: ")
 
 
 def _lose_output() -> None:
@@ -113,10 +127,15 @@ def _notes(stack: contextlib.ExitStack) -> None:
 
 
 def _utf8(stack: contextlib.ExitStack) -> None:
-    """Our pages hold `⟨Z⟩` and `θ`: an output that cannot show them shows `?` and goes on."""
+    """Programs, JSON and pages go to files and pipes as UTF-8, whatever the system is set to:
+    `qrlc fmt - > new.qrl` must not lose a `θ`. A terminal that cannot show one shows `?`."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure and stream.errors != "replace":
-            before = stream.errors
+        if reconfigure is None or stream.closed:
+            continue
+        before = {"encoding": stream.encoding, "errors": stream.errors}
+        if stream.isatty():
             reconfigure(errors="replace")
-            stack.callback(reconfigure, errors=before)
+        else:
+            reconfigure(encoding="utf-8", errors="replace", newline="\n")
+        stack.callback(reconfigure, **before)

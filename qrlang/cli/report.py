@@ -26,6 +26,6 @@ def command(run: str, others: tuple[str, ...], steps: int | None, out: str | Non
     common.needs_training()
     from qrlang.report.page import write
 
-    written = write(run, others, steps or 0, Path(out).with_suffix("") if out else None)
+    written = write(run, others, steps or 0, Path(out) if out else None)
     for path in written:
         click.echo(str(path))

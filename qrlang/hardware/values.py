@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.analysis.circuits import AnyAngle, FlatGate, Product
 from qrlang.backends.reference import classical
 from qrlang.backends.reference.gates import unitary_from_coefficients
-from qrlang.circuits import AnyAngle, FlatGate, Product
 from qrlang.hardware.device import DeviceError
 from qrlang.hardware.later import Later, MeasuredBits, Pending, bits_of
 from qrlang.hardware.shared import Shared

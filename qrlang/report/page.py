@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from qrlang.analysis.circuits import circuits
 from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.analysis.evaluations import evaluations
-from qrlang.circuits import circuits
 from qrlang.errors import UserError
-from qrlang.files import read_json, write_atomically
+from qrlang.files import read_json, suffixed, write_atomically
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import walk
 from qrlang.names import initial
@@ -24,12 +26,12 @@ from qrlang.training.progress import number
 from qrlang.training.run import Run
 
 
-def write(path: str, others: Sequence[str], steps: int, stem: Path | None) -> list[Path]:
+def write(path: str, others: Sequence[str], steps: int, out: Path | None) -> list[Path]:
     """RUN/report.md and .html; with `steps` 0 the length of the sequences is the data's."""
     run = Run.open(path)
-    where = stem or run.folder / "report"
+    where = out or run.folder / "report"
     blocks = page(run, others, steps, where.parent)
-    written = [where.with_suffix(".md"), where.with_suffix(".html")]
+    written = [suffixed(where, ".md"), suffixed(where, ".html")]
     write_atomically(written[0], markdown(blocks))
     write_atomically(written[1], html(str(run.about()["model"]), blocks))
     return written
@@ -219,14 +221,19 @@ def _said(value: Any) -> str:
 
 
 def _pictures(run: Run, folder: Path) -> list[Block]:
-    import os
-
     found = [p for p in (run.folder / "curves.svg", *sorted(run.folder.glob("probe/*.svg")))
              if p.exists()]  # fmt: skip
     if not found:
         return []
-    images = [Image(os.path.relpath(p, folder), p.stem) for p in found]
-    return [Heading("Pictures"), *images]
+    return [Heading("Pictures"), *(Image(_address(p, folder), p.stem) for p in found)]
+
+
+def _address(path: Path, folder: Path) -> str:
+    """Of a picture, on a page in a folder."""
+    try:
+        return quote(Path(os.path.relpath(path, folder)).as_posix())
+    except ValueError:  # on another drive
+        return path.absolute().as_uri()
 
 
 def _texts(run: Run) -> list[Block]:

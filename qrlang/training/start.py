@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from qrlang import environment, host
 from qrlang.analysis.own import own_weights
 from qrlang.check.library import Module
-from qrlang.diagnostics.words import suggestion
+from qrlang.diagnostics.words import plural, suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.engine.resumable import why_not
 from qrlang.errors import TrainingError
+from qrlang.files import nameable
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type
 from qrlang.training import core, heap, overrides, room
@@ -26,7 +27,7 @@ from qrlang.training.initial import begin_with
 from qrlang.training.metrics import possible
 from qrlang.training.progress import Watcher
 from qrlang.training.run import Run, claimed, vacant
-from qrlang.training.settings import Settings, settle
+from qrlang.training.settings import Settings, folded, settle
 from qrlang.training.world import World
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Asked:
     device: OnDevice | None = None  # a quantum one
     init: str = ""  # weights to begin with: a run, or a file
     override: str = ""  # why a run starts under a sky that is not calm
+    fold: tuple[int, int] | None = None  # which of how many parts is the test
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,15 @@ def prepare(
     settings = settle(block.settings, target, asked.lr)
     threads = asked.threads or environment.threads() or max(1, host.cores() // world.size)
     settings = replace(settings, threads=threads, road=asked.road)
+    if asked.fold is not None:
+        settings = replace(settings, data=folded(settings.data, *asked.fold))
     wanted = asked.device.wanted if asked.device else None
     if wanted is not None:
         settings = replace(settings, processor=wanted.text, device="cpu")
     refuse(settings, program)
     device = _device(wanted, program, settings, world) if wanted is not None else None
     base = Path(asked.path).parent
+    nameable(base)
     feed = open_feed(settings, program, asked.data_dir, base)
     if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
         settings = replace(settings, metric="accuracy")
@@ -114,6 +119,7 @@ def prepare(
         program = core.swapped(program, settings.core)
         settings = replace(settings, quantum=None, turns=0)  # no angles are left
     with _folder(asked, _run_name(model, settings), world) as folder:
+        nameable(folder)
         if world.first and not vacant(folder):
             what = "is not empty" if folder.is_dir() else "is a file"
             raise TrainingError(f"'{folder}' {what}", "name another: --out DIR")
@@ -156,7 +162,8 @@ def resume(
                             "put a copy of it back, or train the run anew")  # fmt: skip
     if world.first:
         run.hold()
-    about, settings, program = run.about(), run.settings(), run.program()
+    about, before, program = run.about(), run.settings(), run.program()
+    settings = planned = overrides.longer(before, asked.settings or {})
     threads = asked.threads or environment.threads() or settings.threads
     settings = replace(settings, threads=threads, road=asked.road or settings.road)
     wanted, device = None, None
@@ -174,6 +181,18 @@ def resume(
         _keep_journal(trainer, wanted)
     if run.last.exists():
         trainer.restore()
+    if asked.settings:
+        p = trainer.progress
+        if p.step >= trainer.plan.steps:
+            raise TrainingError(
+                f"the run has made {plural(p.step, 'update')} in {plural(p.epoch, 'epoch')} "
+                f"already, and would end after {trainer.plan.steps}",
+                "give more than that",
+            )
+        if world.first:
+            run.plan(planned, {"step": p.step, "epochs": before.epochs, "steps": before.steps})
+        p.finished, p.since_best = False, 0
+        trainer.save()
     return trainer
 
 
@@ -217,11 +236,14 @@ def _trainer(
     run: Run, program: Program, settings: Settings, feed: Feed, world: World, watcher: Watcher,
     imports: Sequence[str],
 ) -> Trainer:  # fmt: skip
+    from qrlang.training import losses
     from qrlang.training.loop import Trainer
 
-    if settings.early_stopping and not feed.sizes.get("validation"):
+    plateau = settings.schedule[0] == "plateau"
+    if (settings.early_stopping or plateau) and not feed.sizes.get("validation"):
+        name = "early_stopping" if settings.early_stopping else "plateau"
         raise TrainingError(
-            "`early_stopping` goes by the validation split, and nothing is held out",
+            f"`{name}` goes by the validation split, and nothing is held out",
             "leave it out, or give a share: validation = 0.1",
         )
     plain = replace(settings, road="plain") if settings.processor else settings
@@ -229,6 +251,9 @@ def _trainer(
         lanes = settings.batch if feed.streaming else feed.sizes.get("train") or settings.batch
         room.refuse(program, settings, lanes)
     objective = make_objective(program, plain, world, imports)
+    objective.loss = losses.balanced(
+        objective.loss, feed, objective.target, objective.kind.size, objective.parameters[0]
+    )
     cut = settings.truncate and not feed.streaming  # on the host
     if not (cut or settings.processor or settings.optimizer[0] == "ridge"):
         from qrlang.training.resident import near
@@ -331,6 +356,10 @@ def refuse(settings: Settings, program: Program) -> None:
             )
     elif settings.turns:
         raise TrainingError("`turns` is for two optimisers", "name the second: quantum = spsa")
+    if settings.loss[1].get("balanced") and settings.optimizer[0] == "ridge":
+        raise TrainingError("`ridge` solves for squares, whatever the loss", "leave out `balanced`")
+    if settings.average and settings.optimizer[0] == "ridge":
+        raise TrainingError("`ridge` finds its weights in one go", "leave out `average`")
     if settings.core != "pqc" and settings.optimizer[0] == "ridge":
         raise TrainingError(
             "`ridge` trains the head of a reservoir, and a classical core has to be trained whole",

@@ -268,7 +268,8 @@ def test_draw_definitions() -> None:
 def test_draw_svg(tmp_path: Path) -> None:
     done = qrlc("draw", QRNN, "--svg", tmp_path / "deep" / "a.svg")
     assert done.code == 0, done.err
-    assert ET.fromstring((tmp_path / "deep" / "a.svg").read_text())
+    drawn = ET.fromstring((tmp_path / "deep" / "a.svg").read_text(encoding="utf-8"))
+    assert drawn.tag.endswith("svg") and len(drawn)
 
 
 def test_draw_after_the_passes() -> None:
@@ -322,11 +323,13 @@ def test_stdlib_lists_everything() -> None:
 
 def test_stdlib_shows_everything() -> None:
     """In one process, so that the library is read once."""
+    from qrlang.check.library import Library
     from qrlang.cli import stdlib
+    from qrlang.inspection.definitions import installed
 
-    for name, item in stdlib._items():
+    for name, item in installed(Library()):
         data = stdlib._show(name, item, {}, False)
-        page = stdlib._page(data)
+        page = stdlib._page(data, item)
         assert data["doc"].split("\n")[0] in page, name
         assert data["drawing"].strip() in page, name
         assert f"{data['kind']} {item.name}" in data["source"], name

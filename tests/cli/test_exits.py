@@ -207,6 +207,29 @@ def test_too_much_is_no_bug(good: Path, error: BaseException) -> None:
         assert "than qrlc can handle" in done.err
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 22.03 "
+            "GiB of which 3.10 GiB is free. Including non-PyTorch memory, this process has 18 GiB.",
+            "error: the GPU has not enough memory: CUDA out of memory. Tried to allocate 20.00 GiB",
+        ),
+        (
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 4503599627370496 bytes.",
+            "error: can't allocate memory: you tried to allocate 4503599627370496 bytes.",
+        ),
+    ],
+)
+def test_a_tensor_without_room_is_no_bug(good: Path, text: str, said: str) -> None:
+    """As torch says it, whose errors these are."""
+    kind = type("OutOfMemoryError" if "CUDA" in text else "RuntimeError", (RuntimeError,), {})
+    with mock.patch("qrlang.check.check_file", side_effect=kind(text)):
+        done = qrlc("check", good)
+    assert done.code == 1 and done.err.startswith(said) and "--batch" in done.err
+
+
 def test_interrupted(good: Path) -> None:
     with mock.patch("qrlang.check.check_file", side_effect=KeyboardInterrupt):
         assert qrlc("check", good) == Done(130, "", "")
@@ -228,7 +251,7 @@ def test_a_reader_that_leaves() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_an_output_that_is_full_or_closed(good: Path) -> None:
     call = [sys.executable, "-m", "qrlang", "stdlib"]
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
     assert done.stderr.decode().startswith("error: cannot write the output: No space left")
@@ -280,10 +303,15 @@ def test_as_a_module(good: Path, wrong: Path) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (same.code, same.out, same.err)
 
 
-def test_an_output_that_knows_no_greek(good: Path) -> None:
-    code = "import sys; from qrlang.cli.main import run; sys.exit(run(sys.argv[1:]))"
-    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
+def test_what_is_redirected_is_utf8(good: Path, encoding: str) -> None:
+    """Where the system's encoding is an old one, `θ` would be lost from programs, and JSON be
+    unreadable."""
+    laid_out = "// ⟨Z⟩ über θ\n" + qrlc("fmt", "-", stdin=good.read_bytes()).out
+    env = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     done = subprocess.run(
-        [sys.executable, "-c", code, "draw", str(good)], capture_output=True, env=env, check=False
-    )
-    assert done.returncode == 0, done.stderr
+        [sys.executable, "-m", "qrlang", "fmt", "-"],
+        input=laid_out.encode(), capture_output=True, env=env, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode() == laid_out

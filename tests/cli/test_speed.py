@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+
+resource = pytest.importorskip("resource")  # not on Windows
 
 HEAVY = ("numpy", "torch", "qiskit", "braket", "scipy", "lark")
 

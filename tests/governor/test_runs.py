@@ -170,7 +170,7 @@ def test_the_same_ledger_after_a_stop(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(checkpoint, "save", stop)
     run = train(tmp_path, *more, model=model, out="stopped", code=130)
     monkeypatch.undo()
-    with open(run / "ledger.jsonl", "a") as stream:
+    with open(run / "ledger.jsonl", "a", encoding="utf-8") as stream:
         stream.write('{"kind": "cycle"}\n{"half": ')  # written after the checkpoint
     assert qrlc(["train", "--resume", str(run)]) == 0
     assert (run / "ledger.jsonl").read_bytes() == (whole / "ledger.jsonl").read_bytes()

@@ -185,7 +185,7 @@ def test_a_task_that_came_to_nothing(run: Run, cloud: Cloud, state: str, what: s
 
 
 def test_the_network_goes_away_and_comes_back(run: Run, cloud: Cloud) -> None:
-    where = ["--target", "braket", "--device", ARN]
+    where = ["--target", "braket", "--device", ARN, "--yes"]
     plain = cloud.run
 
     class EndpointConnectionError(Exception):

@@ -153,7 +153,7 @@ def test_a_site_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:
     run = folder(tmp_path, "wild")
-    with open(run / "metrics.jsonl", "a") as stream:
+    with open(run / "metrics.jsonl", "a", encoding="utf-8") as stream:
         stream.write('{"step": 90, "epoch": 9, "split": "train", "loss": null}\n{"half')
     site = tmp_path / "site"
     build([str(run)], str(site))
@@ -164,7 +164,7 @@ def test_figures_that_are_no_numbers_are_not_shown(tmp_path: Path) -> None:
     run = folder(tmp_path, "one")
     path = run / "result.json"
     path.write_text(path.read_text().replace("0.9,", "NaN,").replace("0.88", "1e999"))
-    with open(run / "metrics.jsonl", "a") as stream:
+    with open(run / "metrics.jsonl", "a", encoding="utf-8") as stream:
         stream.write('{"step": 90, "epoch": 9, "split": "train", "loss": 1e999}\n')
     build([str(run)], str(tmp_path / "site"))
     (shown,) = data(tmp_path / "site")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import xml.dom.minidom
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -110,6 +112,21 @@ def test_report_of_a_classical_core(runs: tuple[Path, Path], tmp_path: Path) -> 
     done = qrlc("report", runs[1], "--out", tmp_path / "page.html")
     assert done.code == 0
     assert "the core is classical" in (tmp_path / "page.md").read_text()
+
+
+def test_a_report_elsewhere_shows_the_pictures(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    """Also of a run whose name means something in an address, on a page whose name has a dot."""
+    run = shutil.copytree(runs[0], tmp_path / "50 % #1 ü" / "run")
+    done = qrlc("report", run, "--out", tmp_path / "lr0.01")
+    assert done.code == 0, done.err
+    page, text = tmp_path / "lr0.01.html", tmp_path / "lr0.01.md"
+    assert done.out.splitlines() == [str(text), str(page)]
+    shown = re.findall(r'<img src="([^"]*)"', page.read_text(encoding="utf-8"))
+    assert shown and all((tmp_path / unquote(address)).is_file() for address in shown)
+    for address in shown:
+        assert not set(address) & set(" #\\") and f"]({address})" in text.read_text(
+            encoding="utf-8"
+        )
 
 
 # --- counts -------------------------------------------------------------------------------------

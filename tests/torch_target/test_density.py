@@ -9,9 +9,9 @@ info = pytest.importorskip("qiskit.quantum_info")
 from qiskit import QuantumCircuit  # noqa: E402
 
 from qrlang.backends.torch import runtime as qr  # noqa: E402
+from qrlang.backends.torch.calls.run import Run  # noqa: E402
 from qrlang.backends.torch.states.density import MixedQubits  # noqa: E402
 from qrlang.backends.torch.states.noise import kraus  # noqa: E402
-from qrlang.backends.torch.states.run import Run  # noqa: E402
 
 N = 4
 NOISE = {"depolarizing": 1, "amplitude_damping": 1, "phase_damping": 1, "bit_flip": 1,
@@ -38,9 +38,8 @@ def fresh(batch):
     from types import SimpleNamespace
 
     model = SimpleNamespace(like=torch.zeros((), dtype=torch.float64), shots=0, readout_error=0.0,
-                            gate_error=0.0, generator=None, trajectories=0, processor=None,
-                            _look=None)  # fmt: skip
-    run = Run(model, batch, stepwise=False, locate=False)
+                            gate_error=0.0, generator=None, trajectories=0)  # fmt: skip
+    run = Run(model, batch, stepwise=False)
     return run, run.qubits(N, "q", mixed=True)
 
 

@@ -1,6 +1,7 @@
 """What torch users do to a module: swap layers, hook them, transform, feed it what is not there."""
 
 import copy
+import time
 import warnings
 
 import pytest
@@ -219,13 +220,24 @@ def test_torch_compile_leaves_a_model_as_it_is(root, road, monkeypatch):
 def test_torch_compile_goes_through_noise_on_the_plain_road():
     text = MIXED.replace("cx a[0], a[1]", "cx a[0], a[1] phase_damping(0.1) a[1]")
     text = text[: text.index("    let b")] + "  }" + text[text.index("\n  return") :]
-    model = qrlang.loads(text, road="plain", dtype=torch.float64)
-    x = torch.rand(3, 3, 2, dtype=torch.float64)
+    x = torch.rand(3, 2, 2, dtype=torch.float64)
+    wider = text.replace("a[2]", "a[3]")
+    assert wider != text
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of calls that it leaves to Python
         torch._dynamo.reset()
-        found = torch.compile(model, backend="eager")(x)
-    torch.testing.assert_close(found, model(x))
+        for one in (text, wider):  # how many qubits there are is no variable
+            model = qrlang.loads(one, road="plain", dtype=torch.float64)
+            found = torch.compile(model, backend="eager")(x)
+            torch.testing.assert_close(found, model(x))
+
+
+def test_checks_are_now_or_later(root):
+    model = qrnn(root, None)
+    model.checks = "later"
+    with pytest.raises(ValueError, match='`checks` is "now" or "later"; found \'latter\''):
+        model.checks = "latter"
+    assert model.checks == "later"
 
 
 @pytest.mark.parametrize("road", ROADS)
@@ -250,6 +262,29 @@ def test_several_threads_at_once(root, road):
         with ThreadPoolExecutor(4) as pool:
             for k, found in enumerate(pool.map(what, range(times))):
                 torch.testing.assert_close(found, right[k % 8])
+
+
+def test_several_threads_load_at_once(root, monkeypatch):
+    """A class that nobody has made yet, in two precisions."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from qrlang.backends.torch import memory
+
+    def slowly(*args):  # as where the imports of the text are not done yet
+        time.sleep(0.1)
+        return compile(*args)
+
+    def load(k):
+        return qrlang.load(root / "examples/qrnn/rows.qrl", n=3, hidden=41, dtype=wanted[k])
+
+    monkeypatch.setattr(memory, "compile", slowly, raising=False)
+    wanted = [torch.float64, None] * 4
+    with ThreadPoolExecutor(8) as pool:
+        models = list(pool.map(load, range(8)))
+    assert len({type(m) for m in models}) == 1
+    for model, dtype in zip(models, wanted, strict=True):
+        assert {p.dtype for p in model.parameters()} == {dtype or torch.float32}
+    assert torch.get_default_dtype() == torch.float32
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -78,7 +78,7 @@ def test_a_cell_that_is_kept_is_used_by_others(shell: Any, capsys: Any) -> None:
     )
     cell = CELL.replace("std.readout.each_z", ".mine.plain").replace("each_z", "plain")
     shell.run_cell_magic("qrl", "'tiny.qrl'", cell)  # in quotes, as names with blanks are
-    assert Path("tiny.qrl").read_text() == cell, capsys.readouterr().out
+    assert Path("tiny.qrl").read_text(encoding="utf-8") == cell, capsys.readouterr().out
     assert shell.user_ns["Tiny"]()(torch.rand(1, 3, 2)).shape == (1,)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,11 +12,9 @@ from torch.autograd import forward_ad
 from qrlang.backends.torch.circuits import sweep
 from qrlang.backends.torch.circuits.circuit import Circuit
 from qrlang.backends.torch.ops import may_look
+from qrlang.backends.torch.states.lanes import Lanes
 from qrlang.backends.torch.states.noise import on_density, paulis
 from qrlang.backends.torch.states.state import Qubits
-
-if TYPE_CHECKING:
-    from qrlang.backends.torch.states.run import Run
 
 
 class MixedQubits(Qubits):
@@ -26,7 +24,7 @@ class MixedQubits(Qubits):
     density = True
     _rho: Tensor
 
-    def __init__(self, run: Run, n: int, name: str) -> None:
+    def __init__(self, run: Lanes, n: int, name: str) -> None:
         self._waiting: dict[int, Tensor] = {}  # by qubit: [..., 4, 4], row and column of it
         super().__init__(run, n, name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qrlang.data_schemas import Argument
+from qrlang.check.training.data_sets import Argument
 
 Plain = int | float | bool | str
 Choice = tuple[str, dict[str, Plain]]
@@ -56,13 +56,14 @@ OPTIMIZERS: dict[str, tuple[Argument, ...]] = {
     "nelder_mead": (_count("max_iterations", 1000), *_arguments(tolerance=1e-6)),
     "ridge": _arguments(alpha=1e-6, washout=0),
 }
+_BALANCED = Argument("balanced", "bool", False)
 LOSSES: dict[str, tuple[Argument, ...]] = {
-    "cross_entropy": (_share("smoothing", 0.0),),
-    "nll": (),
+    "cross_entropy": (_share("smoothing", 0.0), _BALANCED),
+    "nll": (_BALANCED,),
     "mse": (),
     "mae": (),
     "huber": (Argument("delta", "real", 1.0, 1e-9),),
-    "bce": (),
+    "bce": (_BALANCED,),
     "fidelity": (),
 }
 SCHEDULES: dict[str, tuple[Argument, ...]] = {
@@ -71,17 +72,21 @@ SCHEDULES: dict[str, tuple[Argument, ...]] = {
     "linear": (_share("floor", 0.0),),
     "staircase": (_count("every", 10), *_arguments(factor=0.1)),
     "exponential": _arguments(factor=0.95),
+    "plateau": (_share("factor", 0.5), _count("patience", 5), _share("floor", 0.0)),
 }
 METRICS = (
     "accuracy",
+    "balanced_accuracy",
     "perplexity",
     "bits_per_token",
     "mse",
     "mae",
     "rmse",
     "nrmse",
+    "r2",
     "bleu",
     "f1",
+    "auc",
     "loss",
 )
 CORES = ("pqc", "orthogonal", "rnn", "gru", "lstm")
@@ -118,6 +123,7 @@ SETTINGS: dict[str, Spec] = {
     "seed": Spec("int", 0, 2**63),
     "validation": Spec("real", 0, 1),
     "early_stopping": Spec("int", 1, 10**6),
+    "average": Spec("real", 0, 1 - 1e-9),
     "truncate": Spec("int", 1, 10**7),
     "accumulate": Spec("int", 1, 10**6),
     "length": Spec("int", 1, 10**7),

@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from qrlang.errors import DataError
+from qrlang.files import replace
 from qrlang.rights.gate import Rights
 from qrlang.training.data.ports import Array
 
@@ -67,7 +68,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             f.flush()
             os.fsync(f.fileno())
         os.chmod(name, 0o644)
-        os.replace(name, path)
+        replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -212,7 +212,7 @@ def _multi30k_parts() -> tuple[Part, ...]:
 
 def _series(parts: Parts) -> dict[str, Array]:
     def table(path: Path) -> Array:
-        rows = path.read_text().replace('"', "").splitlines()[1:]
+        rows = path.read_text(encoding="utf-8").replace('"', "").splitlines()[1:]
         return np.array([[float(c) for c in r.split(",")] for r in rows if r])
 
     return {name: table(path) for name, path in parts.items()}

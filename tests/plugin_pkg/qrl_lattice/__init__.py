@@ -4,4 +4,4 @@ import os
 from pathlib import Path
 
 if mark := os.environ.get("QRL_LATTICE_MARK"):
-    Path(mark).write_text("somebody ran the package's code\n")
+    Path(mark).write_text("somebody ran the package's code\n", encoding="utf-8")

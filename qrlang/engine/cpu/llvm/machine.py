@@ -39,9 +39,9 @@ def llvm() -> Any:
 @functools.cache
 def _processor() -> tuple[frozenset[str], str]:
     """What it can do, and a text that tells it from others. Without LLVM where the system says."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, KeyError, ValueError):
         if platform.machine() == "x86_64":
-            text = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+            text = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
             lines = [line.split(":", 1) for line in text.splitlines() if ":" in line]
             fields = {name.strip(): value.strip() for name, value in lines}
             names = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
