@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("torch")
+
 from training_tools import MODEL
 
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
