@@ -6,6 +6,7 @@ import linecache
 import re
 import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from numbers import Real
 from threading import get_ident
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -68,8 +69,10 @@ class Model(nn.Module):
 
         state: what the segment before has left; None at the beginning. Gradients end there.
         """
-        if torch.compiler.is_compiling() and self.road != "plain":
-            return _as_it_is(self, *args, **kwargs)
+        compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+        if compiled and self.road != "plain":
+            # Not as a decorator: that would import torch's compiler, a second of everybody's time.
+            return torch.compiler.disable(_as_it_is)(self, *args, **kwargs)
         if torch.is_autocast_enabled(self.like.device.type):
             with torch.autocast(self.like.device.type, enabled=False):  # angles of three digits
                 return self(*args, **kwargs)
@@ -192,8 +195,8 @@ class Model(nn.Module):
                     raise ValueError(f"lengths of `{name}`: the sequences are {has}")
 
     def _batch(self, inputs: Mapping[str, Tensor]) -> int:
-        sizes = {n: len(x) for n, x in inputs.items() if isinstance(x, Tensor) and x.dim()}
-        if len(set(sizes.values())) > 1:
+        sizes = {n: x.shape[0] for n, x in inputs.items() if isinstance(x, Tensor) and x.dim()}
+        if any(b != c for b, c in pairwise(sizes.values())):
             said = ", ".join(f"`{n}` has {b}" for n, b in sizes.items())
             raise ValueError(f"inputs are for different numbers of sequences: {said}")
         return next(iter(sizes.values()), 1)
@@ -229,7 +232,7 @@ class Model(nn.Module):
                 f"input `{name}` is {self.inputs[name]}: it takes [{', '.join(axes)}], "
                 f"and got {list(x.shape)}"
             )
-        if not len(x):
+        if not x.shape[0]:
             raise ValueError(f"input `{name}` is of no sequences at all: {list(x.shape)}")
         if kind.seq and not x.shape[1]:
             raise ValueError(f"the sequences of `{name}` have no moments at all: {list(x.shape)}")
@@ -285,7 +288,6 @@ class Model(nn.Module):
         )
 
 
-@torch.compiler.disable
 def _as_it_is(model: Model, *args: Any, **kwargs: Any) -> Any:
     """A call inside `torch.compile`: it could only unroll all steps, and would lose the kernels."""
     return model(*args, **kwargs)

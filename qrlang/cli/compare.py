@@ -26,13 +26,14 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     Results of `qrlc run` are a table of their own: each device beside what is exact for the same
     sequences.
     """
-    common.needs_training()
     from qrlang.hardware import table
-    from qrlang.training import compare
 
     if any(table.is_device(r) for r in runs):
         _devices(runs, metric, form)
         return
+    common.needs_training()
+    from qrlang.training import compare
+
     found, left = compare.rows(runs, metric)
     for why in left:
         click.echo(f"left out: {why}" + (f" ({why.help})" if why.help else ""), err=True)

@@ -37,6 +37,11 @@ class Tally:
     def discrete(self) -> bool:
         return self.kind.kind in ("class", "token", "bit")
 
+    @property
+    def two(self) -> bool:
+        """One of two classes is asked for."""
+        return self.kind.kind == "class" and self.kind.size == 2
+
     def add(self, loss: Any, terms: Any, output: Any, target: Any, inside: Any) -> None:
         """One batch, as tensors. Rows: loss, its terms, correct answers or squared errors, and of
         how many. On a GPU all of it stays there until somebody looks."""
@@ -53,7 +58,7 @@ class Tally:
                 one = at.new_ones(len(at)) if inside is None else inside.reshape(-1).to(at)
                 empty = at.new_zeros(self.kind.size**2)
                 self._add("confusion", empty.index_add_(0, at, one))
-            if self.scores is not None and self.kind.kind == "class" and self.kind.size == 2:
+            if self.scores is not None and self.two:
                 found = losses.lead(output).reshape(-1), target.reshape(-1)
                 pairs = torch.stack([x.double() for x in found], 1)
                 self._add("scores", pairs if inside is None else pairs[inside.reshape(-1)])
@@ -134,8 +139,8 @@ def figures(sums: Array, tally: Tally) -> dict[str, float]:
         if tally.confusion is not None:
             found["f1"] = macro_f1(tally.confusion)
             found["balanced_accuracy"] = mean_recall(tally.confusion)
-        if tally.scores:
-            found["auc"] = area(np.concatenate(tally.scores))
+        if tally.scores is not None and tally.two:
+            found["auc"] = area(np.concatenate([*tally.scores, np.zeros((0, 2))]))
     else:
         square = hits / counts if counts else math.nan
         spread = tally.spread()
@@ -145,20 +150,6 @@ def figures(sums: Array, tally: Tally) -> dict[str, float]:
         found["nrmse"] = math.sqrt(square) / spread if spread else math.nan
         found["r2"] = 1 - square / spread**2 if spread else math.nan
     return found
-
-
-def possible(kind: Type, produces: bool) -> tuple[str, ...]:
-    """The metrics that make sense for a target. `produces`: sentences that can be translated."""
-    match kind.kind:
-        case "class":
-            found = ("loss", "accuracy", "balanced_accuracy", "f1")
-            return (*found, "auc") if kind.size == 2 else found
-        case "token":
-            found = ("loss", "accuracy", "perplexity", "bits_per_token")
-            return (*found, "bleu") if produces else found
-        case "bit":
-            return ("loss", "accuracy")
-    return ("loss", "mse", "rmse", "mae", "nrmse", "r2")
 
 
 def macro_f1(confusion: Array) -> float:

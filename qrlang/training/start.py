@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,21 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qrlang import environment, host
-from qrlang.analysis.own import own_weights
 from qrlang.check.library import Module
 from qrlang.diagnostics.words import plural, suggestion
 from qrlang.driver import Compilation, Setting
-from qrlang.engine.resumable import why_not
 from qrlang.errors import TrainingError
 from qrlang.files import nameable
 from qrlang.ir.program import Program
-from qrlang.ir.types import Type
 from qrlang.training import core, heap, overrides, room
-from qrlang.training.decode import produces
 from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.initial import begin_with
-from qrlang.training.metrics import possible
 from qrlang.training.progress import Watcher
+from qrlang.training.refusals import held_out, measurable, refuse
 from qrlang.training.run import Run, claimed, vacant
 from qrlang.training.settings import Settings, folded, settle
 from qrlang.training.world import World
@@ -106,7 +101,7 @@ def prepare(
     feed = open_feed(settings, program, asked.data_dir, base)
     if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
         settings = replace(settings, metric="accuracy")
-    _measurable(settings, program)
+    measurable(settings, program)
     about = {"model": model, "file": Path(asked.path).name, "parameters": dict(program.settings),
              "data_dir": asked.data_dir and str(Path(asked.data_dir).absolute()),
              "base": str(base.absolute())}  # fmt: skip
@@ -239,13 +234,7 @@ def _trainer(
     from qrlang.training import losses
     from qrlang.training.loop import Trainer
 
-    plateau = settings.schedule[0] == "plateau"
-    if (settings.early_stopping or plateau) and not feed.sizes.get("validation"):
-        name = "early_stopping" if settings.early_stopping else "plateau"
-        raise TrainingError(
-            f"`{name}` goes by the validation split, and nothing is held out",
-            "leave it out, or give a share: validation = 0.1",
-        )
+    held_out(settings, feed)
     plain = replace(settings, road="plain") if settings.processor else settings
     if not settings.processor and device(settings) == "cpu":
         lanes = settings.batch if feed.streaming else feed.sizes.get("train") or settings.batch
@@ -331,59 +320,6 @@ def freeze(model: Any, names: tuple[str, ...]) -> None:
             )
         for p in found:
             p.requires_grad_(False)
-
-
-def refuse(settings: Settings, program: Program) -> None:
-    """What cannot be trained this way."""
-    if not program.outputs:
-        raise TrainingError(f"{program.name} has no output", "end it with `return` or `emit`")
-    if settings.truncate:
-        reason = why_not(program)
-        if reason:
-            raise TrainingError(
-                f"`truncate` cuts sequences into segments, and {program.name} cannot be cut: "
-                f"{reason}",
-                "leave it out: gradients then go back to the beginning",
-            )
-    if settings.quantum is not None:
-        if settings.optimizer[0] == "ridge":
-            raise TrainingError("`ridge` trains the head alone", "leave out `quantum`")
-        if not own_weights(program):
-            raise TrainingError(
-                f"`quantum` is for a circuit's own angles, and {program.name} has none: layers "
-                "make its angles",
-                "leave it out: `optimizer` then trains everything",
-            )
-    elif settings.turns:
-        raise TrainingError("`turns` is for two optimisers", "name the second: quantum = spsa")
-    if settings.loss[1].get("balanced") and settings.optimizer[0] == "ridge":
-        raise TrainingError("`ridge` solves for squares, whatever the loss", "leave out `balanced`")
-    if settings.average and settings.optimizer[0] == "ridge":
-        raise TrainingError("`ridge` finds its weights in one go", "leave out `average`")
-    if settings.core != "pqc" and settings.optimizer[0] == "ridge":
-        raise TrainingError(
-            "`ridge` trains the head of a reservoir, and a classical core has to be trained whole",
-            "choose an optimiser for it: --optimizer adam",
-        )
-
-
-def _measurable(settings: Settings, program: Program) -> None:
-    """The metric goes with the target."""
-    target = target_type(program)
-    known = ("loss",) if target is None else possible(target, produces(program))
-    if settings.metric not in known:
-        raise TrainingError(
-            f"`{settings.metric}` cannot be said of the target of {program.name}"
-            + (f", which is {target}" if target is not None else ""),
-            "its metrics are " + ", ".join(known),
-        )
-    if settings.metric == "bleu" and importlib.util.find_spec("sacrebleu") is None:
-        raise TrainingError("BLEU needs the package `sacrebleu`, which is not installed",
-                            "pip install 'qrlang[train]'")  # fmt: skip
-
-
-def target_type(program: Program) -> Type | None:
-    return program.targets[-1].type if program.targets else None
 
 
 # --- what the program is made of ---

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 import xml.etree.ElementTree as ET
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -396,7 +397,8 @@ def test_new_is_a_model_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ]
     monkeypatch.chdir(tmp_path / "my-model")
     for args in commands:
-        assert qrlc(*args).code == 0, args
+        if args[0] != "train" or find_spec("torch"):
+            assert qrlc(*args).code == 0, args
     assert qrlc("new", tmp_path / "my-model").code == 2  # never over something
 
 

@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from hardware_tools import EXAMPLES, SMALL
 
-from qrlang.backends.torch.load import make
-from qrlang.driver import Compilation
-from qrlang.gates import GATES
-from qrlang.hardware.device import Device, DeviceError, Limits, Slot, Step, Template
-from qrlang.hardware.gradient.processor import Processor
-from qrlang.hardware.gradient.shifts import rule
-from qrlang.hardware.simulator import Simulator
-from qrlang.ir.program import Program
+torch = pytest.importorskip("torch")
+
+from hardware_tools import EXAMPLES, SMALL  # noqa: E402
+
+from qrlang.backends.torch.load import make  # noqa: E402
+from qrlang.driver import Compilation  # noqa: E402
+from qrlang.gates import GATES  # noqa: E402
+from qrlang.hardware.device import Device, DeviceError, Limits, Slot, Step, Template  # noqa: E402
+from qrlang.hardware.gradient.processor import Processor  # noqa: E402
+from qrlang.hardware.gradient.shifts import rule  # noqa: E402
+from qrlang.hardware.simulator import Simulator  # noqa: E402
+from qrlang.ir.program import Program  # noqa: E402
 
 TURNS = [g for g in GATES.values() if g.angles]
 UNDER = {"": (), "ctrl @ ": (1,), "negctrl @ ": (0,), "ctrl(2) @ ": (1, 1)}

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from cli_tools import Done, qrlc
-from hardware_tools import Mortal
-from training_tools import project, same, weights
 
-from qrlang.hardware.budget import Budget
-from qrlang.hardware.device import DeviceError, Step
-from qrlang.hardware.gradient.processor import Processor
-from qrlang.hardware.questions import Ask
-from qrlang.hardware.readings import Word
-from qrlang.hardware.simulator import Simulator
-from qrlang.training import on_device
+torch = pytest.importorskip("torch")
+
+from cli_tools import Done, qrlc  # noqa: E402
+from hardware_tools import Mortal  # noqa: E402
+from training_tools import project, same, weights  # noqa: E402
+
+from qrlang.hardware.budget import Budget  # noqa: E402
+from qrlang.hardware.device import DeviceError, Step  # noqa: E402
+from qrlang.hardware.gradient.processor import Processor  # noqa: E402
+from qrlang.hardware.questions import Ask  # noqa: E402
+from qrlang.hardware.readings import Word  # noqa: E402
+from qrlang.hardware.simulator import Simulator  # noqa: E402
+from qrlang.training import on_device  # noqa: E402
 
 SMALL = ["--batch", 4, "--epochs", 2, "--steps", 3, "--threads", 1, "--validation", 0.2]
 

@@ -38,6 +38,7 @@ def test_all_of_a_run(tmp_path: Path) -> None:
 
 
 def test_a_run_that_did_not_start_says_why(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     from training_tools import MODEL, project
 
     program = project(tmp_path, MODEL + "\ngovern Tiny { touch = 1.5  consent = 2 }\n")

@@ -6,13 +6,13 @@ import types
 
 import pytest
 
-import qrlang
-from qrlang.backends.torch.load import LoadError
-from qrlang.backends.torch.memory import model_class
-from qrlang.backends.torch.roads import RoadError, choose_road
-from qrlang.ir.text import parse_program
-
 torch = pytest.importorskip("torch")
+
+import qrlang  # noqa: E402
+from qrlang.backends.torch.load import LoadError  # noqa: E402
+from qrlang.backends.torch.memory import model_class  # noqa: E402
+from qrlang.backends.torch.roads import RoadError, choose_road  # noqa: E402
+from qrlang.ir.text import parse_program  # noqa: E402
 
 PROGRAM = """
 program Own {

@@ -1,6 +1,8 @@
 """What torch users do to a module: swap layers, hook them, transform, feed it what is not there."""
 
 import copy
+import subprocess
+import sys
 import time
 import warnings
 
@@ -300,3 +302,39 @@ def test_autocast_does_not_reach_into_a_model(root, road):
     with torch.autocast("cpu", torch.bfloat16):
         found = model(rows.bfloat16())
     torch.testing.assert_close(found, model(rows.bfloat16().float()))
+
+
+def test_a_model_can_be_exported(root, tmp_path):
+    """Before its first call, for batches of any size and lengths; and it is as it was."""
+    model = qrnn(root, None).eval()
+    rows, lengths = torch.rand(2, 4, 28), torch.tensor([4, 2])
+    batch = {0: torch.export.Dim("batch", min=1, max=64)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = torch.export.export(
+            model, (rows,), {"lengths": lengths},
+            dynamic_shapes={"rows": batch, "lengths": batch},
+        )  # fmt: skip
+        torch.export.save(made, tmp_path / "model.pt2")
+        found = torch.export.load(tmp_path / "model.pt2").module()
+    rows, lengths = torch.rand(5, 4, 28), torch.tensor([1, 4, 2, 3, 4])
+    torch.testing.assert_close(found(rows, lengths=lengths), model(rows, lengths=lengths))
+    assert model.chosen_road() == "native"
+    model.road = "plain"
+    torch.testing.assert_close(model(rows, lengths=lengths), found(rows, lengths=lengths))
+
+
+def test_what_torch_loads_late_is_left_alone(root):
+    """Its compiler and its symbols take longer to import than torch itself."""
+    path = str(root / "examples/qrnn/rows.qrl")
+    code = f"""
+import sys, torch
+before = set(sys.modules)
+import qrlang
+for road in {ROADS}:
+    model = qrlang.load({path!r}, n=3, hidden=6, road=road)
+    model(torch.rand(2, 5, 28)).sum().backward()
+print(sorted({{"torch._dynamo", "sympy"}} & (set(sys.modules) - before)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

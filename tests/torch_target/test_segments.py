@@ -5,11 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from qrlang.backends.torch.load import make
-from qrlang.driver import Compilation
-from qrlang.engine.resumable import why_not
-
 torch = pytest.importorskip("torch")
+
+from qrlang.backends.torch.load import make  # noqa: E402
+from qrlang.driver import Compilation  # noqa: E402
+from qrlang.engine.resumable import why_not  # noqa: E402
 
 ROADS = ("plain", "stepwise", "native")
 TEXT = """\

@@ -169,6 +169,7 @@ def test_areas_recalls_and_explained_variance() -> None:
     assert area(np.stack([score, label], 1)) == pytest.approx(np.mean(pairs))
     assert math.isnan(area(np.stack([score, label * 0], 1)))
     tally = Tally(Type("class", (), 2), scores=[])
+    assert math.isnan(tally.figures()["auc"])  # of a model that has become NaN, for one
     logits = LOT.normal(size=(60, 2))
     tally.add(np.ones(60), np.ones(60), torch.as_tensor(logits), torch.as_tensor(label), None)
     found, said = tally.figures(), logits.argmax(1)

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("torch")
+
 from training_tools import MODEL
 
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
@@ -58,6 +61,7 @@ def test_the_line_wins_over_the_file() -> None:
         ({"schedule": "staircase(every: 0)"}, "E0905"),
         ({"schedule": "plateau(patience: 0)"}, "E0905"),
         ({"average": "1"}, "E0905"),
+        ({"metric": "r2"}, "E0905"),
         ({"optimizer": "spsa(perturbation: 0)"}, "E0905"),
         ({"shots": "-1"}, "E0905"),
         ({"epochs": "3 }"}, "E0100"),
@@ -154,6 +158,15 @@ def test_balanced_is_of_classes() -> None:
     text = MODEL.replace("class[2]", "real[2]").replace("cross_entropy", "bce(balanced: true)")
     (found,) = Compilation.of_bytes("t.qrl", text.encode()).diagnostics
     assert found.code == "E0902" and "the target is real[2]" in found.message
+
+
+def test_auc_is_of_two_classes() -> None:
+    three = MODEL.replace("class[2]", "class[k]").replace("linear(2)", "linear(k)")
+    three = three.replace("batch     = 16", "batch = 16 metric = auc")
+    for k in ("k: int = 3", "k: int = 2", "k: int"):  # the last: somebody may say 2 yet
+        text = three.replace("n: int = 2", f"n: int = 2, {k}")
+        found = [d.code for d in Compilation.of_bytes("t.qrl", text.encode()).diagnostics]
+        assert found == (["E0905"] if "3" in k else [])
 
 
 def test_large_numbers_are_said_whole() -> None:

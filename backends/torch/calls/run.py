@@ -11,6 +11,7 @@ from torch import Tensor
 from qrlang.backends.torch.calls.ends import same_ends
 from qrlang.backends.torch.calls.segment import Segment
 from qrlang.backends.torch.calls.sequence import Sequence
+from qrlang.backends.torch.ops import broadcast_shapes, may_look
 from qrlang.backends.torch.reversible.qubits import ReversibleQubits
 from qrlang.backends.torch.states.density import MixedQubits
 from qrlang.backends.torch.states.lanes import How, Lanes
@@ -76,7 +77,7 @@ class Steps:
             ends = [(s.lengths, s.time) for s in sequences]
             same_ends(f"the sequences of `{self.name}`", ends)
         self.padded = self.time
-        if self.lengths is not None:
+        if self.lengths is not None and may_look(self.lengths):
             self.time = int(self.lengths.max())
         self.flag: Tensor = run.like.new_zeros(run.batch)
         self._alive: Tensor | None = None  # at the present step; None: all
@@ -173,7 +174,7 @@ class Steps:
         lengths = None if self.lengths is None else self.lengths + self.extra
         if not values:
             raise ValueError(f"`{self.name}` ran over no moments at all")
-        shape = torch.broadcast_shapes(*(v.shape for v in values))
+        shape = broadcast_shapes(*(v.shape for v in values))
         if len(shape) == rank:
             shape = (self.run.batch, *shape)
         data = torch.stack([v.expand(shape) for v in values], -1 - rank)

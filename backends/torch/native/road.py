@@ -94,7 +94,7 @@ def why_not_model(model: Model) -> str:
     if not model.program:
         return "the class was written by hand"
     if transformed():
-        return "a transform of `torch.func` goes through torch's own operations"
+        return "exports and transforms of `torch.func` go through torch's own operations"
     if model.edited:
         return "the file was edited, and the kernel is made from the program"
     where = machine(model)
@@ -150,7 +150,7 @@ def machine(model: Model) -> str:
 def why_not_reversible_model(model: Model) -> str:
     """What keeps its states from being walked backwards, as far as its program says."""
     if transformed():
-        return "a transform of `torch.func` goes through torch's own operations"
+        return "exports and transforms of `torch.func` go through torch's own operations"
     return "" if model.edited or not model.program else _of(model).mixed
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qrlang.check.training.data_sets import Argument
+from qrlang.ir.types import Type
 
 Plain = int | float | bool | str
 Choice = tuple[str, dict[str, Plain]]
@@ -74,21 +75,24 @@ SCHEDULES: dict[str, tuple[Argument, ...]] = {
     "exponential": _arguments(factor=0.95),
     "plateau": (_share("factor", 0.5), _count("patience", 5), _share("floor", 0.0)),
 }
-METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "perplexity",
-    "bits_per_token",
-    "mse",
-    "mae",
-    "rmse",
-    "nrmse",
-    "r2",
-    "bleu",
-    "f1",
-    "auc",
-    "loss",
-)
+_METRICS = {  # by the kind of the target
+    "class": ("loss", "accuracy", "balanced_accuracy", "f1", "auc"),
+    "token": ("loss", "accuracy", "perplexity", "bits_per_token", "bleu"),
+    "bit": ("loss", "accuracy"),
+    "real": ("loss", "mse", "rmse", "mae", "nrmse", "r2"),
+}
+METRICS = tuple(dict.fromkeys(name for names in _METRICS.values() for name in names))
+
+
+def metrics_of(target: Type | None) -> tuple[str, ...]:
+    """What can be said of it; BLEU, where the model produces sentences."""
+    if target is None:
+        return ("loss",)
+    names = _METRICS.get(target.kind, _METRICS["real"])
+    two = target.kind != "class" or target.size == 2
+    return names if two else tuple(n for n in names if n != "auc")
+
+
 CORES = ("pqc", "orthogonal", "rnn", "gru", "lstm")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("single", "double")
