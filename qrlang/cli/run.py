@@ -145,8 +145,16 @@ def _execute(
                        f"{p.circuits:,}/{found.circuits:,} circuits",
                        nl=False, err=True)  # fmt: skip
 
-    done = run(subject.program, subject.weights, subject.items, device, plan,
-               Journal(journal, about), watch, budget=limits)  # fmt: skip
+    kept = Journal(journal, about)
+    try:
+        done = run(subject.program, subject.weights, subject.items, device, plan, kept, watch,
+                   budget=limits)  # fmt: skip
+    except KeyboardInterrupt:
+        sent = [ticket for job, ticket in kept.tickets.items() if job not in kept.answers]
+        under_way = f"; {', '.join(sent)} is under way" if sent else ""
+        click.echo(f"stopped{under_way}; go on, and pay for nothing twice, with the same command "
+                   "and --resume", err=True)  # fmt: skip
+        raise
     if sys.stderr.isatty():
         click.echo(err=True)
     figures = batch.score(done.outputs, subject.answers, subject.kind)

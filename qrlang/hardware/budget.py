@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from qrlang.hardware.device import Device
+from qrlang.hardware.device import Device, DeviceError
 
 
 class Spent(Protocol):
@@ -33,14 +33,21 @@ class Prices:
     def words(self, price: float | None) -> str:
         if price is None:
             return "not known: --price-task and --price-shot, or --price-second"
-        parts = (("job", self.task), ("execution", self.shot), ("second", self.second))
-        return f"{price:,.2f}: " + ", ".join(f"{x:g} a {of}" for of, x in parts if x)
+        parts = (("a job", self.task), ("an execution", self.shot), ("a second", self.second))
+        known = ", ".join(f"{x:g} {of}" for of, x in parts if x)
+        fee = "" if self.task or self.second else "; a job has none, without --price-task"
+        return f"{price:,.2f}: {known}{fee}"
 
 
 def prices(device: Device, task: float, shot: float, second: float) -> Prices:
     """What a person says, else what the device says of itself."""
+    if second and not hasattr(device, "usage"):
+        raise DeviceError(
+            f"`{device.name}` does not say how long it is busy",
+            "leave --price-second out: --price-task and --price-shot",
+        )
     said = getattr(device, "prices", Prices())
-    return Prices(task or said.task, shot or said.shot, second or said.second)
+    return Prices(task or said.task, shot or said.shot, second)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
 from qrlang.hardware.device import Device, DeviceError, Template, Usage, described
-from qrlang.hardware.footprint import footprints, some, survival
+from qrlang.hardware.footprint import MEASURED, footprints, some, survival
 from qrlang.hardware.jobs import Task
 from qrlang.hardware.loop import Item, Plan, Result, run
 from qrlang.hardware.noisy import like
@@ -85,10 +85,13 @@ def preflight(
             f"a circuit needs {widest} qubits, and `{device.name}` has {device.limits.qubits}",
             "take a smaller model (train it with --set n=…), or choose another device: --device",
         )
-    sizes = footprints(device, list(largest.values()))
+    templates = list(largest.values())
+    sizes = footprints(device, templates)
     noisy = None
     if errors and largest:
-        noisy = like(device, list(largest.values()), sizes, _rows(widest), plan.seed)
+        made = some(len(templates), MEASURED)
+        noisy = like(device, [templates[k] for k in made], [sizes[k] for k in made],
+                     _rows(widest), plan.seed)  # fmt: skip
     error: list[float] = []
     why = "" if plan.shots or noisy else "exact"
     if errors and not why:
@@ -96,7 +99,7 @@ def preflight(
     if plan.loop != "closed":
         error = error[-1:] * len(largest)  # every round goes to the end
     moments = []
-    for k, (template, found) in enumerate(zip(largest.values(), sizes, strict=True)):
+    for k, (template, found) in enumerate(zip(templates, sizes, strict=True)):
         moments.append(
             Moment(
                 template.qubits, found.depth, found.one_qubit, found.two_qubit,

@@ -96,6 +96,14 @@ def test_a_circuit_that_outlives_its_qubits_is_said() -> None:
     assert "µs" in text.splitlines()[5]
 
 
+def test_a_long_preflight_makes_few_circuits() -> None:
+    device: Any = open_device("fake_manila")
+    said = preflight(PROGRAM, W, items(PROGRAM, (40,)), device, Plan(100))
+    assert len(said.moments) == 40
+    assert all(m.error for m in said.moments[1:])
+    assert len(device._compiled._kept) == 16
+
+
 def test_many_circuits_are_not_all_made() -> None:
     device: Any = open_device("fake_manila")
     made: list[Template] = []
@@ -139,6 +147,12 @@ def test_a_device_states_its_price() -> None:
     device = AwsBraket(ARN, cloud)
     assert prices(device, 0.3, 0, 0) == Prices(0.3, 0.01)
     assert prices(device, 0, 0.02, 0) == Prices(0, 0.02)
+    assert prices(device, 0, 0, 0).words(7.0) == (
+        "7.00: 0.01 an execution; a job has none, without --price-task"
+    )
+    assert prices(device, 0.3, 0, 0).words(8.2) == "8.20: 0.3 a job, 0.01 an execution"
+    with pytest.raises(DeviceError, match="does not say how long it is busy"):
+        prices(device, 0, 0, 1.6)
     cloud.properties.service.deviceCost = SimpleNamespace(price=0.075, unit="minute")
     assert prices(AwsBraket(ARN, cloud), 0, 0, 0) == Prices()
 
