@@ -71,7 +71,8 @@ class Model(nn.Module):
         """
         compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
         if compiled and self.road != "plain":
-            return _as_it_is(self, *args, **kwargs)
+            # Not as a decorator: that would import torch's compiler, a second of everybody's time.
+            return torch.compiler.disable(_as_it_is)(self, *args, **kwargs)
         if torch.is_autocast_enabled(self.like.device.type):
             with torch.autocast(self.like.device.type, enabled=False):  # angles of three digits
                 return self(*args, **kwargs)
@@ -287,7 +288,6 @@ class Model(nn.Module):
         )
 
 
-@torch.compiler.disable
 def _as_it_is(model: Model, *args: Any, **kwargs: Any) -> Any:
     """A call inside `torch.compile`: it could only unroll all steps, and would lose the kernels."""
     return model(*args, **kwargs)

@@ -6,8 +6,16 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """torch's own imports what it needs for symbols first, most of a second."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return tuple(torch.broadcast_shapes(*shapes))
+    return np.broadcast_shapes(*shapes)
 
 
 def cat(*parts: Tensor) -> Tensor:
@@ -15,7 +23,7 @@ def cat(*parts: Tensor) -> Tensor:
     lead = parts[0].shape[:-1]
     if all(p.shape[:-1] == lead and p.dtype == parts[0].dtype for p in parts):
         return torch.cat(parts, -1)
-    lead = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
+    lead = broadcast_shapes(*(p.shape[:-1] for p in parts))
     dtype = next((p.dtype for p in parts if p.is_floating_point()), parts[0].dtype)
     return torch.cat([p.to(dtype).expand(*lead, p.shape[-1]) for p in parts], -1)
 

@@ -119,3 +119,20 @@ def test_slopes_where_a_probability_is_zero(name):
         near = (4 * value(one) - value(2 * one) - 3 * value(0 * one))[0] / (2 * h)
         assert float(near.abs().max()) > 0.05
         np.testing.assert_allclose(found[:, k], near.detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype, turn", [(torch.float32, 3e-20), (torch.float64, 1e-155)])
+def test_a_branch_that_is_next_to_impossible(dtype, turn):
+    """Its chance is a subnormal number, and a complex number over that would be NaN."""
+    import qrlang
+
+    text = (
+        "model M {\n  input x: real[1]\n  qubits q[2]\n  rx(x[0]) q[0]\n  depolarizing(0.1) q[1]\n"
+        "  let b = measure q[0]\n  if b { h q[1] }\n  return read [X(q[1]), Z(q[0])]\n}\n"
+    )
+    model = qrlang.loads(text, name="m.qrl", road="plain", dtype=dtype)
+    x = torch.tensor([[turn]], dtype=dtype, requires_grad=True)
+    found = model(x)
+    found.sum().backward()
+    assert found[0].tolist() == pytest.approx([0, 1], abs=1e-6)
+    assert torch.isfinite(x.grad).all()

@@ -1,6 +1,8 @@
 """What torch users do to a module: swap layers, hook them, transform, feed it what is not there."""
 
 import copy
+import subprocess
+import sys
 import time
 import warnings
 
@@ -320,3 +322,19 @@ def test_a_model_can_be_exported(root, tmp_path):
     assert model.chosen_road() == "native"
     model.road = "plain"
     torch.testing.assert_close(model(rows, lengths=lengths), found(rows, lengths=lengths))
+
+
+def test_what_torch_loads_late_is_left_alone(root):
+    """Its compiler and its symbols take longer to import than torch itself."""
+    path = str(root / "examples/qrnn/rows.qrl")
+    code = f"""
+import sys, torch
+before = set(sys.modules)
+import qrlang
+for road in {ROADS}:
+    model = qrlang.load({path!r}, n=3, hidden=6, road=road)
+    model(torch.rand(2, 5, 28)).sum().backward()
+print(sorted({{"torch._dynamo", "sympy"}} & (set(sys.modules) - before)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

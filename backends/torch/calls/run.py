@@ -11,7 +11,7 @@ from torch import Tensor
 from qrlang.backends.torch.calls.ends import same_ends
 from qrlang.backends.torch.calls.segment import Segment
 from qrlang.backends.torch.calls.sequence import Sequence
-from qrlang.backends.torch.ops import may_look
+from qrlang.backends.torch.ops import broadcast_shapes, may_look
 from qrlang.backends.torch.reversible.qubits import ReversibleQubits
 from qrlang.backends.torch.states.density import MixedQubits
 from qrlang.backends.torch.states.lanes import How, Lanes
@@ -174,7 +174,7 @@ class Steps:
         lengths = None if self.lengths is None else self.lengths + self.extra
         if not values:
             raise ValueError(f"`{self.name}` ran over no moments at all")
-        shape = torch.broadcast_shapes(*(v.shape for v in values))
+        shape = broadcast_shapes(*(v.shape for v in values))
         if len(shape) == rank:
             shape = (self.run.batch, *shape)
         data = torch.stack([v.expand(shape) for v in values], -1 - rank)

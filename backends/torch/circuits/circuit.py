@@ -24,6 +24,7 @@ from qrlang.backends.torch.circuits.fuse import (
     subspace,
 )
 from qrlang.backends.torch.circuits.matrices import Constants, complex_of, gate_matrices
+from qrlang.backends.torch.ops import broadcast_shapes
 from qrlang.gates import GATES
 from qrlang.ir.walk import qubits_of
 
@@ -236,7 +237,7 @@ class _AngleTable:
                 raise ValueError(f"`{name}` is {size} numbers, and {self.needed[name]} are needed")
         start = dict(zip(self.names, accumulate(sizes, initial=0), strict=False))
         if len(vectors) > 1:
-            lead = torch.broadcast_shapes(*(v.shape[:-1] for v in vectors))
+            lead = broadcast_shapes(*(v.shape[:-1] for v in vectors))
             vectors = [v.expand(*lead, v.shape[-1]) for v in vectors]
         everything = torch.cat(vectors, -1) if len(vectors) > 1 else vectors[0]
         key = tuple(sizes)
@@ -327,7 +328,7 @@ class _Singles:
                 flat = constants.get((name, "angles"), np.array(index).ravel(), angles, torch.int64)
                 own = angles.index_select(-1, flat).unflatten(-1, (len(index), k))
             made.append(gate_matrices(name, own))
-        lead = torch.broadcast_shapes(*(m.shape[:-3] for m in made))
+        lead = broadcast_shapes(*(m.shape[:-3] for m in made))
         every = torch.cat([m.expand(*lead, *m.shape[-3:]) for m in made], -3)
         products = []
         for length in self.lengths:

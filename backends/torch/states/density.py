@@ -81,7 +81,8 @@ class MixedQubits(Qubits):
 
     def _scaled(self, state: Tensor, weight: Tensor) -> Tensor:
         safe = torch.where(weight > 0, weight, torch.ones_like(weight))
-        return state / safe[..., None, None]
+        root = torch.sqrt(safe)[..., None, None]
+        return state / root / root  # a complex number over a subnormal one would be NaN
 
     def _wide(self, x: Tensor) -> Tensor:
         return x[..., None, None]

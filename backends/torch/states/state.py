@@ -18,7 +18,7 @@ from qrlang.backends.torch.circuits import sweep
 from qrlang.backends.torch.circuits.circuit import Circuit
 from qrlang.backends.torch.circuits.fuse import subspace
 from qrlang.backends.torch.circuits.matrices import Constants
-from qrlang.backends.torch.ops import may_look, stack
+from qrlang.backends.torch.ops import broadcast_shapes, may_look, stack
 from qrlang.backends.torch.states.lanes import Lanes
 from qrlang.backends.torch.states.noise import kraus
 from qrlang.backends.torch.states.observables import Observables, diagonal, marginal
@@ -281,7 +281,7 @@ class Qubits:
         tries = [self._times(k, qubits) for k in operators.unbind(-3)]
         p = torch.stack(torch.broadcast_tensors(*(self._weights_of(t) for t in tries)), -1)
         chosen, weight = self.run.draw(p)
-        shape = torch.broadcast_shapes(*(t.shape for t in tries), (*chosen.shape, 1))
+        shape = broadcast_shapes(*(t.shape for t in tries), (*chosen.shape, 1))
         every = torch.stack([t.expand(shape) for t in tries], -2)
         index = chosen[..., None, None].expand(*shape[:-1], 1, shape[-1])
         self.set(self._scaled(every.gather(-2, index)[..., 0, :], weight))
