@@ -251,6 +251,8 @@ def test_nobody_elses_module_is_written_over(tmp_path: Path) -> None:
 def test_a_picture_of_another_kind(tmp_path: Path) -> None:
     done = qrlc("draw", QRNN, "--svg", tmp_path / "x.png")
     assert done.code == 2 and "x.svg" in done.err
+    done = qrlc("draw", QRNN, "--svg", "-o", tmp_path / "x.svg")
+    assert done.code == 2 and "--svg takes the file itself, found '-o'" in done.err
     assert not list(tmp_path.iterdir())
 
 

@@ -160,7 +160,7 @@ def _step(r: Names, s: ast.Step) -> None:
     # What a step of the model emits has a name after it.
     for name, span in emits_of(s.body):
         if outer == "a model" and name not in r.blocks[-1].names:
-            r.blocks[-1].names[name] = r.known(name, "emit", span)
+            r.blocks[-1].names[name] = r.known(name, "emit", span, used=False)
 
 
 def emits_of(body: Iterable[ast.Stmt]) -> Iterable[tuple[str, Span]]:

@@ -57,6 +57,7 @@ DECLARED = {
     "qubits": "register",
     "input": "input",
     "recurrent": "recurrence",
+    "emit": "emitted value",
 }
 MISSING = "declare it, or `use` it from the library"  # of a name that nobody knows
 
@@ -109,9 +110,9 @@ class Names:
         self.mentions.append(Mention(span, name, info))
         self.blocks[-1].later.pop(name, None)
 
-    def known(self, name: str, word: str, span: Span) -> Info:
-        """What is declared without a line of its own: nobody has to use it."""
-        info = Info(word, span, True)
+    def known(self, name: str, word: str, span: Span, used: bool = True) -> Info:
+        """What is declared without a line of its own: `used`, where nobody has to use it."""
+        info = Info(word, span, used)
         self.mentions.append(Mention(span, name, info))
         return info
 
