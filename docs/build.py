@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qrlang.data_schemas import Argument, DataSet
+    from qrlang.check.training.data_sets import Argument, DataSet
     from qrlang.targets import Support, Target
 
 DOCS = Path(__file__).resolve().parent
@@ -188,7 +188,7 @@ def _default(value: object) -> str:
 
 
 def data() -> str:
-    from qrlang.data_schemas import DATA_SETS
+    from qrlang.check.training.data_sets import DATA_SETS
 
     def columns(one: DataSet) -> str:
         found = one.columns({a.name: a.default for a in one.arguments if a.default is not None})

@@ -113,7 +113,7 @@ class Compilation:
     @cached_property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """What only an analysis of whole models can see."""
-        from qrlang.model_warnings import warnings_of
+        from qrlang.analysis.warnings import warnings_of
 
         found = (w for m in self.checked.models.values() for w in warnings_of(m))
         return tuple(dict.fromkeys(found))  # a line of an unrolled loop has said it often enough

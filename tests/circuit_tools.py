@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.analysis.circuits import AnyAngle, Circuit, FlatGate, Product
 from qrlang.backends.qasm.printer import Text
-from qrlang.circuits import AnyAngle, Circuit, FlatGate, Product
 from qrlang.gates import GATES
 from qrlang.ir.program import Expect, If, Measure, Probabilities, Value
 from qrlang.ir.walk import uses, walk

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent / "cuda" / "emulator"
@@ -68,17 +69,41 @@ class _How(ctypes.Structure):
     _fields_ = [
         ("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("cluster", ctypes.c_uint),
         ("shared", ctypes.c_size_t), ("order", ctypes.c_int), ("races", ctypes.c_int),
+        ("banks", ctypes.c_int),
     ]  # fmt: skip
 
 
-class Module:
-    """A compiled text; kernels by their names. `races`: every access is watched, at a price."""
+class _Served(ctypes.Structure):
+    _fields_ = [
+        ("pc", ctypes.c_uint64), ("write", ctypes.c_int), ("far", ctypes.c_int),
+        ("warps", ctypes.c_uint64), ("turns", ctypes.c_uint64), ("least", ctypes.c_uint64),
+    ]  # fmt: skip
 
-    def __init__(self, text: str, races: bool = False) -> None:
+
+@dataclass(frozen=True)
+class Served:
+    """Accesses to shared memory from one line: of how many warps, in how many turns of 32 banks,
+    and how few those could be. `far`: another block's memory, by lines of 128 bytes."""
+
+    line: int
+    write: bool
+    far: bool
+    warps: int
+    turns: int
+    least: int
+
+
+class Module:
+    """A compiled text; kernels by their names. `races`: every access is watched, at a price.
+    `banks`: it is counted what accesses to shared memory cost."""
+
+    def __init__(self, text: str, races: bool = False, banks: bool = False) -> None:
         self.names = _KERNEL.findall(text)
         body = rewritten(text) + "".join(_entry(n) for n in self.names)
-        self.races = races
-        self.path = _built(body, races)
+        self.races, self.banks = races, banks
+        # What is read at once on a GPU, as an amplitude is, is read at once here too.
+        whole = ["-fno-tree-sra"] if banks else []
+        self.path = _built(body, ["-fsanitize=thread", "-g1", *whole] if races or banks else [])
         self.library = ctypes.CDLL(str(self.path))
         self.library.emu_error.restype = ctypes.c_char_p
 
@@ -101,10 +126,24 @@ class Module:
         pointers = (ctypes.c_void_p * max(1, len(given)))(*(ctypes.addressof(x) for x in given))  # type: ignore[arg-type]
         how = _How(
             (*grid, *(1,) * (3 - len(grid))), (*block, *(1,) * (3 - len(block))), cluster, shared,
-            order, self.races,
+            order, self.races, self.banks,
         )  # fmt: skip
         if getattr(self.library, f"emu_launch_{name}")(pointers, ctypes.byref(how)):
             raise EmulatorError(f"`{name}`: {self._located(self.library.emu_error().decode())}")
+
+    def served(self) -> list[Served]:
+        """Of the last launch."""
+        room = self.library.emu_served(None, 0)
+        out = (_Served * room)()
+        self.library.emu_served(out, room)
+        places = "\n".join(hex(x.pc - 1) for x in out)
+        command = ["addr2line", "-s", "-e", str(self.path)]
+        said = subprocess.run(command, input=places, capture_output=True, text=True, check=True)
+        lines = [int(x.split(":")[1].split()[0]) for x in said.stdout.splitlines()]
+        return [
+            Served(line, bool(x.write), bool(x.far), x.warps, x.turns, x.least)
+            for line, x in zip(lines, out, strict=True)
+        ]
 
     def _located(self, said: str) -> str:
         """With the line of the text in place of an address."""
@@ -128,11 +167,11 @@ def _folder() -> Path:
     return folder
 
 
-def _built(body: str, races: bool) -> Path:
+def _built(body: str, watch: Sequence[str]) -> Path:
     """The library of a text: made once, kept by what it is made of."""
     parts = [
         body,
-        str(races),
+        *watch,
         *FLAGS,
         *((HERE / f).read_text() for f in ("emulator.h", "emulator.cpp")),
     ]
@@ -144,7 +183,6 @@ def _built(body: str, races: bool) -> Path:
     with tempfile.TemporaryDirectory(dir=_folder()) as folder:
         source, obj, made = (Path(folder) / n for n in ("kernel.cpp", "kernel.o", "kernel.so"))
         source.write_text(f'#include "emulator.h"\n#line 1 "kernel.cu"\n{body}')
-        watch = ["-fsanitize=thread", "-g1"] if races else []
         _run([COMPILER, *FLAGS, *watch, "-c", "-o", str(obj), str(source)])
         _run([COMPILER, *FLAGS, "-o", str(made), str(obj), str(core)])
         os.replace(made, out)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from qrlang.backends.braket.circuit import circuit, finite, parameter
 from qrlang.backends.braket.gates import NATIVE
 from qrlang.backends.braket.size import footprint
+from qrlang.hardware.budget import Prices
 from qrlang.hardware.device import (
     Bits,
     Capabilities,
@@ -23,6 +24,7 @@ from qrlang.hardware.device import (
     Footprint,
     JobLost,
     Limits,
+    Partly,
     Template,
     Ticket,
     Work,
@@ -32,6 +34,7 @@ _ARN = re.compile(r"arn:aws[\w-]*:braket:[\w-]*:\d*:device/[\w-]+/[\w.-]+/[\w.-]
 _AWAY = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError",
          "ConnectionClosedError", "ProxyConnectionError")  # fmt: skip
 AGAIN = "the same command with --resume; what is finished is not paid for twice"
+_ENDED = ("FAILED", "CANCELLED", "CANCELLING")  # without a result
 _CREATE = "before-parameter-build.braket.CreateQuantumTask"
 _PROGRAM, _PROGRAM_SET = "braket.ir.openqasm.program", "braket.ir.openqasm.program_set"
 
@@ -105,10 +108,10 @@ def explained(error: Exception, arn: str) -> DeviceError:
 
 @dataclass(frozen=True)
 class Tasks:
-    """The tasks of a job, and which rows of which works each of them runs."""
+    """The tasks of a job: a program set, and one more for what it has failed to run; or a task for
+    each circuit."""
 
     tasks: tuple[Any, ...]
-    groups: tuple[tuple[tuple[int, int], ...], ...]  # (work, row) in the order of the results
     works: tuple[Work, ...]
     sets: bool
     arn: str
@@ -119,23 +122,48 @@ class Tasks:
 
     def result(self) -> list[Bits]:
         out = [np.empty((w.circuits, w.shots, w.template.qubits), np.uint8) for w in self.works]
-        for task, group in zip(self.tasks, self.groups, strict=True):
-            for (work, row), bits in zip(group, self._bits(task), strict=True):
-                out[work][row] = bits
+        left = [(i, row) for i, w in enumerate(self.works) for row in range(w.circuits)]
+        reason = ""
+        for task in self.tasks:
+            group = left if self.sets else left[:1]
+            left = left[len(group) :]
+            for (work, row), found in zip(group, self._results(task), strict=True):
+                if (bits := getattr(found, "measurements", None)) is not None:
+                    out[work][row] = _in_order(found, bits)
+                else:
+                    left.append((work, row))
+                    reason = reason or _why(found)
+        if left:
+            raise Partly(
+                f"the task {self.tasks[-1].id} left out {len(left)} of "
+                f"{sum(w.circuits for w in self.works)} circuits{reason}",
+                f"send these again: {AGAIN}",
+                [replace(w, angles=w.angles[[r for k, r in left if k == i]])
+                 for i, w in enumerate(self.works) if any(k == i for k, _ in left)],
+            )  # fmt: skip
         return out
 
-    def _bits(self, task: Any) -> list[Any]:
+    def _results(self, task: Any) -> list[Any]:
         found = asked(task.result, self.arn)
-        state = asked(task.state, self.arn)
-        if found is None or state in ("FAILED", "CANCELLED", "CANCELLING"):
+        state = str(asked(task.state, self.arn))
+        if found is None and state not in _ENDED:
+            raise DeviceError(
+                f"the task {task.id} is still {state}", f"wait for it, then go on: {AGAIN}"
+            )
+        if found is None or state in _ENDED:
             reason = _reason(task)
-            ended = "was cancelled" if "CANCEL" in str(state) else "failed"
+            ended = "was cancelled" if "CANCEL" in state else "failed"
             raise JobLost(
                 f"the task {task.id} {ended}" + (f": {reason}" if reason else ""),
                 f"send it again: {AGAIN}",
             )
-        results = [one for entry in found for one in entry] if self.sets else [found]
-        return [_in_order(r) for r in results]
+        return [one for entry in found for one in entry] if self.sets else [found]
+
+
+def _why(failed: Any) -> str:
+    """Of one executable of a set."""
+    reason = getattr(getattr(failed, "failureMetadata", None), "failureReason", "")
+    return f": {reason}" if reason else ""
 
 
 def _reason(task: Any) -> str:
@@ -145,9 +173,9 @@ def _reason(task: Any) -> str:
         return ""
 
 
-def _in_order(result: Any) -> Any:
+def _in_order(result: Any, measurements: Any) -> Any:
     """Column q is qubit q."""
-    bits = np.asarray(result.measurements, np.uint8)
+    bits = np.asarray(measurements, np.uint8)
     order = getattr(result, "measured_qubits", None)
     return bits if order is None else bits[:, np.argsort([int(q) for q in order])]
 
@@ -166,6 +194,8 @@ class AwsBraket:
         self.native = frozenset(_ours(name) for name in listed) or NATIVE
         cost = getattr(properties.service, "deviceCost", None)
         self.price = f"{cost.price} a {cost.unit}" if cost else "not stated by the device"
+        unit, stated = (cost.unit, float(cost.price)) if cost else ("", 0.0)
+        self.prices = Prices(task=stated * (unit == "task"), shot=stated * (unit == "shot"))
         service, paradigm = properties.service, getattr(properties, "paradigm", None)
         most = getattr(service, "shotsRange", (0, 0))[1]
         self.limits = Limits(
@@ -174,6 +204,7 @@ class AwsBraket:
             # without program sets a job is one circuit: so one is never paid for twice
             circuits=int(getattr(sets, "maximumExecutables", 0) or 0) if self.sets else 1,
             executions=int(getattr(sets, "maximumTotalShots", 0) or 0) if self.sets else 0,
+            alike=self.sets,
         )
         self.capabilities = Capabilities(tokens=True)
         self.errors = error_rates(properties)
@@ -186,12 +217,11 @@ class AwsBraket:
         is the same task, for AWS, and has one fee."""
         for work in works:
             finite(work.angles)
-        if not self.sets:
-            made: list[tuple[Any, int | None]] = [
-                (self._bound(w, row), w.shots) for w in works for row in range(w.circuits)
-            ]
+        made: list[tuple[Any, int | None]]
+        if self.sets:
+            made = [(program_set(works, self.native), None)]
         else:
-            made = [(one, None) for one in program_sets(works, self.native)]
+            made = [(self._bound(w, row), w.shots) for w in works for row in range(w.circuits)]
         sent = []
         for i, (one, shots) in enumerate(made):
             with self._named(f"{token}-{i}" if token else ""):
@@ -248,14 +278,7 @@ class AwsBraket:
         }
 
     def _ticket(self, tasks: Sequence[Any], works: Sequence[Work]) -> Tasks:
-        rows = [[(i, r) for r in range(w.circuits)] for i, w in enumerate(works)]
-        if self.sets:
-            groups = [tuple(p for i in group for p in rows[i]) for group in by_shots(works)]
-        else:
-            groups = [(p,) for mine in rows for p in mine]
-        if len(groups) != len(tasks):
-            raise DeviceError(f"this job had {len(tasks)} tasks, and should have {len(groups)}")
-        return Tasks(tuple(tasks), tuple(groups), tuple(works), self.sets, self.name)
+        return Tasks(tuple(tasks), tuple(works), self.sets, self.name)
 
     def _bound(self, work: Work, row: int) -> Any:
         made = circuit(work.template, self.native)
@@ -264,32 +287,21 @@ class AwsBraket:
         return made.make_bound_circuit({k: v for k, v in numbers.items() if k in used})
 
 
-def by_shots(works: Sequence[Work]) -> list[list[int]]:
-    """Works that can be one program set: its executables all have as many shots."""
-    groups: dict[int, list[int]] = {}
-    for i, work in enumerate(works):
-        groups.setdefault(work.shots, []).append(i)
-    return list(groups.values())
-
-
-def program_sets(works: Sequence[Work], native: frozenset[str] = NATIVE) -> list[Any]:
-    """Each a circuit for every work, and a set of inputs for every row of its angles. No lists of
+def program_set(works: Sequence[Work], native: frozenset[str] = NATIVE) -> Any:
+    """A circuit for every work, and a set of inputs for every row of its angles. No lists of
     observables: Braket would run the circuit once for each of them."""
     from braket.program_sets import CircuitBinding, ProgramSet
 
-    made = []
-    for group in by_shots(works):
-        entries = []
-        for i in group:
-            one = circuit(works[i].template, native)
-            names = sorted(str(p) for p in one.parameters)
-            if names:
-                table = {n: works[i].angles[:, int(n[2:])].tolist() for n in names}
-                entries.append(CircuitBinding(one, input_sets=table))
-            else:  # no angle to tell the rows apart
-                entries += [one] * works[i].circuits
-        made.append(ProgramSet(entries, shots_per_executable=works[group[0]].shots))
-    return made
+    entries = []
+    for work in works:
+        one = circuit(work.template, native)
+        names = sorted(str(p) for p in one.parameters)
+        if names:
+            table = {n: work.angles[:, int(n[2:])].tolist() for n in names}
+            entries.append(CircuitBinding(one, input_sets=table))
+        else:  # no angle to tell the rows apart
+            entries += [one] * work.circuits
+    return ProgramSet(entries, shots_per_executable=works[0].shots)
 
 
 def _ours(name: str) -> str:
@@ -298,7 +310,8 @@ def _ours(name: str) -> str:
 
 
 def error_rates(properties: Any) -> ErrorRates | None:
-    """The median of what the device says of itself, in the form that all vendors share."""
+    """The median of what the device says of itself, in the form that all vendors share. Fidelities
+    of gates come from randomized benchmarking: they are averages over states."""
     standard = getattr(properties, "standardized", None)
     if standard is None:
         return _means(getattr(properties, "provider", None))
@@ -321,11 +334,11 @@ def error_rates(properties: Any) -> ErrorRates | None:
     def middle(found: list[float]) -> float:
         return float(np.median(found)) if found else 0.0
 
-    return ErrorRates(middle(one), middle(two), middle(read))
+    return ErrorRates(middle(one), middle(two), middle(read), average=True)
 
 
 def _means(provider: Any) -> ErrorRates | None:
     """As IonQ says it, of all its qubits together."""
     said = getattr(provider, "fidelity", None) or {}
     one, two, read = (1 - float(said.get(k, {}).get("mean", 1)) for k in ("1Q", "2Q", "spam"))
-    return ErrorRates(one, two, read) if two else None
+    return ErrorRates(one, two, read, average=True) if two else None

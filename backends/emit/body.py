@@ -11,14 +11,14 @@ import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+from qrlang.analysis.circuits import AnyAngle, FlatGate, pauli_rotation
+from qrlang.analysis.circuits import flat as flat_gates
 from qrlang.analysis.settings import measurement_settings
 from qrlang.backends.emit.arrays import Arrays
 from qrlang.backends.emit.columns import angle_text, columns
 from qrlang.backends.emit.names import Names
 from qrlang.backends.emit.spaces import Space, spaces_of
 from qrlang.backends.emit.text import Symbol, number
-from qrlang.circuits import AnyAngle, FlatGate, pauli_rotation
-from qrlang.circuits import flat as flat_gates
 from qrlang.hardware.evolution import parts_of, words_of
 from qrlang.ir.program import (
     Alloc,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from qrlang.analysis.circuits import AnyAngle, Product
 from qrlang.backends.emit.arrays import Arrays
 from qrlang.backends.emit.text import affine, atom, number
-from qrlang.circuits import AnyAngle, Product
 from qrlang.ir.program import Angle, Value
 
 Texts = Mapping[int, str]  # what values are called

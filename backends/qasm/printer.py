@@ -10,8 +10,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from qrlang.analysis.circuits import AnyAngle, Circuit, FlatGate, Product, flat
 from qrlang.backends.qasm.dialects import DIALECTS, Dialect, Written
-from qrlang.circuits import AnyAngle, Circuit, FlatGate, Product, flat
 from qrlang.gates import GATES, SUGAR
 from qrlang.ir.program import (
     Alloc,

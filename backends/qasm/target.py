@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from qrlang.analysis.circuits import Circuit, circuits
 from qrlang.analysis.settings import measurement_settings
 from qrlang.backends.qasm.dialects import DIALECTS, Dialect
 from qrlang.backends.qasm.printer import Text, emit
 from qrlang.check.model import CheckedModel
-from qrlang.circuits import Circuit, circuits
 from qrlang.features import FEATURES
 from qrlang.ir.program import Expect, Measure, Op, Probabilities, Program, Reset
 from qrlang.ir.walk import walk

@@ -12,7 +12,6 @@ from qrlang.backends.qiskit.circuits import build
 from qrlang.backends.qiskit.transpiled import (
     Compiled,
     bits_of,
-    footprint,
     misread,
     pubs,
     typical,
@@ -64,15 +63,15 @@ class Aer:
             self._backend, self._noise, self.errors = _noisy(options)
             if hasattr(self._backend, "num_qubits") and self._backend.num_qubits:
                 self.limits = Limits(qubits=self._backend.num_qubits)
-        # Without noise it only has to know the gates.
-        self._compiled = Compiled(self._backend, options.level if options.noise else 0,
-                                   options.seed)  # fmt: skip
-        self._exact = AerSimulator(method="statevector", basis_gates=BOUND)
-        self._plain = Compiled(self._exact, 0, 0)
-        self._states: dict[Template, Any] = {}
         # A device's own numbers, gate by gate, where the noise is that of a device.
         named = self.errors is not None and self.errors.average
         self._target = self._backend.target if named else None
+        # Without noise it only has to know the gates.
+        self._compiled = Compiled(self._backend, options.level if options.noise else 0,
+                                   options.seed, self._target)  # fmt: skip
+        self._exact = AerSimulator(method="statevector", basis_gates=BOUND)
+        self._plain = Compiled(self._exact, 0, 0)
+        self._states: dict[Template, Any] = {}
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
         from qiskit.exceptions import QiskitError
@@ -83,7 +82,7 @@ class Aer:
             settings["max_parallel_threads"] = 1
         if not self._noise and all(_discards(w.template) for w in works):
             settings["method"] = "density_matrix"  # once for all shots, not once for each
-        ready = pubs(works, self._compiled)
+        ready = pubs(works, self._compiled.waiting)
         bits: list[Bits] = [np.empty(0, np.uint8)] * len(works)
         try:
             for bound in (True, False):  # Aer confuses them in one call
@@ -124,7 +123,7 @@ class Aer:
         return np.asarray(whole.reshape(len(angles), -1), float)
 
     def footprint(self, template: Template) -> Footprint:
-        return footprint(self._compiled(template), self._target)
+        return self._compiled.footprint(template)
 
     def places(self, template: Template) -> tuple[int, ...]:
         return self._compiled.places(template)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import nullcontext
+from itertools import groupby
 from typing import Any
 
 from qrlang.backends.qiskit.noise import error
@@ -9,6 +12,7 @@ from qrlang.gates import CHANNELS, GATES
 from qrlang.hardware.device import Slot, Step, Template
 
 PARAMETERS = "theta"
+Cond = tuple[tuple[int, int], ...]
 
 
 def build(template: Template, measured: bool = True) -> tuple[Any, Any]:
@@ -25,8 +29,8 @@ def build(template: Template, measured: bool = True) -> tuple[Any, Any]:
     circuit = QuantumCircuit(QuantumRegister(template.qubits, "q"))
     if template.bits:
         circuit.add_register(ClassicalRegister(template.bits, "mid"))
-    for step in template.steps:
-        add(circuit, step, theta)
+    for when, steps in groupby(template.steps, lambda step: step.when):
+        add(circuit, when, steps, theta)
     for qubit, letter in template.basis:
         if letter == "Y":
             circuit.sdg(qubit)
@@ -39,15 +43,14 @@ def build(template: Template, measured: bool = True) -> tuple[Any, Any]:
     return circuit, theta
 
 
-def add(circuit: Any, step: Step, theta: Any) -> None:
-    if not step.when:
-        _plain(circuit, step, theta)
-        return
-    with circuit.if_test(_condition(circuit, step.when)):
-        _plain(circuit, step, theta)
+def add(circuit: Any, when: Cond, steps: Iterable[Step], theta: Any) -> None:
+    """Those under the same bits in one `if`: a device waits at each."""
+    with circuit.if_test(_condition(circuit, when)) if when else nullcontext():
+        for step in steps:
+            _plain(circuit, step, theta)
 
 
-def _condition(circuit: Any, when: tuple[tuple[int, int], ...]) -> Any:
+def _condition(circuit: Any, when: Cond) -> Any:
     """One bit as such; several in one expression, since devices take no `if` within an `if`."""
     from qiskit.circuit.classical import expr
 
@@ -81,7 +84,7 @@ def _plain(circuit: Any, step: Step, theta: Any) -> None:
             count = len(step.controls) + len(step.zeros)
             if count:
                 ones = (1 << len(step.controls)) - 1  # the first control is the lowest bit
-                gate = gate.control(count, ctrl_state=ones)
+                gate = gate.control(count, ctrl_state=ones, annotated=False)
             circuit.append(gate, [*step.controls, *step.zeros, *step.qubits])
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qrlang.backends.qiskit.timing import duration
 from qrlang.backends.qiskit.transpiled import (
     Compiled,
     bits_of,
-    footprint,
     misread,
     pubs,
     typical,
@@ -22,6 +22,7 @@ from qrlang.hardware.device import (
     Device,
     DeviceError,
     DeviceOptions,
+    Done,
     ErrorRates,
     Floats,
     Footprint,
@@ -29,7 +30,9 @@ from qrlang.hardware.device import (
     Limits,
     Template,
     Ticket,
+    Usage,
     Work,
+    spaced,
 )
 
 EXECUTIONS = 10_000_000  # circuits times shots in a job, by IBM's documentation
@@ -167,17 +170,27 @@ class Runtime:
             True, "reset" in names, "if_else" in names, folds=True, local=fake, tokens=not fake
         )
         shots = int(getattr(backend, "max_shots", 0) or 0)
-        self.limits = Limits(backend.num_qubits, shots, 0, EXECUTIONS)
+        self.limits = Limits(backend.num_qubits, shots, 0, EXECUTIONS, alike=True)
         self.errors: ErrorRates | None = typical(backend.target)
-        self._compiled = Compiled(backend, options.level, options.seed)
+        self._compiled = Compiled(backend, options.level, options.seed, backend.target)
+        # By IBM's documentation: what a job takes to be loaded, and an execution before it begins.
+        delay = float(getattr(backend, "default_rep_delay", None) or 250e-6)
+        self.usage = Usage(2.0, delay + duration(backend.target, "reset", (0,)))
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
-        return self.submit_once(works, seed, "", False)
+        """To a snapshot. It gives the same random numbers to all circuits of a job, so each is a
+        job with a seed of its own."""
+        bits: list[Bits] = []
+        for i, work in enumerate(works):
+            bits += self.submit_once([work], spaced(seed, i), "", False).result()
+        return Done(bits)
 
     def submit_once(self, works: Sequence[Work], seed: int, token: str, again: bool) -> Ticket:
         """IBM takes the same job twice: so a job has its token as a tag, and before it is sent
         again it is looked for."""
-        ready = pubs(works, self._compiled)
+        local = self.capabilities.local
+        circuits = self._compiled.waiting if local else self._compiled
+        ready = pubs(works, circuits, alike=not local)
         try:
             if again:
                 for job in self._backend.service.jobs(limit=1, job_tags=[token]):
@@ -186,20 +199,20 @@ class Runtime:
         except Exception as error:
             raise explained(error, self.name) from error
 
-    def _sampler(self, seed: int, token: str = "") -> Any:
+    def _sampler(self, seed: int, token: str) -> Any:
         """The newer primitive, where the runtime has it; a snapshot takes a seed."""
         from importlib import import_module
 
-        local = type(self._backend).__name__.startswith("Fake")
-        options: dict[str, Any] = {"simulator": {"seed_simulator": seed}} if local else {}
+        options: dict[str, Any] = {}
+        if self.capabilities.local:
+            options["simulator"] = {"seed_simulator": seed}
         if token:
             options["environment"] = {"job_tags": [token]}
         try:
             made = import_module("qiskit_ibm_runtime.executor_sampler").Sampler
-            return made(mode=self._backend, options=options)
-        except (ImportError, AttributeError, ValueError, TypeError):
+        except (ImportError, AttributeError):
             made = import_module("qiskit_ibm_runtime").SamplerV2
-            return made(mode=self._backend, options=options)
+        return made(mode=self._backend, options=options)
 
     def reopen(self, ticket: str, works: Sequence[Work]) -> Ticket:
         try:
@@ -212,7 +225,7 @@ class Runtime:
         raise DeviceError(f"`{self.name}` has no exact mode", "give it shots: --shots 1000")
 
     def footprint(self, template: Template) -> Footprint:
-        return footprint(self._compiled(template), self._backend.target)
+        return self._compiled.footprint(template)
 
     def places(self, template: Template) -> tuple[int, ...]:
         return self._compiled.places(template)

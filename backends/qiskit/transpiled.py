@@ -3,21 +3,27 @@ they go wrong; and their bits, read back."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from qrlang.backends.qiskit.circuits import build
+from qrlang.backends.qiskit.timing import Schedule, coherence, forgotten, schedule, waiting
 from qrlang.hardware.device import Bits, DeviceError, ErrorRates, Footprint, Template, Work
 
 
 class Compiled:
-    """Transpiles each template once."""
+    """Transpiles each template once. `target`: of a device that says how long things take."""
 
-    def __init__(self, backend: Any, level: int, seed: int) -> None:
+    def __init__(self, backend: Any, level: int, seed: int, target: Any = None) -> None:
         self._backend, self._level, self._seed = backend, level, seed
+        self.target = target
         self._kept: dict[Template, Any] = {}
+        self._waiting: dict[Template, Any] = {}
+        self._sizes: dict[Template, Footprint] = {}
         self._managers: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, template: Template) -> Any:
@@ -25,6 +31,33 @@ class Compiled:
             found = self.of(build(template)[0], template.places)
             self._kept[template] = folded(found, template.fold)
         return self._kept[template]
+
+    def waiting(self, template: Template) -> Any:
+        """With delays where qubits wait: a simulator would not know of them."""
+        if self.target is None:
+            return self(template)
+        if template not in self._waiting:
+            circuit = self(template)
+            self._waiting[template] = waiting(circuit, schedule(circuit, self.target))
+        return self._waiting[template]
+
+    def footprint(self, template: Template) -> Footprint:
+        """Counted in the circuit that is sent; where the device says how likely things go wrong
+        and how long they take, also how likely nothing does."""
+        if template not in self._sizes:
+            self._sizes[template] = self._size(template)
+        return self._sizes[template]
+
+    def _size(self, template: Template) -> Footprint:
+        circuit, target = self(template), self.target
+        found = Counted([0] * (circuit.num_qubits + circuit.num_clbits))
+        whole = schedule(circuit, target) if target is not None else Schedule()
+        found.add(circuit, target, whole, range(len(found.level)), (), 1.0)
+        size = Footprint(max(found.level, default=0), found.one, found.two)
+        if target is None:
+            return size
+        kept = min((coherence(target, q)[1] for q in self.places(template)), default=math.inf)
+        return replace(size, expected=found.kept, seconds=whole.seconds, coherence=kept)
 
     def of(self, circuit: Any, places: tuple[int, ...] = ()) -> Any:
         return self._passes(places).run(circuit)
@@ -51,8 +84,9 @@ class Compiled:
         return self._managers[places]
 
 
-def pubs(works: Sequence[Work], compiled: Any) -> list[Any]:
-    """One for each template, its angles broadcast. A work has its own number of shots."""
+def pubs(works: Sequence[Work], compiled: Any, alike: bool = False) -> list[Any]:
+    """One for each template, its angles broadcast. A circuit without angles has no rows: its shots
+    are those of all of them, or, if all have to be `alike`, it is there for each."""
     found: list[Any] = []
     for work in works:
         if not np.all(np.isfinite(work.angles)):
@@ -61,7 +95,9 @@ def pubs(works: Sequence[Work], compiled: Any) -> list[Any]:
         columns = used(circuit)
         if columns:
             found.append((circuit, work.angles[:, columns], work.shots))
-        else:  # Aer runs a circuit without parameters once, whatever the shape
+        elif alike:
+            found += [(circuit, None, work.shots)] * work.circuits
+        else:
             found.append((circuit, None, work.executions))
     return found
 
@@ -71,11 +107,14 @@ def folded(circuit: Any, times: int) -> Any:
     that they cancel, and so that gates of its own count too."""
     if times == 1:
         return circuit
-    from qiskit.circuit import Gate  # noise of the model's own can't be undone
+    from qiskit.circuit import ControlFlowOp, Gate  # noise of the model's own can't be undone
 
     made = circuit.copy_empty_like()
     for item in circuit.data:
         gate = item.operation
+        if isinstance(gate, ControlFlowOp):
+            gate = gate.replace_blocks(folded(block, times) for block in gate.blocks)
+            item = item.replace(operation=gate)
         made.append(item)
         if len(item.qubits) > 1 and isinstance(gate, Gate):
             for k in range(1, times):
@@ -93,32 +132,62 @@ def bits_of(result: Any, works: Sequence[Work]) -> list[Bits]:
     """The bits of each work, in our order. A register's array counts from its last bit, unless
     asked for otherwise."""
     out: list[Bits] = []
-    for one, work in zip(result, works, strict=True):
-        data = one.data
-        parts = [data.meas.to_bool_array(order="little")]
-        if work.template.bits:
-            parts.append(data.mid.to_bool_array(order="little"))
-        table = np.concatenate(parts, axis=-1).astype(np.uint8)
-        out.append(table.reshape(work.circuits, work.shots, -1))
+    found = iter(result)
+    for work in works:
+        tables: list[Bits] = []
+        while sum(map(len, tables)) < work.executions:
+            tables.append(_table(next(found).data, work.template))
+        out.append(np.concatenate(tables).reshape(work.circuits, work.shots, -1))
     return out
 
 
-def footprint(circuit: Any, target: Any) -> Footprint:
-    """Counted in the circuit that is sent; with a target's error rates, also how likely it is that
-    no gate and no reading goes wrong."""
-    one = two = 0
-    kept = 1.0
-    for item in circuit.data:
-        name, width = item.operation.name, len(item.qubits)
-        if name == "barrier":
-            continue
-        if name not in ("measure", "reset"):
-            one += width == 1
-            two += width > 1
-        if target is not None:
-            kept *= 1 - _error(target, name, tuple(circuit.find_bit(q).index for q in item.qubits))
-    depth = circuit.depth(lambda item: item.operation.name != "barrier")
-    return Footprint(depth, one, two, kept if target is not None else None)
+def _table(data: Any, template: Template) -> Bits:
+    """[shots of all rows, qubits + bits]"""
+    parts = [data.meas.to_bool_array(order="little")]
+    if template.bits:
+        parts.append(data.mid.to_bool_array(order="little"))
+    table = np.concatenate(parts, axis=-1).astype(np.uint8)
+    return table.reshape(-1, table.shape[-1])
+
+
+@dataclass(slots=True)
+class Counted:
+    """Gates, and how likely it is that none of them, no reading and no waiting goes wrong."""
+
+    level: list[int]  # of each qubit, then of each bit
+    one: int = 0
+    two: int = 0
+    kept: float = 1.0
+
+    def add(
+        self, circuit: Any, target: Any, times: Schedule, lines: Sequence[int],
+        under: Sequence[int], chance: float,
+    ) -> None:  # fmt: skip
+        """`lines`: where the qubits and bits of an inner circuit are. `under`: the bits that it
+        depends on. `chance`: that it is run at all, if all bits are equally likely."""
+        for i, item in enumerate(circuit.data):
+            gate = item.operation
+            qubits = tuple(lines[circuit.find_bit(q).index] for q in item.qubits)
+            first = circuit.num_qubits
+            bits = [lines[first + circuit.find_bit(c).index] for c in item.clbits]
+            if blocks := getattr(gate, "blocks", None):
+                known = times.inner.get(i) or [Schedule()] * len(blocks)
+                for block, inner in zip(blocks, known, strict=True):
+                    self.add(block, target, inner, (*qubits, *bits), (*under, *bits),
+                             chance / 2 ** len(bits))  # fmt: skip
+            if blocks or gate.name == "barrier":
+                continue
+            touched = (*qubits, *bits, *under)
+            depth = 1 + max(self.level[x] for x in touched)
+            for x in touched:
+                self.level[x] = depth
+            if gate.name not in ("measure", "reset"):
+                self.one += len(qubits) == 1
+                self.two += len(qubits) > 1
+            if target is not None:
+                self.kept *= (1 - _error(target, gate.name, qubits)) ** chance
+        for _, q, seconds in times.waits:
+            self.kept *= (1 - forgotten(target, lines[q], seconds)) ** chance
 
 
 def misread(target: Any, places: tuple[int, ...]) -> tuple[float, ...]:
@@ -140,11 +209,12 @@ def typical(target: Any) -> ErrorRates:
     two: list[float] = []
     read: list[float] = []
     for name in target.operation_names:
+        if name == "reset" or (name.startswith("measure") and name != "measure"):
+            continue
         for qubits, found in (target[name] or {}).items():
             if qubits is None or found is None or found.error is None:
                 continue
             where = read if name == "measure" else one if len(qubits) == 1 else two
-            if name != "reset":
-                where.append(found.error)
+            where.append(found.error)
     usual = [float(np.median(x)) if x else 0.0 for x in (one, two, read)]
     return ErrorRates(usual[0], usual[1], usual[2], average=True)

@@ -479,8 +479,8 @@ def _number(angle: Angle, b: Branch) -> float:
     for term in angle.terms:
         total += term.coefficient * float(b.values[term.value.id].flat[term.index])
     if not math.isfinite(total):
-        names = ", ".join(str(t.value.name or t.value.id) for t in angle.terms)
-        raise RunError(f"an angle from {names} is {total}")
+        names = ", ".join(dict.fromkeys(t.value.name for t in angle.terms if t.value.name))
+        raise RunError(f"an angle{f' from {names}' if names else ''} is {total}")
     return total
 
 

@@ -6,22 +6,25 @@ import linecache
 import re
 import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from numbers import Real
+from threading import get_ident
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from qrlang.backends.torch.carried import Segment
+from qrlang.backends.torch.calls.run import Run
+from qrlang.backends.torch.calls.segment import Segment, why_not_segments
+from qrlang.backends.torch.calls.sequence import Sequence
 from qrlang.backends.torch.circuits.matrices import complex_of
 from qrlang.backends.torch.emit.fingerprint import fingerprint as fingerprint_of
 from qrlang.backends.torch.native import road as native
 from qrlang.backends.torch.native.cuda import Faults
 from qrlang.backends.torch.ops import may_look
 from qrlang.backends.torch.roads import Road, road_of
-from qrlang.backends.torch.states.run import Run
-from qrlang.backends.torch.states.sequence import Sequence
 
+Checks = Literal["now", "later"]
 Lengths: TypeAlias = Any  # None, a tensor [batch], or one for each input by its name
 _TYPE = re.compile(r"(?P<seq>seq\[)?(?P<kind>[a-z]+)(\[(?P<dims>[\d, ]*)\])?\]?")
 
@@ -54,19 +57,20 @@ class Model(nn.Module):
         self.readout_error = 0.0
         self.gate_error = 0.0
         self.generator: torch.Generator | None = None
-        self.checks: Literal["now", "later"] = "now"
+        self._checks: Checks = "now"
         self.faults = Faults()
         self.processor: Any = None  # a quantum device in place of all simulation
         self._locate = False
-        self._segment: Segment | None = None  # of a longer time, while it runs
-        self._look: Any = None  # see `Run.look`
+        self._segments: dict[int, Segment] = {}  # of a longer time, while it runs: by thread
+        self._look: Any = None  # see `Lanes.look`
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result; with `state=`, of a segment: the result, and the state after it.
 
         state: what the segment before has left; None at the beginning. Gradients end there.
         """
-        if torch.compiler.is_compiling() and self.road != "plain":
+        compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+        if compiled and self.road != "plain":
             # Not as a decorator: that would import torch's compiler, a second of everybody's time.
             return torch.compiler.disable(_as_it_is)(self, *args, **kwargs)
         if torch.is_autocast_enabled(self.like.device.type):
@@ -74,11 +78,37 @@ class Model(nn.Module):
                 return self(*args, **kwargs)
         if "state" not in kwargs:
             return super().__call__(*args, **kwargs)
-        self._segment = segment = Segment(self, kwargs.pop("state"))
+        reason = self._no_segments()
+        if reason:
+            raise ValueError(f"{type(self).__name__} cannot run in segments: {reason}")
+        segment = Segment(kwargs.pop("state"))
+        self._segments[get_ident()] = segment
         try:
             return super().__call__(*args, **kwargs), segment.left()
         finally:
-            self._segment = None
+            del self._segments[get_ident()]
+
+    @property
+    def _segment(self) -> Segment | None:
+        """Of the present call, if it is one of a longer time."""
+        return self._segments.get(get_ident()) if self._segments else None
+
+    def _no_segments(self) -> str:
+        if not self.program:
+            return ""  # written by hand: who writes it knows
+        if self.trajectories:
+            return "`trajectories` is set, and samples are weighed over the whole sequence"
+        return why_not_segments(self.program)
+
+    @property
+    def checks(self) -> Checks:
+        return self._checks
+
+    @checks.setter
+    def checks(self, when: Checks) -> None:
+        if when not in ("now", "later"):
+            raise ValueError(f'`checks` is "now" or "later"; found {when!r}')
+        self._checks = when
 
     @property
     def like(self) -> Tensor:
@@ -116,7 +146,7 @@ class Model(nn.Module):
         batch = self._batch(inputs)
         run = Run(self, batch, stepwise=self.chosen_road() != "plain", locate=self._locate)
         run.call = (lengths, inputs)
-        run.segment = self._segment
+        run.segment, run.look, run.processor = self._segment, self._look, self.processor
         made: list[Tensor | Sequence] = []
         for name, kind in kinds.items():
             x = self._input(name, inputs[name], kind)
@@ -165,8 +195,8 @@ class Model(nn.Module):
                     raise ValueError(f"lengths of `{name}`: the sequences are {has}")
 
     def _batch(self, inputs: Mapping[str, Tensor]) -> int:
-        sizes = {n: len(x) for n, x in inputs.items() if isinstance(x, Tensor) and x.dim()}
-        if len(set(sizes.values())) > 1:
+        sizes = {n: x.shape[0] for n, x in inputs.items() if isinstance(x, Tensor) and x.dim()}
+        if any(b != c for b, c in pairwise(sizes.values())):
             said = ", ".join(f"`{n}` has {b}" for n, b in sizes.items())
             raise ValueError(f"inputs are for different numbers of sequences: {said}")
         return next(iter(sizes.values()), 1)
@@ -202,7 +232,7 @@ class Model(nn.Module):
                 f"input `{name}` is {self.inputs[name]}: it takes [{', '.join(axes)}], "
                 f"and got {list(x.shape)}"
             )
-        if not len(x):
+        if not x.shape[0]:
             raise ValueError(f"input `{name}` is of no sequences at all: {list(x.shape)}")
         if kind.seq and not x.shape[1]:
             raise ValueError(f"the sequences of `{name}` have no moments at all: {list(x.shape)}")

@@ -58,16 +58,25 @@ def clipped(x: Tensor) -> Tensor:
     return torch.where(x.abs() < 1, x, x.detach().clamp(-1, 1))
 
 
+def plain(x: Tensor) -> Tensor:
+    """For code that reads memory: in a row, with nothing left to be conjugated or negated. (A
+    tensor of one number is in a row, whatever it is a view of.)"""
+    return x.resolve_conj().resolve_neg().contiguous()
+
+
 def may_look(x: Tensor) -> bool:
-    """Whether a tensor's numbers can be asked for: not while a CUDA graph is captured, nor in
-    `torch.func`, whose `vmap` has many in the place of one."""
+    """Whether a tensor's numbers can be asked for: not while a CUDA graph is captured, nor while a
+    model is exported, nor in `torch.func`, whose `vmap` has many in the place of one."""
     if transformed():
         return False
     return x.device.type != "cuda" or not torch.cuda.is_current_stream_capturing()
 
 
 def transformed() -> bool:
-    """Whether a transform of `torch.func` is going on."""
+    """Whether a transform of `torch.func` is going on, or an export: what knows torch's own
+    operations alone."""
+    if torch.compiler.is_exporting():
+        return True
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 

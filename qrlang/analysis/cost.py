@@ -3,7 +3,7 @@ and floating-point operations of one training step.
 
 Gates are counted as they are written (`cx`, not "x with a control"), depth as Qiskit counts it:
 every gate, measurement, reset and `if` takes one layer on all its qubits and bits. Fused elements
-and evolutions count as the gates they are emitted as (`qrlang.circuits`).
+and evolutions count as the gates they are emitted as (`qrlang.analysis.circuits`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
+from qrlang.analysis.circuits import FlatGate, Product, circuits, flat
 from qrlang.analysis.flow import Flow
 from qrlang.analysis.own import own_weights
 from qrlang.analysis.purity import purity
 from qrlang.analysis.settings import measurement_settings
-from qrlang.circuits import FlatGate, Product, circuits, flat
 from qrlang.gates import GATES, written_name
 from qrlang.ir.program import (
     Angle,

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qrlang.analysis.circuits import AnyAngle, Circuit, Product, circuits, flat
 from qrlang.analysis.settings import measurement_settings
-from qrlang.circuits import AnyAngle, Circuit, Product, circuits, flat
 from qrlang.gates import waves
 from qrlang.ir.program import Angle, Evolve, Expect, Op, Probabilities, Program, Unitary
 from qrlang.ir.walk import walk

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
+from math import prod
 
 from qrlang.check.binding.parameters import fits_parameter
 from qrlang.check.core.blocks import finish
@@ -19,6 +20,7 @@ from qrlang.check.statements.tensors import finish_inits
 from qrlang.check.walkers import elaborator
 from qrlang.check.written.spans import header
 from qrlang.diagnostics import Note
+from qrlang.diagnostics.words import plural
 from qrlang.ir import program as ir
 from qrlang.ir.types import Type
 from qrlang.source import Span
@@ -135,7 +137,20 @@ def _model_rounds(
             break
         hints = hints | new
     for key, (span, word) in e.widths.open.items():
-        if key not in hints and not trial.failed:
+        if trial.failed:
+            break
+        if key in hints and key in e.widths.wanted:  # its shape could not take what was found
+            shape, use = e.widths.wanted[key]
+            trial.error(
+                "E0401",
+                use,
+                f"{plural(prod(shape), 'number')} can't be had of `{key}`: its shape does not fit",
+                notes=[Note(f"`{key}` is declared here", span)],
+                help="what is written beside `...` has to divide them; a row, `w[0]`, is as wide "
+                "as its use",
+            )
+            attempt = Attempt(None)
+        else:
             trial.error(
                 "E0404",
                 span,
@@ -234,7 +249,7 @@ def _result(e: Elaborator, item: ast.Model) -> tuple[Tensor | None, Span]:
                 "E0602",
                 header(item),
                 f"the model `{item.name}` hands nothing out",
-                help="`return` a value at the end, or `emit` one at each step",
+                help="`return` a value at the end, or `emit` one at each step, without a name",
             )
         return None, item.span
     value, span = e.draft.outputs[0]

@@ -21,9 +21,10 @@ from qrlang.files import suffixed
 def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) -> None:
     """Compare finished runs: one table and one picture.
 
-    Runs that differ only in their seed are one row: mean ± standard deviation. Runs that are not
-    finished, or are the same again, are left out, and said. Results of `qrlc
-    run` are a table of their own: each device beside what is exact for the same sequences.
+    Runs that differ only in their seed, or in the fold that is the test, are one row: mean ±
+    standard deviation. Runs that are not finished, or are the same again, are left out, and said.
+    Results of `qrlc run` are a table of their own: each device beside what is exact for the same
+    sequences.
     """
     from qrlang.hardware import table
 

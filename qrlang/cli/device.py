@@ -19,13 +19,14 @@ _OPTIONS = (
                  help="Less error for more circuits: readout, zne, or both."),
     click.option("--dry-run", is_flag=True, help="Say what a device would cost, and stop."),
     click.option("--max-shots", type=click.IntRange(1), metavar="N",
-                 help="Ask before more executions on a device than this.  [default: 10,000,000; "
-                 "any number on this machine]"),
+                 help="Ask before more executions on a device than this."),
     click.option("--max-cost", type=click.FloatRange(0), metavar="X",
                  help="Ask before a device costs more than this."),
     click.option("--price-task", type=click.FloatRange(0), default=0.0, help="Price of a job."),
     click.option("--price-shot", type=click.FloatRange(0), default=0.0,
                  help="Price of an execution."),
+    click.option("--price-second", type=click.FloatRange(0), default=0.0,
+                 help="Price of a second of the device."),
     click.option("--yes", is_flag=True, help="Do not ask."),
 )  # fmt: skip
 
@@ -44,5 +45,5 @@ def allowed(over: list[str], yes: bool) -> None:
 
     message = "; ".join(over)
     if not sys.stdin.isatty():
-        raise DeviceError(message, "nothing was sent: raise the limit, or say --yes")
+        raise DeviceError(message, "nothing was sent: say a limit that is enough, or --yes")
     click.confirm(f"{message}. Go on?", abort=True, err=True)

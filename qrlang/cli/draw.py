@@ -70,6 +70,8 @@ def command(
     """
     if svg is not None:
         common.spare(svg)
+        if svg.startswith("-") and svg != "-":
+            raise common.usage(f"--svg takes the file itself, found '{svg}': --svg step.svg")
         if Path(svg).suffix.lower() in OTHER:
             raise common.usage(f"--svg writes SVG, and '{svg}' would be something else: "
                                f"{Path(svg).with_suffix('.svg')}")  # fmt: skip

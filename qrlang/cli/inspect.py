@@ -6,10 +6,11 @@ import click
 
 from qrlang.cli import common, printing
 from qrlang.driver import Setting
+from qrlang.engine.cuda.layout.multiprocessor import KINDS
 from qrlang.inspection.data import BATCH, STEPS, inspect
 from qrlang.inspection.page import page
 
-CAPABILITIES = ("8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "10.3", "12.0", "12.1")
+CAPABILITIES = [f"{kind // 10}.{kind % 10}" for kind in KINDS]
 
 
 @click.command("inspect")

@@ -27,6 +27,7 @@ COMMANDS = {
     "stdlib": "List the standard library, or show one thing in it.",
     "explain": "Explain a code such as E0301.",
     "new": "Begin a model.",
+    "lsp": "Serve an editor while programs are written.",
     "targets": "List what models can be compiled to.",
     "completion": "Print a shell's completion script.",
 }

@@ -87,10 +87,24 @@ def run(args: Sequence[str]) -> int:
             _lose_output()
             click.echo(f"error: cannot write {where}: {error.strerror}", err=True)
             return WRONG
+        if said := _no_memory(error):
+            from qrlang.cli.printing import tell
+
+            tell(UserError(said, "take fewer sequences at once: --batch"))
+            return WRONG
         from qrlang.cli.bug import page
 
         click.echo(page(error, args), err=True)
         return BUG
+
+
+def _no_memory(error: Exception) -> str:
+    """What torch says where a GPU, or the host, has no more memory for a tensor; else nothing."""
+    text = " ".join(str(error).split())
+    if type(error).__name__ == "OutOfMemoryError":
+        return "the GPU has not enough memory: " + ". ".join(text.split(". ")[:3])
+    at = text.find("DefaultCPUAllocator: ")
+    return "" if at < 0 else text[at:].removeprefix("DefaultCPUAllocator: ")
 
 
 def _lose_output() -> None:

@@ -86,7 +86,8 @@ def command(
             if what:
                 raise error
             data[kind] = {"impossible": str(error)}
-            click.echo(f"{kind}: {error}", err=True)
+            more = f" ({error.help})" if error.help else ""
+            click.echo(f"{kind}: {error}{more}", err=True)
             continue
         data[found.name] = found.data
         written = ", ".join(map(str, found.write(folder)))

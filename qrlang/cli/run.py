@@ -13,6 +13,7 @@ from qrlang.diagnostics.words import plural
 
 if TYPE_CHECKING:
     from qrlang.hardware.batch import Subject
+    from qrlang.hardware.budget import Budget
     from qrlang.hardware.preflight import Preflight
 
 
@@ -45,7 +46,7 @@ def command(path: str, form: str, color: str, **given: Any) -> None:
     job's answer is kept in a journal: what was stopped goes on with --resume, and nothing is run
     twice.
     """
-    from qrlang.hardware.budget import Prices, budget
+    from qrlang.hardware.budget import Budget, prices
     from qrlang.hardware.device import DeviceError, DeviceOptions
     from qrlang.hardware.loop import Plan
     from qrlang.hardware.mitigation import mitigation, possible
@@ -75,18 +76,19 @@ def command(path: str, form: str, color: str, **given: Any) -> None:
     possible(plan.mitigate, processor)
     if not plan.shots and not processor.capabilities.exact:
         raise DeviceError(f"`{processor.name}` has no exact mode", "give it shots: --shots 1000")
-    prices = Prices(given["price_task"], given["price_shot"])
-    found = preflight(subject.program, subject.weights, subject.items, processor, plan, prices)
+    said = prices(processor, given["price_task"], given["price_shot"], given["price_second"])
+    found = preflight(subject.program, subject.weights, subject.items, processor, plan, said)
     if form == "text":
         click.echo(page(found, subject.about), err=not given["dry_run"], nl=False)
     if given["dry_run"]:
         if form == "json":
             printing.print_json({"preflight": found.to_data()})
         return
-    limits = budget(processor, given["max_shots"], given["max_cost"], prices)
-    device.allowed(limits.over(found.jobs, found.executions), given["yes"])
+    limits = Budget(given["max_shots"] or 0, given["max_cost"], said)
+    over = limits.asks(found, processor)
+    device.allowed(over, given["yes"])
     try:
-        _execute(subject, processor, plan, found, folder, form, given)
+        _execute(subject, processor, plan, found, folder, form, given, None if over else limits)
     except OSError as error:
         raise DeviceError(
             f"cannot write '{error.filename or folder}': {error.strerror or error}",
@@ -123,7 +125,7 @@ def _free(folder: Path, resume: bool) -> None:
 
 def _execute(
     subject: Subject, device: Any, plan: Any, found: Preflight, folder: Path, form: str,
-    given: dict[str, Any],
+    given: dict[str, Any], limits: Budget | None,
 ) -> None:  # fmt: skip
     from qrlang.hardware import batch
     from qrlang.hardware.checkpoint import Journal
@@ -143,8 +145,16 @@ def _execute(
                        f"{p.circuits:,}/{found.circuits:,} circuits",
                        nl=False, err=True)  # fmt: skip
 
-    done = run(subject.program, subject.weights, subject.items, device, plan,
-               Journal(journal, about), watch)  # fmt: skip
+    kept = Journal(journal, about)
+    try:
+        done = run(subject.program, subject.weights, subject.items, device, plan, kept, watch,
+                   budget=limits)  # fmt: skip
+    except KeyboardInterrupt:
+        sent = [ticket for job, ticket in kept.tickets.items() if job not in kept.answers]
+        under_way = f"; {', '.join(sent)} is under way" if sent else ""
+        click.echo(f"stopped{under_way}; go on, and pay for nothing twice, with the same command "
+                   "and --resume", err=True)  # fmt: skip
+        raise
     if sys.stderr.isatty():
         click.echo(err=True)
     figures = batch.score(done.outputs, subject.answers, subject.kind)
@@ -234,7 +244,7 @@ def _of_train_block(
     from qrlang.training.settings import settle
 
     block = next((b for b in made.checked.trains if b.model == model.program.name), None)
-    if block is None:
+    if block is None or "data" not in block.settings:
         raise common.usage(f"{path} has no `train` block with data: give --data FILE.npz")
     kind = program.targets[-1].type if program.targets else None
     feed = open_feed(settle(block.settings, kind), program, given["data_dir"], Path(path).parent)

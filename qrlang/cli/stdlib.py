@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
+from qrlang.check.definitions import settable
+from qrlang.check.library import Library
+from qrlang.check.written.angle_count import angle_count_formula
 from qrlang.cli import common, printing
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
+from qrlang.inspection import definitions
 from qrlang.source import Source
 from qrlang.syntax import ast
-
-_KINDS: dict[type, str] = {
-    ast.Ansatz: "ansatz",
-    ast.ReadoutDef: "readout",
-    ast.Hamiltonian: "hamiltonian",
-    ast.Circuit: "circuit",
-}
 
 
 @click.command("stdlib")
@@ -39,7 +34,7 @@ def command(
 
     Its documentation, its text and its drawing, for four qubits unless --set n=… says otherwise.
     """
-    found = dict(_items())
+    found = dict(definitions.installed(Library()))
     inside = {k: v for k, v in found.items() if name is None or k.startswith(f"{name}.")}
     if inside:
         _list(inside, form)
@@ -59,30 +54,11 @@ def command(
         if form == "json":
             printing.print_json(data)
         else:
-            click.echo(("\n" if k else "") + _page(data), nl=False)
-
-
-def _items() -> Iterator[tuple[str, ast.Definition]]:
-    """Everything that `use` reaches, by its full name, in the order of the files."""
-    from qrlang.check.library import Library
-
-    library = Library()
-    for root in dict.fromkeys(library.installed()):
-        folder = library.root(root)
-        if folder is None:
-            continue
-        for path in sorted(folder.rglob("*.qrl")):
-            inside = path.relative_to(folder).with_suffix("")
-            shown = f"{root}/{path.relative_to(folder).as_posix()}"
-            made = Compilation.of_bytes(shown, path.read_bytes())
-            for item in made.file.items:
-                if isinstance(item, ast.Definition):
-                    full = ".".join((root, *Path(inside).parts, item.name))
-                    yield full, item
+            click.echo(("\n" if k else "") + _page(data, item), nl=False)
 
 
 def _list(found: dict[str, ast.Definition], form: str) -> None:
-    rows = [(key, _KINDS[type(item)], _first(item.doc)) for key, item in found.items()]
+    rows = [(key, definitions.KINDS[type(item)], _first(item.doc)) for key, item in found.items()]
     if form == "json":
         printing.print_json([{"name": n, "kind": k, "doc": d} for n, k, d in rows])
         return
@@ -103,63 +79,26 @@ def _first(doc: str) -> str:
 def _show(
     key: str, item: ast.Definition, settings: dict[str, Setting], fold: bool
 ) -> dict[str, Any]:
-    from qrlang.check.written.angle_count import angle_count_formula
-
-    data: dict[str, Any] = {
+    common.known_settings(settings, settable(item), item.name)
+    made = Compilation(Source("<stdlib>", f"use {key}\n"))
+    found, problems = definitions.drawn(made, item.name, settings, fold, common.width())
+    if problems:
+        printing.refuse(problems, "text", "auto")
+    return {
         "name": key,
-        "kind": _KINDS[type(item)],
+        "kind": definitions.KINDS[type(item)],
         "doc": item.doc,
         "use": f"use {key}",
-        "source": _source(item),
+        "source": definitions.source(item),
         "formula": angle_count_formula(item) if isinstance(item, ast.Ansatz) else None,
         "angles": [
             {"name": v.name, "shape": f"{v.type.span.text}"} for v in getattr(item, "values", ())
         ],
-    }
-    data |= _drawn(key, item, settings, fold)
-    return data
-
-
-def _source(item: ast.Definition) -> str:
-    """The text, from its doc comment on."""
-    text, start = item.span.source.text, item.span.start
-    lines = text[:start].split("\n")
-    begin = len(lines) - 1
-    while begin > 0 and lines[begin - 1].lstrip().startswith("///"):
-        begin -= 1
-    return "\n".join([*lines[begin:-1], lines[-1] + text[start : item.span.end]]).strip("\n") + "\n"
-
-
-def _drawn(
-    key: str, item: ast.Definition, settings: dict[str, Setting], fold: bool
-) -> dict[str, Any]:
-    """Its drawing and its size, at four qubits unless the settings say otherwise."""
-    from qrlang.analysis.cost import cost
-    from qrlang.check.definitions import program_named, settable
-    from qrlang.draw.picture import picture
-    from qrlang.draw.text import render
-
-    common.known_settings(settings, settable(item), item.name)
-    made = Compilation(Source("<stdlib>", f"use {key}\n"))
-    program, problems = program_named(made.library, made.file, item.name, settings)
-    if program is None:
-        printing.refuse(problems, "text", "auto")
-        return {}
-    width = common.width()
-    gates = next(iter(cost(program).circuits.values()), None)
-    return {
-        "drawing": render(picture(program, fold), width),
-        "at": dict(program.settings),
-        "numbers": sum(v.type.count for v in program.inputs),
-        "gates": gates.total if gates else 0,
-        "depth": gates.depth if gates else 0,
+        **found,
     }
 
 
-def _page(data: dict[str, Any]) -> str:
-    formula = f" = {data['formula']}" if data["formula"] else ""
-    sizes = [f"{data['numbers']}{formula} angles"] if data["angles"] else []
-    if data["gates"]:
-        sizes.append(f"{data['gates']} gates, depth {data['depth']}")
+def _page(data: dict[str, Any], item: ast.Definition) -> str:
+    sizes = definitions.sizes(item, data)
     lines = [f"{data['name']}  ({data['kind']})", "", data["source"], data["drawing"]]
-    return "\n".join([*lines, ", ".join(sizes) + "\n"] if sizes else lines)
+    return "\n".join([*lines, f"{sizes}\n"] if sizes else lines)

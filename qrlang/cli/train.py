@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from qrlang.cli import common, device, printing
+from qrlang.cli import common, device, printing, told
 from qrlang.cli.exits import INTERRUPTED, NOT_CALM
-from qrlang.diagnostics.words import plural
 from qrlang.driver import Setting
 from qrlang.environment import MOST_THREADS
 from qrlang.errors import TrainingError
@@ -37,12 +38,13 @@ HELP = {
     "batch": "Sequences in an update.",
     "epochs": "How often the training data is gone through.",
     "steps": "How many updates, instead of epochs.",
-    "schedule": "constant, cosine, linear, staircase, exponential.",
+    "schedule": "constant, cosine, linear, staircase, exponential, plateau.",
     "warmup": "Updates until the learning rate is whole, a quarter of them all at most.",
     "clip": "The largest norm of a gradient; 0: any.",
     "seed": "Of everything that is drawn by lot.",
     "validation": "The share of the training data that is held out.",
     "early_stopping": "Stop after so many epochs without a better one.",
+    "average": "Keep a moving average of the weights, and evaluate that: 0.99.",
     "truncate": "Moments that gradients go back; states go on beyond.",
     "accumulate": "Batches whose gradients make one update.",
     "length": "The longest sequence; moments in a segment of a long one.",
@@ -72,7 +74,9 @@ def _every_setting(command: Any) -> Any:
 @click.argument("path", metavar="[FILE]", required=False, type=click.Path())
 @common.settings
 @common.model
-@click.option("--resume", metavar="RUN", help="Go on with a run, to the same numbers.")
+@click.option(
+    "--resume", metavar="RUN", help="Go on with a run, to the same numbers; or to more --epochs."
+)
 @click.option("-o", "--out", metavar="DIR",
               help="The run's folder.  [default: runs/MODEL-1, -2, …]")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
@@ -81,6 +85,15 @@ def _every_setting(command: Any) -> Any:
 )
 @click.option("--road", type=click.Choice(["native", "stepwise", "plain"]),
               help="How it is computed; without it, the fastest that fits.")  # fmt: skip
+@click.option("--seeds", metavar="K", type=click.IntRange(1, 10_000), default=1,
+              help="As many runs, seed after seed; then their mean and deviation.")  # fmt: skip
+@click.option(
+    "--folds",
+    metavar="K",
+    type=click.IntRange(2, 10_000),
+    default=None,
+    help="As many runs (of each seed), each with another part of the data for the test.",
+)
 @click.option("--trace", is_flag=True,
               help="Record readouts, activations, parameters, gradients, entropies.")  # fmt: skip
 @click.option("--trace-samples", metavar="N|I,J,…", default="4", show_default=True,
@@ -120,6 +133,8 @@ def command(
     init: str,
     override: str,
     check_gradient: int | None,
+    seeds: int,
+    folds: int | None,
     form: str,
     color: str,
     target: str | None,
@@ -132,6 +147,7 @@ def command(
     max_cost: float | None,
     price_task: float,
     price_shot: float,
+    price_second: float,
     **given: str | None,
 ) -> None:
     """Train a model as its `train` block says; options say otherwise.
@@ -144,7 +160,8 @@ def command(
     """
     changed = {k: v for k, v in given.items() if v is not None}
     limits: dict[str, Any] = {"max_shots": max_shots, "max_cost": max_cost,
-                              "price_task": price_task, "price_shot": price_shot}  # fmt: skip
+                              "price_task": price_task, "price_shot": price_shot,
+                              "price_second": price_second}  # fmt: skip
     limits = {k: v for k, v in limits.items() if v}
     if target is None and (dry_run or noise or mitigate or (limits and resume is None)):
         raise common.usage("--dry-run, --noise, --mitigate, limits and prices are of a quantum "
@@ -160,16 +177,27 @@ def command(
         raise common.usage("--trace-samples, --trace-every, --trace-limit and --trace-budget are "
                            "of a trace: say --trace too")  # fmt: skip
     if resume is not None and (
-        changed or settings or out or model or target or noise or mitigate or lr is not None
+        changed.keys() - {"epochs", "steps"}
+        or settings
+        or out
+        or model
+        or target
+        or noise
+        or mitigate
+        or lr is not None
     ):
         raise common.usage("a run goes on with its own settings: --resume goes with no others "
-                           "than --data-dir, --threads, --road, limits and prices")  # fmt: skip
+                           "than --epochs or --steps, --data-dir, --threads, --road, limits and "
+                           "prices")  # fmt: skip
     if lr is not None and not 0 < lr < math.inf:
         raise common.usage("--lr is a number above 0")
     if resume is not None and init:
         raise common.usage("a run goes on with its own weights: --resume goes without --init")
     if resume is not None and override:
         raise common.usage("a run that goes on has started: --resume goes without --override")
+    if resume is not None and (seeds > 1 or folds):
+        raise common.usage("a run goes on with its own seed and data: --resume goes without "
+                           "--seeds and --folds")  # fmt: skip
     if resume is not None and trace:
         raise common.usage("a run goes on with the trace that it was begun with: --resume goes "
                            "without --trace")  # fmt: skip
@@ -193,7 +221,7 @@ def command(
 
         named(trace_samples)  # before a folder is made
     traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
-    _session(asked, resume, form, color, traced, check_gradient or 0)
+    _session(asked, resume, form, color, traced, check_gradient or 0, seeds, folds)
 
 
 def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:
@@ -209,57 +237,91 @@ def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Fo
             if form == "json":
                 printing.print_json({"preflight": found.to_data()})
             raise click.exceptions.Exit(0)
-        budget = wanted.budget(trainer.objective.model.processor.device)
-        device.allowed(budget.over(found.total.jobs, found.total.executions), yes)
-        if yes:  # whoever has said so means it
-            trainer.objective.model.processor.desk.budget = None
+        processor = trainer.objective.model.processor
+        if over := wanted.budget(processor.device).asks(found.spent, processor.device):
+            device.allowed(over, yes)
+            processor.desk.budget = None  # whoever has said so means it
 
     return allow
 
 
 def _session(
     asked: Asked, resume: str | None, form: str, color: str, traced: Traced | None = None,
-    slopes: int = 0,
+    slopes: int = 0, seeds: int = 1, folds: int | None = None,
 ) -> None:  # fmt: skip
     import torch
 
-    from qrlang.governor.errors import NotCalm
-    from qrlang.session import train as session
     from qrlang.training import world
-    from qrlang.training.loop import Stopped
     from qrlang.training.progress import Screen, Silent
 
     here = world.join(torch.cuda.is_available())
     screen: Watcher = Silent()
     if here.first and sys.stderr is not None:
         screen = Screen(sys.stderr, width=common.width())
+    pages: list[dict[str, Any]] = []  # of what came out
+    first = None
     try:
         with _notes(screen):
-            if resume is not None:
-                trainer = session.resume(asked, resume, here, screen)
-            else:
-                trainer = _new(asked, here, screen, form, color)
+            for k in range(many := seeds * (folds or 1)):
+                one = _of_sweep(asked, k, first, folds) if many > 1 else asked
+                trainer = _begun(one, resume, here, screen, form, color)
+                first = trainer.settings.seed if first is None else first
                 if traced is not None and here.first:
                     traced.keep(trainer.run.folder)
-            if here.first and form == "text":
-                click.echo(_page(trainer, resume is not None), err=True)
-            if slopes and here.first:
-                _check(trainer, slopes)
-            try:
-                found = session.run(trainer)
-            except Stopped:
-                screen.note(
-                    f"stopped after step {trainer.progress.step} of {trainer.steps}; go on with: "
-                    f"qrlc train --resume {trainer.run.folder}"
-                )
-                raise click.exceptions.Exit(INTERRUPTED) from None
-            except NotCalm as why:
-                printing.tell(why)
-                raise click.exceptions.Exit(NOT_CALM) from None
+                if here.first and form == "text":
+                    click.echo(told.before(trainer, resume is not None), err=True)
+                if slopes and here.first:
+                    try:
+                        _check(trainer, slopes)
+                    except TrainingError:
+                        if resume is None:  # a run that never began leaves no folder
+                            shutil.rmtree(trainer.run.folder)
+                        raise
+                pages.append({"run": str(trainer.run.folder), **_through(trainer, screen)})
+                if here.first and form == "text":
+                    told.after(pages[-1], trainer)
     finally:
         world.leave(here)
     if here.first:
-        _say(found, trainer, form)
+        told.together(pages, form)
+
+
+def _of_sweep(asked: Asked, k: int, first: int | None, folds: int | None) -> Asked:
+    """The run number k of several: all folds of a seed, then those of the next."""
+    settings = dict(asked.settings or {})
+    if first is not None:
+        settings["seed"] = str(first + k // (folds or 1))
+    fold = (k % folds, folds) if folds else None
+    out = asked.out and f"{asked.out}/{k + 1}"
+    return replace(asked, settings=settings, out=out, fold=fold)
+
+
+def _begun(
+    asked: Asked, resume: str | None, here: World, screen: Watcher, form: str, color: str
+) -> Trainer:
+    if resume is not None:
+        from qrlang.session.train import resume as again
+
+        return again(asked, resume, here, screen)
+    return _new(asked, here, screen, form, color)
+
+
+def _through(trainer: Trainer, screen: Watcher) -> dict[str, Any]:
+    from qrlang.governor.errors import NotCalm
+    from qrlang.session.train import run
+    from qrlang.training.loop import Stopped
+
+    try:
+        return run(trainer)
+    except Stopped:
+        screen.note(
+            f"stopped after step {trainer.progress.step} of {trainer.plan.steps}; "
+            f"go on with: qrlc train --resume {trainer.run.folder}"
+        )
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except NotCalm as why:
+        printing.tell(why)
+        raise click.exceptions.Exit(NOT_CALM) from None
 
 
 def _check(trainer: Trainer, slopes: int) -> None:
@@ -270,7 +332,9 @@ def _check(trainer: Trainer, slopes: int) -> None:
     if not found.good:
         raise TrainingError(
             f"the gradients of the {found.road} road are not those of parameter shifts",
-            "train on another one (--road plain), and please report this",
+            "please report this"
+            if found.road == "plain"
+            else "train on another one (--road plain), and please report this",
         )
 
 
@@ -301,81 +365,3 @@ def _notes(screen: Watcher) -> Iterator[None]:
         warnings.simplefilter("always", RoadNotice)
         warnings.showwarning = show
         yield
-
-
-def _page(trainer: Trainer, again: bool) -> str:
-    """What will be done, and with which settings: also those that nobody gave."""
-    from qrlang.training.feed import notes_of
-
-    s, run = trainer.settings, trainer.run
-    model = trainer.objective
-    count = sum(p.numel() for p in model.parameters)
-    sizes = ", ".join(f"{n} {split}" for split, n in trainer.feed.sizes.items() if n)
-    verb = "going on with" if again else "training"
-    warm = f", {trainer.warmup} steps of warm-up" if trainer.warmup else ""
-    at = ", ".join(f"{k}={v}" for k, v in model.program.settings)
-    name = f"{model.program.name} ({at})" if at else model.program.name
-    of_angles = f"; angles: {_call(s.quantum)}" if s.quantum else ""
-    clipped = f"gradients clipped at {s.clip:g}" if s.clip else "gradients not clipped"
-    lines = [
-        f"{verb} {name}: {count} parameters, core {s.core}, seed {s.seed}",
-        f"  run        {run.folder}",
-        f"  data       {_call(s.data)}: {sizes}",
-        *(f"             {note}" for note in notes_of(trainer.feed)),
-        f"  loss       {_call(s.loss)}; best by {s.metric}",
-        f"  optimizer  {_call(s.optimizer)}{of_angles}",
-        f"  schedule   {_call(s.schedule)}{warm}; {clipped}",
-        f"  updates    {_updates(trainer)}",
-        f"  runs on    {_where(trainer)}",
-    ]
-    if trainer.progress.step:
-        lines.append(f"  so far     {trainer.progress.step} updates")
-    return "\n".join(lines)
-
-
-def _updates(trainer: Trainer) -> str:
-    if trainer.optimizer.whole:
-        return f"{trainer.steps}, each over all training data"
-    s = trainer.settings
-    many = plural(s.batch * s.accumulate, "sequence")
-    return f"{trainer.steps} of {many}, {plural(trainer.epochs, 'epoch')}"
-
-
-def _call(choice: tuple[str, dict[str, Any]]) -> str:
-    name, given = choice
-    said = (f"{k}: {str(v).lower() if isinstance(v, bool) else v}" for k, v in given.items())
-    return name + (f"({', '.join(said)})" if given else "")
-
-
-def _where(trainer: Trainer) -> str:
-    model = trainer.objective.model
-    road = model.chosen_road() if hasattr(model, "chosen_road") else ""
-    if (processor := getattr(model, "processor", None)) is not None:
-        return f"{processor.device.name}, {processor.shots or 'no'} shots a circuit"
-    many = f", {trainer.world.size} processes" if trainer.world.size > 1 else ""
-    return (f"{trainer.objective.device}, {trainer.settings.precision} precision, {road} road, "
-            f"{plural(trainer.settings.threads, 'thread')}{many}")  # fmt: skip
-
-
-def _say(found: dict[str, Any], trainer: Trainer, form: str) -> None:
-    from qrlang.training import evaluate
-    from qrlang.training.progress import duration
-
-    if form == "json":
-        printing.print_json({"run": str(trainer.run.folder), **found})
-        return
-    skipped = f", {found['skipped']} updates skipped" if found["skipped"] else ""
-    click.echo(evaluate.page(found), nl=False)
-    if "jobs" in found:
-        click.echo(f"on the device: {found['circuits']:,} circuits, "
-                   f"{found['executions']:,} executions in {found['jobs']:,} jobs")  # fmt: skip
-    elif found["circuits"]:
-        shots = trainer.settings.shots
-        each = f" of {shots} shots each" if shots else ", exact here"
-        click.echo(f"without gradients: {found['runs']:,} runs of a sequence, "
-                   f"{found['circuits']:,} circuits on a device{each}")  # fmt: skip
-    click.echo(
-        f"{plural(found['steps'], 'update')} in {duration(found['seconds'])} "
-        f"({found['seconds_an_epoch']:.1f} s an epoch{skipped}); best epoch {found['best_epoch']}; "
-        f"curves in {Path(trainer.run.folder) / 'curves.svg'}"
-    )

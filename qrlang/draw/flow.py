@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from qrlang.circuits import Circuit
+from qrlang.analysis.circuits import Circuit
 from qrlang.draw.names import Names
 from qrlang.ir.program import (
     Attend,

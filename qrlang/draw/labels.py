@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from qrlang.circuits import AnyAngle, Product
+from qrlang.analysis.circuits import AnyAngle, Product
 from qrlang.draw.names import Names
 from qrlang.ir.program import Value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from qrlang.circuits import Circuit, circuits
+from qrlang.analysis.circuits import Circuit, circuits
 from qrlang.draw.flow import Flow, flow, legend
 from qrlang.draw.labels import Labels
 from qrlang.draw.names import Names

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from qrlang.circuits import MIXED, Circuit, FlatGate, flat_element, pauli_rotation, product
+from qrlang.analysis.circuits import MIXED, Circuit, FlatGate, flat_element, pauli_rotation, product
 from qrlang.draw.labels import Labels, number, signed
 from qrlang.draw.repeats import repeated
 from qrlang.ir.program import (

@@ -94,7 +94,7 @@ class Governor(Observer):
             kept, state = flat.read(t.objective.parameters), copy.deepcopy(inner.state())
             group = next(t.groups())
             rate = float(s.optimizer[1].get("lr", 0.0)) * schedule.factor(
-                s.schedule, 0, 0, t.steps, 0
+                s.schedule, 0, 0, t.plan.steps, 0
             )
             with randomness.untouched(t.objective.model):
                 inner.update(Work(t.objective, group), rate)
@@ -106,9 +106,9 @@ class Governor(Observer):
             self.bounds,
             moved=after.entropy() - before.entropy(),
             way=before.way(),
-            touched=t.epochs * (t.feed.count("train", s.batch) * s.batch) / records
+            touched=t.plan.epochs * (t.feed.count("train", s.batch) * s.batch) / records
             if not t.feed.streaming
-            else float(t.epochs),
+            else float(t.plan.epochs),
             hesitation=before.hesitation(),
             consent=1.0 if after is before else after.served(before),
         )

@@ -69,8 +69,9 @@ def items_of_feed(
 def items_of_file(
     path: str, program: Program, limit: int, said: Mapping[str, Any] | None = None
 ) -> tuple[list[Item], list[Any]]:
-    """An .npz with an array for each input (and target): [sequences, (time), …]. `said`: what a
-    run says of its own data, whose units and names of classes are meant."""
+    """An .npz with an array for each input (and target), [sequences, (time), …], and `length` where
+    they are padded. `said`: what a run says of its own data, whose units and names of classes are
+    meant."""
     free(Path(path))
     try:
         with np.load(path, allow_pickle=False) as found:
@@ -100,10 +101,37 @@ def items_of_file(
         what = "different numbers of sequences" if all(counts.values()) else "no sequences"
         raise DeviceError(f"'{path}' has {what}: {each}", "sequences come first in each array")
     count = min([*counts.values(), *([limit] if limit else [])], default=1)
-    items = [Item({n: arrays[n][i] for n in names}, {n: arrays[n][i] for n in targets})
-             for i in range(count)]  # fmt: skip
+    series = {v.name for v in (*program.inputs, *program.targets) if v.type.seq}
+    others = {k: v for k, v in arrays.items() if k not in counts}
+    ends = {n: _lengths(arrays[n], n, others, path) for n in counts if n in series}
+
+    def one(name: str, i: int) -> Any:
+        until = ends.get(name)
+        return arrays[name][i] if until is None else arrays[name][i][: until[i]]
+
+    items = [
+        Item({n: one(n, i) for n in names}, {n: one(n, i) for n in targets}) for i in range(count)
+    ]
     last = program.targets[-1].name if program.targets else ""
-    return items, [arrays[last][i] if last in arrays else None for i in range(count)]
+    return items, [one(last, i) if last in arrays else None for i in range(count)]
+
+
+def _lengths(array: Any, name: str, others: Mapping[str, Any], path: str) -> Any:
+    """Of padded sequences: their own, or those of all columns; None: all are full."""
+    said = next((n for n in (f"{name}_length", "length") if n in others), None)
+    if said is None or array.ndim < 2:
+        return None
+    lengths = others[said]
+    if lengths.dtype.kind not in "iu" or lengths.shape != array.shape[:1]:
+        raise DeviceError(f"'{path}': `{said}` has to be one whole number for each sequence")
+    wrong = (lengths < 1) | (lengths > array.shape[1])
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise DeviceError(
+            f"'{path}': `{said}` of sequence {k} is {lengths[k]}, and `{name}` has "
+            f"{array.shape[1]} moments"
+        )
+    return lengths
 
 
 def _in_units(array: Any, by: Mapping[str, Any], where: str) -> Any:

@@ -20,6 +20,7 @@ from qrlang.lock import Lock
 
 LONG = 1 << 24  # bytes of a journal that is worth making short
 
+Name = int | str  # of a job: its number; what it is for, where others than those may come first
 Answer = list[Any]  # for each row, its quantities, each a list of numbers
 
 
@@ -27,10 +28,10 @@ class Journal:
     def __init__(self, path: Path | None = None, about: dict[str, Any] | None = None) -> None:
         """With no path, nothing is kept. `about` says which run it is: another's is refused."""
         self.path = path
-        self.answers: dict[int, Answer] = {}
-        self._of: dict[int, int] = {}  # what was asked, in short
-        self.tickets: dict[int, str] = {}
-        self.tokens: dict[int, str] = {}
+        self.answers: dict[Name, Answer] = {}
+        self._of: dict[Name, int] = {}  # what was asked, in short
+        self.tickets: dict[Name, str] = {}
+        self.tokens: dict[Name, str] = {}
         if path is None:
             return
         self.lock = Lock(path.with_suffix(".lock"), "two at once would send the same jobs twice")
@@ -57,7 +58,7 @@ class Journal:
             else:
                 self.tickets[line["job"]] = line["ticket"]
 
-    def token(self, job: int) -> tuple[str, bool]:
+    def token(self, job: Name) -> tuple[str, bool]:
         """What a job is sent with, and whether it may have been sent before."""
         if job in self.tokens:
             return self.tokens[job], True
@@ -65,38 +66,38 @@ class Journal:
         self._write({"job": job, "token": self.tokens[job]})
         return self.tokens[job], False
 
-    def lost(self, job: int) -> None:
+    def lost(self, job: Name) -> None:
         """It has failed: the next one is another."""
         self.tickets.pop(job, None)
         self.tokens.pop(job, None)
 
-    def sent(self, job: int, ticket: str) -> None:
+    def sent(self, job: Name, ticket: str) -> None:
         if ticket:
             self.tickets[job] = ticket
             self._write({"job": job, "ticket": ticket})
 
-    def answered(self, job: int, answer: Answer, of: int = 0) -> None:
+    def answered(self, job: Name, answer: Answer, of: int = 0) -> None:
         if self.path is not None:
             self.answers[job], self._of[job] = answer, of
             self._write({"job": job, "of": of, "answer": answer})
 
-    def answer(self, job: int, of: int = 0) -> Answer | None:
+    def answer(self, job: Name, of: int = 0) -> Answer | None:
         """What was answered, if it was asked the same."""
         if job not in self.answers:
             return None
         if of and self._of[job] and self._of[job] != of:
             raise DeviceError(
-                f"'{self.path}' has an answer to job {job + 1}, and it was asked something else",
+                f"'{self.path}' has an answer to job {job}, and it was asked something else",
                 "begin in another folder: the run does not go the way that it went before",
             )
         return self.answers[job]
 
     def forget(self, before: int) -> None:
-        """Jobs that nobody will ask for again. The file is made short once it has grown."""
-        for job in [j for j in self.answers if j < before]:
+        """Numbered jobs that nobody will ask for again. A file that has grown is made short."""
+        for job in [j for j in self.answers if isinstance(j, int) and j < before]:
             del self.answers[job]
         for known in (self.tickets, self.tokens):
-            for job in [j for j in known if j < before]:
+            for job in [j for j in known if isinstance(j, int) and j < before]:
                 del known[job]
         if self.path is None or self.path.stat().st_size < LONG:
             return

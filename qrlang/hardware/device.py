@@ -39,6 +39,14 @@ class JobLost(DeviceError):
     """A job that will never have a result: it failed, or somebody cancelled it."""
 
 
+class Partly(DeviceError):
+    """Some circuits of a job will never have a result. `rest`: those, to be sent as a job."""
+
+    def __init__(self, message: str, help: str, rest: Sequence[Work]) -> None:
+        super().__init__(message, help)
+        self.rest = list(rest)
+
+
 # --- circuits -----------------------------------------------------------------------------------
 
 
@@ -114,6 +122,7 @@ class Limits:
     shots: int = 0  # of one circuit
     circuits: int = 0  # in one job
     executions: int = 0  # in one job
+    alike: bool = False  # all circuits of a job have as many shots
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,16 @@ class Footprint:
     one_qubit: int
     two_qubit: int
     expected: float | None = None
+    seconds: float | None = None  # from the first gate to the last reading
+    coherence: float | None = None  # for how long the worst of its qubits keeps a phase, T2
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a device is busy with besides circuits, in seconds."""
+
+    job: float
+    shot: float
 
 
 class Ticket(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from qrlang.hardware.budget import Budget
-from qrlang.hardware.checkpoint import Journal
+from qrlang.hardware.checkpoint import Journal, Name
 from qrlang.hardware.device import (
     Bits,
     Device,
@@ -18,9 +18,11 @@ from qrlang.hardware.device import (
     Floats,
     JobLost,
     Limits,
+    Partly,
     SendsOnce,
     Template,
     Ticket,
+    Usage,
     Work,
     spaced,
 )
@@ -82,6 +84,13 @@ class Counts:
     executions: int = 0
     settings: int = 0  # different circuits, apart from angles
     fetched: int = 0  # jobs whose answer was there already
+    seconds: float = 0.0  # that the device is busy, where it can be foreseen
+    read: int = 0  # jobs that measure how qubits are misread
+
+    @property
+    def numbered(self) -> int:
+        """Of the next job that is known by its number: all others."""
+        return self.jobs - self.read
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,9 @@ class Desk:
     budget: Budget | None = None
     mitigation: Mitigation = NONE
     counts: Counts = field(default_factory=Counts)
-    confusions: dict[tuple[int, ...], Confusion] = field(default_factory=dict)  # by places
+    confusions: dict[tuple[int, ...], Confusion] = field(
+        default_factory=dict
+    )  # by places, in order
 
     def ask(self, asks: Sequence[Ask]) -> Answers:
         """One round: as few jobs as the device's limits allow."""
@@ -156,27 +167,27 @@ class Desk:
         ]
 
     def _calibrate(self, tasks: Sequence[Task]) -> None:
-        """How qubits are misread that were not read before: two circuits for each set of them."""
+        """How qubits are misread that were not read before: two circuits for each set of them,
+        in whatever order circuits have them."""
         if not self.mitigation.readout:
             return
-        fresh: dict[tuple[int, ...], Task] = {}
-        for task in tasks:
-            places = places_of(self.device, task.template)
-            if places not in self.confusions:
-                fresh.setdefault(places, task)
+        found_in = (tuple(sorted(places_of(self.device, t.template))) for t in tasks)
+        fresh = [places for places in dict.fromkeys(found_in) if places not in self.confusions]
         if not fresh:
             return
-        made = []
-        for places, task in fresh.items():
-            words = tuple(Word(((q, "Z"),)) for q in range(task.template.qubits))
+        made, shots = [], max(t.shots for t in tasks)
+        for places in fresh:
+            words = tuple(Word(((q, "Z"),)) for q in range(len(places)))
             made += [
-                Task(template, task.shots, words, [Row(-1, (), ())])
-                for template in calibrations(task.template.qubits, places)
+                Task(template, shots, words, [Row(-1, (), ())])
+                for template in calibrations(len(places), places)
             ]
         self.counts.settings += len(made)
         found: list[Floats] = []
-        for job in split(made, self.device.limits):
-            found += [np.concatenate(values) for values in self._job(job)]
+        sets = " | ".join(" ".join(map(str, places)) for places in fresh)
+        for k, job in enumerate(split(made, self.device.limits)):
+            # Not by its number: a device that was calibrated anew since may be read elsewhere.
+            found += [np.concatenate(v) for v in self._job(job, f"read {sets} {k}")]
         for k, places in enumerate(fresh):
             up, down = (1 - found[2 * k]) / 2, (1 + found[2 * k + 1]) / 2
             if self.rehearsal:
@@ -200,8 +211,11 @@ class Desk:
                     found[key].rows.append(Row(i, tuple(picked), ask.angles))
         yield from found.values()
 
-    def _job(self, job: Sequence[Task]) -> list[list[Floats]]:
-        number = self.counts.jobs
+    def _job(self, job: Sequence[Task], name: Name | None = None) -> list[list[Floats]]:
+        if name is None:
+            name = self.counts.numbered
+        else:
+            self.counts.read += 1
         self.counts.jobs += 1
         for t in job:
             self.counts.circuits += len(t.rows)
@@ -210,25 +224,32 @@ class Desk:
             self.see(self.counts.rounds, job)
         if self.rehearsal:
             return [[made_up(q) for q in t.quantities] for t in job for _ in t.rows]
+        self.counts.seconds += self._busy(job)
         digest = _digest(job)
-        known = self.journal.answer(number, digest)
+        known = self.journal.answer(name, digest)
         if known is not None:
             self.counts.fetched += 1
             return [[np.array(q) for q in row] for row in known]
-        self._afford(number)
-        found = self._answer(number, job)
-        self.journal.answered(number, [[q.tolist() for q in row] for row in found], digest)
+        self._afford()
+        found = self._answer(name, job)
+        self.journal.answered(name, [[q.tolist() for q in row] for row in found], digest)
         return found
 
-    def _afford(self, number: int) -> None:
-        c = self.counts
-        if self.budget and (over := self.budget.over(c.jobs, c.executions)):
+    def _busy(self, job: Sequence[Task]) -> float:
+        usage: Usage | None = getattr(self.device, "usage", None)
+        if usage is None:
+            return 0.0
+        each = (usage.shot + (self.device.footprint(t.template).seconds or 0.0) for t in job)
+        return usage.job + sum(len(t.rows) * t.shots * s for t, s in zip(job, each, strict=True))
+
+    def _afford(self) -> None:
+        if self.budget and (over := self.budget.over(self.counts)):
             raise DeviceError(
-                f"with job {number + 1}, {'; '.join(over)}: it has not been sent",
+                f"with job {self.counts.jobs}, {'; '.join(over)}: it has not been sent",
                 "go on with --resume and a higher limit: what is done is not paid for again",
             )
 
-    def _answer(self, number: int, job: Sequence[Task]) -> list[list[Floats]]:
+    def _answer(self, name: Name, job: Sequence[Task]) -> list[list[Floats]]:
         for t in job:
             limit = self.device.limits.qubits
             if limit and t.template.qubits > limit:
@@ -239,7 +260,7 @@ class Desk:
         bits: dict[int, Bits] = {}
         if works:
             sent = list(works.values())
-            bits = dict(zip(works, self._bits(number, sent), strict=True))
+            bits = dict(zip(works, self._bits(name, sent), strict=True))
         found: list[list[Floats]] = []
         for i, t in enumerate(job):
             if t.shots:
@@ -249,29 +270,35 @@ class Desk:
                 found += self._exactly(t)
         return found
 
-    def _bits(self, number: int, works: list[Work]) -> list[Bits]:
+    def _bits(self, name: Name, works: list[Work]) -> list[Bits]:
         """Of a job that an earlier process has sent, or of one that is sent now."""
-        if number in self.journal.tickets:
+        if known := self.journal.tickets.get(name):
             try:
-                return self.device.reopen(self.journal.tickets[number], works).result()
+                return self.device.reopen(known, works).result()
+            except Partly as found:  # one more task of this job runs the rest
+                more = self._sent(name, found.rest, f"-{len(known.split())}")
+                self.journal.sent(name, f"{known} {more.id}")
+                return self.device.reopen(self.journal.tickets[name], works).result()
             except JobLost:  # there is nothing to be fetched
-                self.journal.lost(number)
-        ticket = self._sent(number, works)
-        self.journal.sent(number, ticket.id)
+                self.journal.lost(name)
+        ticket = self._sent(name, works)
+        self.journal.sent(name, ticket.id)
         return ticket.result()
 
-    def _sent(self, number: int, works: list[Work]) -> Ticket:
-        seed = spaced(self.seed, number)
+    def _sent(self, name: Name, works: list[Work], part: str = "") -> Ticket:
+        seed = spaced(self.seed, name if isinstance(name, int) else zlib.crc32(name.encode()))
         if not self.device.capabilities.tokens:
             return self.device.submit(works, seed)
-        token, again = self.journal.token(number)
-        return cast(SendsOnce, self.device).submit_once(works, seed, token, again)
+        token, again = self.journal.token(name)
+        return cast(SendsOnce, self.device).submit_once(works, seed, token + part, again)
 
     def _confusion(self, template: Template) -> Confusion | None:
         """None for what is measured in order to know it."""
         if not self.mitigation.readout or template.places:
             return None
-        return self.confusions[places_of(self.device, template)]
+        places = places_of(self.device, template)
+        whole, order = self.confusions[tuple(sorted(places))], np.argsort(np.argsort(places))
+        return Confusion(whole.up[order], whole.down[order])
 
     def _exactly(self, task: Task) -> list[list[Floats]]:
         changed = pure(task.template)
@@ -298,8 +325,6 @@ def _digest(job: Sequence[Task]) -> int:
 
 def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
     """Jobs that a device accepts, filled in order."""
-    job: list[Task] = []
-    circuits = executions = 0
     for task in tasks:
         if limits.shots and task.shots > limits.shots:
             raise DeviceError(
@@ -308,6 +333,17 @@ def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
             )
         if limits.executions and task.shots > limits.executions:
             raise DeviceError(f"a job holds at most {limits.executions} executions")
+    groups: dict[int, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(task.shots if limits.alike else 0, []).append(task)
+    for group in groups.values():
+        yield from _filled(group, limits)
+
+
+def _filled(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
+    job: list[Task] = []
+    circuits = executions = 0
+    for task in tasks:
         rows = task.rows
         while rows:
             room = len(rows)

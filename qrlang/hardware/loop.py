@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.hardware.budget import Budget
 from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError
 from qrlang.hardware.jobs import Counts, Desk, SeeJob, Watch
@@ -65,14 +66,15 @@ def run(
     see: SeeJob | None = None,
     externs: Mapping[str, Callable[..., Any]] | None = None,
     rehearsal: bool = False,
+    budget: Budget | None = None,
 ) -> Result:
     """The outputs of every sequence. `see` is shown each job and its round; in a `rehearsal`
-    nothing is sent, and readouts are zero."""
+    nothing is sent, and readouts are zero. A job beyond the `budget` is not sent."""
     if plan.loop not in LOOPS:
         raise DeviceError(f"there is no loop `{plan.loop}`: {', '.join(LOOPS)}")
     shared = Shared(program, weights, externs)
     desk = Desk(device, shared.tree, plan.shots, plan.seed, journal or Journal(), watch, see,
-                rehearsal, mitigation=plan.mitigate)  # fmt: skip
+                rehearsal, budget, plan.mitigate)  # fmt: skip
 
     def lanes() -> list[Lane]:
         return [Lane(shared, s.inputs, s.targets, checked=not rehearsal) for s in batch]

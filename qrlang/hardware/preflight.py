@@ -15,8 +15,8 @@ import numpy as np
 
 from qrlang.diagnostics.words import plural
 from qrlang.hardware.budget import Prices
-from qrlang.hardware.device import Device, DeviceError, Template, described
-from qrlang.hardware.footprint import survival
+from qrlang.hardware.device import Device, DeviceError, Template, Usage, described
+from qrlang.hardware.footprint import MEASURED, footprints, some, survival
 from qrlang.hardware.jobs import Task
 from qrlang.hardware.loop import Item, Plan, Result, run
 from qrlang.hardware.noisy import like
@@ -25,6 +25,7 @@ from qrlang.ir.program import Program
 
 SIMULATED = 14  # qubits, at most, of circuits that replicas are run of
 REPLICAS, SEQUENCES = 8, 8
+SHOWN = 6  # circuits, in the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Moment:
     two_qubit: int
     survival: float | None
     error: float | None  # rms of a readout
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class Preflight:
     settings: int  # measurement settings, of all rounds
     moments: tuple[Moment, ...]
     price: float | None
+    prices: Prices
+    seconds: float | None  # that the device is busy with it
+    coherence: float | None
     mitigate: str = ""
     unknown: str = ""  # why no error is predicted
 
@@ -64,8 +69,10 @@ def preflight(
     prices: Prices | None = None, externs: Mapping[str, Any] | None = None, errors: bool = True,
 ) -> Preflight:  # fmt: skip
     largest: dict[int, Template] = {}
+    executions: dict[int, int] = {}  # by round
 
     def see(round: int, tasks: Sequence[Task]) -> None:
+        executions[round] = executions.get(round, 0) + sum(len(t.rows) * t.shots for t in tasks)
         found = [t.template for t in tasks]
         found += [largest[round]] if round in largest else []
         largest[round] = max(found, key=lambda t: len(t.steps))
@@ -78,10 +85,13 @@ def preflight(
             f"a circuit needs {widest} qubits, and `{device.name}` has {device.limits.qubits}",
             "take a smaller model (train it with --set n=…), or choose another device: --device",
         )
-    sizes = [device.footprint(t) for t in largest.values()]
+    templates = list(largest.values())
+    sizes = footprints(device, templates)
     noisy = None
     if errors and largest:
-        noisy = like(device, list(largest.values()), sizes, _rows(widest), plan.seed)
+        made = some(len(templates), MEASURED)
+        noisy = like(device, [templates[k] for k in made], [sizes[k] for k in made],
+                     _rows(widest), plan.seed)  # fmt: skip
     error: list[float] = []
     why = "" if plan.shots or noisy else "exact"
     if errors and not why:
@@ -89,19 +99,26 @@ def preflight(
     if plan.loop != "closed":
         error = error[-1:] * len(largest)  # every round goes to the end
     moments = []
-    for k, (template, found) in enumerate(zip(largest.values(), sizes, strict=True)):
+    for k, (template, found) in enumerate(zip(templates, sizes, strict=True)):
         moments.append(
             Moment(
                 template.qubits, found.depth, found.one_qubit, found.two_qubit,
                 survival(found, device.errors, template.qubits),
-                error[k] if k < len(error) else None,
+                error[k] if k < len(error) else None, found.seconds,
             )
         )  # fmt: skip
-    price = (prices or Prices()).of(counts.jobs, counts.executions)
+    usage: Usage | None = getattr(device, "usage", None)
+    if usage is not None:
+        counts.seconds = usage.job * counts.jobs + sum(
+            n * (usage.shot + (size.seconds or 0.0))
+            for n, size in zip(executions.values(), sizes, strict=True)
+        )
+    prices = prices or Prices()
     return Preflight(
         dict(device.describe()), plan.loop, len(batch), plan.shots, counts.rounds, counts.jobs,
-        counts.circuits, counts.executions, counts.settings, tuple(moments), price,
-        str(plan.mitigate), why,
+        counts.circuits, counts.executions, counts.settings, tuple(moments), prices.of(counts),
+        prices, counts.seconds if usage is not None else None,
+        min((x.coherence for x in sizes if x.coherence), default=None), str(plan.mitigate), why,
     )  # fmt: skip
 
 
@@ -164,14 +181,16 @@ def page(found: Preflight, name: str) -> str:
         f"  executions  {found.executions:,}",
     ]
     if found.moments:
-        lines.append("  circuit     qubits   depth  1-qubit  2-qubit  survival  error (rms)")
-        for k in _some(len(found.moments)):
+        timed = found.moments[0].seconds is not None
+        lines.append("  circuit     qubits   depth  1-qubit  2-qubit  survival  error (rms)"
+                     + "        time" * timed)  # fmt: skip
+        for k in some(len(found.moments), SHOWN):
             m = found.moments[k]
             kept = "-" if m.survival is None else f"{m.survival:.3g}"
             error = "-" if m.error is None else f"{m.error:.3g}"
             lines.append(
                 f"    {k + 1:<8}  {m.qubits:6} {m.depth:7} {m.one_qubit:8} {m.two_qubit:8} "
-                f"{kept:>9} {error:>10}"
+                f"{kept:>9} {error:>10}" + (f" {1e6 * m.seconds:9.1f} µs" if m.seconds else "")
             )
     if found.unknown and found.shots:
         lines.append(f"  error       not predicted: {found.unknown}")
@@ -181,16 +200,15 @@ def page(found: Preflight, name: str) -> str:
             f"  warning     at the end {last.survival:.1%} of the shots are without an error: "
             "expect noise, not answers"
         )
+    if last and last.seconds and found.coherence and last.seconds > found.coherence:
+        lines.append(
+            f"  warning     the last circuit takes {1e6 * last.seconds:,.0f} µs, and one of its "
+            f"qubits keeps a phase for {1e6 * found.coherence:,.0f} µs: what was first is forgotten"
+        )
     if last and last.error is not None and last.error > 0.3:
         lines.append("  warning     errors grow to a third of the range: take more shots, "
                      "--mitigate, or --loop open")  # fmt: skip
-    known = found.price is not None
-    price = f"{found.price:,.2f}" if known else "not known: --price-task and --price-shot"
-    lines.append(f"  price       {price}")
+    if found.seconds is not None:
+        lines.append(f"  time        {found.seconds:,.1f} s of the device, without the queue")
+    lines.append(f"  price       {found.prices.words(found.price)}")
     return "\n".join(lines) + "\n"
-
-
-def _some(count: int) -> list[int]:
-    if count <= 6:
-        return list(range(count))
-    return sorted({round(float(x)) for x in np.linspace(0, count - 1, 6)})

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.circuits import pauli_rotation
+from qrlang.analysis.circuits import pauli_rotation
 from qrlang.hardware.device import DeviceError, Floats, Step
 from qrlang.hardware.later import Pending
 from qrlang.hardware.readings import BitMean, Distribution, Quantity, Share, Word

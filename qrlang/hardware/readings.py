@@ -166,7 +166,7 @@ def evaluate(
                 if q.kept and np.any(total <= 0):
                     raise DeviceError("post-selection has left no shots", "take more: --shots")
                 found = table / np.where(total > 0, total, 1.0)
-                if confusion is not None and not q.when and not q.kept:
+                if confusion is not None:
                     found = confusion.distribution(found, q.qubits)
             case Patterns():
                 w = np.broadcast_to(mask((*q.when, *q.kept)), (rows, bits.shape[1]))

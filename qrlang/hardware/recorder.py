@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.circuits import FlatGate
+from qrlang.analysis.circuits import FlatGate
 from qrlang.hardware import synthesis
 from qrlang.hardware.device import DeviceError, Floats, Step
 from qrlang.hardware.evolution import words_of
@@ -111,8 +111,10 @@ class Recorder:
             if touched:
                 apart.setdefault(id(self.tape(touched[0], when)), []).append(g)
         for mine in apart.values():
-            for part, (_, run) in enumerate(itertools.groupby(mine, self._by_shot)):
+            done = 0  # a value may be a number in one moment, and differ by shot in another
+            for _, run in itertools.groupby(mine, self._by_shot):
                 gates = list(run)
+                part, done = (done, done + len(gates)), done + len(gates)
                 values = [v for g in gates for v in values_of(g)]
                 for cond, known in self.values.outcomes(values, when):
                     self._gates((id(op), part), gates, cond, known)

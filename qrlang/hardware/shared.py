@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from qrlang.analysis.circuits import AnyAngle, FlatGate, flat
 from qrlang.backends.reference import inputs
-from qrlang.circuits import AnyAngle, FlatGate, flat
 from qrlang.hardware import synthesis
 from qrlang.hardware.device import Slot, Step
 from qrlang.hardware.evolution import parts_of

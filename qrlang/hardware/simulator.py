@@ -80,7 +80,8 @@ class Simulator:
             if rows == 1:
                 raise DeviceError(
                     f"a circuit of {n} qubits is too large to simulate here",
-                    "measured and reset qubits count once each time in exact mode",
+                    "measured and reset qubits count once each time in exact mode: take shots, or "
+                    "shorter sequences",
                 )
             half = rows // 2
             parts = (angles[:half], angles[half:])

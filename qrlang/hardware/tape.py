@@ -24,6 +24,7 @@ class Node:
     bits: int
     parameters: int  # of all steps up to here
     empty: bool  # nothing has happened yet
+    whole: tuple[Step, ...] | None = None  # all steps from the beginning, once they were asked for
 
 
 @dataclass(eq=False, slots=True)
@@ -53,16 +54,19 @@ class Tree:
 
 def steps_of(node: Node) -> tuple[Step, ...]:
     """All of them from the beginning, slots numbered through."""
+    if node.whole is not None:
+        return node.whole
     path: list[Node] = []
     at: Node | None = node
-    while at is not None:
+    while at is not None and at.whole is None:
         path.append(at)
         at = at.parent
-    out: list[Step] = []
+    out = list(at.whole or ()) if at is not None else []
     for one in reversed(path):
         first = one.parent.parameters if one.parent else 0
         out.extend(shifted(one.steps, slots=first))
-    return tuple(out)
+    node.whole = tuple(out)
+    return node.whole
 
 
 def shifted(

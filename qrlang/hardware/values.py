@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.analysis.circuits import AnyAngle, FlatGate, Product
 from qrlang.backends.reference import classical
 from qrlang.backends.reference.gates import unitary_from_coefficients
-from qrlang.circuits import AnyAngle, FlatGate, Product
 from qrlang.hardware.device import DeviceError
 from qrlang.hardware.later import Later, MeasuredBits, Pending, bits_of
 from qrlang.hardware.shared import Shared
@@ -67,9 +67,10 @@ class Values:
         for term in angle.terms:
             total += term.coefficient * float(np.asarray(values[term.value.id]).flat[term.index])
         if self.checked and not math.isfinite(total):
-            names = ", ".join(str(t.value.name or t.value.id) for t in angle.terms)
+            names = ", ".join(dict.fromkeys(t.value.name for t in angle.terms if t.value.name))
+            origin = f" from {names}" if names else ""
             raise DeviceError(
-                f"an angle from {names} is {total}: nothing has been sent to the device",
+                f"an angle{origin} is {total}: nothing has been sent to the device",
                 "mend the weights or the inputs: every angle has to be a finite number",
             )
         return total

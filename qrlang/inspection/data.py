@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any
 
+from qrlang.analysis.circuits import Circuit, circuits
 from qrlang.analysis.cost import Cost, Gates, cost
 from qrlang.analysis.purity import purity
 from qrlang.analysis.real import real_spaces
 from qrlang.analysis.settings import measurement_settings
 from qrlang.check.model import CheckedModel
-from qrlang.circuits import Circuit, circuits
 from qrlang.ir.program import (
     Expect,
     Linear,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.analysis.circuits import circuits
 from qrlang.analysis.cost import gates_of
-from qrlang.circuits import circuits
 from qrlang.ir.program import (
     Alloc,
     Angle,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.circuits import AnyAngle, FlatGate, Product, flat_element
+from qrlang.analysis.circuits import AnyAngle, FlatGate, Product, flat_element
 from qrlang.gates import GATES, pauli_matrix
 from qrlang.ir import pauli
 from qrlang.ir.program import Evolve, Program, Unitary

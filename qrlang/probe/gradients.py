@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.analysis.purity import purity
 from qrlang.driver import Setting
 from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.probe.errors import ProbeError
@@ -67,7 +68,8 @@ def usual(subject: Subject) -> dict[str, list[Setting]]:
     own = subject.settings
     found: dict[str, list[Setting]] = {}
     if isinstance(own.get("n"), int):
-        found["n"] = [2, 4, 6, 8]
+        # A density matrix is as large as a state of twice the qubits.
+        found["n"] = [2, 4, 6, 8] if purity(subject.program).all_pure else [2, 3, 4]
     if isinstance(own.get("layers"), int):
         found["layers"] = [1, 2, 4]
     if not found:
@@ -80,7 +82,7 @@ def usual(subject: Subject) -> dict[str, list[Setting]]:
 def variances(subject: Subject, draws: int, steps: int) -> dict[str, Any]:
     """Of the cost's gradient by every angle of every step, by role; and by every weight."""
     rng = np.random.default_rng(subject.seed)
-    samples = [random_sample(subject.program, steps, rng) for _ in range(SEQUENCES)]
+    samples = [random_sample(subject.program, steps, rng, subject.spans) for _ in range(SEQUENCES)]
     angle, weight, roles = gradients(subject, samples, draws)
     found: dict[str, Any] = {"angles": {}, "weights": {}}
     for role in sorted(set(roles)):

@@ -9,7 +9,7 @@ from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.probe.errors import ProbeError
 from qrlang.probe.finding import Cell, Finding
 from qrlang.probe.instrument import last, with_readouts
-from qrlang.probe.subject import Array, Subject, call, random_value
+from qrlang.probe.subject import ANY, Array, Subject, call, random_value
 
 SEQUENCES, DELAYS = 1600, 20
 _AT_ONCE = 100
@@ -68,7 +68,7 @@ def driven(subject: Subject, steps: int) -> tuple[Array, Array]:
         signal = np.sign(signal)
     given: dict[str, Array] = {}
     for p in (*subject.program.inputs, *subject.program.targets):
-        one = random_value(p.type, steps, rng)
+        one = random_value(p.type, steps, rng, subject.spans.get(p.name, ANY))
         given[p.name] = np.broadcast_to(one, (count, *one.shape)).copy()
     port = names[0]
     if port.type.kind in ("state", "unitary"):
@@ -76,7 +76,8 @@ def driven(subject: Subject, steps: int) -> tuple[Array, Array]:
     if port.type.kind in ("token", "class"):
         given[port.name] = (signal > 0).astype(int)
     else:
-        value = (signal > 0).astype(float) if bits else signal
+        low, high = (0.0, 1.0) if bits else subject.spans.get(port.name, ANY)
+        value = low + (high - low) * (signal + 1) / 2
         lead = (count, steps)
         given[port.name] = np.broadcast_to(
             value.reshape(*lead, *(1,) * len(port.type.shape)), (*lead, *port.type.shape)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from qrlang.probe.errors import ProbeError
 
 if TYPE_CHECKING:
     from qrlang.driver import Compilation, Setting
+
+NOT_A_NUMBER = "inputs of a file are drawn from -1 to 1: probe a trained run, which has data"
 
 Array = np.ndarray[Any, Any]
 Sample = Mapping[str, Array]
@@ -32,6 +34,8 @@ class Subject:
     again: Callable[[Mapping[str, Setting]], Program | None] | None = None
     """The same model at other settings; None where those do not fit."""
     imports: tuple[str, ...] = ()
+    spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Between which numbers the data's are, by input: an angle of asin(x) takes no others."""
 
     @property
     def settings(self) -> dict[str, int | float | bool | str]:
@@ -87,6 +91,8 @@ def call(module: Any, program: Program, given: Mapping[str, Any]) -> dict[str, A
         try:
             called = arguments(program, module).items()
             out = module(**{argument: given[name] for name, argument in called})
+        except FloatingPointError as error:
+            raise ProbeError(str(error), NOT_A_NUMBER) from None
         except RuntimeError as error:
             if "measured bits" not in str(error):
                 raise
@@ -139,7 +145,10 @@ def of_run(
 
     name = str(about["model"]) + ("" if settings.core == "pqc" else f", {settings.core} core")
     said = f"{len(found)} sequences of the {split} split, {state}"
-    return Subject(name, program, found, said, weights, settings.seed, again, run.imports)
+    return Subject(
+        name, program, found, said, weights, settings.seed, again, run.imports,
+        _spans(program, found),
+    )  # fmt: skip
 
 
 def of_file(made: Compilation, name: str, samples: int, steps: int, seed: int) -> Subject:
@@ -170,6 +179,16 @@ def at_settings(subject: Subject, program: Program, seed: int) -> Subject:
     return replace(subject, program=program, weights=None, seed=seed)
 
 
+def _spans(program: Program, samples: Sequence[Sample]) -> dict[str, tuple[float, float]]:
+    """Of every input of reals that are not all the same."""
+    found = {}
+    for port in (*program.inputs, *program.targets):
+        numbers = [s[port.name].reshape(-1) for s in samples if port.name in s]
+        if port.type.kind == "real" and numbers and np.ptp(every := np.concatenate(numbers)) > 0:
+            found[port.name] = float(every.min()), float(every.max())
+    return found
+
+
 def _row(program: Program, batch: Any, k: int, steps: int) -> Sample:
     found = {}
     for port in (*program.inputs, *program.targets):
@@ -183,13 +202,24 @@ def _row(program: Program, batch: Any, k: int, steps: int) -> Sample:
     return found
 
 
-def random_sample(program: Program, steps: int, rng: np.random.Generator) -> Sample:
-    """Reals uniform in [-1, 1], tokens and bits uniform, states and unitaries by Haar."""
+ANY = (-1.0, 1.0)
+
+
+def random_sample(
+    program: Program,
+    steps: int,
+    rng: np.random.Generator,
+    spans: Mapping[str, tuple[float, float]] | None = None,
+) -> Sample:
+    """Reals uniform in their span, tokens and bits uniform, states and unitaries by Haar."""
     ports: tuple[Value, ...] = (*program.inputs, *program.targets)
-    return {p.name: random_value(p.type, steps, rng) for p in ports}
+    known = spans or {}
+    return {p.name: random_value(p.type, steps, rng, known.get(p.name, ANY)) for p in ports}
 
 
-def random_value(kind: Type, steps: int, rng: np.random.Generator) -> Array:
+def random_value(
+    kind: Type, steps: int, rng: np.random.Generator, span: tuple[float, float] = ANY
+) -> Array:
     lead = (steps,) if kind.seq else ()
     match kind.kind:
         case "token" | "class":
@@ -203,7 +233,7 @@ def random_value(kind: Type, steps: int, rng: np.random.Generator) -> Array:
             q, r = np.linalg.qr(_normal(rng, (*lead, 1 << kind.size, 1 << kind.size)))
             phases = np.diagonal(r, axis1=-2, axis2=-1)
             return np.asarray(q * (phases / np.abs(phases))[..., None, :])
-    return rng.uniform(-1, 1, (*lead, *kind.shape))
+    return rng.uniform(*span, (*lead, *kind.shape))
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

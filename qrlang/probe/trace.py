@@ -13,7 +13,7 @@ from qrlang.ir.program import Free, Loop
 from qrlang.ir.walk import qubits_of, walk
 from qrlang.names import qubit_names
 from qrlang.probe.errors import ProbeError
-from qrlang.probe.subject import Array, Sample, Subject, reads
+from qrlang.probe.subject import NOT_A_NUMBER, Array, Sample, Subject, reads
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def traces(subject: Subject) -> list[Trace]:
     try:
         return [_trace(subject, loop, space, names, s, externs) for s in subject.samples]
     except RunError as error:
-        raise ProbeError(str(error)) from None
+        raise ProbeError(str(error), NOT_A_NUMBER if "is nan" in str(error) else "") from None
 
 
 def _space(subject: Subject, loop: Loop) -> int:

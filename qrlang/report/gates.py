@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from qrlang.analysis.circuits import AnyAngle, Circuit, Product, flat
 from qrlang.analysis.cost import Roles, gate_name
-from qrlang.circuits import AnyAngle, Circuit, Product, flat
 from qrlang.draw.labels import number
 from qrlang.ir.program import (
     CallExtern,

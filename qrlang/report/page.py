@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from qrlang.analysis.circuits import circuits
 from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.analysis.evaluations import evaluations
-from qrlang.circuits import circuits
 from qrlang.errors import UserError
 from qrlang.files import read_json, suffixed, write_atomically
 from qrlang.ir.program import Loop, Program
@@ -72,16 +72,16 @@ def _result(run: Run, others: Sequence[str]) -> list[Block]:
         rows.append((name, number(name, one["value"]), between))
     head = (f"{result['split']}, {result['sequences']} sequences", "value", "95 % interval")
     blocks += [Table(head, rows, frozenset({1, 2}))]
-    found, left = compare.rows([str(run.folder), *others], None)
-    if left:  # asked for by name
-        raise left[0]
-    table = compare.cells(found)
     blocks.append(Paragraph(
         f"Time: {result['seconds']:.3g} s for {result['epochs']} epochs, "
         f"{result['seconds_an_epoch']:.3g} s each."
         + (" Beside the other runs, each at its own settings:" if others else "")
     ))  # fmt: skip
     if others:
+        found, left = compare.rows([str(run.folder), *others], None)
+        if left:  # asked for by name
+            raise left[0]
+        table = compare.cells(found)
         blocks.append(Table(table[0], table[1:], frozenset(range(1, len(table[0])))))
     return blocks
 

@@ -63,6 +63,13 @@ def _step(run: Run) -> int:
             f"'{run.folder}' was trained on a quantum device, whose readouts do not repeat",
             "leave out --replay: the weights that were kept are looked at",
         )
+    planned = run.about().get("planned")
+    if planned:
+        raise TraceError(
+            f"'{run.folder}' was planned anew at step {planned[-1]['step']}, and a run is repeated "
+            "by one plan",
+            "leave out --replay: the weights that were kept are looked at",
+        )
     step = int(checkpoint.load(run.last)[1]["progress"]["step"]) if run.last.exists() else 0
     if not step:
         raise TraceError(f"'{run.folder}' has not begun: there is nothing to repeat",
@@ -77,7 +84,7 @@ class _Until(Observer):
         self.step = step
 
     def updated(self, trainer: Trainer, update: Update) -> None:
-        trainer.stop = trainer.progress.step >= self.step
+        trainer.stop.asked = trainer.progress.step >= self.step
 
 
 class _Once(Silent):

@@ -14,7 +14,8 @@ from qrlang.governor.governor import Governor
 from qrlang.session.forget import give_up
 from qrlang.trace.recorder import Recorder
 from qrlang.training import curves, finish, start
-from qrlang.training.loop import CHAOS, Observer, Trainer
+from qrlang.training.books import CHAOS
+from qrlang.training.loop import Observer, Trainer
 from qrlang.training.progress import Watcher
 from qrlang.training.world import World
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from qrlang.analysis.circuits import MIXED, Circuit, circuits, flat_element
 from qrlang.analysis.cost import Roles
-from qrlang.circuits import MIXED, Circuit, circuits, flat_element
 from qrlang.draw.names import Names
 from qrlang.draw.picture import moment as when
 from qrlang.draw.run.moment import Branch, Lines, Part, Vertex

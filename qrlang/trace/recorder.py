@@ -283,7 +283,7 @@ class Recorder(Observer):
     def _thin_out(self, trainer: Trainer) -> None:
         """So many steps between records that all of the run fits the limit."""
         room = self.asked.limit * MEGABYTE / (size(self.fields) + 256) - 2
-        while trainer.steps / self.every > max(room, 1):
+        while trainer.plan.steps / self.every > max(room, 1):
             self.every *= 2
 
 

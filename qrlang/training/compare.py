@@ -1,4 +1,5 @@
-"""Runs side by side. Runs that differ in nothing but the seed are one row: mean ± s.d."""
+"""Runs side by side. Runs that differ in nothing but the seed, and the part of the data
+that is the test, are one row: mean ± s.d."""
 
 from __future__ import annotations
 
@@ -30,10 +31,18 @@ class Entry:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What runs of one row have in common: everything but the seed, and where it ran."""
+        """What runs of one row have in common: everything but the seed, the fold, and where it
+        ran."""
         page = {k: v for k, v in self.settings.to_data().items()
                 if k not in ("seed", "threads", "road", "checkpoint", "log")}  # fmt: skip
+        name, given = self.settings.data
+        page["data"] = (name, {k: v for k, v in given.items() if k != "fold"})
         return (self.about["model"], str(self.about["parameters"]), str(page))
+
+    @property
+    def lot(self) -> tuple[int, Any]:
+        """What runs of one row differ in."""
+        return self.settings.seed, self.settings.data[1].get("fold")
 
 
 @dataclass(frozen=True)
@@ -99,13 +108,14 @@ def rows(paths: Iterable[str], metric: str | None) -> tuple[list[Row], list[Trai
 
 
 def _fits(e: Entry, metric: str, others: list[Entry]) -> None:
-    if (e.result["figures"].get(metric) or {}).get("value") is None:
+    has = [k for k, one in e.result["figures"].items() if one["value"] is not None]
+    if metric not in has:
         raise _Left(
             f"'{e.run.folder}' has no {metric}",
-            f"it has {', '.join(e.result['figures'])}: choose with --metric",
+            f"it has {', '.join(has)}: choose with --metric",
         )
     for o in others:
-        if o.settings.seed == e.settings.seed:  # it would make the deviation look smaller
+        if o.lot == e.lot:  # it would make the deviation look smaller
             raise _Left(f"'{e.run.folder}' is '{o.run.folder}' once more, of the same seed")
 
 
@@ -171,7 +181,7 @@ def _is_choice(value: Any) -> bool:
 
 
 def cells(found: list[Row]) -> list[list[str]]:
-    out = [["model", found[0].metric, "seeds", "parameters", "readouts/step", "s/epoch", "epochs"]]
+    out = [["model", found[0].metric, "runs", "parameters", "readouts/step", "s/epoch", "epochs"]]
     for row in found:
         d = row.data()
         value = number(row.metric, row.mean)
@@ -225,8 +235,8 @@ def picture(found: list[Row], stem: Path) -> list[Path]:
     split = found[0].data()["split"]
     panels = [Panel("epoch", f"{word}, validation", curves, whole=True)] if curves else []
     panels.append(Panel("parameters", f"{word}, {split}", dots, zero=True))
-    seeds = " and ".join(sorted({str(len(r.runs)) for r in found}))
-    note = "one seed" if seeds == "1" else f"mean ± s.d. of {seeds} seeds"
+    many = " and ".join(sorted({str(len(r.runs)) for r in found}))
+    note = "one run" if many == "1" else f"mean ± s.d. of {many} runs"
     return list(save(stem, Chart("", panels, width=330, note=note)))
 
 

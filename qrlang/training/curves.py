@@ -15,6 +15,9 @@ from qrlang.training.settings import lower_is_better
 
 WORDS = {
     "accuracy": "accuracy (%)",
+    "balanced_accuracy": "balanced accuracy (%)",
+    "auc": "AUC",
+    "r2": "R²",
     "nrmse": "normalised r.m.s. error",
     "rmse": "r.m.s. error",
     "mse": "mean squared error",
@@ -25,7 +28,7 @@ WORDS = {
 
 
 def scaled(metric: str, value: float) -> float:
-    return 100 * value if metric in ("accuracy", "f1") else value
+    return 100 * value if metric in ("accuracy", "balanced_accuracy", "f1") else value
 
 
 def chart(run: Run) -> Chart | None:
@@ -36,7 +39,7 @@ def chart(run: Run) -> Chart | None:
     settings, about = run.settings(), run.about()
     metric = settings.metric
     panels = [_panel(lines, "loss")]
-    if metric != "loss":
+    if metric != "loss" and any(x.get(metric) is not None for x in lines):
         panels.append(_panel(lines, metric))
     sizes = ", ".join(f"{k} = {v}" for k, v in dict(about["parameters"]).items())
     core = "" if settings.core == "pqc" else f", {settings.core} core"

@@ -59,8 +59,7 @@ def page(found: dict[str, Any]) -> str:
         lines[0] += ", at the weights of its last checkpoint"
     width = max(map(len, found["figures"]))
     for name, one in found["figures"].items():
-        value = one["value"]
-        text = f"  {name:{width}}  " + ("none" if value is None else number(name, value))
+        text = f"  {name:{width}}  {number(name, one['value'])}"
         if one["interval"]:
             low, high = (number(name, x) for x in one["interval"])
             text += f"   {low} … {high}"

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from qrlang.diagnostics.words import plural
-from qrlang.hardware.budget import Prices
-from qrlang.hardware.device import Device, Limits, Template, described
+from qrlang.hardware.budget import Prices, Spent
+from qrlang.hardware.device import Device, Limits, Template, Usage, described
 from qrlang.hardware.footprint import survival
 from qrlang.hardware.gradient.processor import Processor
 from qrlang.hardware.jobs import Counts, Task
@@ -58,11 +58,18 @@ class Forecast:
     two_qubit: int
     survival: float | None
     price: float | None
+    prices: Prices
+    seconds: float | None  # at most, that the device is busy
     most: bool  # it may be less
 
     @property
     def total(self) -> Amount:
         return self.calibration + self.training + self.validation + self.test
+
+    @property
+    def spent(self) -> Spent:
+        return Counts(jobs=self.total.jobs, executions=self.total.executions,
+                      seconds=self.seconds or 0.0)  # fmt: skip
 
     def to_data(self) -> dict[str, Any]:
         return {**asdict(self), "total": asdict(self.total)}
@@ -84,27 +91,33 @@ def forecast(
     rehearsal = _Rehearsal(trainer, device, shots, mitigation)
     groups = [_sum(rehearsal(b, True) * sloped + rehearsal(b, False) * plain for b in group)
               for group in _groups(trainer)]  # fmt: skip
-    rounds, rest = divmod(trainer.steps, max(len(groups), 1))
+    rounds, rest = divmod(trainer.plan.steps, max(len(groups), 1))
     training = _sum(groups) * rounds + _sum(groups[:rest])
     if name == "nelder_mead":  # the corners of the simplex come first
         corners = 1 + sum(p.numel() for p in trainer.objective.parameters)
         training = training + _sum(groups) * max(corners - plain, 0)
     validation = Amount()
     if trainer.feed.sizes.get("validation"):
-        validation = rehearsal.split("validation", s.batch) * trainer.epochs
+        validation = rehearsal.split("validation", s.batch) * trainer.plan.epochs
     test = rehearsal.split(split_of(trainer.feed, None), max(s.batch, 64))
     largest = rehearsal.largest
     found = device.footprint(largest) if largest else None
     total = rehearsal.calibration + training + validation + test
+    usage: Usage | None = getattr(device, "usage", None)
+    seconds = None
+    if usage is not None and found is not None:
+        each = usage.shot + (found.seconds or 0.0)
+        seconds = usage.job * total.jobs + each * total.executions
+    counts = Counts(jobs=total.jobs, executions=total.executions, seconds=seconds or 0.0)
     return Forecast(
         dict(device.describe()), shots,
         "two losses at a time" if plain and not sloped else "parameter shift",
-        trainer.steps, groups[0] if groups else Amount(), rehearsal.calibration,
+        trainer.plan.steps, groups[0] if groups else Amount(), rehearsal.calibration,
         training, validation, test,
         largest.qubits if largest else 0, found.depth if found else 0,
         found.two_qubit if found else 0,
         survival(found, device.errors, largest.qubits) if found and largest else None,
-        prices.of(total.jobs, total.executions), most or s.early_stopping > 0,
+        prices.of(counts), prices, seconds, most or s.early_stopping > 0,
     )  # fmt: skip
 
 
@@ -188,12 +201,14 @@ def shifted(processor: Processor, limits: Limits) -> Amount:
             by_shots[shots] = by_shots.get(shots, 0) + readout.circuits() * scales
     circuits = sum(by_shots.values())
     executions = sum(shots * n for shots, n in by_shots.items())
-    jobs = 1
-    if limits.circuits:
-        jobs = max(jobs, -(-circuits // limits.circuits))
-    if limits.executions and processor.shots:
-        jobs = max(jobs, -(-circuits // max(limits.executions // processor.shots, 1)))
-    return Amount(jobs if circuits else 0, circuits, executions)
+    groups = by_shots if limits.alike else {processor.shots: circuits}
+    jobs = 0
+    for shots, count in groups.items():
+        room = limits.circuits or max(count, 1)
+        if limits.executions and shots:
+            room = min(room, max(limits.executions // shots, 1))
+        jobs += -(-count // room)
+    return Amount(jobs, circuits, executions)
 
 
 def page(found: Forecast, name: str) -> str:
@@ -218,6 +233,8 @@ def page(found: Forecast, name: str) -> str:
     kept = "" if found.survival is None else f", survival {found.survival:.3g}"
     lines.append(f"  largest     {found.qubits} qubits, depth {found.depth}, "
                  f"{found.two_qubit} gates on two{kept}")  # fmt: skip
-    known = found.price is not None
-    price = f"{found.price:,.2f}" if known else "not known: --price-task and --price-shot"
-    return "\n".join([*lines, f"  price       {price}"]) + "\n"
+    if found.seconds is not None:
+        lines.append(
+            f"  time        at most {found.seconds:,.0f} s of the device, without the queue"
+        )
+    return "\n".join([*lines, f"  price       {found.prices.words(found.price)}"]) + "\n"

@@ -4,33 +4,29 @@ happened."""
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
-
-import numpy as np
 
 from qrlang.analysis.evaluations import evaluations
 from qrlang.errors import TrainingError
 from qrlang.training import checkpoint, decode, optim, randomness, room, schedule, segments
-from qrlang.training.feed import Array, Batch, Feed
-from qrlang.training.objective import Objective, Work, merged
+from qrlang.training.average import Average
+from qrlang.training.books import Books
+from qrlang.training.feed import Batch, Feed
+from qrlang.training.objective import Objective, Work
 from qrlang.training.optim.base import Update
 from qrlang.training.pipeline import Pipeline
-from qrlang.training.progress import Moment, Progress, Watcher
+from qrlang.training.progress import Progress, Watcher
 from qrlang.training.run import Run
+from qrlang.training.schedule import Plan
 from qrlang.training.settings import Settings, interval, lower_is_better
+from qrlang.training.stopping import Stop
 from qrlang.training.world import World
 
-CHAOS = ("the recurrence became chaotic: lower the learning rate, or the scale of the controller's "
-         "last layer")  # fmt: skip
-MOST_SKIPPED = 50  # updates in a row
 FORM = 2  # of what a checkpoint keeps
-WILD = 1e4  # a gradient's norm; runs that learn stay below a few hundred
-BLINK = 0.1  # seconds: nobody reads faster
 TOGETHER = 16  # updates between questions that several processes ask each other
 
 
@@ -83,32 +79,32 @@ class Trainer:
         self.optimizer = optim.make(settings, objective.parameters, angles)
         # Whoever is told of every update needs it at once.
         self.pipeline = Pipeline.where_it_fits(objective, self.optimizer, feed)
-        self.progress = Progress()
-        self.recent = objective.tally()  # since the last line of metrics
-        self.per_epoch = -(-feed.count("train", settings.batch) // settings.accumulate)
-        if self.optimizer.whole:
-            self.per_epoch = 1
-        self.steps = settings.steps or self._planned()
-        self.epochs = -(-self.steps // max(self.per_epoch, 1))
-        self.warmup = min(settings.warmup, self.steps // 4)
+        self.average = Average(objective.parameters, settings.average) if settings.average else None
+        self.plan = self._planned()
+        self.books = Books(objective, self.plan, run, watcher, world, settings.metric)
         self.save_every = interval(settings.checkpoint, "checkpoint")
         self.log_every = interval(settings.log, "log")
-        self.stop = False
-        self._clock, self._cpu = time.perf_counter(), time.process_time()
-        self._saved = (self._clock, 0)
-        self._logged = (self._clock, 0)
-        self._seen = 0.0  # sequences since the last line
+        self.stop = Stop()
+        self._saved = (time.perf_counter(), 0)
         self.state: segments.State = None  # of a stream, on its way from update to update
         self._circuits: dict[int, int] = {}
-        self._told = 0.0
 
-    def _planned(self) -> int:
-        for name, options in filter(None, (self.settings.quantum, self.settings.optimizer)):
-            if name == "nelder_mead":
-                return int(options["max_iterations"])
-        if self.settings.optimizer[0] == "ridge":
-            return 1
-        return self.settings.epochs * self.per_epoch
+    def _planned(self) -> Plan:
+        s = self.settings
+        per_epoch = -(-self.feed.count("train", s.batch) // s.accumulate)
+        if self.optimizer.whole:
+            per_epoch = 1
+        steps = s.steps or s.epochs * per_epoch
+        if not s.steps:
+            for name, options in filter(None, (s.optimizer, s.quantum)):
+                steps = int(options["max_iterations"]) if name == "nelder_mead" else steps
+            if s.optimizer[0] == "ridge":
+                steps = 1
+        return Plan(per_epoch, steps, min(s.warmup, steps // 4))
+
+    @property
+    def progress(self) -> Progress:
+        return self.books.progress
 
     @property
     def broad(self) -> int:
@@ -127,21 +123,20 @@ class Trainer:
         """Everything that the rest of the run depends on."""
         self._settle()
         state = segments.page(self.state, self.world) if self.settings.truncate else None
-        recent = merged(self.recent, self.world)
+        books = self.books.state()
         if not self.world.first:
             return
-        self._tick()
+        self.books.tick()
         page = {
             "form": FORM,
             "progress": asdict(self.progress),
             "logs": self.run.lengths(),
             "optimizer": self.optimizer.state(),
             "random": randomness.state(self.objective.model),
-            "recent": recent.table.tolist(),
-            "moments": recent.moments.tolist(),
-            "seen": self._seen,
+            **books,
             "state": state,
-            "observers": {o.name: o.state() for o in self.observers},
+            "average": None if self.average is None else self.average.state(),
+            "observers": self.kept | {o.name: o.state() for o in self.observers},
         }
         checkpoint.save(self.run.last, self.objective.model.state_dict(), page)
         self._saved = (time.perf_counter(), self.progress.step)
@@ -155,27 +150,21 @@ class Trainer:
                 f"--init {self.run.folder}",
             )
         self.objective.model.load_state_dict(weights)
-        self.progress = Progress(**page["progress"])
+        self.books.load(page)
         self.optimizer.load(page["optimizer"])
+        if self.average is not None:
+            self.average.load(page["average"])
         randomness.restore(self.objective.model, page["random"])
-        self.recent = self.objective.tally()
-        if self.world.first:  # it has those of all processes
-            self.recent.rows = [np.array(page["recent"], float).reshape(-1, 4)]
-            self.recent.moments = np.array(page["moments"], float)
-        self._seen = float(page["seen"])
         self.state = segments.of_page(page.get("state"), self.world, self.objective.device)
         self.kept = page.get("observers", {})
-        if self.world.first:
-            self.run.rewind(page["logs"])
-        self._clock, self._cpu = time.perf_counter(), time.process_time()
-        self._saved = self._logged = (self._clock, self.progress.step)
+        self._saved = self.books.logged
 
     # --- training ---
 
     def train(self) -> None:
         """To the end, or until somebody stops it."""
         p = self.progress
-        self._clock, self._cpu = time.perf_counter(), time.process_time()
+        self.books.begin()
         if self.observers and self.pipeline is not None:
             self.pipeline.leave()
             self.pipeline = None
@@ -183,7 +172,7 @@ class Trainer:
         self.objective.model.train()
         if p.step == 0:
             self.save()
-        with self._interruptible():
+        with self.stop.heard():
             while not p.finished:
                 self._epoch()
                 self._end_of_epoch()
@@ -193,16 +182,15 @@ class Trainer:
             if o.name in self.kept:
                 o.load(self.kept[o.name])
             o.begin(self)
-        # What they prepare is no time of training.
-        self._clock, self._cpu = time.perf_counter(), time.process_time()
+        self.books.begin()  # what they prepare is no time of training
 
     def _epoch(self) -> None:
         p = self.progress
         for group in self.groups():
             self._update(group)
-            if p.step >= self.steps:
+            if p.step >= self.plan.steps:
                 break
-            if self._due(self.log_every, self._logged):
+            if self._due(self.log_every, self.books.logged):
                 self._log()
             if self._asked_to_stop():
                 self.save()
@@ -214,7 +202,7 @@ class Trainer:
         """Several processes ask each other, which waits: on GPUs not after every update."""
         if self.world.size > 1 and self.pipeline is not None and self.progress.step % TOGETHER:
             return False
-        return self.world.any(self.stop, self.objective.parameters[0])
+        return self.world.any(self.stop.asked, self.objective.parameters[0])
 
     def groups(self) -> Iterator[list[Batch]]:
         """The batches of each update, from where the run is."""
@@ -237,15 +225,15 @@ class Trainer:
         s, p = self.settings, self.progress
         work = Work(self.objective, group, self.feed.streaming, self.state)
         rate = float(s.optimizer[1].get("lr", 0.0)) * schedule.factor(
-            s.schedule, self.warmup, p.step, self.steps, p.epoch
+            s.schedule, self.plan.warmup, p.step, self.plan.steps, p.epoch, p.falls
         )
-        self._seen += sum(b.size for b in group)
+        self.books.seen += sum(b.size for b in group)
         p.batch += len(group)
         if self.pipeline is not None:
             self.pipeline.add(work, rate)
             self.state = work.left if self.feed.streaming else None
             p.runs += work.runs
-            p.step += 1
+            self._count()
             if self.pipeline.full:
                 self._settle()
             return
@@ -254,83 +242,68 @@ class Trainer:
         if s.gradient_free:
             p.circuits += work.runs * self.circuits(max(map(_time, group)))
         self.state = work.left if self.feed.streaming else None
-        p.step += 1
+        self._count()
         if work.tally is not None:
-            self._note(update, rate, work.tally.table.sum(0), work.tally.moments)
+            self.books.enter(update, rate, work.tally.table.sum(0), work.tally.moments)
         else:
-            self._note(update, rate, None, None)
+            self.books.enter(update, rate, None, None)
         for o in self.observers:
             o.updated(self, update)
-        self._tell()
+        self.books.tell()
+
+    def _count(self) -> None:
+        self.progress.step += 1
+        if self.average is not None:
+            self.average.add()
 
     def _settle(self) -> None:
         """What is known by now of updates that nobody has waited for."""
         found = self.pipeline.read() if self.pipeline is not None else []
         for one in found:
-            self._note(one.update, one.rate, one.row, one.moments)
+            self.books.enter(one.update, one.rate, one.row, one.moments)
         if found:
-            self._tell()
-
-    def _note(self, update: Update, rate: float, row: Array | None, moments: Array | None) -> None:
-        """An update in the books."""
-        p = self.progress
-        p.listened += update.frozen
-        p.listening = update.frozen
-        p.rate, p.norm = rate, update.norm
-        if row is not None and moments is not None and math.isfinite(update.loss):
-            self.recent.rows.append(row[None])
-            self.recent.moments = self.recent.moments + moments
-        if update.skipped:
-            self._skipped()
-        else:
-            p.in_a_row = 0
-        if WILD < update.norm < math.inf and not p.wild:
-            p.wild = True
-            self.watcher.note(
-                f"the gradient's norm is {update.norm:.0e} before it is clipped: {CHAOS}"
-            )
-        if update.done:
-            self.steps = p.step
-
-    def _skipped(self) -> None:
-        p = self.progress
-        p.skipped += 1
-        p.in_a_row += 1
-        if p.skipped == 1:
-            self.watcher.note(f"an update was skipped, its gradient is not finite: {CHAOS}")
-        if p.in_a_row >= MOST_SKIPPED:
-            raise TrainingError(
-                f"{CHAOS} (no finite loss or gradient {p.in_a_row} times in a row)",
-                f"the weights of the last checkpoint are whole: {self.run.last}",
-            )
+            self.books.tell()
 
     def _end_of_epoch(self) -> None:
         s, p = self.settings, self.progress
         self._log()
         p.epoch += 1
         p.batch = 0
-        p.finished = p.step >= self.steps
+        p.finished = p.step >= self.plan.steps
         if self.feed.sizes.get("validation"):
-            tally = self.objective.evaluate(self.feed, "validation", self.broad)
-            figures = tally.figures()
-            if s.metric == "bleu":
-                said = decode.translations(self.objective, self.feed, "validation", s.batch, beam=1)
-                figures["bleu"] = float(decode.bleu(said)["value"])
-            self._write({"split": "validation", **figures})
+            figures = self._validated()
+            self.books.write({"split": "validation", **figures})
             for o in self.observers:
                 o.evaluated(self, "validation", figures)
-            self.watcher.evaluated(self._moment(figures), "validation", figures)
+            self.watcher.evaluated(self.books.moment(figures), "validation", figures)
             self._compare(s.metric, figures[s.metric], figures["loss"])
         else:
             self._keep_best()
         if p.finished:
             for o in self.observers:
                 o.end(self)
-        self._tick(line=True)
+        self.books.tick(line=True)
         self.save()
+
+    def _validated(self) -> dict[str, float]:
+        """What the weights that would be kept are worth on data that nothing was learned from."""
+        with self._best():
+            figures = self.objective.evaluate(self.feed, "validation", self.broad).figures()
+            if self.settings.metric == "bleu":
+                said = decode.translations(
+                    self.objective, self.feed, "validation", self.settings.batch, beam=1
+                )
+                figures["bleu"] = float(decode.bleu(said)["value"])
+        return figures
+
+    def _best(self) -> AbstractContextManager[None]:
+        """The model has the weights that would be kept in these lines."""
+        return nullcontext() if self.average is None else self.average.taken()
 
     def _compare(self, metric: str, value: float, loss: float) -> None:
         s, p = self.settings, self.progress
+        if not math.isfinite(value):  # an error in units of the spread of targets that have none
+            metric, value = "loss", loss
         if p.best is None or p.best_loss is None:
             better = True
         elif value == p.best:
@@ -338,10 +311,15 @@ class Trainer:
         else:
             better = value < p.best if lower_is_better(metric) else value > p.best
         if better and math.isfinite(value):
-            p.best, p.best_loss, p.best_epoch, p.since_best = value, loss, p.epoch, 0
+            p.best, p.best_loss, p.best_epoch = value, loss, p.epoch
+            p.since_best = p.since_fall = 0
             self._keep_best()
             return
         p.since_best += 1
+        p.since_fall += 1
+        if s.schedule[0] == "plateau" and p.since_fall >= int(s.schedule[1]["patience"]):
+            p.falls += 1
+            p.since_fall = 0
         if s.early_stopping and p.since_best >= s.early_stopping and not p.finished:
             p.finished = True
             self.watcher.note(
@@ -352,76 +330,20 @@ class Trainer:
     def _keep_best(self) -> None:
         if self.world.first:
             page = {"step": self.progress.step, "epoch": self.progress.epoch}
-            checkpoint.save(self.run.best, self.objective.model.state_dict(), page)
+            with self._best():
+                checkpoint.save(self.run.best, self.objective.model.state_dict(), page)
 
     def solved(self) -> None:
         """The weights were found in one go: that was the only update, and the only epoch."""
         p = self.progress
         tally = self.objective.evaluate(self.feed, "train", self.settings.batch)
-        p.step, p.epoch, self.steps, self.epochs = 1, 0, 1, 1
-        self._write({"split": "train", **tally.figures()})
+        p.step, p.epoch, self.plan.steps = 1, 0, 1
+        self.books.write({"split": "train", **tally.figures()})
         self._end_of_epoch()
 
-    # --- telling ---
-
     def _log(self) -> None:
-        """A line about the updates since the last one."""
         self._settle()
-        p = self.progress
-        figures = self._recent()
-        if figures:
-            self._write({"split": "train", **figures, "rate": p.rate, "gradient": p.norm,
-                         "skipped": p.skipped, "runs": p.runs,
-                         **({"circuits": p.circuits} if p.circuits else {}),
-                         **({"listened": p.listened} if p.listened else {})})  # fmt: skip
-        self.recent = self.objective.tally()
-        self._seen = 0.0
-        self._logged = (time.perf_counter(), self.progress.step)
-
-    def _recent(self) -> dict[str, float]:
-        tally = merged(self.recent, self.world)
-        found = tally.figures() if len(tally.table) and tally.table[:, 1].sum() else {}
-        found.pop("f1", None)  # of a whole split only
-        return found
-
-    def _write(self, line: dict[str, Any]) -> None:
-        p = self.progress
-        if self.world.first:
-            plain = {k: (v if not isinstance(v, float) or math.isfinite(v) else None)
-                     for k, v in line.items()}  # fmt: skip
-            epoch = p.epoch + (line["split"] == "train")
-            self.run.log(self.run.metrics, {"step": p.step, "epoch": epoch, **plain})
-
-    def _tell(self) -> None:
-        """Between lines of metrics too; in one process only, since the others are not asked."""
-        now = time.perf_counter()
-        if self.world.size == 1 and now - self._told >= BLINK:
-            self._told = now
-            tally = self.recent
-            figures = tally.figures() if len(tally.table) and tally.table[:, 1].sum() else {}
-            self.watcher.updated(self._moment(figures))
-
-    def _moment(self, figures: dict[str, float]) -> Moment:
-        p = self.progress
-        now = time.perf_counter()
-        passed = max(now - self._logged[0], 1e-9)
-        done = p.step - self._logged[1]
-        speed = self._seen / passed if done else 0.0
-        total = p.seconds + now - self._clock
-        left = total / max(p.step, 1) * (self.steps - p.step)
-        return Moment(p.step, self.steps, min(p.epoch + 1, self.epochs), self.epochs, figures,
-                      speed, left, p.listening)  # fmt: skip
-
-    def _tick(self, line: bool = False) -> None:
-        """Seconds so far, without those that a stopped run has lain idle."""
-        p = self.progress
-        now, cpu = time.perf_counter(), time.process_time()
-        p.seconds += now - self._clock
-        p.cpu += cpu - self._cpu
-        self._clock, self._cpu = now, cpu
-        if line and self.world.first:
-            self.run.log(self.run.timing, {"step": p.step, "epoch": p.epoch, "seconds": p.seconds,
-                                           "cpu_seconds": p.cpu})  # fmt: skip
+        self.books.line()
 
     def _due(self, every: tuple[float, str], since: tuple[float, int]) -> bool:
         value, unit = every
@@ -434,29 +356,8 @@ class Trainer:
                 self.objective.parameters[0],
             )
         if unit == "epochs":
-            return p.step % max(int(value * self.per_epoch), 1) == 0
+            return p.step % max(int(value * self.plan.per_epoch), 1) == 0
         return p.step % max(int(value), 1) == 0
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C waits for the end of the batch; a second one does not."""
-
-        def ask(*_: Any) -> None:
-            if self.stop:
-                raise KeyboardInterrupt
-            self.stop = True
-
-        before = {}
-        try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before[number] = signal.signal(number, ask)
-        except ValueError:  # not in the main thread
-            pass
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _time(batch: Batch) -> int:

@@ -5,23 +5,36 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
+from qrlang.errors import TrainingError
 from qrlang.ir.types import Type
-from qrlang.training.settings import Choice
+from qrlang.training.feed import Feed
 
 Tensor = Any
+Loss = tuple[str, dict[str, Any]]  # as it is set; `weights` of classes, where they are `balanced`
 
 
 def per_sequence(
-    output: Tensor, target: Tensor, kind: Type, inside: Tensor | None, loss: Choice
+    output: Tensor, target: Tensor, kind: Type, inside: Tensor | None, loss: Loss
 ) -> tuple[Tensor, Tensor]:
-    """The loss summed over each sequence, and over how many terms: two tensors [batch].
+    """The loss summed over each sequence, and over how many terms: two tensors [batch]. Where
+    classes have weights, a term counts as much as its class.
 
     inside: [batch, time], which moments count; None: all.
     """
     terms = _terms(output, target, kind, loss)
+    weights = loss[1].get("weights")
+    if weights is not None:
+        shares = weights.to(terms)[target.long()].reshape(terms.shape)
+        if loss[0] != "cross_entropy":  # which has taken them in, with its smoothing
+            terms = terms * shares
+        if inside is not None:
+            shares = torch.where(inside, shares, torch.zeros_like(shares))
+            terms = torch.where(inside, terms, torch.zeros_like(terms))
+        return _flat(terms).sum(1), _flat(shares).sum(1)
     axes = tuple(range(1, terms.dim()))
     if inside is None:
         counts = terms.new_full((terms.shape[0],), float(terms[0].numel()))
@@ -31,21 +44,51 @@ def per_sequence(
     return torch.where(mask, terms, torch.zeros_like(terms)).sum(axes), inside.sum(1) * float(each)
 
 
-def measured(loss: Choice) -> Choice:
-    """As it is when nothing is trained: smoothing is no part of what a model is worth."""
+def _flat(terms: Tensor) -> Tensor:
+    return terms.reshape(terms.shape[0], -1)
+
+
+def measured(loss: Loss) -> Loss:
+    """As it is when nothing is trained: smoothing and weights are no part of what a model is
+    worth."""
     name, options = loss
-    return name, {k: v for k, v in options.items() if k != "smoothing"}
+    return name, {k: v for k, v in options.items() if k not in ("smoothing", "weights")}
 
 
-def _terms(output: Tensor, target: Tensor, kind: Type, loss: Choice) -> Tensor:
+def balanced(loss: Loss, feed: Feed, target: str, classes: int, like: Tensor) -> Loss:
+    """With weights for the classes of the training split, so that each counts as much as the
+    others however often it comes."""
+    name, options = loss
+    if not options.get("balanced"):
+        return loss
+    counts = np.zeros(classes)
+    for batch in feed.batches("train", 1024, seed=0, epoch=0, shuffle=False):
+        labels = torch.as_tensor(batch.values[target]).cpu().numpy().astype(int)
+        inside = np.ones(labels.shape, bool)
+        if target in batch.lengths:
+            inside &= np.arange(labels.shape[1]) < np.asarray(batch.lengths[target])[:, None]
+        if labels.ndim > 1 and batch.counted is not None:
+            inside &= np.asarray(batch.counted, bool)
+        counts += np.bincount(labels[inside], minlength=classes)
+    there = counts > 0
+    if there.sum() < 2:
+        raise TrainingError(f"`{name}(balanced: true)`: the training data has one class only",
+                            "leave `balanced` out, or give more data")  # fmt: skip
+    weights = np.where(there, counts.sum() / (there.sum() * np.maximum(counts, 1)), 0.0)
+    return name, {**options, "weights": like.new_tensor(weights)}
+
+
+def _terms(output: Tensor, target: Tensor, kind: Type, loss: Loss) -> Tensor:
     """[batch, (time), …]: not yet summed."""
     name, options = loss
     match name:
         case "cross_entropy":
             lead = output.shape[:-1]
+            weights = options.get("weights")
             terms = functional.cross_entropy(
                 output.reshape(-1, output.shape[-1]),
                 target.reshape(-1).long(),
+                weight=None if weights is None else weights.to(output),
                 reduction="none",
                 label_smoothing=float(options.get("smoothing", 0.0)),
             )
@@ -74,6 +117,11 @@ def _terms(output: Tensor, target: Tensor, kind: Type, loss: Choice) -> Tensor:
 def _like(target: Tensor, output: Tensor) -> Tensor:
     """The same numbers in the output's shape: `real` goes with `real[1]`."""
     return target.to(output.dtype).reshape(output.shape)
+
+
+def lead(output: Tensor) -> Tensor:
+    """By how much the second of two classes is ahead of the first."""
+    return output[..., 1] - output[..., 0] if output.shape[-1:] == (2,) else output
 
 
 def choices(output: Tensor, kind: Type) -> Tensor:

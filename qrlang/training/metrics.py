@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from qrlang.ir.types import Type
 Array = np.ndarray[Any, Any]
 
 
+WHOLE = ("f1", "mae", "balanced_accuracy", "auc")  # no means over sequences that are kept apart
 MOMENTS = 4  # of all targets: how many, their sum, their squares, absolute errors
 
 
@@ -25,6 +26,7 @@ class Tally:
     rows: list[Array] = field(default_factory=list)  # [sequences, 4]: see `add`
     moments: Array = field(default_factory=lambda: np.zeros(MOMENTS))
     confusion: Array | None = None
+    scores: list[Array] | None = None  # [n, 2] of one of two classes: score, label; None: not kept
     waiting: list[tuple[str, Any]] = field(default_factory=list)  # on a device
 
     def __post_init__(self) -> None:
@@ -35,9 +37,16 @@ class Tally:
     def discrete(self) -> bool:
         return self.kind.kind in ("class", "token", "bit")
 
+    @property
+    def two(self) -> bool:
+        """One of two classes is asked for."""
+        return self.kind.kind == "class" and self.kind.size == 2
+
     def add(self, loss: Any, terms: Any, output: Any, target: Any, inside: Any) -> None:
         """One batch, as tensors. Rows: loss, its terms, correct answers or squared errors, and of
         how many. On a GPU all of it stays there until somebody looks."""
+        import torch
+
         from qrlang.training import losses
 
         if self.discrete:
@@ -49,6 +58,10 @@ class Tally:
                 one = at.new_ones(len(at)) if inside is None else inside.reshape(-1).to(at)
                 empty = at.new_zeros(self.kind.size**2)
                 self._add("confusion", empty.index_add_(0, at, one))
+            if self.scores is not None and self.two:
+                found = losses.lead(output).reshape(-1), target.reshape(-1)
+                pairs = torch.stack([x.double() for x in found], 1)
+                self._add("scores", pairs if inside is None else pairs[inside.reshape(-1)])
         elif self.untrue:
             hits = counts = terms
         else:
@@ -74,6 +87,9 @@ class Tally:
                 self.rows.append(array)
             elif what == "moments":
                 self.moments = self.moments + array
+            elif what == "scores":
+                assert self.scores is not None
+                self.scores.append(array)
             else:
                 assert self.confusion is not None
                 self.confusion += array.reshape(self.confusion.shape)
@@ -122,6 +138,9 @@ def figures(sums: Array, tally: Tally) -> dict[str, float]:
             found["bits_per_token"] = mean / math.log(2)
         if tally.confusion is not None:
             found["f1"] = macro_f1(tally.confusion)
+            found["balanced_accuracy"] = mean_recall(tally.confusion)
+        if tally.scores is not None and tally.two:
+            found["auc"] = area(np.concatenate([*tally.scores, np.zeros((0, 2))]))
     else:
         square = hits / counts if counts else math.nan
         spread = tally.spread()
@@ -129,20 +148,8 @@ def figures(sums: Array, tally: Tally) -> dict[str, float]:
         n, _, _, far = tally.moments
         found["mae"] = far / n if n else math.nan
         found["nrmse"] = math.sqrt(square) / spread if spread else math.nan
+        found["r2"] = 1 - square / spread**2 if spread else math.nan
     return found
-
-
-def possible(kind: Type, produces: bool) -> tuple[str, ...]:
-    """The metrics that make sense for a target. `produces`: sentences that can be translated."""
-    match kind.kind:
-        case "class":
-            return ("loss", "accuracy", "f1")
-        case "token":
-            found = ("loss", "accuracy", "perplexity", "bits_per_token")
-            return (*found, "bleu") if produces else found
-        case "bit":
-            return ("loss", "accuracy")
-    return ("loss", "mse", "rmse", "mae", "nrmse")
 
 
 def macro_f1(confusion: Array) -> float:
@@ -152,6 +159,26 @@ def macro_f1(confusion: Array) -> float:
     both = truly + said
     occurs = truly > 0
     return float((2 * right[occurs] / np.maximum(both[occurs], 1)).mean()) if occurs.any() else 0.0
+
+
+def mean_recall(confusion: Array) -> float:
+    """The share of right answers of each class that occurs, and of these the mean."""
+    truly = confusion.sum(1)
+    occurs = truly > 0
+    shares = np.diag(confusion)[occurs] / truly[occurs]
+    return float(shares.mean()) if occurs.any() else math.nan
+
+
+def area(scores: Array) -> float:
+    """Under the receiver's curve: how often a case of class 1 has the higher score, of a pair of
+    both classes; ties count one half."""
+    score, label = scores[:, 0], scores[:, 1] > 0.5
+    ones, zeros = int(label.sum()), int((~label).sum())
+    if not ones or not zeros or not np.isfinite(score).all():
+        return math.nan
+    _, at, counts = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    return float((ranks[at][label].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
 def _summed(terms: Any, inside: Any) -> tuple[Any, Any]:
@@ -188,10 +215,11 @@ def bootstrap(tally: Tally, metric: str, draws: int = 1000, seed: int = 0) -> tu
     table = tally.table
     n = len(table)
     lot = np.random.default_rng(seed)
+    means = replace(tally, scores=None)
     found = []
     for _ in range(draws):
         counts = np.bincount(lot.integers(0, n, n), minlength=n)
-        found.append(figures(counts @ table, tally)[metric])
+        found.append(figures(counts @ table, means)[metric])
     low, high = np.nanpercentile(found, (2.5, 97.5))
     return float(low), float(high)
 
@@ -200,7 +228,12 @@ def interval(tally: Tally, metric: str) -> tuple[float, float] | None:
     """By Wilson for one answer a sequence, by bootstrap otherwise; None where there is none."""
     table = tally.table
     table = table[table[:, 3] > 0]
-    if len(table) < 2 or metric in ("f1", "mae"):  # not a mean over sequences that is kept apart
+    if len(table) < 2 or metric in (
+        "f1",
+        "mae",
+        "balanced_accuracy",
+        "auc",
+    ):  # not a mean over sequences that is kept apart
         return None
     if metric == "accuracy" and bool((table[:, 3] == 1).all()):
         return wilson(float(table[:, 2].sum()), len(table))

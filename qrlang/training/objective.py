@@ -22,7 +22,6 @@ from qrlang.training.feed import Array, Batch, Feed
 from qrlang.training.flat import slope
 from qrlang.training.metrics import Tally
 from qrlang.training.segments import State
-from qrlang.training.settings import Choice
 from qrlang.training.world import World
 
 STRETCH = 20  # moments
@@ -33,7 +32,7 @@ ON_DEVICE = 256  # sequences that go through a device together when they are onl
 class Objective:
     model: Any  # a torch module
     program: Program
-    loss: Choice
+    loss: losses.Loss
     world: World
     truncate: int = 0  # moments that gradients go back; 0: all
 
@@ -138,6 +137,7 @@ class Objective:
         """A whole split, without gradients. In several processes each takes its share, and the
         sums are those of all."""
         tally = self.tally()
+        tally.scores = []
         batch = self.at_once(batch)
         state: State = None
         was = self.model.training
@@ -192,11 +192,13 @@ def merged(tally: Tally, world: World) -> Tally:
     """Of all processes."""
     if world.size == 1:
         return tally
-    parts = world.gather((tally.table, tally.moments, tally.confusion))
-    rows, moments = [table for table, _, _ in parts], sum(m for _, m, _ in parts)
+    parts = world.gather((tally.table, tally.moments, tally.confusion, tally.scores))
+    rows, moments = [table for table, *_ in parts], sum(m for _, m, *_ in parts)
     found = Tally(tally.kind, tally.untrue, rows, moments)
     if tally.confusion is not None:
-        found.confusion = sum(c for _, _, c in parts)
+        found.confusion = sum(c for _, _, c, _ in parts)
+    if tally.scores is not None:
+        found.scores = [x for *_, scores in parts for x in scores]
     return found
 
 

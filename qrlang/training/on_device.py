@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from qrlang.features import FEATURES
-from qrlang.hardware.budget import Budget, Prices, budget
+from qrlang.hardware.budget import Budget, prices
 from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError, DeviceOptions
 from qrlang.hardware.gradient.processor import Processor
@@ -32,10 +32,11 @@ class Wanted:
     device: str = ""
     noise: str = ""
     level: int = 2
-    max_shots: int = 0  # 0: what `jobs.budget` says
+    max_shots: int = 0
     max_cost: float | None = None
     price_task: float = 0.0
     price_shot: float = 0.0
+    price_second: float = 0.0
     mitigate: str = ""
 
     def to_data(self) -> dict[str, Any]:
@@ -49,12 +50,9 @@ class Wanted:
     def text(self) -> str:
         return ", ".join(x for x in (f"{self.target} {self.device}".strip(), self.noise) if x)
 
-    @property
-    def prices(self) -> Prices:
-        return Prices(self.price_task, self.price_shot)
-
     def budget(self, device: Device) -> Budget:
-        return budget(device, self.max_shots, self.max_cost, self.prices)
+        said = prices(device, self.price_task, self.price_shot, self.price_second)
+        return Budget(self.max_shots, self.max_cost, said)
 
     def open(self, seed: int) -> Device:
         try:
@@ -121,9 +119,10 @@ def attach(trainer: Trainer, wanted: Wanted, device: Device) -> Forecast:
     """The trainer's model is on the device from now on; what that will take."""
     settings, model = trainer.settings, trainer.objective.model
     less = mitigation(wanted.mitigate)
-    found = forecast(trainer, device, settings.shots, wanted.prices, less)
+    limits = wanted.budget(device)
+    found = forecast(trainer, device, settings.shots, limits.prices, less)
     model.processor = Processor(device, settings.shots, settings.seed,
-                                budget=wanted.budget(device), mitigation=less)  # fmt: skip
+                                budget=limits, mitigation=less)  # fmt: skip
     trainer.observers.append(DeviceState(model.processor))
     return found
 

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from qrlang.check.training.settings import SETTINGS
 from qrlang.diagnostics import Diagnostic
 from qrlang.diagnostics.words import suggestion
 from qrlang.errors import TrainingError
 from qrlang.source import Source
 from qrlang.syntax import ast
 from qrlang.syntax.parser import parse
+from qrlang.training.settings import Settings
 
 TITLE = "<command line>"
 
@@ -44,10 +46,12 @@ def apply(
 ) -> tuple[ast.File, tuple[Diagnostic, ...]]:
     """The file with one block for this model, changed by what was given."""
     old = next((i for i in file.items if isinstance(i, ast.Train) and i.model == model), None)
-    if old is None and "data" not in given:
+    said = {s.name for s in old.settings} if old else set()
+    if "data" not in said | given.keys():
+        line = "a line `data = …` in its" if old else "a"
         raise TrainingError(
             f"{file.source.name} does not say what {model} is trained on",
-            "say it here: --data drawn_digits, --data mine.csv; or write a `train` block",
+            f"say it here: --data drawn_digits, --data mine.csv; or write {line} `train` block",
         )
     base = Path(file.source.name).parent
     lines, problems = _parsed(model, {k: _from_here(k, v, base) for k, v in given.items()})
@@ -55,6 +59,28 @@ def apply(
     block = replace(old or lines, settings=tuple(settings.values()))
     items = tuple(i for i in file.items if not isinstance(i, ast.Train))
     return replace(file, items=(*items, block)), problems
+
+
+def longer(settings: Settings, given: Mapping[str, str]) -> Settings:
+    """Of a run that goes on, for another number of epochs or updates than it was planned for."""
+    if len(given) > 1:
+        raise TrainingError("a run goes on to so many epochs or so many updates",
+                            "give --epochs or --steps")  # fmt: skip
+    if given and settings.optimizer[0] == "ridge":
+        raise TrainingError("`ridge` finds its weights in one go", "leave out --epochs and --steps")
+    for name, text in given.items():
+        spec = SETTINGS[name]
+        count = int(text) if text.isdecimal() else 0
+        if not count or (spec.most is not None and count > spec.most):
+            raise TrainingError(f"`{name}` takes a whole number of at least 1, found `{text}`")
+        method, options = settings.optimizer
+        if method == "nelder_mead":
+            settings = replace(settings, optimizer=(method, {**options, "max_iterations": count}))
+        if name == "steps":
+            settings = replace(settings, steps=count)
+        else:
+            settings = replace(settings, steps=0, epochs=count)
+    return settings
 
 
 def _parsed(model: str, given: Mapping[str, str]) -> tuple[ast.Train, tuple[Diagnostic, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qrlang.data_schemas import DATA_SETS, Number, kind_of_file
+from qrlang.check.training.data_sets import DATA_SETS, Number, kind_of_file
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.rights.gate import free

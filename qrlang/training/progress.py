@@ -3,6 +3,7 @@ elsewhere."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Protocol, TextIO
@@ -25,6 +26,8 @@ class Progress:
     best_loss: float | None = None  # of the best: accuracies are often equal
     best_epoch: int = 0
     since_best: int = 0
+    since_fall: int = 0  # of the rate, or since the best; by the schedule `plateau`
+    falls: int = 0
     runs: int = 0  # of sequences through the model, for its updates
     circuits: int = 0  # that a device would have had to run for them; counted without gradients
     seconds: float = 0.0
@@ -48,6 +51,7 @@ class Moment:
     sequences: float  # a second
     left: float  # seconds
     listening: bool = False  # parameters are frozen
+    metric: str = ""  # that decides
 
 
 class Watcher(Protocol):
@@ -71,17 +75,23 @@ def duration(seconds: float) -> str:
     return f"{rest // 60}:{rest % 60:02}"
 
 
-def number(name: str, value: float) -> str:
-    if name in ("accuracy", "f1"):
+def number(name: str, value: float | None) -> str:
+    if value is None:
+        return "none"
+    if name in ("accuracy", "balanced_accuracy", "f1"):
         return f"{100 * value:.2f} %"
     if name == "bleu":
         return f"{value:.2f}"
     return f"{value:.4g}"
 
 
-def shown(figures: dict[str, float]) -> str:
+def shown(figures: dict[str, float], metric: str = "") -> str:
     parts = [f"loss {figures['loss']:.4f}"] if "loss" in figures else []
-    parts += [f"{_NAMES.get(k, k)} {number(k, figures[k])}" for k in _SHOWN if k in figures]
+    parts += [
+        f"{_NAMES.get(k, k)} {number(k, figures[k])}"
+        for k in (*_SHOWN, *{metric} - {*_SHOWN, "loss"})
+        if k in figures and math.isfinite(figures[k])
+    ]
     return "  ".join(parts)
 
 
@@ -118,7 +128,10 @@ class Screen:
         self._open = True
 
     def evaluated(self, at: Moment, split: str, figures: dict[str, float]) -> None:
-        self._say(f"epoch {at.epoch - (at.step < at.steps)}/{at.epochs}  {split}: {shown(figures)}")
+        self._say(
+            f"epoch {at.epoch - (at.step < at.steps)}/{at.epochs}  {split}: "
+            f"{shown(figures, at.metric)}"
+        )
 
     def note(self, text: str) -> None:
         self._say(text)

@@ -3,6 +3,7 @@ brought while the batch before is computed."""
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Iterator, Mapping
@@ -11,11 +12,12 @@ from typing import Any
 
 import torch
 
+from qrlang.training import room
 from qrlang.training.data.sources import Records
 from qrlang.training.feed import Batch, DataFeed, Feed
 
 CHUNK = 4096  # records that go over at once
-SHARE = 0.25  # of the free memory of a device, that data may take
+SHARE = 0.25  # of a device's memory, that data may take
 
 
 def near(feed: Feed, device: Any) -> Feed:
@@ -92,7 +94,7 @@ class Near:
             return None
         first = source.take(_numbers(0, 1))
         each = sum(a.nbytes for a in first.arrays)
-        if each * len(source) > SHARE * free(self.device):
+        if each * len(source) > SHARE * (room.memory(self.device) or math.inf):
             return None
         found = [
             torch.empty(
@@ -111,11 +113,6 @@ def _numbers(begin: int, end: int) -> Any:
     import numpy as np
 
     return np.arange(begin, end)
-
-
-def free(device: Any) -> float:
-    """Bytes of a device that nobody uses."""
-    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else float("inf")
 
 
 def ahead(batches: Iterator[Batch], device: Any, depth: int = 2) -> Iterator[Batch]:

@@ -4,7 +4,7 @@ many take more than there is, and the system then kills the process without a wo
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qrlang import host
 from qrlang.analysis.cost import training_step
@@ -59,9 +59,20 @@ def together(objective: Objective, settings: Settings, streaming: bool) -> int:
     """Sequences that are looked at together where nothing is trained."""
     if streaming:
         return settings.batch  # lanes, each with a beginning of its own
-    if objective.model.chosen_road() == "native":
-        return max(settings.batch, BROAD)  # a kernel has no states to keep
+    native, gpu = objective.model.chosen_road() == "native", objective.device.type == "cuda"
+    most = BROAD if native else PLAIN
+    if native and not gpu:
+        return max(settings.batch, most)  # a kernel has no states to keep
     one = max(of_sequence(objective.program, settings), 1)
-    there = host.memory()
-    fit = min(PLAIN, there // SHARE // one) if there else PLAIN
+    there = memory(objective.device)
+    fit = min(most, there // SHARE // one) if there else most
     return max(settings.batch, fit)
+
+
+def memory(device: Any) -> int:
+    """Bytes of a device: of a GPU those that nobody uses. 0: the system does not say."""
+    if device.type != "cuda":
+        return host.memory()
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0])

@@ -112,6 +112,14 @@ class Run:
         write_json(folder / "settings.json", {**settings.to_data(), "about": about})
         return run
 
+    def plan(self, settings: Settings, before: dict[str, int]) -> None:
+        """For longer than it was planned: what was found at its end is not its outcome any more.
+        `before`: where it was, and what it was planned for until then."""
+        about = self.about()
+        about["planned"] = [*about.get("planned", []), before]
+        self.result.unlink(missing_ok=True)
+        write_json(self.folder / "settings.json", {**settings.to_data(), "about": about})
+
     @classmethod
     def open(cls, path: str | Path) -> Run:
         folder = Path(path)

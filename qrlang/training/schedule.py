@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from qrlang.training.settings import Choice
 
 
-def factor(schedule: Choice, warmup: int, step: int, total: int, epoch: int) -> float:
-    """What the learning rate is multiplied by at an update (counted from 0)."""
+@dataclass
+class Plan:
+    """How many updates there will be."""
+
+    per_epoch: int
+    steps: int
+    warmup: int
+
+    @property
+    def epochs(self) -> int:
+        return -(-self.steps // max(self.per_epoch, 1))
+
+
+def factor(
+    schedule: Choice, warmup: int, step: int, total: int, epoch: int, falls: int = 0
+) -> float:
+    """What the learning rate is multiplied by at an update (counted from 0). `falls`: how often
+    the validation split has called for a smaller one."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-    return rise * _shape(schedule, step / max(total, 1), epoch)
+    return rise * _shape(schedule, step / max(total, 1), epoch, falls)
 
 
-def _shape(schedule: Choice, share: float, epoch: int) -> float:
+def _shape(schedule: Choice, share: float, epoch: int, falls: int) -> float:
     name, options = schedule
     floor = float(options.get("floor", 0.0))
     match name:
@@ -25,4 +42,6 @@ def _shape(schedule: Choice, share: float, epoch: int) -> float:
             return float(options["factor"]) ** (epoch // max(int(options["every"]), 1))
         case "exponential":
             return float(options["factor"]) ** epoch
+        case "plateau":
+            return max(float(options["factor"]) ** falls, floor)
     return 1.0

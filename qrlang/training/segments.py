@@ -14,7 +14,7 @@ import numpy as np
 from qrlang.training.feed import Array, Batch
 from qrlang.training.world import World
 
-State = Any  # of `qrlang.backends.torch.carried`; None: fresh
+State = Any  # of `qrlang.backends.torch.calls.segment`; None: fresh
 
 
 def cut(batch: Batch, moments: int, streaming: bool) -> Iterator[tuple[Batch, Array | slice]]:
@@ -90,7 +90,7 @@ def of_page(found: Any, world: World, device: Any) -> State:
         return None
     import torch
 
-    from qrlang.backends.torch.carried import State as Kept
+    from qrlang.backends.torch.calls.segment import State as Kept
 
     mine = [[x[world.rank :: world.size].contiguous().to(device) for x in kind] for kind in found]
     return Kept(tuple(torch.view_as_complex(x) for x in mine[0]), tuple(mine[1]))

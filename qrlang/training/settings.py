@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
+from qrlang.check.training.data_sets import DATA_SETS, kind_of_file
 from qrlang.check.training.fit import default_loss
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
-from qrlang.data_schemas import kind_of_file
 from qrlang.errors import TrainingError
 from qrlang.ir.types import Type
 
 Plain = int | float | bool | str
 Choice = tuple[str, dict[str, Plain]]
 
+TEN = 10  # of data sets that come in folds
 GRADIENT_FREE = ("spsa", "nelder_mead")
 
 
@@ -39,6 +40,7 @@ class Settings:
     seed: int = 0
     validation: float | None = None  # a share of the training data; None: what the data set has
     early_stopping: int = 0  # epochs without a better one; 0: never
+    average: float = 0.0  # of the weights, moving; 0: the weights themselves
     truncate: int = 0
     accumulate: int = 1
     length: int = 0
@@ -134,6 +136,20 @@ def settle(block: Mapping[str, object], target: Type | None, lr: float | None = 
     return found
 
 
+def folded(data: Choice, fold: int, folds: int) -> Choice:
+    """With another part of it for the test."""
+    name, given = data
+    known = {a.name for a in DATA_SETS[name].arguments}
+    if "folds" in known:
+        return name, {**given, "folds": folds, "fold": fold}
+    if "fold" not in known:
+        raise TrainingError(f"`{name}` comes with splits, or is drawn anew: it has no folds",
+                            "--folds is for tables of your own: CSV or NumPy files")  # fmt: skip
+    if folds != TEN:
+        raise TrainingError(f"`{name}` has ten folds", "give --folds 10")
+    return name, {**given, "fold": fold}
+
+
 def _moves(choice: Choice, given: Mapping[str, object]) -> Choice:
     """An epoch of Nelder and Mead is a move of the simplex, which sees all training data. So
     `steps` or `epochs` say how many there are, unless `max_iterations` does."""
@@ -195,4 +211,4 @@ def interval(text: str, name: str) -> tuple[float, str]:
 
 
 def lower_is_better(metric: str) -> bool:
-    return metric not in ("accuracy", "bleu", "f1", "fidelity")
+    return metric not in ("accuracy", "balanced_accuracy", "auc", "bleu", "f1", "fidelity", "r2")

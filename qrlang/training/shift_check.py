@@ -77,7 +77,9 @@ def check(trainer: Trainer, count: int) -> Check:
         objective.model.shots = shots
     shift = _gradient(_by_shift(objective), few)
     names = [
-        f"{n}[{', '.join(map(str, i))}]" for n, g in shift.items() for i in np.ndindex(g.shape)
+        f"{n}[{', '.join(map(str, i))}]" if i else n
+        for n, g in shift.items()
+        for i in np.ndindex(g.shape)
     ]
     one, two = (np.concatenate([g[n].reshape(-1) for n in shift]) for g in (shift, road))
     largest = float(np.abs(one).max()) or 1.0

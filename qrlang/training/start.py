@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,23 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qrlang import environment, host
-from qrlang.analysis.own import own_weights
 from qrlang.check.library import Module
-from qrlang.diagnostics.words import suggestion
+from qrlang.diagnostics.words import plural, suggestion
 from qrlang.driver import Compilation, Setting
-from qrlang.engine.resumable import why_not
 from qrlang.errors import TrainingError
 from qrlang.files import nameable
 from qrlang.ir.program import Program
-from qrlang.ir.types import Type
 from qrlang.training import core, heap, overrides, room
-from qrlang.training.decode import produces
 from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.initial import begin_with
-from qrlang.training.metrics import possible
 from qrlang.training.progress import Watcher
+from qrlang.training.refusals import held_out, measurable, refuse
 from qrlang.training.run import Run, claimed, vacant
-from qrlang.training.settings import Settings, settle
+from qrlang.training.settings import Settings, folded, settle
 from qrlang.training.world import World
 
 if TYPE_CHECKING:
@@ -53,6 +48,7 @@ class Asked:
     device: OnDevice | None = None  # a quantum one
     init: str = ""  # weights to begin with: a run, or a file
     override: str = ""  # why a run starts under a sky that is not calm
+    fold: tuple[int, int] | None = None  # which of how many parts is the test
 
 
 @dataclass(frozen=True)
@@ -93,6 +89,8 @@ def prepare(
     settings = settle(block.settings, target, asked.lr)
     threads = asked.threads or environment.threads() or max(1, host.cores() // world.size)
     settings = replace(settings, threads=threads, road=asked.road)
+    if asked.fold is not None:
+        settings = replace(settings, data=folded(settings.data, *asked.fold))
     wanted = asked.device.wanted if asked.device else None
     if wanted is not None:
         settings = replace(settings, processor=wanted.text, device="cpu")
@@ -103,7 +101,7 @@ def prepare(
     feed = open_feed(settings, program, asked.data_dir, base)
     if feed.recall and settings.metric == "perplexity" and "metric" not in block.settings:
         settings = replace(settings, metric="accuracy")
-    _measurable(settings, program)
+    measurable(settings, program)
     about = {"model": model, "file": Path(asked.path).name, "parameters": dict(program.settings),
              "data_dir": asked.data_dir and str(Path(asked.data_dir).absolute()),
              "base": str(base.absolute())}  # fmt: skip
@@ -159,7 +157,8 @@ def resume(
                             "put a copy of it back, or train the run anew")  # fmt: skip
     if world.first:
         run.hold()
-    about, settings, program = run.about(), run.settings(), run.program()
+    about, before, program = run.about(), run.settings(), run.program()
+    settings = planned = overrides.longer(before, asked.settings or {})
     threads = asked.threads or environment.threads() or settings.threads
     settings = replace(settings, threads=threads, road=asked.road or settings.road)
     wanted, device = None, None
@@ -177,6 +176,18 @@ def resume(
         _keep_journal(trainer, wanted)
     if run.last.exists():
         trainer.restore()
+    if asked.settings:
+        p = trainer.progress
+        if p.step >= trainer.plan.steps:
+            raise TrainingError(
+                f"the run has made {plural(p.step, 'update')} in {plural(p.epoch, 'epoch')} "
+                f"already, and would end after {trainer.plan.steps}",
+                "give more than that",
+            )
+        if world.first:
+            run.plan(planned, {"step": p.step, "epochs": before.epochs, "steps": before.steps})
+        p.finished, p.since_best = False, 0
+        trainer.save()
     return trainer
 
 
@@ -220,18 +231,18 @@ def _trainer(
     run: Run, program: Program, settings: Settings, feed: Feed, world: World, watcher: Watcher,
     imports: Sequence[str],
 ) -> Trainer:  # fmt: skip
+    from qrlang.training import losses
     from qrlang.training.loop import Trainer
 
-    if settings.early_stopping and not feed.sizes.get("validation"):
-        raise TrainingError(
-            "`early_stopping` goes by the validation split, and nothing is held out",
-            "leave it out, or give a share: validation = 0.1",
-        )
+    held_out(settings, feed)
     plain = replace(settings, road="plain") if settings.processor else settings
     if not settings.processor and device(settings) == "cpu":
         lanes = settings.batch if feed.streaming else feed.sizes.get("train") or settings.batch
         room.refuse(program, settings, lanes)
     objective = make_objective(program, plain, world, imports)
+    objective.loss = losses.balanced(
+        objective.loss, feed, objective.target, objective.kind.size, objective.parameters[0]
+    )
     cut = settings.truncate and not feed.streaming  # on the host
     if not (cut or settings.processor or settings.optimizer[0] == "ridge"):
         from qrlang.training.resident import near
@@ -309,55 +320,6 @@ def freeze(model: Any, names: tuple[str, ...]) -> None:
             )
         for p in found:
             p.requires_grad_(False)
-
-
-def refuse(settings: Settings, program: Program) -> None:
-    """What cannot be trained this way."""
-    if not program.outputs:
-        raise TrainingError(f"{program.name} has no output", "end it with `return` or `emit`")
-    if settings.truncate:
-        reason = why_not(program)
-        if reason:
-            raise TrainingError(
-                f"`truncate` cuts sequences into segments, and {program.name} cannot be cut: "
-                f"{reason}",
-                "leave it out: gradients then go back to the beginning",
-            )
-    if settings.quantum is not None:
-        if settings.optimizer[0] == "ridge":
-            raise TrainingError("`ridge` trains the head alone", "leave out `quantum`")
-        if not own_weights(program):
-            raise TrainingError(
-                f"`quantum` is for a circuit's own angles, and {program.name} has none: layers "
-                "make its angles",
-                "leave it out: `optimizer` then trains everything",
-            )
-    elif settings.turns:
-        raise TrainingError("`turns` is for two optimisers", "name the second: quantum = spsa")
-    if settings.core != "pqc" and settings.optimizer[0] == "ridge":
-        raise TrainingError(
-            "`ridge` trains the head of a reservoir, and a classical core has to be trained whole",
-            "choose an optimiser for it: --optimizer adam",
-        )
-
-
-def _measurable(settings: Settings, program: Program) -> None:
-    """The metric goes with the target."""
-    target = target_type(program)
-    known = ("loss",) if target is None else possible(target, produces(program))
-    if settings.metric not in known:
-        raise TrainingError(
-            f"`{settings.metric}` cannot be said of the target of {program.name}"
-            + (f", which is {target}" if target is not None else ""),
-            "its metrics are " + ", ".join(known),
-        )
-    if settings.metric == "bleu" and importlib.util.find_spec("sacrebleu") is None:
-        raise TrainingError("BLEU needs the package `sacrebleu`, which is not installed",
-                            "pip install 'qrlang[train]'")  # fmt: skip
-
-
-def target_type(program: Program) -> Type | None:
-    return program.targets[-1].type if program.targets else None
 
 
 # --- what the program is made of ---

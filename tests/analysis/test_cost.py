@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import circuits as any_circuits
 
+from qrlang.analysis.circuits import circuits
 from qrlang.analysis.cost import cost, gates_of
 from qrlang.analysis.own import own_weights
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.target import texts
-from qrlang.circuits import circuits
 from qrlang.driver import Compilation
 from qrlang.ir.program import (
     Alloc,

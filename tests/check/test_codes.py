@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from catalogue_tools import examples
 
+from qrlang.analysis.warnings import warnings_of
 from qrlang.check import check_file
 from qrlang.diagnostics import Diagnostic, catalogue, has_errors
-from qrlang.model_warnings import warnings_of
 from qrlang.source import Source
 from qrlang.syntax.parser import parse
 

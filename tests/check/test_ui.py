@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from qrlang.analysis.warnings import warnings_of
 from qrlang.check import check_file
 from qrlang.diagnostics import has_errors
 from qrlang.diagnostics.render import render_text
 from qrlang.ir.verify import verify
-from qrlang.model_warnings import warnings_of
 from qrlang.source import Source
 from qrlang.syntax.parser import parse
 

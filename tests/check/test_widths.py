@@ -66,3 +66,34 @@ model M {{
     start = time.process_time()
     assert len(program(text).body) > 3
     assert time.process_time() - start < 5
+
+
+ROWS = """
+ansatz turns on q: qubit[n] with a: angle[n, 3] { for i in 0..n { u(a[i, 0], a[i, 1], a[i, 2]) q[i] } }
+model M(n: int = 2, steps: int = 4) {
+  target y: real[1]
+  qubits q[n]
+  param  w: angle[steps, ...] = normal
+  frozen v: real[2, steps, ...] = 0.3
+  for t in 0..steps { apply turns(w[t]) to q  apply turns(2 * v[1, t]) to q }
+  apply turns(v[0][3]) to q
+  return read [X(q[0]) * Z(q[1])]
+}
+"""
+
+
+def test_rows_of_a_tensor_say_how_wide_it_is() -> None:
+    weights = {w.name: w for w in program(ROWS).weights}
+    assert weights["w"].shape == (4, 6) and weights["v"].shape == (2, 4, 6)
+    assert (weights["w"].initial.kind, weights["w"].initial.args) == ("normal", (0.0, 1.0))
+    wide = {w.name: w.shape for w in program(ROWS.replace("n: int = 2", "n: int = 5")).weights}
+    assert wide == {"w": (4, 15), "v": (2, 4, 15)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [("w[t]", "w[t + 1]", "E0306"), ("v[0][3]", "v[0][3][..3]", "E0403"), ("w[t]", "w", "E0401")],
+)  # fmt: skip
+def test_rows_that_do_not_fit(old: str, new: str, code: str) -> None:
+    _, found = check_file(parse(Source("m.qrl", ROWS.replace(old, new)))[0])
+    assert [d.code for d in found][:1] == [code], found

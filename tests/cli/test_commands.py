@@ -252,6 +252,8 @@ def test_nobody_elses_module_is_written_over(tmp_path: Path) -> None:
 def test_a_picture_of_another_kind(tmp_path: Path) -> None:
     done = qrlc("draw", QRNN, "--svg", tmp_path / "x.png")
     assert done.code == 2 and "x.svg" in done.err
+    done = qrlc("draw", QRNN, "--svg", "-o", tmp_path / "x.svg")
+    assert done.code == 2 and "--svg takes the file itself, found '-o'" in done.err
     assert not list(tmp_path.iterdir())
 
 
@@ -322,11 +324,13 @@ def test_stdlib_lists_everything() -> None:
 
 def test_stdlib_shows_everything() -> None:
     """In one process, so that the library is read once."""
+    from qrlang.check.library import Library
     from qrlang.cli import stdlib
+    from qrlang.inspection.definitions import installed
 
-    for name, item in stdlib._items():
+    for name, item in installed(Library()):
         data = stdlib._show(name, item, {}, False)
-        page = stdlib._page(data)
+        page = stdlib._page(data, item)
         assert data["doc"].split("\n")[0] in page, name
         assert data["drawing"].strip() in page, name
         assert f"{data['kind']} {item.name}" in data["source"], name

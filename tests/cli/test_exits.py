@@ -207,6 +207,29 @@ def test_too_much_is_no_bug(good: Path, error: BaseException) -> None:
         assert "than qrlc can handle" in done.err
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 22.03 "
+            "GiB of which 3.10 GiB is free. Including non-PyTorch memory, this process has 18 GiB.",
+            "error: the GPU has not enough memory: CUDA out of memory. Tried to allocate 20.00 GiB",
+        ),
+        (
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 4503599627370496 bytes.",
+            "error: can't allocate memory: you tried to allocate 4503599627370496 bytes.",
+        ),
+    ],
+)
+def test_a_tensor_without_room_is_no_bug(good: Path, text: str, said: str) -> None:
+    """As torch says it, whose errors these are."""
+    kind = type("OutOfMemoryError" if "CUDA" in text else "RuntimeError", (RuntimeError,), {})
+    with mock.patch("qrlang.check.check_file", side_effect=kind(text)):
+        done = qrlc("check", good)
+    assert done.code == 1 and done.err.startswith(said) and "--batch" in done.err
+
+
 def test_interrupted(good: Path) -> None:
     with mock.patch("qrlang.check.check_file", side_effect=KeyboardInterrupt):
         assert qrlc("check", good) == Done(130, "", "")

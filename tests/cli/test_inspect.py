@@ -10,12 +10,12 @@ import pytest
 from circuit_tools import qiskit_circuit
 from cli_tools import qrlc
 
+from qrlang.analysis.circuits import circuits
 from qrlang.analysis.settings import measurement_settings
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.printer import Text
 from qrlang.backends.qasm.target import texts
 from qrlang.backends.reference import initial_weights
-from qrlang.circuits import circuits
 from qrlang.driver import Compilation
 from qrlang.inspection.data import inspect
 from qrlang.ir.program import Expect, Program, Unitary

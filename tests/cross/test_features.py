@@ -18,12 +18,12 @@ from circuit_tools import (
     same_state,
 )
 
+from qrlang.analysis.circuits import circuits
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.printer import Text
 from qrlang.backends.qasm.target import texts
 from qrlang.backends.reference import run
 from qrlang.check.model import CheckedModel
-from qrlang.circuits import circuits
 from qrlang.driver import Compilation
 from qrlang.features import FEATURES
 from qrlang.ir.program import Loop, LoopEmit, Output, Program

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from circuit_tools import braket_state, qiskit_circuit, qiskit_state, run, same_state
 
+from qrlang.analysis.circuits import FlatGate, circuits, flat
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.printer import Text
 from qrlang.backends.qasm.target import texts
-from qrlang.circuits import FlatGate, circuits, flat
 from qrlang.gates import GATES
 from qrlang.ir.program import (
     Angle,

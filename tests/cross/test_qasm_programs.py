@@ -16,11 +16,11 @@ from circuit_tools import (
 )
 from hypothesis import given, settings
 
+from qrlang.analysis.circuits import circuits
 from qrlang.backends.qasm.dialects import DIALECTS
 from qrlang.backends.qasm.printer import Text
 from qrlang.backends.qasm.target import measured, texts
 from qrlang.backends.reference import run
-from qrlang.circuits import circuits
 from qrlang.ir.program import (
     Alloc,
     Angle,

@@ -119,3 +119,11 @@ def test_one_exchange_in_a_layer():
     for code, kind, states in zip(source.codes, ("forward", "backward"), (1, 2), strict=True):
         assert code.count(f"__noinline__ void {kind}") == 1  # both layers are calls of it
         assert code.count(" = far_load<") == 16 * states and "far_store<" not in code
+
+
+@emulated
+def test_fourteen_qubits_as_they_are_run():
+    """The very text of a large GPU, against the interpreter, every access watched."""
+    program = qrnn(14, 2, width=32, features=8)
+    mapping = choose(plan(program), 128)
+    check(program, mapping, 2, 2, [2, 1], limit=2e-4, order=3, races=True)

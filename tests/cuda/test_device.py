@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -53,7 +54,7 @@ def nvrtc():
         pytest.skip(str(why))
 
 
-@pytest.mark.parametrize("arch", [80, 90, 100])
+@pytest.mark.parametrize("arch", [75, 80, 90, 100])
 def test_nvrtc(arch, tmp_path, monkeypatch):
     nvrtc()
     monkeypatch.setenv("QRLANG_CACHE_DIR", str(tmp_path))
@@ -67,7 +68,16 @@ def test_nvrtc(arch, tmp_path, monkeypatch):
         compiling.compiled("nonsense", arch)
 
 
-@pytest.mark.parametrize(("n", "arch"), [(4, 80), (12, 100), (14, 90), (18, 90)])
+def test_a_gpu_that_this_compiler_does_not_know():
+    made_by = nvrtc()
+    with pytest.raises(Unavailable, match=r"capability 55.5: a torch for a newer CUDA does"):
+        compiling.compiled(TEXT, 555)
+    if made_by >= "NVRTC 13":
+        with pytest.raises(Unavailable, match=r"capability 7.0: a torch for CUDA 12 does"):
+            compiling.compiled(TEXT, 70)
+
+
+@pytest.mark.parametrize(("n", "arch"), [(4, 75), (4, 80), (12, 75), (12, 100), (14, 90), (18, 90)])
 def test_what_is_printed_is_what_nvrtc_takes(n, arch):
     """Lanes, a block, a cluster, tiles of global memory: each kernel by itself."""
     nvrtc()
@@ -98,7 +108,11 @@ class Driver:
     """Of the driver's functions those that are called, on the emulator: with the parameters that
     cuda-bindings have, and only where a context is current."""
 
-    CUfunction_attribute = types.SimpleNamespace(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES=8)
+    CUfunction_attribute = types.SimpleNamespace(
+        CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES=8,
+        CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE=15,
+    )
+    CUclusterSchedulingPolicy = types.SimpleNamespace(CU_CLUSTER_SCHEDULING_POLICY_SPREAD=1)
 
     def __init__(self):
         self.said, self.module, self.contexts = [], Emulated(TEXT), []
@@ -146,7 +160,9 @@ def test_the_double_is_called_as_the_bindings_are():
         if name.startswith("cu"):
             mine = list(inspect.signature(double).parameters)[1:]
             assert mine == list(inspect.signature(getattr(bindings, name)).parameters), name
-    assert int(bindings.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) == 8
+    for kind in ("CUfunction_attribute", "CUclusterSchedulingPolicy"):
+        for name, value in vars(getattr(Driver, kind)).items():
+            assert int(getattr(getattr(bindings, kind), name)) == value
 
 
 class Options:
@@ -237,11 +253,33 @@ def test_what_the_driver_is_told(monkeypatch):
     launch = (1, 1, 1, 32, 1, 1, 256, 77, 0)
     assert gpu.driver.said == [b"\x7fELF", ("add", 8, 256), launch, launch]
     assert np.array_equal(y.numpy(), 1 + 2 * np.where(np.arange(32) < 30, np.arange(32), 0))
+    gpu.driver.said.clear()
+    device.Module(gpu, {"add": made()}).function(replace(SPEC, cluster=2))
+    assert gpu.driver.said == [
+        b"\x7fELF",
+        ("add", 8, 256),
+        ("add", 15, 1),
+    ]  # on two multiprocessors
     other = KernelSpec("other", 1, 1, 1, 0, ())
     said = r"says 500 \(named symbol not found\) to cuModuleGetFunction"
     with pytest.raises(Unavailable, match=said):
         module.launch(other, 1, ())
     assert not gpu.driver.contexts
+
+
+def test_a_graph_captured_first_of_all_says_what_to_do(monkeypatch):
+    """And it is asked again later, when kernels can be loaded."""
+    probed = []
+    found = types.SimpleNamespace(capturing=True, probe=lambda: probed.append(1))
+    device.why_not.cache_clear()
+    monkeypatch.setattr(device, "find_spec", lambda name: object())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "gpu", lambda index: found)
+    with pytest.raises(RuntimeError, match="call the model once, forward and backward"):
+        device.why_not(0)
+    found.capturing = False
+    assert device.why_not(0) == "" and probed
+    device.why_not.cache_clear()
 
 
 def test_why_there_is_no_gpu(monkeypatch):
@@ -255,9 +293,9 @@ def test_why_there_is_no_gpu(monkeypatch):
     device.why_not.cache_clear()
     device.gpu.cache_clear()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (7, 5))
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "T4")
-    assert device.why_not(0) == "T4 has compute capability 7.5, and the kernel needs 8.0"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (6, 1))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "P4")
+    assert device.why_not(0) == "P4 has compute capability 6.1, and the kernel needs 7.0"
 
     def broken(index):
         raise RuntimeError("CUDA driver version is insufficient\nfor this and that")

@@ -53,6 +53,16 @@ extern "C" __global__ __cluster_dims__(2, 1, 1) void pair(float* y) {
   __cluster_barrier_arrive();
   __cluster_barrier_wait();
 }
+extern "C" __global__ __cluster_dims__(2, 1, 1) void relaxed(float* y) {  // waits, and tells nothing
+  extern __shared__ float kept[];
+  kept[threadIdx.x] = blockIdx.x * 100 + threadIdx.x;
+  __cluster_barrier_arrive_relaxed();
+  __cluster_barrier_wait();
+  float* other = (float*)__cluster_map_shared_rank(kept, __clusterRelativeBlockRank() ^ 1);
+  y[blockIdx.x * blockDim.x + threadIdx.x] = other[threadIdx.x];
+  __cluster_barrier_arrive();
+  __cluster_barrier_wait();
+}
 extern "C" __global__ void warps(float* y) {  // each pair of warps meets at a barrier of its own
   __shared__ float part[128];
   int pair = threadIdx.x / 64;
@@ -124,6 +134,14 @@ def test_a_shuffle_is_no_barrier():
     y = np.zeros(32, np.int32)
     with pytest.raises(EmulatorError, match="without a barrier between"):
         Module(TEXT, races=True).launch("shuffled", (1,), (32,), [pointer(y)])
+
+
+def test_a_relaxed_arrival_tells_nothing():
+    z = np.zeros(64, np.float32)
+    module = Module(TEXT, races=True)
+    module.launch("pair", (2,), (32,), [pointer(z)], shared=128, cluster=2)
+    with pytest.raises(EmulatorError, match="without a barrier between"):
+        module.launch("relaxed", (2,), (32,), [pointer(z)], shared=128, cluster=2)
 
 
 @pytest.mark.parametrize(

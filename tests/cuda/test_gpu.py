@@ -31,10 +31,14 @@ def _kernels_can_be_made():
         pytest.fail(f"there is a GPU, and no kernels for it: {reason}")
 
 
-def permuted(n, layers=2, dtype=torch.float32, device="cuda"):
+def permuted(n, layers=2, dtype=torch.float32, device="cuda", scale=1.0):
     page = ROOT / "examples" / "qrnn" / "permuted.qrl"
     torch.manual_seed(n)
-    return qrlang.load(page, n=n, layers=layers, dtype=dtype, device=device)
+    model = qrlang.load(page, n=n, layers=layers, dtype=dtype, device=device)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(scale)
+    return model
 
 
 def slopes(model, x, lengths=None):
@@ -50,20 +54,21 @@ def relative(a, b):
     return max(float((x - y).norm() / (y.norm() + 1e-12)) for x, y in zip(a, b, strict=True))
 
 
-def truth(n, x, lengths=None, layers=2):
-    return slopes(permuted(n, layers, torch.float64, "cpu"), x.double().cpu(),
+def truth(n, x, lengths=None, layers=2, scale=1.0):
+    return slopes(permuted(n, layers, torch.float64, "cpu", scale), x.double().cpu(),
                   None if lengths is None else lengths.cpu())  # fmt: skip
 
 
-# Each mapping: lanes, one warp, two, a block, clusters of 2, 4 and 8, global memory.
+# Each mapping: lanes, one warp, two, a block, clusters of 2, 4 and 8, global memory. At 140 there
+# are more clusters than multiprocessors: blocks of two stand side by side.
 @pytest.mark.parametrize(
     ("n", "batch"),
     [(2, 7), (4, 33), (5, 64), (6, 5), (8, 9), (9, 4), (10, 3), (10, 2200), (11, 3), (12, 3),
-     (13, 2), (14, 2), (15, 2), (16, 2), (18, 1), (20, 2)],
+     (13, 2), (14, 2), (14, 140), (15, 2), (16, 2), (18, 1), (20, 2)],
 )  # fmt: skip
 def test_numbers(n, batch):
     time_ = 12 if n < 14 else 4
-    layers = 2 if n < 14 else 1
+    layers = 2 if n < 15 else 1
     x = torch.rand(batch, time_, 1, device="cuda")
     model = permuted(n, layers)
     assert model.chosen_road() == "native"
@@ -72,6 +77,14 @@ def test_numbers(n, batch):
     assert relative(mine, truth(n, x[few], layers=layers)) < 1e-4
     whole = model(x).detach()
     assert torch.allclose(whole[few], model(x[few]).detach(), atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [4, 8, 10, 12, 14, 15])
+def test_angles_beyond_half_a_turn(n):
+    """Rotations that are flips, also of the qubit that tells two blocks apart."""
+    x = torch.rand(4, 3, 1, device="cuda")
+    found = slopes(permuted(n, scale=6.0), x)
+    assert relative(found, truth(n, x, scale=6.0)) < 1e-4
 
 
 @pytest.mark.parametrize("n", [4, 8, 10, 12, 14])
@@ -139,8 +152,9 @@ def test_a_thread_that_has_done_nothing_yet():
     assert all(torch.equal(a, b) for a, b in zip(expected, found[-len(expected) :], strict=True))
 
 
-def test_a_cuda_graph_of_a_whole_step():
-    model, x = permuted(8), torch.rand(16, 50, 1, device="cuda")
+@pytest.mark.parametrize("n", [8, 14])  # 14: blocks in clusters
+def test_a_cuda_graph_of_a_whole_step(n):
+    model, x = permuted(n), torch.rand(16, 50, 1, device="cuda")
     parameters = list(model.parameters())
     expected = slopes(model, x)[1:]
 

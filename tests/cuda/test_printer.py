@@ -25,8 +25,9 @@ from engine_tools import draw
 import qrlang
 from qrlang.engine.cuda import printer, segment
 from qrlang.engine.cuda.launch import runtime
-from qrlang.engine.cuda.layout.mapping import Mapping, choose, shared_limit
+from qrlang.engine.cuda.layout.mapping import Mapping, choose
 from qrlang.engine.cuda.layout.memory import geometries
+from qrlang.engine.cuda.layout.multiprocessor import KINDS, shared_limit
 from qrlang.engine.cuda.prelude import prelude
 from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.nodes import Refusal
@@ -294,7 +295,14 @@ def test_mappings():
     assert shape(14, 128) == (9, 5, 1, True)
     assert shape(16, 8) == (12, 4, 3, True)
     assert shape(14, 128, arch=80) == (8, 5, 0, False)
+    assert shape(11, 512, arch=75)[3] and not shape(12, 256, arch=75)[3]
     assert shape(18, 4)[3] is False
+    # What shared memory has room for lies there, and a block has eight warps for it.
+    assert shape(13, 64, arch=80) == (9, 4, 0, True)
+    assert shape(12, 64, arch=89) == shape(12, 64, arch=120) == (8, 4, 0, True)
+    assert shape(13, 64, arch=120) == (9, 4, 1, True)
+    assert shape(14, 64, arch=120) == (10, 4, 2, True)
+    assert shape(15, 64, arch=120) == (11, 4, 3, True)
     held = printer.emit(plan(qrnn(14)), 128)
     assert held.backward.dynamic_shared_bytes <= 227 << 10
     assert not isinstance(held, Refusal)
@@ -324,14 +332,14 @@ def test_few_walks_along_global_memory():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("arch", [80, 86, 90, 100])
+@pytest.mark.parametrize("arch", [70, 75, 80, 86, 90, 100])
 def test_what_blocks_share_fits(arch, dtype):
     for n in (12, 14, 16, 17, 24):
         held = printer.emit(plan(qrnn(n, width=32, features=8)), 4, dtype, arch)
         assert held.backward.dynamic_shared_bytes <= shared_limit(arch)
 
 
-@pytest.mark.parametrize("arch", [86, 90])
+@pytest.mark.parametrize("arch", [75, 86, 90])
 @pytest.mark.parametrize(("n", "dtype"), [(9, "float32"), (9, "float64"), (11, "float64")])
 def test_several_states_fit(n, dtype, arch):
     """Four of them: fewer sequences to a block, or global memory."""
@@ -347,7 +355,7 @@ def test_many_sums_fit_or_are_refused(monkeypatch):
     strings = [c for k in range(1, 11) for c in combinations(range(10), k)]
     read = tuple(((1.0, tuple((q, "Z") for q in c)),) for c in strings)
     plans = [plan(x) for x in (all_pairs(24, 1), qrnn(12, layers=1, observables=read))]
-    for arch in (80, 86, 90, 121):
+    for arch in KINDS:
         for found in plans:
             held = printer.emit(found, 4, "float64", arch)
             assert held.backward.dynamic_shared_bytes <= shared_limit(arch)

@@ -110,4 +110,4 @@ def test_the_command(monkeypatch):
     assert "On a GPU" not in qrlc("inspect", str(file)).out
     noisy = qrlc("inspect", str(EXAMPLES / "noise" / "noisy.qrl"), "--device", "cuda").out
     assert "no kernel, but another road, for a noise channel" in noisy
-    assert qrlc("inspect", str(file), "--device", "cuda", "--capability", "7.5").code == 2
+    assert qrlc("inspect", str(file), "--device", "cuda", "--capability", "6.1").code == 2

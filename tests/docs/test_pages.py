@@ -141,3 +141,30 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert target[1:] in heads, target
         elif "://" not in target:
             assert (page.parent / target.split("#")[0]).exists(), target
+
+
+def test_a_model_by_hand_in_pennylane() -> None:
+    """The two programs of docs/coming-from.md, with the same weights: the same numbers and slopes."""
+    pytest.importorskip("pennylane")
+    torch = pytest.importorskip("torch")
+    import qrlang
+
+    text = (ROOT / "docs" / "coming-from.md").read_text(encoding="utf-8")
+    theirs, ours = (
+        re.search(rf"```{word}\n(.*?)```", text, re.DOTALL) for word in ("python", "qrl")
+    )
+    assert theirs is not None and ours is not None
+    names: dict[str, object] = {}
+    exec(theirs[1], names)
+    torch.manual_seed(0)
+    hand, model = names["QRNN"](), qrlang.loads(ours[1])  # type: ignore[operator]
+    with torch.no_grad():
+        for a, b in zip(hand.parameters(), model.parameters(), strict=True):
+            b.copy_(a)
+    rows = torch.randn(5, 7, 28)
+    results = [m(rows) for m in (hand, model)]
+    for y in results:
+        y.square().sum().backward()
+    torch.testing.assert_close(*results, atol=1e-5, rtol=1e-5)
+    for a, b in zip(hand.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, atol=1e-4, rtol=1e-4)

@@ -11,7 +11,7 @@ import pytest
 import strategies
 from hypothesis import given, settings
 
-from qrlang.circuits import circuits
+from qrlang.analysis.circuits import circuits
 from qrlang.draw import svg, text
 from qrlang.draw.labels import Labels, number
 from qrlang.draw.picture import picture

@@ -36,6 +36,7 @@ SMALL: dict[str, dict[str, int | float]] = {
     "language_model/character.qrl": {"n": 3},
     "language_model/shakespeare.qrl": {"n": 3, "hidden": 8},
     "language_model/word.qrl": {"n": 3, "vocab": 20, "d": 4},
+    "markov/hqmm.qrl": {"n": 2},
     "qrnn/permuted.qrl": {"n": 3},
     "qrnn/permuted_xyz.qrl": {"n": 3},
     "qrnn/pixels.qrl": {"n": 3},

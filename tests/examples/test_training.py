@@ -58,6 +58,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "qrnn/pixels.qrl": ("--set", "n=3"),
     "qrnn/rows.qrl": ("--set", "n=3"),
     "qrnn/rows_xyz.qrl": ("--set", "n=3"),
+    "reservoir/dissipative.qrl": ("--set", "n=2", "--data", "narma(order: 2, length: 200)"),
     "reservoir/feedback.qrl": ("--data", "narma(order: 2, length: 200)"),
     "reservoir/hamiltonian.qrl": ("--set", "n=3", "--data", "narma(order: 2, length: 200)"),
     "reservoir/mackey_glass.qrl": ("--set", "n=3", "--data", "mackey_glass(length: 200)"),

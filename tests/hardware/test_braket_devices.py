@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cloud_tools import ARN, Cloud
 
-from qrlang.backends.braket.aws import AwsBraket, explained, program_sets
+from qrlang.backends.braket.aws import AwsBraket, explained, program_set
 from qrlang.backends.braket.circuit import circuit, text
 from qrlang.backends.braket.devices import open_device
 from qrlang.backends.braket.local import LocalDevice
@@ -251,11 +251,9 @@ def test_a_job_in_the_cloud(sets: bool, operations: tuple[str, ...]) -> None:
 
 
 def test_the_counts_are_those_of_a_program_set() -> None:
-    (made,) = program_sets(WORKS)
+    made = program_set(WORKS)
     assert made.total_executables == sum(w.circuits for w in WORKS)
     assert made.total_shots == sum(w.executions for w in WORKS)
-    other = Work(turned(), ANGLES, 500)
-    assert [s.total_executables for s in program_sets((*WORKS, other))] == [8, 4]
 
 
 def test_what_the_device_says_of_itself() -> None:
@@ -264,6 +262,7 @@ def test_what_the_device_says_of_itself() -> None:
     assert (device.limits.circuits, device.limits.executions) == (100, 10_000)
     assert device.errors and device.errors.two == pytest.approx(0.01)
     assert device.errors.readout == pytest.approx(0.02)
+    assert device.errors.chances == pytest.approx((0.0015, 0.0125))
     assert not device.capabilities.measure and not device.capabilities.exact
     assert AwsBraket(ARN, Cloud(False)).limits.circuits == 1
     assert device.footprint(turned()).two_qubit == 3
@@ -316,9 +315,10 @@ def test_properties_in_the_form_that_aws_sends_them() -> None:
     cloud = Cloud(True)
     cloud.properties = IonqDeviceCapabilities.parse_obj(page)
     device = AwsBraket(ARN, cloud)
-    assert device.sets and device.limits == Limits(36, 5000, 100, 200_000)
+    assert device.sets and device.limits == Limits(36, 5000, 100, 200_000, True)
     assert device.native == {"x", "rx", "ry", "rz", "h", "cnot", "zz", "swap"}
     assert device.errors and device.errors.two == pytest.approx(0.01)
+    assert device.errors.chances[1] == pytest.approx(0.0125)
     assert "0.01 a shot" in device.describe()["price"]
 
 

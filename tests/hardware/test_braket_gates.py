@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from circuit_tools import dense
 
+from qrlang.analysis.circuits import FlatGate
 from qrlang.backends.braket.circuit import circuit
 from qrlang.backends.braket.gates import NATIVE, Call, calls
-from qrlang.circuits import FlatGate
 from qrlang.gates import GATES
 from qrlang.hardware.device import Slot, Step, Template
 from qrlang.ir.program import Angle

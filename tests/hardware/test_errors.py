@@ -185,7 +185,7 @@ def test_a_task_that_came_to_nothing(run: Run, cloud: Cloud, state: str, what: s
 
 
 def test_the_network_goes_away_and_comes_back(run: Run, cloud: Cloud) -> None:
-    where = ["--target", "braket", "--device", ARN]
+    where = ["--target", "braket", "--device", ARN, "--yes"]
     plain = cloud.run
 
     class EndpointConnectionError(Exception):
@@ -200,6 +200,33 @@ def test_the_network_goes_away_and_comes_back(run: Run, cloud: Cloud) -> None:
     said(run(*where), "the network is away", "--resume")
     cloud.run = plain  # type: ignore[method-assign]
     assert run(*where, "--resume").code == 0
+    assert len(cloud.sent) == 4
+
+
+def test_stopped_while_a_job_is_under_way(run: Run, cloud: Cloud) -> None:
+    """It is said that the job goes on, and how its answer is had."""
+    where = ["--target", "braket", "--device", ARN, "--yes"]
+    plain = cloud.run
+
+    def stopped(*args: Any, **given: Any) -> Any:
+        task = plain(*args, **given)
+        if len(cloud.sent) == 2:
+            later, again = task.result, iter([False, True])
+
+            def result() -> Any:
+                if next(again):
+                    return later()
+                raise KeyboardInterrupt
+
+            task.result = result
+        return task
+
+    cloud.run = stopped  # type: ignore[method-assign]
+    done = run(*where)
+    assert done.code == 130
+    assert "task-2 is under way" in done.err and "--resume" in done.err
+    done = run(*where, "--resume")
+    assert done.code == 0, done.err
     assert len(cloud.sent) == 4
 
 

@@ -91,6 +91,33 @@ def test_a_measured_program_on_aer(aer: Device) -> None:
     assert difference(right(program, batch, w), sampled.outputs) < 0.03
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_angle_that_is_a_bit_from_the_second_moment_on(order: tuple[int, int]) -> None:
+    """In the first it is a number, and its gate is one with its neighbour."""
+    gates = ["ry(h[0] + 0.3) q[0]", "rz(w + x_t[0]) q[0]"]
+    text = f"""
+model Carried() {{
+  input x: seq[real[1]]
+  qubits q[2]
+  param w: angle
+  carry h: real[1] = 0
+  step x_t in x {{
+    h q[0]
+    {gates[order[0]]}
+    {gates[order[1]]}
+    cx q[0], q[1]
+    let b = measure q[1]
+    h <- [b]
+  }}
+  return read [X(q[0]), Z(q[0])]
+}}
+"""
+    program = of_text(text)
+    w, batch = weights(program), items(program, (3, 2))
+    found = run(program, w, batch, Simulator(), Plan(0))
+    assert difference(right(program, batch, w), found.outputs) < 1e-9
+
+
 @pytest.mark.parametrize("loop", ["open", "picard"])
 @pytest.mark.parametrize("name", ["qrnn/rows.qrl", "qlstm/qlstm.qrl", "language_model/word.qrl"])
 def test_the_other_loops_end_where_the_closed_one_does(name: str, loop: str) -> None:

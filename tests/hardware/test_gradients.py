@@ -15,7 +15,7 @@ from hardware_tools import EXAMPLES, SMALL  # noqa: E402
 from qrlang.backends.torch.load import make  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
 from qrlang.gates import GATES  # noqa: E402
-from qrlang.hardware.device import Device, Limits, Slot, Step, Template  # noqa: E402
+from qrlang.hardware.device import Device, DeviceError, Limits, Slot, Step, Template  # noqa: E402
 from qrlang.hardware.gradient.processor import Processor  # noqa: E402
 from qrlang.hardware.gradient.shifts import rule  # noqa: E402
 from qrlang.hardware.simulator import Simulator  # noqa: E402
@@ -204,6 +204,40 @@ model M {
 """
     x = torch.randn(2, 2, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert compared(program(text), (x,)) < 1e-7
+
+
+def test_noise_whose_strength_is_computed() -> None:
+    """Each sequence has its own; one that is trained takes more than shifts."""
+    text = """\
+model M {
+  input  x: seq[real[1]]
+  target y: real[2]
+  qubits q[2]
+  param  w: angle[3]
+  step v in x {
+    ry(w[0] + v[0]) q[0]
+    amplitude_damping(0.5 * v[0]) q[0]
+    rx(w[1]) q[1]
+    cx q[0], q[1]
+    depolarizing(RATE) q[1]
+    ry(w[2]) q[0]
+  }
+  return read [Z(q[0]), Y(q[1])]
+}
+"""
+    x = torch.rand(3, 3, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    steady = program(text.replace("RATE", "0.1"))
+    assert compared(steady, (x,)) < 1e-7
+    assert compared(steady, (x,), torch.tensor([3, 1, 2])) < 1e-7
+    model = make(
+        program(text.replace("RATE", "0.1 * sigmoid(w[2])")), road="plain", dtype=torch.float64
+    )
+    exact = model(x).detach()
+    model.processor = Processor(Simulator(), 0)
+    with pytest.raises(DeviceError, match="strength of `depolarizing` is trained"):
+        model(x)
+    with torch.no_grad():
+        assert torch.allclose(model(x), exact, atol=1e-9)
 
 
 # --- with noise -----------------------------------------------------------------------------------

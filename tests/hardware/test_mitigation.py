@@ -18,7 +18,7 @@ from qrlang.hardware.loop import Plan, Result, run
 from qrlang.hardware.mitigation import Confusion, Mitigation, extrapolated, mitigation
 from qrlang.hardware.noisy import Noisy
 from qrlang.hardware.preflight import preflight, rms
-from qrlang.hardware.readings import BitMean, Patterns, Share
+from qrlang.hardware.readings import BitMean, Distribution, Patterns, Share, Word, evaluate
 from qrlang.hardware.simulator import Simulator
 
 PROGRAM = example("qrnn/rows.qrl")
@@ -98,6 +98,23 @@ def test_the_chances_are_undone_exactly() -> None:
     assert read @ value == pytest.approx(right @ [1, -1, -1, 1])
     with pytest.raises(DeviceError, match="qubit 1 is read as if at random"):
         Confusion(np.array([0, 0.5]), np.array([0, 0.48]))
+
+
+@pytest.mark.parametrize("asked", ["kept", "when"])
+def test_they_are_undone_among_some_of_the_shots(asked: str) -> None:
+    """Those that a selection has left, or under a bit: as for an expectation, so for a
+    distribution."""
+    confusion = Confusion(np.array([0.1]), np.array([0.3]))
+    lot = np.random.default_rng(0)
+    inner = lot.random(200_000) < 0.5
+    right = np.where(inner, lot.random(200_000) < 0.8, lot.random(200_000) < 0.1)
+    read = np.where(right, lot.random(200_000) > 0.3, lot.random(200_000) < 0.1)
+    bits = np.stack([read, inner], axis=1).astype(np.uint8)[None]
+    wanted = {asked: ((0, 1),)}
+    quantities = (Word(((0, "Z"),), **wanted), Distribution((0,), **wanted))
+    ((word, shares),) = evaluate(quantities, bits, None, 1, confusion=confusion)
+    assert word[0] == pytest.approx(1 - 2 * 0.8, abs=0.01)
+    np.testing.assert_allclose(shares, [0.2, 0.8], atol=0.01)
 
 
 def test_extrapolation() -> None:

@@ -16,7 +16,7 @@ import qiskit_branches
 import strategies
 from cli_tools import qrlc
 from device_tools import ALL, length, plain, used
-from hardware_tools import EXAMPLES, difference, example, items, right, weights
+from hardware_tools import EXAMPLES, difference, example, items, of_text, right, weights
 from hypothesis import HealthCheck, given, settings
 
 from qrlang.backends import braket, qiskit
@@ -355,3 +355,36 @@ def test_nobody_pays_for_the_other_sdk(words: str, loaded: str, tmp_path: Path, 
 def environment(root: Path) -> dict[str, str]:
     """Where this checkout is what `import qrlang` finds."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path[1:]])}
+
+
+@pytest.mark.filterwarnings("ignore:Properties of fake_nighthawk:UserWarning")
+def test_a_setting_that_needs_fewer_angles() -> None:
+    """A rotation before a reading is left out when a device's circuits are made: so settings of
+    one job differ in their angles, and in whether they have any."""
+    text = """
+model Last() {
+  input x: seq[real[1]]
+  qubits q[2]
+  param w: angle[2]
+  step x_t in x {
+    h q[0]
+    cx q[0], q[1]
+    rz(w[0] + x_t[0]) q[0]
+    readout z = [Z(q[0]), X(q[0]) * X(q[1])]
+    let v = read z
+    ry(w[1] + v[0] + v[1]) q[1]
+    rz(x_t[0]) q[0]
+  }
+  return read [Z(q[0]), X(q[0]), Z(q[1])]
+}
+"""
+    program = of_text(text)
+    w, batch = weights(program), items(program, (2,) * 3)
+    want = right(program, batch, w)
+    space = module(program, "qiskit")
+    x = np.stack([one.inputs["x"] for one in batch])
+    for name in ("aer", "fake_manila"):
+        space["device"] = space["Device"](name, 4000)
+        found = space["forward"](w, x)[""]
+        far = np.abs(found - np.stack([one[""] for one in want])).max()
+        assert far < (0.2 if name == "aer" else 0.4)

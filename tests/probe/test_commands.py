@@ -23,6 +23,7 @@ from qrlang.analysis.evaluations import evaluations  # noqa: E402
 from qrlang.cli.probe import KINDS  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
 from qrlang.ir.program import Program  # noqa: E402
+from qrlang.probe.subject import of_run  # noqa: E402
 
 SMALL = ("--samples", "2", "--steps", "4", "--draws", "3", "--pairs", "100", "--delays", "2",
          "--vary", "n=2,3")  # fmt: skip
@@ -77,6 +78,12 @@ def test_what_does_not_fit_is_said(runs: tuple[Path, Path], tmp_path: Path) -> N
     assert qrlc("probe", runs[0], "--set", "n=2").code == 2
     assert qrlc("probe", tmp_path).code == 1  # a folder, but no run
     assert qrlc("report", tmp_path).code == 1
+
+
+def test_a_run_knows_between_which_numbers_its_data_lies(runs: tuple[Path, Path]) -> None:
+    found = of_run(str(runs[0]), samples=3)
+    every = np.concatenate([s["xs"] for s in found.samples])
+    assert found.spans == {"xs": (every.min(), every.max())}
 
 
 def test_report(runs: tuple[Path, Path]) -> None:

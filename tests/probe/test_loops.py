@@ -259,3 +259,36 @@ def test_values_drawn_by_lot_fit_their_types() -> None:
     unitary = random_value(Type("unitary", size=1), 3, rng)
     assert np.allclose(unitary @ unitary.conj().T, np.eye(2))
     assert random_value(Type("token", size=5, seq=True), 50, rng).max() == 4
+
+
+# --- inputs that an angle does not take ---------------------------------------------------------
+
+BOUNDED = """\
+use std.readout.each_z
+
+model Bounded(n: int = 2) {
+  input xs: seq[real[1]]
+  qubits q[n]
+  param  w: angle[n]
+  step x in xs {
+    reset q[0]
+    ry(2 * asin(sqrt(x[0]))) q[0]
+    for i in 0..n { ry(w[i]) q[i] }
+    cx q[0], q[1]
+    emit read each_z(q)
+  }
+}
+"""
+
+
+def test_inputs_are_drawn_from_where_those_of_the_data_are() -> None:
+    one = subject(BOUNDED)
+    for probe in (memory.probe, gradients.probe):
+        with pytest.raises(ProbeError, match=r"`asin`.*NaN") as error:
+            probe(one)
+        assert "probe a trained run" in error.value.help
+    known = replace(one, spans={"xs": (0.25, 0.75)})
+    found = memory.probe(known, delays=1).data
+    assert found["by_delay"][0] > 0.5 > found["shuffled"][0]
+    found = gradients.probe(known, draws=2, steps=2).data
+    assert [p["settings"]["n"] for p in found["points"]] == [2, 3, 4]  # density matrices

@@ -21,6 +21,13 @@ def test_the_extension_is_whole() -> None:
     json.loads((FOLDER / language["configuration"]).read_text())
     scopes = json.loads((FOLDER / grammar["path"]).read_text())
     assert scopes["scopeName"] == grammar["scopeName"] and grammar["language"] == language["id"]
+    script = (FOLDER / package["main"]).read_text()
+    asked = set(re.findall(r'require\("([\w-]+)', script))
+    assert asked == {"vscode", *package["dependencies"]}
+    for setting in gives["configuration"]["properties"]:
+        assert (
+            f'getConfiguration("{setting.split(".")[0]}").get("{setting.split(".")[1]}")' in script
+        )
 
 
 def test_every_message_is_found() -> None:

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from pathlib import Path  # noqa: E402
 
 import qrlang  # noqa: E402
-from qrlang.backends.torch.states import run  # noqa: E402
+from qrlang.backends.torch.calls import run  # noqa: E402
 
 PAGE = Path(__file__).resolve().parents[2] / "examples" / "qrnn" / "permuted.qrl"
 

@@ -130,6 +130,14 @@ def test_a_real_input_has_a_gradient_too(gpu):
     assert (mine - truth).abs().max() < 1e-12
 
 
+def test_a_number_whose_sign_is_still_to_be_turned(gpu):
+    page = ROOT / "examples" / "qrnn" / "permuted.qrl"
+    model = qrlang.load(page, n=3, layers=1, dtype=torch.float64)
+    x = torch.tensor([[[0.3 - 0.7j]]], dtype=torch.complex128).conj().imag
+    assert x.is_neg() and x.is_contiguous()
+    assert torch.equal(model(x), model(torch.full((1, 1, 1), 0.7, dtype=torch.float64)))
+
+
 def test_what_is_wrong_is_said_now_or_later(gpu):
     model, words = copying(), given()
     wrong = words.clone()
@@ -168,6 +176,21 @@ def test_a_fault_is_waited_for_on_its_own_device(monkeypatch):
     error = types.SimpleNamespace(device=torch.device("cuda", 1))
     cuda.Faults().add(None, types.SimpleNamespace(error=error))
     assert said == ["stream of cuda:1"]
+
+
+def test_threads_that_wait_for_one_model_take_no_fault_twice():
+    """While one waits for an event, another looks too."""
+    faults, said = cuda.Faults(), []
+
+    class Event:
+        def synchronize(self):
+            if not said:
+                said.append(0)
+                faults.look(wait=True)
+
+    faults.waiting += [(None, torch.tensor([0]), Event()) for _ in range(2)]
+    faults.look(wait=True)
+    assert not faults.waiting
 
 
 def test_a_change_in_place_is_an_error(gpu):

@@ -9,9 +9,9 @@ info = pytest.importorskip("qiskit.quantum_info")
 from qiskit import QuantumCircuit  # noqa: E402
 
 from qrlang.backends.torch import runtime as qr  # noqa: E402
+from qrlang.backends.torch.calls.run import Run  # noqa: E402
 from qrlang.backends.torch.states.density import MixedQubits  # noqa: E402
 from qrlang.backends.torch.states.noise import kraus  # noqa: E402
-from qrlang.backends.torch.states.run import Run  # noqa: E402
 
 N = 4
 NOISE = {"depolarizing": 1, "amplitude_damping": 1, "phase_damping": 1, "bit_flip": 1,
@@ -38,9 +38,8 @@ def fresh(batch):
     from types import SimpleNamespace
 
     model = SimpleNamespace(like=torch.zeros((), dtype=torch.float64), shots=0, readout_error=0.0,
-                            gate_error=0.0, generator=None, trajectories=0, processor=None,
-                            _look=None)  # fmt: skip
-    run = Run(model, batch, stepwise=False, locate=False)
+                            gate_error=0.0, generator=None, trajectories=0)  # fmt: skip
+    run = Run(model, batch, stepwise=False)
     return run, run.qubits(N, "q", mixed=True)
 
 
@@ -99,6 +98,27 @@ def test_slopes_of_angles_and_of_noise():
     v = torch.rand(2, 8, dtype=torch.float64, requires_grad=True)
     p = torch.tensor([0.1, 0.2], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(value, (v, p), atol=1e-7)
+
+
+@pytest.mark.parametrize("name", list(NOISE))
+def test_slopes_where_a_probability_is_zero(name):
+    """Noise that begins at nothing is trained like any other."""
+
+    def value(p):
+        _, q = fresh(1)
+        for turn in (0.4, 0.7):
+            q.apply(LAYER, v=turn * torch.arange(1, 9, dtype=torch.float64)[None])
+        q.channel(name, (1, 2) if name == "depolarizing2" else (1,), p)
+        return q.read(qr.observables(N, "Z1", "X1", "Y1 Y2", settings=((0,), (1,), (2,))))
+
+    zero = torch.zeros(NOISE[name], dtype=torch.float64, requires_grad=True)
+    found = torch.autograd.functional.jacobian(value, zero)[0]
+    h = 1e-4
+    for k in range(len(zero)):
+        one = h * torch.eye(len(zero), dtype=torch.float64)[k]
+        near = (4 * value(one) - value(2 * one) - 3 * value(0 * one))[0] / (2 * h)
+        assert float(near.abs().max()) > 0.05
+        np.testing.assert_allclose(found[:, k], near.detach(), atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype, turn", [(torch.float32, 3e-20), (torch.float64, 1e-155)])

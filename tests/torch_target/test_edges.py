@@ -1,8 +1,11 @@
 """Where functions have no slope, or an infinite one, and angles of any size: on every road."""
 
+from pathlib import Path
+
 import pytest
 import torch_tools as tools
 
+import qrlang
 from qrlang.driver import Compilation
 
 torch = pytest.importorskip("torch")
@@ -68,3 +71,14 @@ def test_no_angle_is_too_large_for_a_state(road, double):
     torch.testing.assert_close(result[:, 2], torch.ones_like(result[:, 2]), rtol=tiny, atol=tiny)
     result[:, :2].sum().backward()
     assert float(x.grad.abs().max()) < 10
+
+
+@pytest.mark.parametrize("road", ["plain", "stepwise", "native"])
+def test_a_number_whose_sign_is_still_to_be_turned(road):
+    """As torch leaves it in a view of a conjugate: one number is in a row, whatever it is of."""
+    page = Path(__file__).resolve().parents[2] / "examples" / "qrnn" / "permuted.qrl"
+    model = qrlang.load(page, n=3, layers=1, dtype=torch.float64)
+    model.road = road
+    x = torch.tensor([[[0.3 - 0.7j]]], dtype=torch.complex128).conj().imag
+    assert x.is_neg() and x.is_contiguous()
+    torch.testing.assert_close(model(x), model(torch.full((1, 1, 1), 0.7, dtype=torch.float64)))

@@ -90,3 +90,18 @@ def test_numbers_of_a_block_beside_its_layers(road):
 def test_a_long_head_is_broken_as_formatters_do():
     text = emit_program(parse_program(PROGRAM))
     assert "    def forward(\n        self,\n" in text and "    ) -> dict[str, Tensor]:\n" in text
+
+
+def test_no_layer_hides_a_name_of_the_module():
+    from qrlang.backends.torch.emit.names import TAKEN
+    from qrlang.backends.torch.model import Model
+
+    own = {name for name in dir(Model()) if not name.startswith("_")}
+    assert own - set(dir(torch.nn.Module())) <= TAKEN
+    text = PROGRAM.replace("@train.w1", "@checks.w").replace("@class", "@processor")
+    from qrlang.backends.torch.memory import model_class
+
+    model = model_class(parse_program(text))(road="plain")
+    assert model.checks == "now"
+    assert {"checks_.w", "processor_"} <= model.state_dict().keys()
+    model(torch.rand(3, 4, 2), torch.rand(3, 2), torch.rand(3))

@@ -222,13 +222,24 @@ def test_torch_compile_leaves_a_model_as_it_is(root, road, monkeypatch):
 def test_torch_compile_goes_through_noise_on_the_plain_road():
     text = MIXED.replace("cx a[0], a[1]", "cx a[0], a[1] phase_damping(0.1) a[1]")
     text = text[: text.index("    let b")] + "  }" + text[text.index("\n  return") :]
-    model = qrlang.loads(text, road="plain", dtype=torch.float64)
-    x = torch.rand(3, 3, 2, dtype=torch.float64)
+    x = torch.rand(3, 2, 2, dtype=torch.float64)
+    wider = text.replace("a[2]", "a[3]")
+    assert wider != text
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of calls that it leaves to Python
         torch._dynamo.reset()
-        found = torch.compile(model, backend="eager")(x)
-    torch.testing.assert_close(found, model(x))
+        for one in (text, wider):  # how many qubits there are is no variable
+            model = qrlang.loads(one, road="plain", dtype=torch.float64)
+            found = torch.compile(model, backend="eager")(x)
+            torch.testing.assert_close(found, model(x))
+
+
+def test_checks_are_now_or_later(root):
+    model = qrnn(root, None)
+    model.checks = "later"
+    with pytest.raises(ValueError, match='`checks` is "now" or "later"; found \'latter\''):
+        model.checks = "latter"
+    assert model.checks == "later"
 
 
 @pytest.mark.parametrize("road", ROADS)
@@ -291,6 +302,26 @@ def test_autocast_does_not_reach_into_a_model(root, road):
     with torch.autocast("cpu", torch.bfloat16):
         found = model(rows.bfloat16())
     torch.testing.assert_close(found, model(rows.bfloat16().float()))
+
+
+def test_a_model_can_be_exported(root, tmp_path):
+    """Before its first call, for batches of any size and lengths; and it is as it was."""
+    model = qrnn(root, None).eval()
+    rows, lengths = torch.rand(2, 4, 28), torch.tensor([4, 2])
+    batch = {0: torch.export.Dim("batch", min=1, max=64)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = torch.export.export(
+            model, (rows,), {"lengths": lengths},
+            dynamic_shapes={"rows": batch, "lengths": batch},
+        )  # fmt: skip
+        torch.export.save(made, tmp_path / "model.pt2")
+        found = torch.export.load(tmp_path / "model.pt2").module()
+    rows, lengths = torch.rand(5, 4, 28), torch.tensor([1, 4, 2, 3, 4])
+    torch.testing.assert_close(found(rows, lengths=lengths), model(rows, lengths=lengths))
+    assert model.chosen_road() == "native"
+    model.road = "plain"
+    torch.testing.assert_close(model(rows, lengths=lengths), found(rows, lengths=lengths))
 
 
 def test_what_torch_loads_late_is_left_alone(root):

@@ -220,3 +220,22 @@ def test_what_cannot_be_cut():
         model(x[:3], state=state)
     with pytest.raises(TypeError, match=r"`state` is what the segment before .* got tuple"):
         model(x, state=model(x, state=None))
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_threads_go_on_each_from_its_own_state(road):
+    """On one model, and beside calls without any state."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    model = module(BOTH, road)
+    lots = [torch.Generator().manual_seed(k) for k in range(4)]
+    xs = [torch.randn(40, 9, 2, generator=lot, dtype=torch.float64) for lot in lots]
+
+    def look(k):
+        with torch.no_grad():
+            return in_parts(model, xs[k % 4])[0] if k % 3 else model(xs[k % 4])
+
+    right = [model(x).detach() for x in xs]
+    with ThreadPoolExecutor(4) as pool:
+        for k, found in enumerate(pool.map(look, range(36))):
+            torch.testing.assert_close(found, right[k % 4], atol=1e-12, rtol=0)

@@ -220,8 +220,8 @@ def test_the_best_weights_by_bleu(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--metric", "bleu"), "`bleu` cannot be said of the target of Tiny, which is class[2]"),
-        (("--metric", "nrmse"), "its metrics are loss, accuracy, f1"),
+        (("--metric", "bleu"), "`bleu` cannot be said of the target, which is class[2]"),
+        (("--metric", "nrmse"), "its metrics are loss, accuracy, balanced_accuracy, f1, auc"),
     ],
 )
 def test_metrics_that_make_no_sense(tmp_path: Path, capsys: Any, args: Any, said: str) -> None:

@@ -11,10 +11,11 @@ from training_tools import Arrays
 
 torch = pytest.importorskip("torch")
 
+from qrlang.errors import TrainingError  # noqa: E402
 from qrlang.ir.types import Type, real, seq  # noqa: E402
 from qrlang.training import losses, metrics  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
-from qrlang.training.metrics import Tally  # noqa: E402
+from qrlang.training.metrics import Tally, area  # noqa: E402
 from qrlang.training.objective import Objective  # noqa: E402
 from qrlang.training.progress import shown  # noqa: E402
 from qrlang.training.world import World  # noqa: E402
@@ -103,6 +104,82 @@ def tally_of(kind: Type, output, target, inside=None) -> Tally:
     n = len(target)
     tally.add(np.ones(n), np.ones(n), torch.as_tensor(output), torch.as_tensor(target), inside)
     return tally
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_weights_of_classes_as_in_torch(smoothing: float) -> None:
+    scores, target = LOT.normal(size=(3, 5, 4)), LOT.integers(0, 4, (3, 5))
+    weights = [0.5, 2.0, 1.0, 3.0]
+    sums, counts = losses.per_sequence(
+        torch.as_tensor(scores), torch.as_tensor(target), seq(Type("class", (), 4)), INSIDE,
+        ("cross_entropy", {"smoothing": smoothing, "weights": torch.tensor(weights)}),
+    )  # fmt: skip
+    expected = torch.nn.functional.cross_entropy(
+        torch.as_tensor(scores)[INSIDE], torch.as_tensor(target)[INSIDE],
+        weight=torch.tensor(weights, dtype=torch.float64), label_smoothing=smoothing,
+    )  # fmt: skip
+    if not smoothing:  # torch divides by the weights of the true classes either way
+        assert float(counts.sum()) == pytest.approx(np.array(weights)[target[INSIDE]].sum())
+    assert float(sums.sum() / counts.sum()) == pytest.approx(float(expected))
+    p = torch.softmax(torch.as_tensor(scores[:, 0]), -1)
+    sums, counts = losses.per_sequence(
+        p,
+        torch.as_tensor(target[:, 0]),
+        Type("class", (), 4),
+        None,
+        ("nll", {"weights": torch.tensor(weights)}),
+    )
+    other = torch.nn.NLLLoss(torch.tensor(weights, dtype=torch.float64))
+    found = float(sums.sum() / counts.sum())
+    assert found == pytest.approx(float(other(p.log(), torch.as_tensor(target[:, 0]))))
+    said, yes = torch.as_tensor(scores[:, 0, :1]), torch.as_tensor(target[:, 0] % 2)
+    sums, counts = losses.per_sequence(
+        said, yes, Type("class", (), 2), None, ("bce", {"weights": torch.tensor([1.0, 3.0])})
+    )
+    other = torch.nn.functional.binary_cross_entropy_with_logits(
+        said[:, 0], yes.double(), pos_weight=torch.tensor(3.0), reduction="sum"
+    )
+    assert float(sums.sum()) == pytest.approx(float(other))
+
+
+def test_balanced_classes_weigh_the_same() -> None:
+    """In the training split, of moments that lie inside; what is evaluated has no weights."""
+    labels = np.array([[0, 0, 1, 0, 2], [0, 0, 0, 1, 1], [2, 1, 1, 1, 1]])
+    values = {"x": LOT.normal(size=(3, 5, 2)).astype(np.float32), "y": labels}
+    feed = Arrays({"train": Batch(values, {"y": LENGTHS})})
+    name, options = losses.balanced(("nll", {"balanced": True}), feed, "y", 4, torch.zeros(1))
+    counts = np.bincount(labels[INSIDE.numpy()], minlength=4)
+    assert counts.tolist() == [5, 3, 1, 0] and options["weights"][3] == 0
+    np.testing.assert_allclose(counts * options["weights"].numpy(), [3, 3, 3, 0])
+    assert "weights" not in losses.measured((name, options))[1]
+    assert losses.balanced(("nll", {"balanced": False}), feed, "y", 4, None)[1] == {
+        "balanced": False
+    }
+    one = Arrays({"train": Batch({"y": np.ones(4, int)})})
+    with pytest.raises(TrainingError, match="one class only"):
+        losses.balanced(("bce", {"balanced": True}), one, "y", 2, None)
+
+
+def test_areas_recalls_and_explained_variance() -> None:
+    """Of a few cases, by hand and by counting pairs."""
+    score, label = np.array([0.1, 0.4, 0.35, 0.8, 0.4]), np.array([0, 0, 1, 1, 1])
+    assert area(np.stack([score, label], 1)) == pytest.approx((1 + 0 + 1 + 1 + 1 + 0.5) / 6)
+    score, label = LOT.integers(0, 9, 60), LOT.integers(0, 2, 60)
+    pairs = [(a > b) + (a == b) / 2 for a in score[label == 1] for b in score[label == 0]]
+    assert area(np.stack([score, label], 1)) == pytest.approx(np.mean(pairs))
+    assert math.isnan(area(np.stack([score, label * 0], 1)))
+    tally = Tally(Type("class", (), 2), scores=[])
+    assert math.isnan(tally.figures()["auc"])  # of a model that has become NaN, for one
+    logits = LOT.normal(size=(60, 2))
+    tally.add(np.ones(60), np.ones(60), torch.as_tensor(logits), torch.as_tensor(label), None)
+    found, said = tally.figures(), logits.argmax(1)
+    each = [np.mean(said[label == k] == k) for k in (0, 1)]
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(each))
+    ahead = np.stack([logits[:, 1] - logits[:, 0], label], 1)
+    assert found["auc"] == pytest.approx(area(ahead))
+    x, y = LOT.normal(size=(40, 1)), LOT.normal(3, 2, size=(40, 1))
+    rest = ((x - y) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    assert tally_of(real(1), x, y).figures()["r2"] == pytest.approx(1 - rest)
 
 
 def test_accuracy_confusion_and_f1() -> None:

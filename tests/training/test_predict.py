@@ -174,6 +174,37 @@ def test_a_device_is_given_what_the_run_was(run: Path, tmp_path: Path) -> None:
             items_of_file(tiny, it.program(), 0, said)
 
 
+def test_a_device_is_given_sequences_of_their_own_lengths(tmp_path: Path) -> None:
+    """What it gets of a padded file is what training gets of it."""
+    from qrlang.driver import Compilation
+    from qrlang.hardware.batch import items_of_file
+    from qrlang.hardware.device import DeviceError
+    from qrlang.training.data import open_data
+    from qrlang.training.data.ports import ports_of
+
+    path = project(tmp_path, records=20)
+    program = Compilation.of_bytes("t.qrl", path.read_bytes()).checked.models["Tiny"].program
+    lot, tiny = np.random.default_rng(0), str(tmp_path / "tiny.npz")
+    xs, lengths = lot.normal(size=(20, 4, 2)).astype(np.float32), lot.integers(1, 5, 20)
+    arrays = {"xs": xs, "label": np.arange(20) % 2, "split": np.array(["train"] + ["test"] * 19)}
+    for name in ("length", "xs_length"):
+        wrong = {"length": lengths * 0} if name == "xs_length" else {}  # its own come first
+        np.savez(tiny, **arrays | wrong, **{name: lengths})
+        items, answers = items_of_file(tiny, program, 0)
+        data = open_data("npz", {"path": tiny}, ports_of(program), validation=0)
+        (batch,) = data.batches("test", 20, shuffle=False)
+        for k, x, length in zip(batch.rows, batch.arrays[0], batch.lengths[0], strict=True):
+            np.testing.assert_array_equal(items[1 + k].inputs["xs"], x[:length])
+        assert answers == (np.arange(20) % 2).tolist()
+    for given, words in [
+        (lengths + 1, "`length` of sequence"), (lengths - 4, "`length` of sequence"),
+        (lengths[:5], "one whole number for each sequence"), (lengths * 1.0, "one whole number"),
+    ]:  # fmt: skip
+        np.savez(tiny, **arrays, length=given)
+        with pytest.raises(DeviceError, match=re.escape(words)):
+            items_of_file(tiny, program, 0)
+
+
 def test_into_a_file(run: Path, tmp_path: Path, capsys: Any) -> None:
     capsys.readouterr()
     out = tmp_path / "folder" / "answers.json"

@@ -187,6 +187,44 @@ def test_what_is_drawn_by_lot_goes_on_too(
     assert same(tmp_path / "run", tmp_path / "whole")
 
 
+def test_a_run_goes_on_for_longer_than_it_was_planned(tmp_path: Path, capsys: Any) -> None:
+    """Where rates do not hang on the plan, as if it had been planned so; else by the new plan."""
+    from qrlang.cli.main import run as qrlc
+    from qrlang.training.run import Run
+
+    path = str(project(tmp_path))
+    line = ["train", path, "--threads", "1", "--log", "1 steps", "--warmup", "2"]
+    whole, grown = tmp_path / "whole", tmp_path / "grown"
+    assert qrlc([*line, "--schedule", "constant", "--epochs", "5", "-o", str(whole)]) == 0
+    assert qrlc([*line, "--schedule", "constant", "--epochs", "2", "-o", str(grown)]) == 0
+    short = (grown / "result.json").read_bytes()
+    assert qrlc(["train", "--resume", str(grown), "--epochs", "5", "--threads", "1"]) == 0
+    assert same(grown, whole) and (grown / "result.json").read_bytes() != short
+    run = Run(grown)
+    assert run.settings().epochs == 5
+    (before,) = run.about()["planned"]
+    assert before == {"step": lines(grown, "timing.jsonl")[1]["step"], "epochs": 2, "steps": 0}
+    capsys.readouterr()
+    for more, words in [
+        (["--epochs", "5"], "in 5 epochs already"), (["--steps", "3"], "would end after 3"),
+        (["--steps", "many"], "found `many`"), (["--epochs", "0"], "at least 1, found `0`"),
+        (["--epochs", "9", "--steps", "99"], "--epochs or --steps"), (["--batch", "9"], "own settings"),
+    ]:  # fmt: skip
+        assert qrlc(["train", "--resume", str(grown), *more]) != 0
+        assert words in capsys.readouterr().err
+    assert same(grown, whole) and (grown / "result.json").is_file()
+    assert qrlc(["scar", str(grown), "--replay"]) != 0
+    assert "planned anew at step" in capsys.readouterr().err
+
+    fall = tmp_path / "fall"
+    assert qrlc([*line, "--epochs", "2", "-o", str(fall)]) == 0
+    done = lines(fall, "timing.jsonl")[-1]["step"]
+    assert qrlc(["train", "--resume", str(fall), "--steps", str(3 * done)]) == 0
+    rates = {x["step"]: x["rate"] for x in lines(fall) if x["split"] == "train"}
+    for k in range(done, 3 * done):
+        assert rates[k + 1] == pytest.approx(1e-2 * (1 + np.cos(np.pi * k / (3 * done))) / 2)
+
+
 def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:
     path = project(tmp_path)
     run = tmp_path / "run"

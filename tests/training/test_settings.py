@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 from training_tools import MODEL
 
 from qrlang.check.training.settings import LOSSES, OPTIMIZERS, SCHEDULES
+from qrlang.driver import Compilation
 from qrlang.errors import TrainingError
 from qrlang.ir.types import Type, real, seq
 from qrlang.training import overrides
@@ -56,7 +57,11 @@ def test_the_line_wins_over_the_file() -> None:
         ({"loss": "mse"}, "E0902"),
         ({"loss": "fidelity"}, "E0902"),  # scores of classes are no probability
         ({"loss": "cross_entropy(smoothing: 2)"}, "E0905"),
+        ({"loss": "cross_entropy(balanced: 3)"}, "E0905"),
         ({"schedule": "staircase(every: 0)"}, "E0905"),
+        ({"schedule": "plateau(patience: 0)"}, "E0905"),
+        ({"average": "1"}, "E0905"),
+        ({"metric": "r2"}, "E0905"),
         ({"optimizer": "spsa(perturbation: 0)"}, "E0905"),
         ({"shots": "-1"}, "E0905"),
         ({"epochs": "3 }"}, "E0100"),
@@ -106,6 +111,16 @@ def test_a_file_without_a_block_is_trained_from_the_line() -> None:
         compilation(Asked("t.qrl", "Tiney"), "t.qrl", text.encode())
 
 
+def test_the_line_may_give_the_data_that_a_block_leaves_out() -> None:
+    text = MODEL.replace('  data      = "tiny.npz"\n', "")
+    assert not Compilation.of_bytes("t.qrl", text.encode()).diagnostics
+    made, _ = compilation(Asked("t.qrl", settings={"data": "tiny.npz"}), "t.qrl", text.encode())
+    assert not made.failed and made.checked.trains[0].settings["batch"] == 16
+    with pytest.raises(TrainingError, match="what Tiny is trained on") as error:
+        compilation(Asked("t.qrl", settings={"batch": "8"}), "t.qrl", text.encode())
+    assert "--data" in error.value.help and "in its `train` block" in error.value.help
+
+
 def test_a_path_on_the_line_begins_where_one_stands(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -137,6 +152,21 @@ def test_a_path_on_the_line_begins_where_one_stands(tmp_path: Path, monkeypatch:
 def test_data_that_is_no_file_of_ours(data: str, said: str) -> None:
     made, _ = checked(data=data)
     assert [d for d in made.diagnostics if said in d.message], made.diagnostics
+
+
+def test_balanced_is_of_classes() -> None:
+    text = MODEL.replace("class[2]", "real[2]").replace("cross_entropy", "bce(balanced: true)")
+    (found,) = Compilation.of_bytes("t.qrl", text.encode()).diagnostics
+    assert found.code == "E0902" and "the target is real[2]" in found.message
+
+
+def test_auc_is_of_two_classes() -> None:
+    three = MODEL.replace("class[2]", "class[k]").replace("linear(2)", "linear(k)")
+    three = three.replace("batch     = 16", "batch = 16 metric = auc")
+    for k in ("k: int = 3", "k: int = 2", "k: int"):  # the last: somebody may say 2 yet
+        text = three.replace("n: int = 2", f"n: int = 2, {k}")
+        found = [d.code for d in Compilation.of_bytes("t.qrl", text.encode()).diagnostics]
+        assert found == (["E0905"] if "3" in k else [])
 
 
 def test_large_numbers_are_said_whole() -> None:

@@ -54,3 +54,4 @@ def test_what_no_shift_can_tell(tmp_path: Path, capsys: Any) -> None:
     model = MODEL.replace("  return head", "  postselect memory[0] == 0\n  return head")
     assert train(tmp_path, "--check-gradient", "3", model=model) == 1
     assert "cannot be checked by shifts" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()  # it never began

@@ -133,6 +133,113 @@ def test_a_run_is_a_module(tmp_path: Path) -> None:
         qrlang.load(tmp_path)
 
 
+def test_seed_after_seed(tmp_path: Path, capsys: Any) -> None:
+    """Each is the run that it would be alone; of all of them there is one line."""
+    runs = [tmp_path / "sweep" / str(k) for k in (1, 2, 3)]
+    train(tmp_path, "--seed", "7", "--seeds", "3", out="sweep")
+    out = capsys.readouterr().out
+    values = [
+        json.loads((r / "result.json").read_text())["figures"]["accuracy"]["value"] for r in runs
+    ]
+    mean, spread = 100 * np.mean(values), 100 * np.std(values, ddof=1)
+    assert f"{mean:.2f} % ± {spread:.2f} %" in out.splitlines()[-1]
+    assert same(runs[1], train(tmp_path, "--seed", "8", out="alone"))
+    assert [json.loads((r / "settings.json").read_text())["seed"] for r in runs] == [7, 8, 9]
+    capsys.readouterr()
+    train(tmp_path, "--seeds", "2", "--epochs", "1", "--format", "json", out="two")
+    page = json.loads(capsys.readouterr().out)
+    assert page["rows"][0]["seeds"] == [0, 1] and len(page["runs"]) == 2
+    assert qrlc(["train", "--resume", str(runs[0]), "--seeds", "2"]) == 2
+
+
+def test_the_rate_falls_where_validation_stands_still(tmp_path: Path) -> None:
+    """Where torch's would."""
+    run = train(tmp_path, "--schedule", "plateau(patience: 2, factor: 0.5, floor: 0.1)", "--metric",
+                "loss", "--lr", "0.3", "--epochs", "14", "--warmup", "0", "--log", "1 epochs")  # fmt: skip
+    found = lines(run)
+    losses = [x["loss"] for x in found if x["split"] == "validation"]
+    rates = [x["rate"] for x in found if x["split"] == "train"]
+    other = torch.optim.SGD([torch.zeros(1)], lr=0.3)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        other, factor=0.5, patience=1, threshold=0, min_lr=0.03, eps=0
+    )
+    expected = []
+    for loss in losses:
+        expected.append(other.param_groups[0]["lr"])
+        theirs.step(loss)
+    assert rates == pytest.approx(expected) and len({*expected}) > 2
+    train(tmp_path, "--schedule", "plateau", "--validation", "0", out="none", code=1)
+
+
+def test_an_average_of_the_weights_is_kept(tmp_path: Path, monkeypatch: Any) -> None:
+    from qrlang.training.loop import Trainer
+
+    seen, count = [], Trainer._count
+
+    def counted(self: Trainer) -> None:
+        seen.append({k: w.numpy().copy() for k, w in self.objective.model.state_dict().items()})
+        count(self)
+
+    args = ("--average", "0.8", "--checkpoint", "3 steps", "--validation", "0")
+    monkeypatch.setattr(Trainer, "_count", counted)
+    whole = train(tmp_path, *args, out="whole")
+    monkeypatch.undo()
+    kept, last = weights(whole, "best"), weights(whole)
+    counts = 0.8 ** np.arange(len(seen) - 1, -1, -1)
+    for name, found in kept.items():
+        expected = np.average([w[name] for w in seen], axis=0, weights=counts)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert not all(torch.equal(kept[k], last[k]) for k in kept)
+
+    def some(self: Trainer) -> None:
+        counted(self)
+        if self.progress.step == 11:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "_count", some)
+    run = train(tmp_path, *args, out="stopped", code=130)
+    monkeypatch.undo()
+    assert qrlc(["train", "--resume", str(run)]) == 0
+    assert same(run, whole)
+    train(tmp_path, "--optimizer", "ridge", "--average", "0.9", out="ridge", code=1)
+
+
+def test_classes_that_are_rare_can_count_as_much(tmp_path: Path, capsys: Any) -> None:
+    """One in ten: a model that never names it is right nine times of ten, and worth nothing."""
+    path, lot = project(tmp_path), np.random.default_rng(0)
+    xs = lot.normal(size=(400, 4, 2)).astype(np.float32)
+    label = (xs[:, :, 0].sum(1) + lot.normal(size=400) > 2.6).astype(int)
+    assert 40 < label.sum() < 80
+    np.savez(tmp_path / "tiny.npz", xs=xs, label=label)
+    figures = {}
+    for name, loss in (("plain", "cross_entropy"), ("even", "cross_entropy(balanced: true)")):
+        assert qrlc(["train", str(path), "--loss", loss, "--metric", "auc", "--epochs", "12", "-o",
+                     str(tmp_path / name), *SHORT]) == 0  # fmt: skip
+        page = json.loads((tmp_path / name / "result.json").read_text())
+        figures[name] = {k: v["value"] for k, v in page["figures"].items()}
+    assert figures["even"]["balanced_accuracy"] > figures["plain"]["balanced_accuracy"] + 0.05
+    assert 0.8 < figures["even"]["auc"] <= 1
+    assert "  auc 0.8" in capsys.readouterr().err
+    train(
+        tmp_path, "--loss", "cross_entropy(balanced: true)", "--optimizer", "ridge", out="r", code=1
+    )
+
+
+def test_fold_after_fold(tmp_path: Path, capsys: Any) -> None:
+    train(tmp_path, "--folds", "3", "--seeds", "2", "--epochs", "1", out="sweep")
+    last = capsys.readouterr().out.splitlines()[-1]
+    runs = [tmp_path / "sweep" / str(k + 1) for k in range(6)]
+    found = [json.loads((r / "settings.json").read_text()) for r in runs]
+    assert [(s["seed"], s["data"][1]["fold"]) for s in found] == [
+        (seed, fold) for seed in (0, 1) for fold in range(3)
+    ]
+    tested = [json.loads((r / "result.json").read_text()) for r in runs]
+    assert sum(t["sequences"] for t in tested[:3]) == 200
+    values = [100 * t["figures"]["accuracy"]["value"] for t in tested]
+    assert f"{np.mean(values):.2f} % ± {np.std(values, ddof=1):.2f} %" in last and "  6  " in last
+    train(tmp_path, "--data", "travelling_wave", "--folds", "3", out="no", code=1)
+
+
 def test_compare(tmp_path: Path, capsys: Any) -> None:
     runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
     runs.append(train(tmp_path, "--core", "rnn", out="rnn"))
@@ -151,7 +258,7 @@ def test_compare(tmp_path: Path, capsys: Any) -> None:
     assert abs(rows[1]["parameters"] / rows[0]["parameters"] - 1) <= 0.02
     assert "accuracy" in picture.read_text()
     assert qrlc([*args, "--format", "markdown"]) == 0
-    assert capsys.readouterr().out.startswith("| model | accuracy | seeds |")
+    assert capsys.readouterr().out.startswith("| model | accuracy | runs |")
     assert qrlc([*args, "--metric", "bleu"]) == 1
 
 
@@ -206,7 +313,7 @@ def test_early_stopping_and_the_best_weights(tmp_path: Path) -> None:
 
 def test_resume_refuses_other_settings(tmp_path: Path, capsys: Any) -> None:
     run = train(tmp_path)
-    assert qrlc(["train", "--resume", str(run), "--epochs", "9"]) == 2
+    assert qrlc(["train", "--resume", str(run), "--batch", "9"]) == 2
     assert "own settings" in capsys.readouterr().err
     assert qrlc(["train", "--resume", str(tmp_path)]) == 1
     assert "is not a run folder" in capsys.readouterr().err
@@ -358,13 +465,19 @@ def test_how_many_are_looked_at_together(road: str, tmp_path: Path, monkeypatch:
     text = project(tmp_path).read_bytes()
     program = Compilation.of_bytes("m", text, {"n": 10}).models()[0].program
     model = SimpleNamespace(chosen_road=lambda: road)
-    objective: Any = SimpleNamespace(program=program, model=model)
+    cpu, gpu = (SimpleNamespace(type=x) for x in ("cpu", "cuda"))
+    objective: Any = SimpleNamespace(program=program, model=model, device=cpu)
     settings: Any = SimpleNamespace(batch=4, precision="single")
     one = 2**10 * 8
     for memory, plain in ((0, 64), (1 << 40, 64), (32 * one, 8), (8 * one, 4)):
         monkeypatch.setattr(room.host, "memory", lambda there=memory: there)
         assert room.together(objective, settings, False) == (256 if road == "native" else plain)
         assert room.together(objective, settings, True) == 4  # lanes of a stream
+    # A GPU's kernels leave a state of each sequence in its memory, whatever the host has.
+    objective.device = gpu
+    for memory, found in ((1 << 40, 256 if road == "native" else 64), (32 * one, 8)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda d, there=memory: (there, 1 << 50))
+        assert room.together(objective, settings, False) == found
 
 
 def test_a_folder_that_cannot_be_written_is_not_resumed(tmp_path: Path, capsys: Any) -> None:
@@ -498,3 +611,20 @@ def test_a_run_that_ends_in_nothing_says_so(tmp_path: Path, capsys: Any) -> None
     assert "its loss on the test split is no number" in said and "chaotic" in said
     result = json.loads((run / "result.json").read_text())
     assert result["figures"]["loss"]["value"] is None and result["sequences"] == 40
+
+
+def test_targets_that_never_change(tmp_path: Path, capsys: Any) -> None:
+    """An encoder's: there is no spread that an error could be held against."""
+    model = MODEL.replace("class[2]", "real[1]").replace("linear(2)", "linear(1)")
+    path = project(tmp_path, model.replace("cross_entropy", "mse"))
+    xs = np.random.default_rng(0).normal(size=(60, 4, 2))
+    np.savez(tmp_path / "tiny.npz", xs=xs, label=np.ones((60, 1)))
+    run = tmp_path / "run"
+    assert qrlc(["train", str(path), "--out", str(run), *SHORT]) == 0
+    out, err = capsys.readouterr()
+    assert "nan" not in err and "nrmse  none" in out
+    assert (run / "checkpoints" / "best.safetensors").exists()  # by the loss
+    assert qrlc(["report", str(run)]) == 0
+    assert qrlc(["compare", str(run)]) == 1
+    assert "has no nrmse" in (said := capsys.readouterr().err)
+    assert "it has loss, mse, rmse, mae: choose" in said

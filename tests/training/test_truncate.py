@@ -17,7 +17,7 @@ pytest.importorskip("safetensors")
 
 from training_tools import lines, same  # noqa: E402
 
-from qrlang.backends.torch.carried import State  # noqa: E402
+from qrlang.backends.torch.calls.segment import State  # noqa: E402
 from qrlang.backends.torch.load import make  # noqa: E402
 from qrlang.cli.main import run as qrlc  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402

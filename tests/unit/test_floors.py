@@ -36,3 +36,23 @@ def test_no_import_runs_up() -> None:
                 if floor.get(own, 99) < floor.get(name, -1):
                     wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} imports {name}")
     assert not wrong
+
+
+def test_what_a_torch_module_is_made_of_stands_in_order() -> None:
+    """Types count too: a state that has to know what a model is cannot be read on its own."""
+    folder = ROOT / "backends" / "torch"
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    assert text is not None
+    floor = {name: k for k, name in enumerate(re.findall(r"^    (\w+)  ", text, re.MULTILINE))}
+    assert {"ops": 0, "model": 5}.items() <= floor.items()
+    wrong = []
+    for path in sorted(folder.rglob("*.py")):
+        own = path.relative_to(folder).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(
+                "qrlang.backends.torch."
+            ):
+                name = str(node.module).split(".")[3]
+                if floor.get(own, 99) < floor.get(name, -1):
+                    wrong.append(f"{path.relative_to(folder)}:{node.lineno} imports {name}")
+    assert not wrong

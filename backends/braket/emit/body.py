@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from qrlang.analysis.circuits import FlatGate
 from qrlang.backends.braket.channels import line
 from qrlang.backends.braket.gates import Call, calls
 from qrlang.backends.emit.body import Body, bit_name
 from qrlang.backends.emit.names import Names
 from qrlang.backends.emit.spaces import Space
 from qrlang.backends.emit.text import text_of
-from qrlang.circuits import FlatGate
 from qrlang.gates import CHANNELS
 from qrlang.ir.program import Program
 

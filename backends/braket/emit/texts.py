@@ -55,16 +55,17 @@ class Device:
             else:
                 entries += [circuit] * len(table)
         found = []
-        for part in ProgramSet(entries, shots_per_executable=shots).split(self.most())[0]:
+        for part in ProgramSet(entries, shots_per_executable=shots).split(self.most(shots))[0]:
             result = self.device.run(part).result()
             found += [np.asarray(one.measurements) for entry in result for one in entry]
         rows = iter(found)
         return [[(next(rows), np.full(shots, 1 / shots)) for _ in table] for _ in circuits]
 
-    def most(self):
+    def most(self, shots):
+        """Circuits of one task."""
         for kind, action in self.device.properties.action.items():
             if "program_set" in str(getattr(kind, "value", kind)):
-                return action.maximumExecutables
+                return max(1, min(action.maximumExecutables, action.maximumTotalShots // shots))
         raise SystemExit("this device takes no program sets")
 
     def simulated(self, circuit, row, shots):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from qrlang.analysis.circuits import FlatGate
 from qrlang.backends.emit.body import Body, bit_name
 from qrlang.backends.emit.spaces import Space
 from qrlang.backends.emit.text import text_of
 from qrlang.backends.qiskit.circuits import CLASSES
 from qrlang.backends.qiskit.noise import text as channel_text
-from qrlang.circuits import FlatGate
 from qrlang.gates import CHANNELS, written_name
 
 # Gates with controls that `QuantumCircuit` has a method for.
@@ -67,5 +67,5 @@ def _gate(g: FlatGate, angles: list[str]) -> str:
     if count:
         ones = (1 << len(g.controls)) - 1  # the first control is the lowest bit
         state = f", ctrl_state={ones}" if g.zeros else ""
-        text += f".control({count}{state})"
+        text += f".control({count}{state}, annotated=False)"
     return text

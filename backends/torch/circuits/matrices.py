@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qrlang.backends.torch.ops import transformed
 from qrlang.gates import GATES, pauli_matrix
 
 
@@ -24,7 +25,8 @@ class Constants:
         if found is None:
             with torch.inference_mode(False):  # it is kept for calls that train, too
                 found = torch.as_tensor(np.asarray(array)).to(device=like.device, dtype=dtype)
-            self._made[(key, dtype, like.device)] = found
+            if not transformed():  # what is made there is wrapped, or holds no numbers at all
+                self._made[(key, dtype, like.device)] = found
         return found
 
 

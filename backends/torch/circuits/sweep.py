@@ -36,14 +36,14 @@ def to_front(state: Tensor, n: int, qubits: tuple[int, ...]) -> Tensor:
     """[..., 2^n] -> [..., 2^k, 2^(n-k)]: the index of `qubits` first."""
     lead = state.dim() - 1
     bits = state.reshape(*state.shape[:-1], *(2,) * n)
-    rest = [q for q in range(n) if q not in qubits]
+    rest = sorted({*range(n)} - {*qubits})
     moved = bits.permute(*range(lead), *(lead + q for q in (*qubits, *rest)))
     return moved.reshape(*state.shape[:-1], 2 ** len(qubits), -1)
 
 
 def from_front(front: Tensor, n: int, qubits: tuple[int, ...]) -> Tensor:
     lead = front.dim() - 2
-    order = [*qubits, *(q for q in range(n) if q not in qubits)]
+    order = [*qubits, *sorted({*range(n)} - {*qubits})]
     back = [order.index(q) for q in range(n)]
     bits = front.reshape(*front.shape[:-2], *(2,) * n)
     return bits.permute(*range(lead), *(lead + q for q in back)).reshape(*front.shape[:-2], -1)

@@ -18,7 +18,8 @@ TAKEN = frozenset(
     register_parameter register_state_dict_post_hook register_state_dict_pre_hook
     requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train
     training type xpu zero_grad inputs program road shots trajectories readout_error
-    gate_error generator like native chosen_road begin result
+    gate_error generator like native chosen_road begin result checked checks edited faults
+    processor settle
     """.split()  # noqa: SIM905
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ class Faults:
     """What calls have found wrong and nobody has looked at yet: numbers on the way from a GPU."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[Any, Tensor, Any]] = []
+        self.waiting: deque[tuple[Any, Tensor, Any]] = deque()
 
     def __reduce__(self) -> Any:
         return Faults, ()  # a copy of a model has none
@@ -88,14 +89,18 @@ class Faults:
         self.waiting.append((kernel, here, event))
 
     def look(self, wait: bool) -> None:
-        """Raises the first; without waiting, of those that have arrived."""
-        while self.waiting:
-            kernel, word, event = self.waiting[0]
+        """Raises the first; without waiting, of those that have arrived. Each is taken by one
+        thread: others may call the model meanwhile."""
+        while True:
+            try:
+                kernel, word, event = one = self.waiting.popleft()
+            except IndexError:
+                return
             if event is not None and not wait and not event.query():
+                self.waiting.appendleft(one)
                 return
             if event is not None:
                 event.synchronize()
-            self.waiting.pop(0)
             code = int(word[0])
             if code:
                 self.waiting.clear()

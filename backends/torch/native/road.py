@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import ParametrizationList
 
+from qrlang.backends.torch.calls import sequence
+from qrlang.backends.torch.calls.ends import check_ends
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
 from qrlang.backends.torch.mixing import why_not_reversible
 from qrlang.backends.torch.native import cuda
 from qrlang.backends.torch.native import head as heads
 from qrlang.backends.torch.native.fit import why_not, with_targets, without_dropout
-from qrlang.backends.torch.ops import first_order, transformed
-from qrlang.backends.torch.states import sequence
-from qrlang.backends.torch.states.ends import check_ends
+from qrlang.backends.torch.ops import first_order, plain, transformed
 from qrlang.engine.bodies import together
 from qrlang.engine.plan import plan
 from qrlang.engine.resumable import opened
@@ -94,7 +94,7 @@ def why_not_model(model: Model) -> str:
     if not model.program:
         return "the class was written by hand"
     if transformed():
-        return "a transform of `torch.func` goes through torch's own operations"
+        return "exports and transforms of `torch.func` go through torch's own operations"
     if model.edited:
         return "the file was edited, and the kernel is made from the program"
     where = machine(model)
@@ -150,7 +150,7 @@ def machine(model: Model) -> str:
 def why_not_reversible_model(model: Model) -> str:
     """What keeps its states from being walked backwards, as far as its program says."""
     if transformed():
-        return "a transform of `torch.func` goes through torch's own operations"
+        return "exports and transforms of `torch.func` go through torch's own operations"
     return "" if model.edited or not model.program else _of(model).mixed
 
 
@@ -164,7 +164,7 @@ class _Node(torch.autograd.Function):
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         plan = kernel.plan
-        held = [t if t.is_contiguous() else t.contiguous() for t in tensors]
+        held = [plain(t) for t in tensors]
         places = [t.data_ptr() for t in held]
         times = [t.shape[1] if spec.seq else 1 for t, spec in zip(held, plan.inputs, strict=False)]
         sized = kernel.begin(len(held[0]) if inputs else 1, times)
@@ -187,7 +187,7 @@ class _Node(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors  # raises if they were changed, or given back
         kernel, count = ctx.kernel, ctx.inputs
-        held = [None if g is None else g.contiguous() for g in gradients]
+        held = [None if g is None else plain(g) for g in gradients]
         wanted = [
             torch.zeros_like(x, memory_format=torch.contiguous_format)
             if want and not spec.token else None

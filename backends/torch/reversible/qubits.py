@@ -15,7 +15,7 @@ Cotangents are as autograd has them: g = dL/dRe ψ + i dL/dIm ψ, and dL = Re⟨
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,17 +27,15 @@ from qrlang.backends.torch.reversible.moves import Matrix, Prepare, Select
 from qrlang.backends.torch.reversible.nodes import Node, Readout
 from qrlang.backends.torch.reversible.readings import Distribution, Expectations, Reading
 from qrlang.backends.torch.reversible.shared import Move, Shared
+from qrlang.backends.torch.states.lanes import Lanes
 from qrlang.backends.torch.states.observables import Observables, diagonal
 from qrlang.backends.torch.states.state import Qubits
-
-if TYPE_CHECKING:
-    from qrlang.backends.torch.states.run import Run
 
 
 class ReversibleQubits(Qubits):
     """Qubits whose state is shared by all steps."""
 
-    def __init__(self, run: Run, n: int, name: str) -> None:
+    def __init__(self, run: Lanes, n: int, name: str) -> None:
         super().__init__(run, n, name)
         shape = run.batch, 2**n
         kind, device = self.tensor.dtype, self.tensor.device

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qrlang.backends.torch.circuits.circuit import Circuit
 from qrlang.backends.torch.native import cuda
+from qrlang.backends.torch.ops import plain
 from qrlang.ir.program import Angle
 
 _DTYPES = {torch.complex64: "float32", torch.complex128: "float64"}
@@ -24,7 +25,7 @@ class Native:
         self.kernel = kernel
 
     def do(self, psi: Tensor, angles: Tensor, spare: Tensor | None = None) -> Tensor:
-        psi, rows = _plain(psi), _rows(angles, psi)
+        psi, rows = plain(psi.detach()), _rows(angles, psi)
         fits = spare is not None and spare.is_contiguous() and spare.shape == psi.shape
         out = spare if spare is not None and fits else torch.empty_like(psi)
         self.kernel.run(
@@ -34,13 +35,13 @@ class Native:
 
     def undo(self, psi: Tensor, g: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The state and its cotangent before, and the gradient of the angles."""
-        psi, g, rows = _plain(psi), _plain(g), _rows(angles, psi)
+        psi, g, rows = plain(psi.detach()), plain(g.detach()), _rows(angles, psi)
         before, back, gradient = torch.empty_like(psi), torch.empty_like(g), torch.empty_like(rows)
         self.kernel.run(
             True, psi.shape[0], psi.data_ptr(), g.data_ptr(), rows.data_ptr(),
             before.data_ptr(), back.data_ptr(), gradient.data_ptr(),
         )  # fmt: skip
-        return before, back, gradient if rows is angles else gradient.sum_to_size(angles.shape)
+        return before, back, gradient.sum_to_size(angles.shape)
 
 
 class OnGpu:
@@ -50,15 +51,15 @@ class OnGpu:
         self.kernel = kernel
 
     def do(self, psi: Tensor, angles: Tensor, spare: Tensor | None = None) -> Tensor:
-        psi = _plain(psi)
+        psi = plain(psi.detach())
         fits = spare is not None and spare.is_contiguous() and spare.shape == psi.shape
         out = spare if spare is not None and fits else torch.empty_like(psi)
-        done: Tensor = self.kernel.do(psi, _rows(angles.detach(), psi), out)
+        done: Tensor = self.kernel.do(psi, _rows(angles, psi), out)
         return done
 
     def undo(self, psi: Tensor, g: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        rows = _rows(angles.detach(), psi)
-        before, back, gradient = self.kernel.undo(_plain(psi), _plain(g), rows)
+        rows = _rows(angles, psi)
+        before, back, gradient = self.kernel.undo(plain(psi.detach()), plain(g.detach()), rows)
         return before, back, gradient.sum_to_size(angles.shape)
 
 
@@ -113,11 +114,4 @@ def _make(circuit: Circuit, dtype: str, on: Tensor | None) -> Native | OnGpu | N
 
 
 def _rows(angles: Tensor, psi: Tensor) -> Tensor:
-    shape = (psi.shape[0], angles.shape[-1])
-    if angles.shape == shape and angles.is_contiguous():
-        return angles
-    return angles.expand(shape).contiguous()
-
-
-def _plain(x: Tensor) -> Tensor:
-    return x.detach().resolve_conj().resolve_neg().contiguous()
+    return plain(angles.detach().expand(psi.shape[0], angles.shape[-1]))

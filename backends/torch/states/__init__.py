@@ -1,1 +1,1 @@
-"""Qubits in plain torch, and what a call of a model knows while it runs: road 3."""
+"""Qubits in plain torch, and the lanes of a call that they live in: road 3."""

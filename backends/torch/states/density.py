@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,11 +12,9 @@ from torch.autograd import forward_ad
 from qrlang.backends.torch.circuits import sweep
 from qrlang.backends.torch.circuits.circuit import Circuit
 from qrlang.backends.torch.ops import may_look
-from qrlang.backends.torch.states.noise import kraus
+from qrlang.backends.torch.states.lanes import Lanes
+from qrlang.backends.torch.states.noise import on_density, paulis
 from qrlang.backends.torch.states.state import Qubits
-
-if TYPE_CHECKING:
-    from qrlang.backends.torch.states.run import Run
 
 
 class MixedQubits(Qubits):
@@ -26,7 +24,7 @@ class MixedQubits(Qubits):
     density = True
     _rho: Tensor
 
-    def __init__(self, run: Run, n: int, name: str) -> None:
+    def __init__(self, run: Lanes, n: int, name: str) -> None:
         self._waiting: dict[int, Tensor] = {}  # by qubit: [..., 4, 4], row and column of it
         super().__init__(run, n, name)
 
@@ -99,10 +97,19 @@ class MixedQubits(Qubits):
         self._wait(qubits[0], _map_of(operators))
 
     def _noise(self, name: str, qubits: tuple[int, ...], args: Tensor) -> None:
-        if len(qubits) > 1 or args.dim() > 1 or not _is_constant(args):
-            super()._noise(name, qubits, args)
-        else:  # the same each time
-            self._wait(qubits[0], _constant(name, tuple(args.tolist()), args.dtype, args.device))
+        if len(qubits) == 1:
+            same = args.dim() == 1 and _is_constant(args)  # each time
+            if same:
+                one = _constant(name, tuple(args.tolist()), args.dtype, args.device)
+            else:
+                one = on_density(name, args)
+            self._wait(qubits[0], one)
+            return
+        total: Any = 0
+        operators, p = paulis(name, args)
+        for operator, share in zip(operators, p.unbind(-1), strict=True):
+            total = total + self._wide(share) * self._times(operator, qubits)
+        self.set(total)
 
     def _wait(self, q: int, one: Tensor) -> None:
         if self.run.mask is not None:
@@ -129,7 +136,7 @@ def _constant(
     name: str, args: tuple[float, ...], dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     with torch.inference_mode(False):  # it is kept for calls that train, too
-        return _map_of(kraus(name, torch.tensor(args, dtype=dtype, device=device)))
+        return on_density(name, torch.tensor(args, dtype=dtype, device=device))
 
 
 def _maps(a: Tensor, b: Tensor) -> Tensor:

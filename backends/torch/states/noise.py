@@ -1,4 +1,8 @@
-"""Kraus operators of the channels as tensors, differentiable in their probabilities."""
+"""The channels as tensors, differentiable in their probabilities.
+
+State vectors take Kraus operators; density matrices what those make together, which has a slope
+also where a probability is zero.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,13 @@ from qrlang.gates import pauli_matrix
 
 _constants = Constants()
 _DECAY = [[[1, 0], [0, 0]], [[0, 0], [0, 1]], [[0, 1], [0, 0]], [[0, 0], [0, 0]]]
+# On row and column of one qubit: what stays, the coherences, what was |1⟩ and is, and is no longer.
+_DAMPED = [
+    [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
+    [[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]],
+    [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]],
+    [[0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
+]
 
 
 def kraus(name: str, args: Tensor) -> Tensor:
@@ -20,11 +31,29 @@ def kraus(name: str, args: Tensor) -> Tensor:
         stay = parts[0] + _root(1 - g) * parts[1]
         jump = _root(g) * (parts[2] if name == "amplitude_damping" else parts[1])
         return torch.stack([stay, jump], -3)
-    words, p = _paulis(name, args)
-    operators = _constants.get(
-        ("words", tuple(words)), [pauli_matrix(w) for w in words], args, complex_of(args.dtype)
-    )
+    operators, p = paulis(name, args)
     return _root(p)[..., None, None] * operators
+
+
+def on_density(name: str, args: Tensor) -> Tensor:
+    """A channel of one qubit, on row and column of it: [..., 4, 4]."""
+    if name in ("amplitude_damping", "phase_damping"):
+        empty, crossed, full, fallen = _constants.get(
+            "damped", _DAMPED, args, complex_of(args.dtype)
+        )
+        g = args[..., 0, None, None]
+        falls = fallen - full if name == "amplitude_damping" else 0 * full
+        return empty + full + _root(1 - g) * crossed + g * falls
+    operators, p = paulis(name, args)
+    both = operators[:, :, None, :, None] * operators.conj()[:, None, :, None, :]
+    return (p[..., None, None] * both.reshape(-1, 4, 4)).sum(-3)
+
+
+def paulis(name: str, args: Tensor) -> tuple[Tensor, Tensor]:
+    """Products of Pauli matrices [how many, d, d], and how probable each is, [..., how many]."""
+    words, p = _paulis(name, args)
+    key, matrices = ("words", tuple(words)), [pauli_matrix(w) for w in words]
+    return _constants.get(key, matrices, args, complex_of(args.dtype)), p
 
 
 def _paulis(name: str, args: Tensor) -> tuple[list[str], Tensor]:

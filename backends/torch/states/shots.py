@@ -20,15 +20,15 @@ from torch import Tensor
 
 from qrlang.backends.torch.circuits.circuit import Circuit
 from qrlang.backends.torch.circuits.fuse import bit
+from qrlang.backends.torch.states.lanes import Lanes
 from qrlang.backends.torch.states.observables import Observables
 from qrlang.ir.program import PauliString
 
 if TYPE_CHECKING:
-    from qrlang.backends.torch.states.run import Run
     from qrlang.backends.torch.states.state import Qubits
 
 
-def counts(run: Run, p: Tensor, shots: int) -> Tensor:
+def counts(run: Lanes, p: Tensor, shots: int) -> Tensor:
     """How often each outcome came, [batch, outcomes]."""
     flat = p.detach().reshape(-1, p.shape[-1]).clamp_min(0)
     flat = torch.nan_to_num(flat) + (flat.sum(-1, keepdim=True) == 0)
@@ -37,7 +37,7 @@ def counts(run: Run, p: Tensor, shots: int) -> Tensor:
     return torch.zeros_like(flat).scatter_add_(-1, drawn, ones).reshape(p.shape)
 
 
-def sampled_distribution(run: Run, p: Tensor, shots: int) -> Tensor:
+def sampled_distribution(run: Lanes, p: Tensor, shots: int) -> Tensor:
     frequency = counts(run, p, shots) / shots
     return p + (frequency - p).detach()
 

@@ -1,14 +1,14 @@
 """Qubits in plain torch: a batch of state vectors, or of density matrices.
 
 The objects change in place, as qubits do; each change makes a new tensor, so autograd sees
-ordinary operations. `run` (see `run.py`) knows which sequences are still going, which shots a
+ordinary operations. `run` (see `lanes.py`) knows which sequences are still going, which shots a
 condition selects, and how shots are averaged.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from qrlang.backends.torch.circuits.circuit import Circuit
 from qrlang.backends.torch.circuits.fuse import subspace
 from qrlang.backends.torch.circuits.matrices import Constants
 from qrlang.backends.torch.ops import broadcast_shapes, may_look, stack
+from qrlang.backends.torch.states.lanes import Lanes
 from qrlang.backends.torch.states.noise import kraus
 from qrlang.backends.torch.states.observables import Observables, diagonal, marginal
 from qrlang.backends.torch.states.shots import sampled, sampled_distribution
@@ -28,9 +29,6 @@ from qrlang.ir import pauli
 from qrlang.ir.program import PauliString
 from qrlang.names import quantity
 
-if TYPE_CHECKING:
-    from qrlang.backends.torch.states.run import Run
-
 _constants = Constants()
 
 
@@ -39,7 +37,7 @@ class Qubits:
 
     density = False
 
-    def __init__(self, run: Run, n: int, name: str) -> None:
+    def __init__(self, run: Lanes, n: int, name: str) -> None:
         self.run = run
         self.n = n
         self.name = name

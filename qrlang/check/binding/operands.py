@@ -23,12 +23,15 @@ def bind_registers(
         operands = [one]
     if len(operands) != len(registers):
         names = ", ".join(r.name for r in registers)
+        # One register for several of a qubit each: by their indices, `q[0], q[1]`.
+        enough = len(operands) == 1 and len(operands[0].qubits) == len(registers)
         e.error(
             "E0503",
             node,
             f"`{d.item.name}` acts on {plural(len(registers), 'register')} ({names}), "
             f"found {len(operands)}",
             notes=[declared_note(d)],
+            help="give each its own, with commas between them: `to q[0], q[1]`" if enough else "",
         )
         return False
     every = [q for o in operands for q in o.qubits]

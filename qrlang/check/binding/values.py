@@ -31,7 +31,7 @@ def bind_values(
             good = False
             continue
         arg = given[p.name]
-        thing = e.wanting(arg, shape.count)
+        thing = e.eval(arg, shape.count)
         good = bind_value(e, d, scope, p, shape, arg, thing) and good
     return good
 

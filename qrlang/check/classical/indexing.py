@@ -44,6 +44,12 @@ def index(e: Elaborator, node: ast.Index) -> object:
             return POISON
         picked = items[0]
         return base[picked] if isinstance(picked, int) else tuple(base[i] for i in picked)
+    if isinstance(base, Pending) and 0 < len(node.items) <= len(base.lead):
+        items = _items(e, node, base.lead[: len(node.items)])
+        if items is None or not all(isinstance(i, int) for i in items):
+            return POISON
+        of, rows = base.lead[: len(items)], base.lead[len(items) :]
+        return Pending(base.key, rows, base.parts * prod(of))
     if isinstance(base, (Poison, Pending)):
         for item in node.items:
             if not isinstance(item, ast.Range):

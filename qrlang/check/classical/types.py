@@ -44,6 +44,12 @@ class Declared:
     def dims(self) -> tuple[int, ...]:
         return tuple(d for d in self.shape if isinstance(d, int))
 
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The dimensions before an open one that is the last; none, where it is another."""
+        before = self.shape[:-1]
+        return self.dims() if self.shape[-1:] == (None,) and len(self.dims()) == len(before) else ()
+
     def solve(self, count: int) -> tuple[int, ...] | None:
         """The shape for so many numbers; None if they don't fit."""
         open_ = [d for d in self.shape if not isinstance(d, int)]
@@ -123,7 +129,7 @@ def declared(e: Elaborator, node: ast.TypeExpr, *, free: bool = False) -> Declar
             node,
             f"`{node.name}` has one size, found {len(dims)}",
             help={
-                "token": "the vocabulary: `token[50]`",
+                "token": "the vocabulary: `token[50]`; several symbols a moment are several inputs",
                 "class": "how many there are: `class[10]`",
                 "state": "its qubits: `state[3]`",
                 "unitary": "its qubits: `unitary[2]`",

@@ -200,22 +200,16 @@ class Elaborator:
 
     # --- walking ---
 
-    def eval(self, node: ast.Expr) -> object:
+    def eval(self, node: ast.Expr, count: int | None = None) -> object:
+        """`count`: so many numbers are needed, and a call may go by that."""
         handler = self._expressions.get(type(node))
         if handler is None:
             return self.error("E0208", node, "this can't stand here")
-        outer = self.builder.span
-        self.builder.span = node.span
-        result = handler(self, node)
-        self.builder.span = outer
-        return result
-
-    def wanting(self, node: ast.Expr, count: int | None) -> object:
-        """The value of an expression of which so many numbers are needed."""
-        if not isinstance(node, ast.Call) or count is None:
-            return self.eval(node)
         outer, self.builder.span = self.builder.span, node.span
-        result = self.language.call(self, node, count)
+        if count is not None and isinstance(node, ast.Call):
+            result = self.language.call(self, node, count)
+        else:
+            result = handler(self, node)
         self.builder.span = outer
         return result
 

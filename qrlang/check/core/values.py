@@ -30,9 +30,12 @@ POISON: Final = Poison()
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A value whose width only a later use will say. `key` is the layer or the tensor it is of."""
+    """A value whose width only a later use will say. `key` is the layer or the tensor it is of;
+    of a row of a tensor `parts` says how many such rows that has."""
 
     key: str
+    lead: tuple[int, ...] = ()  # the dimensions before the open one
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 
 from qrlang.check.core.values import Pending
 from qrlang.source import Span
@@ -19,6 +20,8 @@ class Widths:
 
     def want(self, value: Pending, shape: tuple[int, ...], at: Span) -> None:
         """Remembers which shape a later use gives to a value; the next round knows it."""
+        if value.parts > 1:
+            shape = (value.parts * prod(shape),)
         self.wanted.setdefault(value.key, (shape, at))
 
     def found(self) -> dict[str, tuple[int, ...]]:

@@ -25,7 +25,7 @@ def call_circuit(e: Elaborator, layer: Layer, node: ast.Call) -> object:
         return POISON
     counts = value_counts(e, d)
     values = [
-        (given[p.name], e.wanting(given[p.name], count))
+        (given[p.name], e.eval(given[p.name], count))
         for p, count in zip(d.item.values, counts, strict=True)
     ]
     layer.calls += 1

@@ -38,7 +38,7 @@ def extern(e: Elaborator, layer: Layer, node: ast.Call) -> object:
             return e.error("E0404", d.item, "the shapes of an extern layer can't be left open")
         if arg.name is not None:
             return e.error("E0302", arg, f"`{layer.name}` has no argument `{arg.name}`")
-        thing = e.wanting(arg.value, shape.count)
+        thing = e.eval(arg.value, shape.count)
         if isinstance(thing, (Poison, Pending)):
             if isinstance(thing, Pending):
                 e.widths.want(thing, shape.dims(), arg.span)

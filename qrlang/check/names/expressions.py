@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from qrlang.check.names.scopes import Info, Names
+from qrlang.check.names.scopes import Mention, Names
+from qrlang.check.written.spans import end_of
 from qrlang.syntax import ast
 
 
@@ -26,14 +27,16 @@ def type_(r: Names, node: ast.TypeExpr, free: bool = False) -> None:
     for d in node.dims:
         if isinstance(d, ast.Hole):
             continue
-        if free and isinstance(d, ast.Name) and not r.mark(d.id):
-            r.blocks[-1].names[d.id] = Info("width", d.span, True)
+        if free and isinstance(d, ast.Name) and not r.mark(d):
+            r.blocks[-1].names[d.id] = r.known(d.id, "width", d.span)
             continue
         expr(r, d)
 
 
 def _call(r: Names, e: ast.Call) -> None:
     expr(r, e.func)
+    if isinstance(e.func, ast.Name):
+        r.named(e.func.id, e.args)
     for a in e.args:
         expr(r, a.value)
 
@@ -55,7 +58,9 @@ def _field(r: Names, e: ast.Field) -> None:
     if isinstance(e.base, ast.Name):
         found = r.find(e.base.id)
         if found is not None and found.members is not None and e.name in found.members:
-            found.members[e.name].used = True
+            member = found.members[e.name]
+            member.used = True
+            r.mentions.append(Mention(end_of(e.span, e.name), e.name, member))
 
 
 def _list(r: Names, e: ast.List) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from qrlang.check.names.expressions import expr, type_
 from qrlang.check.names.gates import gate_line
 from qrlang.check.names.places import misplaced
-from qrlang.check.names.scopes import Info, Names
+from qrlang.check.names.scopes import Names
 from qrlang.check.written.declared import declared_names
 from qrlang.check.written.spans import header, name_span
 from qrlang.diagnostics import Note
@@ -81,9 +81,8 @@ def _values(r: Names, s: ast.Stmt) -> None:
 
 def _update(r: Names, s: ast.Update) -> None:
     expr(r, s.value)
-    if r.find(s.name) is None:
-        # The name, not the whole line.
-        name = ast.Name(s.name, span=name_span(s, s.name))
+    name = ast.Name(s.name, span=name_span(s, s.name))  # not the whole line
+    if r.mention(name.span, s.name) is None:
         r.use(name, f"declare it before the step: `carry {s.name}: real[n] = 0`")
         r.report.reported_names.add((id(s.span.source), s.span.start))
 
@@ -139,7 +138,7 @@ def _init(r: Names, s: ast.Init) -> None:
     expr(r, s.value)
     target = s.target
     base = target.base if isinstance(target, ast.Field) else target
-    if isinstance(base, ast.Name) and r.find(base.id) is None:
+    if isinstance(base, ast.Name) and r.mention(base.span, base.id) is None:
         r.use(base)
 
 
@@ -161,7 +160,7 @@ def _step(r: Names, s: ast.Step) -> None:
     # What a step of the model emits has a name after it.
     for name, span in emits_of(s.body):
         if outer == "a model" and name not in r.blocks[-1].names:
-            r.blocks[-1].names[name] = Info("emit", span, True)
+            r.blocks[-1].names[name] = r.known(name, "emit", span, used=False)
 
 
 def emits_of(body: Iterable[ast.Stmt]) -> Iterable[tuple[str, Span]]:
@@ -201,7 +200,8 @@ def _recurrent(r: Names, s: ast.Recurrent) -> None:
         statements(r, s.body)
     r.declare(s.name, "recurrent", header(s))
     found = r.blocks[-1].names[s.name]
-    found.members = block.names
+    emitted = {n: r.known(n, "emit", at) for x in steps for n, at in emits_of(x.body)}
+    found.members = {**emitted, **block.names}
     # What its step emits without a name is the result of the model.
     found.used = any(_gives_the_result(step.body) for step in steps)
     # Its registers and carries may still be used from outside; told at the end of the model.

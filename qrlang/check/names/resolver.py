@@ -11,7 +11,7 @@ from keyword import iskeyword
 from qrlang.check.library import Module
 from qrlang.check.names.expressions import expr, type_
 from qrlang.check.names.lines import statements
-from qrlang.check.names.scopes import Info, Names
+from qrlang.check.names.scopes import Names
 from qrlang.check.report import Reporter
 from qrlang.check.written.spans import header, name_span
 from qrlang.diagnostics import Note
@@ -52,13 +52,7 @@ class Resolver:
         self.names = Names(module, report)
 
     def run(self) -> None:
-        seen: dict[str, Span] = {}
-        for item in self.module.file.items:
-            if isinstance(item, ast.Use):
-                for use in item.names:
-                    self._top(seen, use.alias or use.name, use.span)
-            elif isinstance(item, NAMED):
-                self._top(seen, item.name, name_span(item, item.name))
+        self._once()
         for item in self.module.file.items:
             self._item(item)
         for item in self.module.file.items:
@@ -78,9 +72,20 @@ class Resolver:
 
     def usable(self) -> None:
         """What other files can draw on: all but its models."""
+        self._once()
         for item in self.module.file.items:
             if not isinstance(item, ast.Model):
                 self._item(item)
+
+    def _once(self) -> None:
+        """No name of the file has two meanings."""
+        seen: dict[str, Span] = {}
+        for item in self.module.file.items:
+            if isinstance(item, ast.Use):
+                for use in item.names:
+                    self._top(seen, use.alias or use.name, use.span)
+            elif isinstance(item, NAMED):
+                self._top(seen, item.name, name_span(item, item.name))
 
     def _top(self, seen: dict[str, Span], name: str, span: Span) -> None:
         if name in seen:
@@ -101,19 +106,22 @@ class Resolver:
                 note(e.right)
                 e = e.left
             if isinstance(e, ast.Name):
-                self.names.mark(e.id)
+                self.names.mark(e)
             elif isinstance(e, ast.Call):
                 for a in e.args:
                     note(a.value)
             elif isinstance(e, ast.Unary):
                 note(e.operand)
 
-        for a in item.args if isinstance(item, ast.Train) else ():
-            note(a.value)
+        if isinstance(item, ast.Train):
+            self.names.named(item.model, item.args)
+            for a in item.args:
+                note(a.value)
         for s in item.settings:
             note(s.value)
 
     def _item(self, item: ast.Item | ast.Stmt) -> None:
+        self.names.told = set()
         match item:
             case ast.Const() | ast.AnsatzBinding():
                 expr(self.names, item.value)
@@ -158,18 +166,20 @@ class Resolver:
         region: str,
     ) -> None:
         names = self.names
-        names.told = set()
         with names.block(region, nested=False) as block:
             self._params(item.params)
             for r in getattr(item, "registers", ()):
                 if isinstance(r.size, ast.Name):
-                    block.names.setdefault(r.size.id, Info("width", r.size.span, True))
+                    if names.mention(r.size.span, r.size.id) is None:
+                        block.names[r.size.id] = names.known(r.size.id, "width", r.size.span)
                 elif r.size is not None:
                     expr(names, r.size)
                 names.declare(r.name, "register", r.span)
             for p in getattr(item, "values", ()):
                 type_(names, p.type, free=True)
                 names.declare(p.name, "value", p.span)
+            if isinstance(item, ast.Circuit) and item.result is not None:
+                type_(names, item.result)
             if isinstance(item, (ast.ReadoutDef, ast.Hamiltonian)):
                 expr(names, item.body)
             else:

@@ -28,6 +28,16 @@ class Info:
     members: dict[str, Info] | None = None  # of a recurrence
 
 
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A name somewhere in `span`, and what these lines declare by it; None: it stands for an item
+    of the file, for something drawn in, or for a word of the language."""
+
+    span: Span
+    name: str
+    info: Info | None
+
+
 @dataclass(slots=True)
 class Block:
     names: dict[str, Info] = field(default_factory=dict)
@@ -47,6 +57,7 @@ DECLARED = {
     "qubits": "register",
     "input": "input",
     "recurrent": "recurrence",
+    "emit": "emitted value",
 }
 MISSING = "declare it, or `use` it from the library"  # of a name that nobody knows
 
@@ -60,8 +71,9 @@ class Names:
         self.blocks: list[Block] = []
         self.region = ""
         self.nested = False  # in a `for` or an `if`
-        self.told: set[str] = set()  # unknown names of this definition
+        self.told: set[str] = set()  # unknown names of this item
         self.used_imports: set[str] = set()
+        self.mentions: list[Mention] = []  # for editors
         self.warnings: list[tuple[str, Span, str, str]] = []
 
     @contextmanager
@@ -94,8 +106,15 @@ class Names:
                 [Note("the first is here", names[name].span)],
             )
             return
-        names[name] = Info(word, span)
+        names[name] = info = Info(word, span)
+        self.mentions.append(Mention(span, name, info))
         self.blocks[-1].later.pop(name, None)
+
+    def known(self, name: str, word: str, span: Span, used: bool = True) -> Info:
+        """What is declared without a line of its own: `used`, where nobody has to use it."""
+        info = Info(word, span, used)
+        self.mentions.append(Mention(span, name, info))
+        return info
 
     def find(self, name: str) -> Info | None:
         for block in reversed(self.blocks):
@@ -104,8 +123,27 @@ class Names:
                 return found
         return None
 
-    def mark(self, name: str) -> bool:
+    def mention(self, span: Span, name: str) -> Info | None:
+        """A name that is written, whether or not that is a use."""
         found = self.find(name)
+        self.mentions.append(Mention(span, name, found))
+        return found
+
+    def named(self, callee: str, args: tuple[ast.Arg, ...]) -> None:
+        """Arguments that a call gives by name: they stand for the parameters of an item."""
+        item = self.module.items.get(callee)
+        source = self.module.uses.get(callee)
+        if item is None and source is not None:
+            item = source[0].items.get(source[1])
+        parameters = {p.name: p.span for p in getattr(item, "params", ())}
+        for a in args:
+            if a.name is not None and a.name in parameters:
+                info = Info("parameter", parameters[a.name], True)
+                self.mentions.append(Mention(a.span, a.name, info))
+
+    def mark(self, node: ast.Name) -> bool:
+        name = node.id
+        found = self.mention(node.span, name)
         if found is not None:
             found.used = True
             return True
@@ -118,7 +156,7 @@ class Names:
 
     def use(self, node: ast.Name, missing: str = MISSING) -> None:
         name = node.id
-        if self.mark(name):
+        if self.mark(node):
             return
         self.report.reported_names.add((id(node.span.source), node.span.start))
         if name in self.told or name in self.module.file.lost:

@@ -120,7 +120,7 @@ def prepare(e: Elaborator, node: ast.Prepare) -> None:
     if k > 24:
         e.error("E0307", node, f"a state of {k} qubits has more than 2^24 amplitudes")
         return
-    thing = e.wanting(node.value, 2**k)
+    thing = e.eval(node.value, 2**k)
     if isinstance(thing, Poison):
         return
     if isinstance(thing, Pending):

@@ -67,7 +67,7 @@ def param(e: Elaborator, node: ast.Param) -> None:
         return
     dims = open_shape(e, name, shape, node.span, "param")
     if dims is None:
-        e.scope.names[node.name] = Pending(name)
+        e.scope.names[node.name] = Pending(name, shape.lead)
         return
     if not e.fits(dims, node.type):
         return
@@ -156,6 +156,8 @@ def initial_of(
         return ir.Initial("identity")
     if isinstance(value, Builtin) and value.name == "orthogonal":
         return ir.Initial("orthogonal", (1.0,))
+    if isinstance(value, Builtin) and value.name == "normal":
+        return ir.Initial("normal", (0.0, 1.0))
     if is_number(value):
         return ir.Initial("constant", (float(value),))
     if isinstance(value, Pending):

@@ -46,14 +46,6 @@ def train_block(
             help="keep one; single settings can be given on the line: qrlc train --epochs 3",
         )
     found, right = SettingsChecker(e, item).settings()
-    if not any(s.name == "data" for s in item.settings):
-        right = False
-        e.error(
-            "E0901",
-            header(item),
-            "a train block needs `data`",
-            help='`data = mnist_rows`, or a file of your own: `data = "mine.csv"`',
-        )
     return None if given is None or before is not None else Block(item, given, found, right)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.elaborate import Attempt
 from qrlang.check.training.blocks import Block
+from qrlang.check.training.data_sets import DATA_SETS, Column
 from qrlang.check.training.lines import dotted
-from qrlang.data_schemas import DATA_SETS, Column
+from qrlang.check.training.settings import metrics_of
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.ir.program import Expect, Linear, Loop, Pointwise, Probabilities, Program, Softmax
@@ -68,6 +69,30 @@ def check_block(e: Elaborator, block: Block, attempt: Attempt) -> None:
         node.span if node is not None and isinstance(loss, tuple) else None,
         trained=True,
     )
+    target = next((p for p in attempt.inputs if isinstance(p[0], ast.Target)), None)
+    weighed = isinstance(loss, tuple) and loss[1].get("balanced")
+    if node is not None and weighed and target is not None and target[1].kind != "class":
+        e.error(
+            "E0902",
+            node,
+            f"`balanced` weighs classes by how often they come, and the target is {target[1]}",
+            help="leave it out",
+            notes=[Note(f"`{target[0].name}` is declared here", target[0].span)],
+        )
+    metric = block.settings.get("metric")
+    line = next((s.value for s in block.item.settings if s.name == "metric"), None)
+    known = metrics_of(target[1] if target is not None else None)
+    open_ = bool(attempt.assumed)  # its size, perhaps
+    said = metric[0] if isinstance(metric, tuple) else "loss"
+    if line is not None and said not in known and not (said == "auc" and open_):
+        what = "none" if target is None else str(target[1])
+        e.error(
+            "E0905",
+            line,
+            f"`{said}` cannot be said of the target, which is {what}",
+            help="its metrics are " + ", ".join(known),
+            notes=[Note(f"`{target[0].name}` is declared here", target[0].span)] if target else [],
+        )
 
 
 def check_data(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from qrlang.check.algebra.numbers import is_number, is_whole
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.core.values import Poison, describe
+from qrlang.check.training.data_sets import DATA_SETS, Argument, kind_of_file
 from qrlang.check.training.settings import SETTINGS, Choice, Plain, Spec
 from qrlang.check.written.elsewhere import SETTINGS_ELSEWHERE
-from qrlang.data_schemas import DATA_SETS, Argument, kind_of_file
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span

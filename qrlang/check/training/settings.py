@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qrlang.data_schemas import Argument
+from qrlang.check.training.data_sets import Argument
+from qrlang.ir.types import Type
 
 Plain = int | float | bool | str
 Choice = tuple[str, dict[str, Plain]]
@@ -56,13 +57,14 @@ OPTIMIZERS: dict[str, tuple[Argument, ...]] = {
     "nelder_mead": (_count("max_iterations", 1000), *_arguments(tolerance=1e-6)),
     "ridge": _arguments(alpha=1e-6, washout=0),
 }
+_BALANCED = Argument("balanced", "bool", False)
 LOSSES: dict[str, tuple[Argument, ...]] = {
-    "cross_entropy": (_share("smoothing", 0.0),),
-    "nll": (),
+    "cross_entropy": (_share("smoothing", 0.0), _BALANCED),
+    "nll": (_BALANCED,),
     "mse": (),
     "mae": (),
     "huber": (Argument("delta", "real", 1.0, 1e-9),),
-    "bce": (),
+    "bce": (_BALANCED,),
     "fidelity": (),
 }
 SCHEDULES: dict[str, tuple[Argument, ...]] = {
@@ -71,19 +73,26 @@ SCHEDULES: dict[str, tuple[Argument, ...]] = {
     "linear": (_share("floor", 0.0),),
     "staircase": (_count("every", 10), *_arguments(factor=0.1)),
     "exponential": _arguments(factor=0.95),
+    "plateau": (_share("factor", 0.5), _count("patience", 5), _share("floor", 0.0)),
 }
-METRICS = (
-    "accuracy",
-    "perplexity",
-    "bits_per_token",
-    "mse",
-    "mae",
-    "rmse",
-    "nrmse",
-    "bleu",
-    "f1",
-    "loss",
-)
+_METRICS = {  # by the kind of the target
+    "class": ("loss", "accuracy", "balanced_accuracy", "f1", "auc"),
+    "token": ("loss", "accuracy", "perplexity", "bits_per_token", "bleu"),
+    "bit": ("loss", "accuracy"),
+    "real": ("loss", "mse", "rmse", "mae", "nrmse", "r2"),
+}
+METRICS = tuple(dict.fromkeys(name for names in _METRICS.values() for name in names))
+
+
+def metrics_of(target: Type | None) -> tuple[str, ...]:
+    """What can be said of it; BLEU, where the model produces sentences."""
+    if target is None:
+        return ("loss",)
+    names = _METRICS.get(target.kind, _METRICS["real"])
+    two = target.kind != "class" or target.size == 2
+    return names if two else tuple(n for n in names if n != "auc")
+
+
 CORES = ("pqc", "orthogonal", "rnn", "gru", "lstm")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("single", "double")
@@ -118,6 +127,7 @@ SETTINGS: dict[str, Spec] = {
     "seed": Spec("int", 0, 2**63),
     "validation": Spec("real", 0, 1),
     "early_stopping": Spec("int", 1, 10**6),
+    "average": Spec("real", 0, 1 - 1e-9),
     "truncate": Spec("int", 1, 10**7),
     "accumulate": Spec("int", 1, 10**6),
     "length": Spec("int", 1, 10**7),

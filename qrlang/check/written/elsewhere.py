@@ -22,18 +22,33 @@ NAMES_ELSEWHERE = {
 }
 
 _RATE = "it belongs to the optimizer: `optimizer = adam(lr: 1e-3)`"
+_BALANCED = "where classes are rare, write `loss = cross_entropy(balanced: true)`"
 SETTINGS_ELSEWHERE = {
     "lr": _RATE,
     "learning_rate": _RATE,
     "weight_decay": "it belongs to the optimizer: `optimizer = adamw(weight_decay: 0.01)`",
     "batch_size": "write `batch`",
     "num_epochs": "write `epochs`",
+    "max_steps": "write `steps`",
+    "momentum": "it belongs to the optimizer: `optimizer = sgd(momentum: 0.9)`",
+    "label_smoothing": "it belongs to the loss: `loss = cross_entropy(smoothing: 0.1)`",
+    "class_weight": _BALANCED,
+    "class_weights": _BALANCED,
+    "pos_weight": _BALANCED,
+    "scheduler": "write `schedule`",
+    "lr_scheduler": "write `schedule`",
+    "accumulation_steps": "write `accumulate`",
+    "ema": "write `average`",
+    "ema_decay": "write `average`",
+    "shuffle": "leave it out: every epoch has another order, the same again for the same `seed`",
     "dataset": "write `data`",
     "criterion": "write `loss`",
     "patience": "write `early_stopping`",
     "bptt": "write `truncate`",
     "gradient_clipping": "write `clip`",
     "out": "the command line says it: qrlc train --out DIR",
+    "seeds": "the command line says it: qrlc train --seeds 5",
+    "folds": "the command line says it: qrlc train --folds 5",
     "threads": "the command line says it: qrlc train --threads 2",
 }
 

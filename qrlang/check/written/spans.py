@@ -15,14 +15,24 @@ def header(node: ast.Node) -> Span:
 
 def name_span(node: ast.Node, name: str) -> Span:
     """Where a declaration says its name."""
-    text = node.span.source.text
-    at = node.span.start
+    return place_of(name, node.span) or header(node)
+
+
+def end_of(span: Span, name: str) -> Span:
+    """A name that something ends with."""
+    return Span(span.source, span.end - len(name), span.end)
+
+
+def place_of(name: str, span: Span) -> Span | None:
+    """Where a name first stands by itself."""
+    text = span.source.text
+    at = span.start
     while True:
-        at = text.find(name, at, node.span.end)
+        at = text.find(name, at, span.end)
         if at < 0:
-            return header(node)
+            return None
         before = text[at - 1] if at > 0 else " "
         after = text[at + len(name)] if at + len(name) < len(text) else " "
         if not (before.isalnum() or before == "_" or after.isalnum() or after == "_"):
-            return Span(node.span.source, at, at + len(name))
+            return Span(span.source, at, at + len(name))
         at += 1

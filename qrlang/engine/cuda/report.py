@@ -3,41 +3,19 @@ how many blocks a multiprocessor holds at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from qrlang.engine.cuda.launch.launcher import Unavailable
 from qrlang.engine.cuda.layout.geometry import Geometry
-from qrlang.engine.cuda.layout.mapping import REGISTERS, Mapping, choose
+from qrlang.engine.cuda.layout.mapping import Mapping, choose
 from qrlang.engine.cuda.layout.memory import geometries
+from qrlang.engine.cuda.layout.multiprocessor import REGISTERS, Multiprocessor
 from qrlang.engine.cuda.printer import write
 from qrlang.engine.cuda.source import KernelSpec
 from qrlang.engine.nodes import Plan, Refusal
 
 Data = dict[str, Any]
 MOST = 255  # registers of a thread
-
-
-@dataclass(frozen=True, slots=True)
-class Multiprocessor:
-    """What one holds at once."""
-
-    threads: int
-    blocks: int
-    shared: int  # bytes
-
-
-def multiprocessor(arch: int) -> Multiprocessor:
-    """By compute capability, from the programming guide."""
-    large = Multiprocessor(2048, 32, 228 << 10)
-    known = {
-        80: Multiprocessor(2048, 32, 164 << 10),
-        86: Multiprocessor(1536, 16, 100 << 10),
-        87: Multiprocessor(1536, 16, 164 << 10),
-        89: Multiprocessor(1536, 24, 100 << 10),
-    }
-    small = Multiprocessor(1536, 24, 100 << 10)
-    return known.get(arch, small if arch >= 120 or arch < 90 else large)
 
 
 def report(plan: Plan, batch: int, arch: int = 90, compile_too: bool = True) -> Data:
@@ -98,14 +76,14 @@ def _exchanges(g: Geometry) -> int:
 
 
 def _kernel(m: Mapping, spec: KernelSpec, arch: int, used: tuple[int, int] | None) -> Data:
-    sm = multiprocessor(arch)
+    sm = Multiprocessor.of(arch)
     least = m.held(spec.name == "backward", spec.dynamic_shared_bytes) or 1
     at_most = min(MOST, REGISTERS // (least * m.block) // 8 * 8)
     registers = used[0] if used else at_most
     warps = -(-spec.threads // 32)
-    # A warp's registers come in pieces of 256; a block keeps a kilobyte of shared memory back.
+    # A warp's registers come in pieces of 256.
     of_registers = REGISTERS // (-(-registers * 32 // 256) * 256) // warps
-    of_shared = sm.shared // (spec.dynamic_shared_bytes + 1024)
+    of_shared = sm.fit(spec.dynamic_shared_bytes)
     held = min(of_registers, of_shared, sm.threads // (32 * warps), sm.blocks)
     return {
         "shared_bytes": spec.dynamic_shared_bytes,

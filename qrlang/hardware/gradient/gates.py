@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from qrlang.circuits import AnyAngle, FlatGate, Product, flat_element, pauli_rotation
+from qrlang.analysis.circuits import AnyAngle, FlatGate, Product, flat_element, pauli_rotation
 from qrlang.hardware.device import Slot, Step
 from qrlang.hardware.gradient.shifts import Rule, rule
 from qrlang.hardware.shared import as_step

@@ -31,7 +31,7 @@ class Processor:
         self.desk = Desk(device, Tree(), shots, seed, journal or Journal(), budget=budget,
                          rehearsal=rehearsal, mitigation=mitigation)  # fmt: skip
         self.rehearsed: list[Session] = []
-        self._kept = 0  # jobs that the last checkpoint knows
+        self._kept = 0  # numbered jobs that the last checkpoint knows
         self._sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 
     @property
@@ -53,7 +53,7 @@ class Processor:
         came before the last checkpoint will not be asked for again; so how qubits are misread is
         here as well."""
         self.desk.journal.forget(self._kept)
-        self._kept = self.counts.jobs
+        self._kept = self.counts.numbered
         known = [[places, c.up.tolist(), c.down.tolist()]
                  for places, c in self.desk.confusions.items()]  # fmt: skip
         return {**asdict(self.counts), "confusions": known}
@@ -63,4 +63,4 @@ class Processor:
         for places, up, down in counts.pop("confusions", ()):
             self.desk.confusions[tuple(places)] = Confusion(np.array(up), np.array(down))
         self.desk.counts = Counts(**counts)
-        self._kept = self.counts.jobs
+        self._kept = self.counts.numbered

@@ -61,8 +61,22 @@ class DeviceQubits:
             self._add(Step("h", (half,)), Step("x", (w,), controls=(half,)), qubits=1)
 
     def channel(self, name: str, qubits: tuple[int, ...], args: Any) -> None:
-        given = tuple(float(a) for a in args.detach().reshape(-1, args.shape[-1])[0])
-        self._add(Step(name, tuple(self.wires[q] for q in qubits), given))
+        if torch.is_grad_enabled() and args.requires_grad:
+            raise DeviceError(
+                f"the strength of `{name}` is trained, and its slope takes more than shifted angles"
+            )
+        self.run.watch(self.name, {name: args})
+        rows = args.detach().cpu().double().reshape(-1, args.shape[-1]).numpy()
+        if np.any((rows < 0) | (rows > 1)):
+            raise DeviceError(f"{name}: its numbers have to be probabilities")
+        going = self._going()
+        # Each strength to the sequences that have it.
+        strengths, which = np.unique(rows, axis=0, return_inverse=True)
+        for k, given in enumerate(strengths.tolist()):
+            what = Step(name, tuple(self.wires[q] for q in qubits), tuple(given))
+            lanes = np.broadcast_to(which.reshape(-1) == k, self.run.batch)
+            self._keep(Move(self.session.lowered.plain(what), None,
+                            lanes if going is None else lanes & going))  # fmt: skip
 
     def free(self, *qubits: int) -> None:
         """Whoever uses their places again gets fresh ones."""

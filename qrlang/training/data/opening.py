@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qrlang.data_schemas import DATA_SETS, Number, kind_of_file
+from qrlang.check.training.data_sets import DATA_SETS, Number, kind_of_file
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.errors import DataError
 from qrlang.training.data import (

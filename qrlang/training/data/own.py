@@ -1,6 +1,7 @@
 """Data of one's own: CSV and NumPy files.
 
-CSV. Columns are found by the names of the model's lines (`x`, or `x[0]`, `x[1]` … for several
+CSV, with commas or, as spreadsheets also write it, with semicolons (and then `2,5` is a number).
+Columns are found by the names of the model's lines (`x`, or `x[0]`, `x[1]` … for several
 numbers), else they come in the order of those lines, with or without a row of names. A row is
 
 - a record, where the model's inputs are no sequences;
@@ -41,7 +42,7 @@ from qrlang.training.data.rows import Table, open_table
 from qrlang.training.data.scaling import scaled
 from qrlang.training.data.series import forecast
 from qrlang.training.data.sources import Records
-from qrlang.training.data.table import Cells, Columns, loaded, split_rows
+from qrlang.training.data.table import Cells, Columns, loaded, split_rows, unsplit
 from qrlang.training.data.vocabulary import rule
 
 _SEQUENCE, _SPLIT = "sequence", "split"
@@ -50,6 +51,10 @@ _NUMBERED = re.compile(r"(.+?)(?:\[(\d+)\]|[._](\d+))")
 
 def _is_text(port: Port) -> bool:
     return port.type.kind == "token" and port.type.seq
+
+
+def _is_label(port: Port) -> bool:
+    return port.target and port.type.kind == "class" and not port.type.seq
 
 
 def _width(port: Port) -> int:
@@ -219,7 +224,9 @@ class _Sheet:
             if len(row) == 1 and (sign := next((c for c in ";\t" if c in row[0]), "")):
                 what = "semicolons" if sign == ";" else "tabs"
                 help = f"cells are between commas here, and these seem to be between {what}: " + (
-                    "save it with commas" if sign == ";" else "call it .tsv"
+                    "give each row as many, or save it with commas"
+                    if sign == ";"
+                    else "call it .tsv"
                 )
             if not help and self.ports != self.every:
                 other = next(p.name for p in self.every if p not in self.ports)
@@ -327,7 +334,8 @@ def load_csv(request: Request) -> Loaded:
     columns = Columns(request, by)
     if sheet.series:
         return _one_series(request, sheet, columns, path)
-    rows = split_rows(request, len(sheet.lines), sheet.splits, sheet.where)
+    classes = next((c.words for c in sheet.cells if _is_label(c.port)), None)
+    rows = split_rows(request, len(sheet.lines), sheet.splits, sheet.where, classes)
     found: list[Column] = [columns.column(c, rows["train"]) for c in sheet.cells]
     out = loaded(columns, Records(found), rows)
     out.file = path
@@ -348,15 +356,15 @@ def inputs(request: Request) -> Records:
         return Records([columns.column(c, None) for c in sheet.cells])
     archive = Archive(*request.own(request.text("path")))
     found: list[Column] = []
-    for port in wanted:
-        stem = _stem(archive, port, request.ports)
+    stems = [_stem(archive, port, request.ports) for port in wanted]
+    for port, stem in zip(wanted, stems, strict=True):
         if stem not in archive:
             raise DataError(
                 "malformed-file",
                 f"{archive.path} has splits, and no array `{stem}` of all records",
                 f"save what is to be answered as `{stem}`",
             )
-        lengths = _lengths(archive, stem, stem)
+        lengths = _lengths(archive, stem, stem, stems)
         found.append(_npz_column(archive, columns, stem, lengths, port, None))
     return Records(found)
 
@@ -368,6 +376,7 @@ def _same(names: list[str]) -> Callable[[str], list[str]]:
 
 def _one_series(request: Request, sheet: _Sheet, columns: Columns, path: Path) -> Loaded:
     """One long time: split by time, never shuffled."""
+    unsplit(request, True, "one long series is split by time")
     arrays = []
     for cells in sheet.cells:
         if cells.port.type.kind in ("class", "token"):
@@ -434,7 +443,7 @@ def load_npz(request: Request) -> Loaded:
             if rights is not None:
                 opened = rights.open(split or "", _count(archive, array, port))
                 names[split or ""], pick = list(opened.values()), list(opened)
-            lengths = _lengths(archive, array, stem)
+            lengths = _lengths(archive, array, stem, arrays)
             found.append(_npz_column(archive, columns, array, lengths, port, pick))
         if len({len(c) for c in found}) > 1:
             pairs = zip(arrays, found, strict=True)
@@ -448,15 +457,18 @@ def load_npz(request: Request) -> Loaded:
     if stored(stems[0], "train") is None:
         whole = build(None)
         words = None
+        pairs = zip(whole.columns, request.ports, strict=True)
         if _SPLIT in archive:
             words = [str(w) for w in archive.array(_SPLIT, "uiU", 1).tolist()]
             if rights is not None:
                 words = [words[k] for k in rights.open("", len(words))]
         rows = split_rows(
-            request, len(whole), words, lambda k: f"{archive.path}, `split`, record {k}"
-        )
+            request, len(whole), words, lambda k: f"{archive.path}, `split`, record {k}",
+            next((c.array for c, p in pairs if isinstance(c, Dense) and _is_label(p)), None),
+        )  # fmt: skip
         out = loaded(columns, whole, rows)
     else:
+        unsplit(request, True, f"{archive.path} has its own")
         train = build("train")
         splits = with_validation(request, lambda: train, lambda: build("test"))
         if stored(stems[0], "validation") is not None:
@@ -502,9 +514,10 @@ def _stem(archive: Archive, port: Port, ports: Sequence[Port]) -> str:
     )
 
 
-def _lengths(archive: Archive, name: str, stem: str) -> Array | None:
+def _lengths(archive: Archive, name: str, stem: str, columns: Sequence[str | None]) -> Array | None:
+    """`columns`: what is one itself, whatever it is called."""
     for candidate in (f"{name}_length", name.replace(stem, "length"), "length"):
-        if candidate != name and candidate in archive:
+        if candidate not in columns and candidate in archive:
             return archive.array(candidate, "ui", 1)
     return None
 

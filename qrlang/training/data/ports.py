@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qrlang.data_schemas import Column
+from qrlang.check.training.data_sets import Column
 from qrlang.errors import DataError
 from qrlang.ir.program import Program
 from qrlang.ir.types import Type

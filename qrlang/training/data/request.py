@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qrlang.data_schemas import Number
+from qrlang.check.training.data_sets import Number
 from qrlang.errors import DataError
 from qrlang.rights.gate import Rights, rights
 from qrlang.training.data import fetch

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 import zlib
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from qrlang.diagnostics.words import plural
@@ -16,6 +17,8 @@ from qrlang.training.data.files import opened
 from qrlang.training.data.request import Request
 
 Row = tuple[int, list[str]]  # its line, its cells
+LOOK = 20  # lines that show how a table is written
+_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 Head = Callable[[list[str]], bool]  # whether a first row is one of names
 
 
@@ -66,18 +69,46 @@ class Table:
 
     def _read(self) -> Iterator[Row]:
         try:
+            sign = separator(self.path)
             with opened(self.path) as f:
-                tab = self.path.name.removesuffix(".gz").endswith(".tsv")
-                reader = csv.reader(f, delimiter="\t" if tab else ",")
+                reader = csv.reader(f, delimiter=sign)
                 for row in reader:
                     # A line without anything is none; `""` is a text without words.
                     if any(c.strip() for c in row) or row == [""]:
-                        yield reader.line_num, [c.strip() for c in row]
+                        cells = [c.strip() for c in row]
+                        yield reader.line_num, cells if sign == "," else [*map(_pointed, cells)]
         except UnicodeDecodeError as e:
             raise DataError("malformed-file", f"{self.path} is not UTF-8 text",
                             "save it with the encoding UTF-8") from e  # fmt: skip
         except (csv.Error, OSError, EOFError, zlib.error) as e:
             raise DataError("malformed-file", f"{self.path} can't be read: {e}") from e
+
+
+def separator(path: Path) -> str:
+    """What stands between cells: a comma, or a tab in x.tsv; or a semicolon, as spreadsheets write
+    it where a comma stands before decimals: as the first lines have it."""
+    if path.name.removesuffix(".gz").endswith(".tsv"):
+        return "\t"
+    found = []
+    for sign in ",;":
+        with opened(path) as f:
+            found.append([row for row in islice(csv.reader(f, delimiter=sign), LOOK) if any(row)])
+    commas, semicolons = found
+    if not _even_rows(semicolons):
+        return ","
+    decimals = all(_COMMA.fullmatch(c.strip()) for row in semicolons for c in row if "," in c)
+    return ";" if decimals or not _even_rows(commas) else ","
+
+
+def _even_rows(rows: list[list[str]]) -> bool:
+    """As many cells in each, and several."""
+    counts = {len(row) for row in rows}
+    return len(counts) == 1 and counts != {1}
+
+
+def _pointed(cell: str) -> str:
+    """`2,5` is a number there."""
+    return cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell
 
 
 class Joined(Table):

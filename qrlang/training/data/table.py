@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qrlang.diagnostics.words import plural
 from qrlang.errors import DataError
 from qrlang.training.data.batches import frozen
 from qrlang.training.data.columns import Column, Dense, Ragged
@@ -130,10 +131,12 @@ class Columns:
 
 
 def split_rows(
-    request: Request, count: int, given: Sequence[str] | None, where: Callable[[int], str]
-) -> dict[str, Array]:
+    request: Request, count: int, given: Sequence[str] | None, where: Callable[[int], str],
+    classes: Sequence[str] | Array | None,
+) -> dict[str, Array]:  # fmt: skip
     """Which records are in which split: as a column says, or a tenth for validation and a fifth for
-    the test."""
+    the test. `classes`: of the records, if the target has some."""
+    unsplit(request, bool(given), "the column `split` says what is in which split")
     if given:
         named = []
         for k, word in enumerate(given):
@@ -155,8 +158,50 @@ def split_rows(
         train = rows["train"]
         return rows | {"train": np.sort(train[order[held:]]), "validation": train[order[:held]]}
     order = frozen(count, 51).permutation(count)
+    folds, stratified = request.whole("folds"), bool(request.arguments["stratified"])
+    if stratified and classes is None:
+        raise DataError("bad-argument", "`stratified` goes by the classes of the target, and it "
+                        "has none", "leave it out")  # fmt: skip
+    if (stratified or folds) and classes is not None:
+        order = order[_evenly(np.asarray(classes)[order])]
+    if folds:
+        return _fold(request, order, folds, request.whole("fold"))
     parts = cut(count, request.validation)
     return {name: np.sort(order[begin:end]) for name, (begin, end) in parts.items()}
+
+
+def unsplit(request: Request, split: bool, why: str) -> None:
+    """Folds and classes have a say only where splits are drawn here."""
+    for name in ("folds", "fold", "stratified"):
+        if split and request.arguments[name]:
+            raise DataError("bad-argument", f"`{name}` is of splits that are drawn, and {why}",
+                            f"leave `{name}` out")  # fmt: skip
+
+
+def _fold(request: Request, order: Array, folds: int, fold: int) -> dict[str, Array]:
+    """One part of `folds` for the test; of the others the usual share for validation."""
+    count = len(order)
+    if not (2 <= folds <= count and fold < folds):
+        raise DataError(
+            "bad-argument",
+            f"`fold` is {fold} of {folds}, and there are {plural(count, 'record')}",
+            f"folds are 2 to {count}, counted from 0",
+        )
+    begin, end = fold * count // folds, (fold + 1) * count // folds
+    rest = np.concatenate([order[:begin], order[end:]])
+    share = 0.1 if request.validation is None else request.validation
+    past = len(rest) - round(share * len(rest))
+    parts = {"train": rest[:past], "validation": rest[past:], "test": order[begin:end]}
+    return {name: np.sort(rows) for name, rows in parts.items()}
+
+
+def _evenly(labels: Array) -> Array:
+    """An order in which every stretch has of each class what is its share."""
+    _, at, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    by_class = np.argsort(at, kind="stable")
+    rank = np.empty(len(at), int)
+    rank[by_class] = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.argsort((rank + 0.5) / counts[at], kind="stable")
 
 
 def loaded(columns: Columns, records: Records, rows: dict[str, Array]) -> Loaded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qrlang.data_schemas import Column
+from qrlang.check.training.data_sets import Column
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -64,6 +66,7 @@ struct Fiber {
   const Group* at = nullptr;
   Heard heard;
   uint32_t epoch = 1;
+  std::unordered_map<void*, uint32_t> been;  // how often at each place of the text
   char* stack;
 #if defined(__x86_64__)
   void* sp;
@@ -158,7 +161,7 @@ bool join(Group& g, bool tells = true) {  // true for the last one
     g.gathering[self->number] = self->epoch++;
   }
   if (++g.arrived < g.expected) return false;
-  if (m.how.races && tells) {
+  if (m.how.races && !g.gathering.empty()) {
     g.heard = std::make_shared<const Clock>(std::move(g.gathering));
     g.gathering.clear();
     g.taken.clear();
@@ -250,10 +253,74 @@ void clash(const Access& other, const char* mine, const char* theirs, uintptr_t 
   fail(text.c_str());
 }
 
+// --- banks: in how many turns the lanes of a warp are served
+
+struct Request {
+  bool write = false, far = false;
+  size_t size = 0;
+  std::vector<std::pair<int, size_t>> lanes;  // and where in its block's memory
+};
+using Asked = std::tuple<int, void*, uint32_t>;  // by a warp, from a place, for the nth time
+std::map<Asked, Request> requests;
+std::map<std::tuple<void*, bool, bool>, Served> served;
+
+void ask(const char* c, size_t size, bool write, void* pc) {
+  for (size_t r = 0; r < m.blocks.size(); r++) {
+    const char* from = m.blocks[r].shared;
+    if (c < from || c >= from + m.arena) continue;
+    Request& q = requests[{self->number / 32, pc, self->been[pc]++}];
+    q.write = write;
+    q.far |= r != self->place.rank;
+    q.size = size;
+    q.lanes.push_back({self->place.lane, size_t(c - from)});
+  }
+}
+
+/// The most words that lanes from `first` up to `last` want of one bank.
+int most(const Request& q, int first, int last) {
+  std::set<size_t> words;
+  for (auto [lane, at] : q.lanes)
+    if (lane >= first && lane < last)
+      for (size_t w = at / 4; w < (at + q.size + 3) / 4; w++) words.insert(w);
+  int count[32] = {}, found = 0;
+  for (size_t w : words) found = std::max(found, ++count[w % 32]);
+  return found;
+}
+
+void serve() {
+  for (auto& [key, q] : requests) {
+    Served& s = served[{std::get<1>(key), q.write, q.far}];
+    s.warps++;
+    if (q.far) {
+      std::set<size_t> lines, places;
+      for (auto [lane, at] : q.lanes) {
+        lines.insert(at / 128);
+        places.insert(at);
+      }
+      s.turns += lines.size();
+      s.least += (places.size() * q.size + 127) / 128;
+      continue;
+    }
+    // 8 bytes for half a warp at a time, 16 for a quarter; at once where all is in one row of banks.
+    int step = q.size > 4 ? int(128 / q.size) : 32, turns = 0, least = 0;
+    for (int lane = 0; lane < 32; lane += step) {
+      int found = most(q, lane, lane + step);
+      turns += found;
+      least += found > 0;
+    }
+    bool row = most(q, 0, 32) == 1;
+    s.turns += row ? 1 : turns;
+    s.least += row ? 1 : least;
+  }
+  requests.clear();
+}
+
 void touch(const void* p, size_t size, bool write, void* pc) {
-  if (!self || !m.how.races || m.failed) return;
+  if (!self || m.failed) return;
   auto* c = static_cast<const char*>(p);
   if (c >= stacks_from && c < stacks_to) return;
+  if (m.how.banks) ask(c, size, write, pc);
+  if (!m.how.races) return;
   auto from = reinterpret_cast<uintptr_t>(p);
   for (uintptr_t at = from >> 2; at <= (from + size - 1) >> 2; at++) {
     Word& w = words[at];
@@ -343,10 +410,10 @@ void named_barrier(int id, int threads) {
   meet(g);
 }
 
-void cluster_arrive(int line) {
+void cluster_arrive(int line, bool tells) {
   aligned(line);
   self->cluster_seen = m.cluster.met + 1;
-  if (join(m.cluster)) {
+  if (join(m.cluster, tells)) {
     std::vector<Fiber*> all;
     all.swap(m.cluster.waiting);
     wake(all);
@@ -402,6 +469,8 @@ int launch(void (*run)(void*), void* given, const Launch& how) {
   stacks_from = stacks;
   stacks_to = stacks + STACK * threads * ranks;
   words.clear();
+  requests.clear();
+  served.clear();
   m.run = run;
   m.given = given;
   m.how = how;
@@ -455,6 +524,7 @@ int launch(void (*run)(void*), void* given, const Launch& how) {
       m.ready.pop_front();
       to_fiber(f);
     }
+    serve();
     for (Fiber& f : m.fibers)
       if (!m.failed && !f.done) {
         m.failed = true;
@@ -506,3 +576,20 @@ extern "C" void* __tsan_memcpy(void* a, const void* b, size_t n) { return memcpy
 extern "C" void* __tsan_memset(void* a, int c, size_t n) { return memset(a, c, n); }
 
 extern "C" __attribute__((visibility("default"))) const char* emu_error() { return emu::last_error.c_str(); }
+/// Of the last launch; returns how many there are.
+extern "C" __attribute__((visibility("default"))) int emu_served(emu::Served* out, int room) {
+  int count = 0;
+  for (auto& [key, found] : emu::served) {
+    if (count < room) {
+      auto [pc, write, far] = key;
+      Dl_info info{};
+      dladdr(pc, &info);
+      out[count] = found;
+      out[count].pc = uint64_t(static_cast<char*>(pc) - static_cast<char*>(info.dli_fbase));
+      out[count].write = write;
+      out[count].far = far;
+    }
+    count++;
+  }
+  return count;
+}

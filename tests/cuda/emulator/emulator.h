@@ -39,7 +39,7 @@ const uint64_t* collect(unsigned mask, Op op, uint64_t bits);
 void block_barrier(int line);
 int block_count(int flag);  // how many threads of the block have it set; waits for all
 void named_barrier(int id, int threads);
-void cluster_arrive(int line);
+void cluster_arrive(int line, bool tells = true);
 void cluster_wait();
 void* map_shared(const void* p, unsigned rank);
 void* static_shared(int site, size_t size, size_t alignment);
@@ -47,7 +47,11 @@ void* dynamic_shared();
 void fail(const char* what);
 unsigned active();
 
-struct Launch { unsigned grid[3], block[3], cluster; size_t shared; int order, races; };
+struct Launch { unsigned grid[3], block[3], cluster; size_t shared; int order, races, banks; };
+/// Accesses to shared memory from one place of the text: how often a warp came there, in how many turns
+/// of 32 banks its lanes were served, and how many it takes at least. `far`: another block's memory,
+/// where turns are lines of 128 bytes.
+struct Served { uint64_t pc; int write, far; uint64_t warps, turns, least; };
 int launch(void (*run)(void*), void* given, const Launch& how);
 
 template <class... A, size_t... I>
@@ -153,7 +157,7 @@ EMU_REDUCE(xor, unsigned, (a ^ b))
 inline unsigned __clusterRelativeBlockRank() { return emu::here->rank; }
 inline unsigned __clusterSizeInBlocks() { return emu::here->ranks; }
 #define __cluster_barrier_arrive() emu::cluster_arrive(__LINE__)
-#define __cluster_barrier_arrive_relaxed() emu::cluster_arrive(__LINE__)
+#define __cluster_barrier_arrive_relaxed() emu::cluster_arrive(__LINE__, false)
 inline void __cluster_barrier_wait() { emu::cluster_wait(); }
 inline void* __cluster_map_shared_rank(const void* p, unsigned rank) {
   return emu::map_shared(p, rank);

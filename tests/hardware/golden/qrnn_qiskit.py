@@ -124,18 +124,19 @@ class Device:
             measured.add_register(out)
             measured.measure(measured.qubits, out)
             isa = self.passes.run(measured)
-            if isa.num_parameters:
-                pubs.append((isa, table, shots))
-            else:  # nothing differs between the rows
-                pubs.append((isa, None, shots * len(table)))
-        found = []
+            columns = [p.index for p in isa.parameters]  # the passes may have left some out
+            if columns:
+                pubs.append((isa, table[:, columns], shots))
+            else:  # a PUB for each row: all of a job have as many shots
+                pubs += [(isa, None, shots)] * len(table)
+        rows = []
         for one in self.sampler().run(pubs).result():
             registers = ["out", *(name for name in one.data if name != "out")]
             bits = [getattr(one.data, r).to_bool_array(order="little") for r in registers]
-            bits = [b.astype(int).reshape(len(table), shots, -1) for b in bits]
-            bits = np.concatenate(bits, axis=-1)
-            found.append([(row, np.full(shots, 1 / shots)) for row in bits])
-        return found
+            bits = [b.astype(int).reshape(-1, shots, b.shape[-1]) for b in bits]
+            rows += list(np.concatenate(bits, axis=-1))
+        rows = iter(rows)
+        return [[(next(rows), np.full(shots, 1 / shots)) for _ in table] for _ in circuits]
 
     def sampler(self):
         if self.local:

@@ -13,7 +13,7 @@ import pytest
 from data_tools import SERIES, label, own, ports, token, whole
 
 from qrlang.ir.types import Type, real, seq
-from qrlang.training.data import DataError, open_data
+from qrlang.training.data import DataError, Port, open_data
 
 
 def write(path: Path, text: str) -> Path:
@@ -132,6 +132,88 @@ def test_a_sequence_in_a_row_may_be_shorter(tmp_path: Path) -> None:
         assert batch.arrays[0][k, : len(row)].tolist() == row[: batch.arrays[0].shape[1]]
 
 
+def test_folds_and_strata(tmp_path: Path) -> None:
+    """Every record is in one test; of each class every split has its share."""
+    lot = np.random.default_rng(1)
+    labels = lot.choice(3, 103, p=[0.7, 0.2, 0.1])
+    text = "\n".join(f"{k},{['a', 'b', 'c'][y]}" for k, y in enumerate(labels))
+    path = write(tmp_path / "f.csv", text)
+    np.savez(tmp_path / "f.npz", x=np.arange(103.0), y=labels)
+    share = np.bincount(labels) / 103
+    for file in ("f.csv", "f.npz"):
+
+        def split(**given: Any) -> dict[str, list[Any]]:
+            asked = {"path": str(tmp_path / file), **given}  # noqa: B023
+            data = open_data(file[2:], asked, ports(real(1), label(3)))  # noqa: B023
+            return {s: whole(data, s) for s in ("train", "validation", "test")}
+
+        tests = []
+        for fold in range(5):
+            found = split(folds=5, fold=fold)
+            every = np.concatenate([x for x, _ in found.values()]).ravel()
+            assert sorted(every) == list(range(103))
+            tests += found["test"][0].ravel().tolist()
+            for _, y in found.values():
+                assert (abs(np.bincount(y, minlength=3) - share * len(y)) < 2).all()
+        assert sorted(tests) == list(range(103))
+        for _, y in split(stratified=True).values():
+            assert (abs(np.bincount(y, minlength=3) - share * len(y)) < 2).all()
+        assert split()["test"][0].tolist() != split(stratified=True)["test"][0].tolist()
+        for given in ({"folds": 5, "fold": 5}, {"folds": 1}, {"folds": 200}):
+            with pytest.raises(DataError, match="2 to 103"):
+                split(**given)
+    write(path, "x,y,split\n" + "\n".join(f"{k},{k % 2},train" for k in range(9)))
+    with pytest.raises(DataError, match="`folds` is of splits that are drawn"):
+        open_data("csv", {"path": str(path), "folds": 3}, ports(real(1), label(2)))
+    write(path, "\n".join(f"{k},{k % 2}" for k in range(40)))
+    with pytest.raises(DataError, match="it has none"):
+        open_data("csv", {"path": str(path), "stratified": True}, ports(real(1), real(1)))
+    with pytest.raises(DataError, match="split by time"):
+        open_data("csv", {"path": str(path), "folds": 4}, ports(SERIES, SERIES))
+
+
+def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    """The same table as spreadsheets write it here and there."""
+    lot = np.random.default_rng(0)
+    table = [
+        (f"{a:.3f}", f"{b:.2e}", str(k % 2)) for k, (a, b) in enumerate(lot.normal(size=(40, 2)))
+    ]
+    plain = "\n".join(["x[0],x[1],y", *(",".join(row) for row in table)])
+    right = everything(own(write(tmp_path / "f.csv", plain), real(2), label(2)))
+    comma = [[cell.replace(".", ",") for cell in row] for row in table]
+    for name, rows in {
+        "names": [["x[0]", "x[1]", "y"], *comma], "none": comma, "points": table,
+        "whole": [["1", "2", "0"], *comma[1:]], "quoted": [[f'"{c}"' for c in r] for r in comma],
+    }.items():  # fmt: skip
+        text = "\ufeff" + "\r\n".join(";".join(row) for row in rows)
+        found = everything(own(write(tmp_path / f"{name}.csv", text), real(2), label(2)))
+        if name != "whole":
+            for a, b in zip(found, right, strict=True):
+                np.testing.assert_array_equal(a, b)
+    tabs = "\n".join("\t".join(row) for row in comma)
+    found = everything(own(write(tmp_path / "f.tsv", tabs), real(2), label(2)))
+    np.testing.assert_array_equal(found[0], right[0])
+
+
+def test_texts_with_commas_and_semicolons(tmp_path: Path) -> None:
+    commas = "good; very good,1\nbad; very bad,0\n" * 10
+    semicolons = "good, very good;1\nbad;0\n" * 10
+    for text, word in ((commas, "good ;"), (semicolons, "good ,")):
+        data = own(write(tmp_path / "t.csv", text), token(9), label(2))
+        rows = [data.decode("x", row) for row in whole(data, "train")[0]]
+        assert any(row.startswith(word) for row in rows), rows
+
+
+def test_a_column_may_be_called_length(tmp_path: Path) -> None:
+    """It is the target, then, and not how long the sequences are."""
+    x = np.random.default_rng(0).random((30, 4))
+    np.savez(tmp_path / "f.npz", x=x, length=np.arange(30))
+    both = (Port("x", seq(real())), Port("length", Type("class", (), 30), target=True))
+    data = open_data("npz", {"path": str(tmp_path / "f.npz")}, both)
+    batch = next(data.batches("train", 30))
+    assert batch.lengths[0] is None and sorted(whole(data, "train")[1]) == sorted(batch.arrays[1])
+
+
 def test_a_moment_in_a_row(tmp_path: Path) -> None:
     rows = [f"s{k},{k},{t},{k % 2}" for k in range(10) for t in range(3 + k % 2)]
     text = "\n".join(["sequence,x[0],x[1],y", *rows])
@@ -221,10 +303,12 @@ def test_a_line_that_is_called_like_a_number_of_another(tmp_path: Path) -> None:
     assert (x2 == 2).all() and (x1 == 1).all()
 
 
-@pytest.mark.parametrize(("sign", "help"), [(";", "save it with commas"), ("\t", "call it .tsv")])
-def test_cells_between_other_signs(tmp_path: Path, sign: str, help: str) -> None:
+@pytest.mark.parametrize(
+    ("rows", "help"), [("1;2;0\n1;2\n", "save it with commas"), ("1\t2\t0\n", "call it .tsv")]
+)
+def test_cells_between_other_signs(tmp_path: Path, rows: str, help: str) -> None:
     with pytest.raises(DataError, match="1 cell;") as error:
-        own(write(tmp_path / "f.csv", f"1{sign}2{sign}0\n" * 9), real(2), label(2))
+        own(write(tmp_path / "f.csv", rows * 9), real(2), label(2))
     assert help in error.value.help
 
 

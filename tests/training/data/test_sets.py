@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from data_tools import MODELS, opened
 
-from qrlang.data_schemas import DATA_SETS
+from qrlang.check.training.data_sets import DATA_SETS
 from qrlang.training.data import SPLITS, DataError, open_data
 from qrlang.training.data.opening import LOADERS
 from qrlang.training.data.ports import dtype_of, moment_shape

@@ -133,9 +133,20 @@ def _compile(text: str, arch: int, *ptxas: str) -> tuple[bytes, str]:
         made = core.Program(text, "c++", options).compile("cubin", logs=said)
         return bytes(made.code), said.getvalue()
     except Exception as why:
+        if "gpu-architecture" in str(why):
+            raise Unavailable(_unknown(arch)) from why
         raise Unavailable(
             f"{nvrtc_version()} does not compile the kernel for sm_{arch}: {_short(why)}"
         ) from why
+
+
+def _unknown(arch: int) -> str:
+    """Of a GPU that is too old for NVRTC, or too new."""
+    older = arch < 75  # what CUDA 13 has left behind
+    found = f"{nvrtc_version()} makes no code for compute capability {arch // 10}.{arch % 10}: "
+    if older:
+        return f"{found}a torch for CUDA 12 does, with pip install 'cuda-bindings==12.*'"
+    return f"{found}a torch for a newer CUDA does, with the cuda-bindings for that"
 
 
 def _short(why: Exception) -> str:

@@ -15,25 +15,29 @@ import torch
 
 from qrlang.engine.cuda.launch.compile import MISSING, Compiled, compiled
 from qrlang.engine.cuda.launch.launcher import NOT_MADE, Unavailable
+from qrlang.engine.cuda.layout.multiprocessor import LEAST
 from qrlang.engine.cuda.source import KernelSpec, Source
-
-LEAST = 80  # compute capability 8.0
 
 
 @functools.cache
 def why_not(index: int) -> str:
     """What keeps kernels from running on a device; "" if nothing does. Asked once: it compiles,
-    loads and launches the smallest kernel there is."""
+    loads and launches the smallest kernel there is, which it cannot while a graph is captured."""
     try:
         if find_spec("cuda") is None or find_spec("cuda.core") is None:
             return MISSING
         if not torch.cuda.is_available():
             return "torch sees no CUDA device"
-        gpu(index).probe()
+        found = gpu(index)
+        recording = found.capturing
+        if not recording:
+            found.probe()
     except Unavailable as why:
         return str(why)
     except Exception as why:  # a driver or a package that is broken: another road is there
         return f"the GPU cannot be used: {type(why).__name__}: {str(why).partition(chr(10))[0]}"
+    if recording:
+        raise RuntimeError(NOT_MADE)
     return ""
 
 
@@ -138,6 +142,12 @@ class Module:
             # Also below 48 KB: what is static counts towards the limit.
             room = names.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             call("cuFuncSetAttribute", function, room, spec.dynamic_shared_bytes)
+        if spec.cluster > 1:
+            # Two blocks of one sequence side by side would leave another multiprocessor idle. It is
+            # a wish: where it cannot be, all is as it was.
+            policy = names.CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE
+            spread = self.gpu.driver.CUclusterSchedulingPolicy.CU_CLUSTER_SCHEDULING_POLICY_SPREAD
+            self.gpu.driver.cuFuncSetAttribute(function, policy, int(spread))
         return function
 
     def launch(self, spec: KernelSpec, blocks: int, values: Sequence[int]) -> None:

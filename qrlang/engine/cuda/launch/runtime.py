@@ -188,7 +188,8 @@ class Kernel(Kernels):
     # --- small things
 
     def _own(self, x: Tensor, dtype: Any) -> Tensor:
-        return x.detach().to(device=self.launcher.device, dtype=dtype).contiguous()
+        x = x.detach().to(device=self.launcher.device, dtype=dtype)
+        return x.resolve_conj().resolve_neg().contiguous()
 
     def _within(self, x: Tensor, low: int, high: int, number: int, error: Tensor) -> Tensor:
         """Kept from reading what is not there; noted, without waiting."""

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from qrlang.engine import nodes
+from qrlang.engine.cuda.layout.multiprocessor import REGISTERS, Multiprocessor, shared_limit
 from qrlang.engine.nodes import Plan, Refusal
 
 SCHEDULERS = 528  # of a large GPU: warps below twice that leave some idle
 LARGEST = 24
-REGISTERS = 1 << 16  # of a multiprocessor
 PARAMETERS = 1 << 12  # numbers of a block for layers that are made together
 ROUNDED = 1 << 9  # bytes by which what a sequence or a block has is rounded up, at most
+SPARE = 34  # kilobytes beside states, for weights
 SMALLEST = 2  # register bits of a small space beside a large one
 
 
@@ -90,13 +91,8 @@ class Mapping:
         most = 64 if backward or self.size == 8 else 128
         if self.size << self.registers > most or not self.shared:
             return 0
-        room = max(1, (shared_limit(self.arch) + 1024) // (shared + 1024))
+        room = max(1, Multiprocessor.of(self.arch).fit(shared))
         return room if 2 * room <= self.side_by_side else self.side_by_side
-
-
-def shared_limit(arch: int) -> int:
-    """Bytes of shared memory that a block can have."""
-    return {80: 163, 87: 163}.get(arch, 227 if 90 <= arch < 120 else 99) << 10
 
 
 def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Mapping | Refusal:
@@ -116,19 +112,23 @@ def choose(plan: Plan, batch: int, dtype: str = "float32", arch: int = 90) -> Ma
 def _ways(n: int, batch: int, dtype: str, arch: int) -> Iterator[tuple[Mapping, int]]:
     """The fastest first; and what is to be spare beside states, in kilobytes."""
     size, most = (8, 4) if dtype == "float64" else (4, 5)
+    clusters = Multiprocessor.of(arch).clusters
     if n <= 11:
         small = _in_warps(n, batch, dtype, arch)
         for warps in (4, 2, 1):
             if warps <= small.warps:
-                yield replace(small, warps=warps), 34 if n > 5 else 0
+                yield replace(small, warps=warps), SPARE if n > 5 else 0
+        yield replace(small, warps=1), 0
     if 11 < n <= 13:
         registers = most - 1
-        yield Mapping(dtype, arch, n - registers, registers), 40
-    if arch >= 90 and 11 < n <= 16:
+        yield Mapping(dtype, arch, n - registers, registers), SPARE
+    if clusters and 11 < n <= 16:
         for cluster in (1, 2, 3):
-            registers = 4 if size == 8 or cluster == 3 else 5
-            yield Mapping(dtype, arch, n - registers, registers, cluster), 40
-    cluster, room = 3 if arch >= 90 and n >= 15 else 0, shared_limit(arch) - (24 << 10)
+            # Fewer than eight warps in a block do not hide each other's waits.
+            few = n - 5 - cluster < 8
+            registers = 4 if size == 8 or cluster == 3 or few else 5
+            yield Mapping(dtype, arch, n - registers, registers, cluster), SPARE
+    cluster, room = 3 if clusters and n >= 15 else 0, shared_limit(arch) - (24 << 10)
     for group in (8, 7, 6, 5):
         for registers in range(min(most, n - 5), 0, -1):
             if 4 * size << (registers + group) <= room:  # a tile of state and costate

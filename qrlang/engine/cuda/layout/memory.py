@@ -9,7 +9,8 @@ from qrlang.engine import nodes
 from qrlang.engine.bodies import loop_rows, walk_nodes
 from qrlang.engine.cuda.layout.crossing import Crossing
 from qrlang.engine.cuda.layout.geometry import Geometry
-from qrlang.engine.cuda.layout.mapping import PARAMETERS, Mapping, shared_limit
+from qrlang.engine.cuda.layout.mapping import PARAMETERS, Mapping
+from qrlang.engine.cuda.layout.multiprocessor import shared_limit
 from qrlang.engine.cuda.layout.shape import Shape
 from qrlang.engine.nodes import Plan
 from qrlang.engine.renamed import renamed

@@ -124,7 +124,8 @@ _LONGEST = Argument("longest", "int", 0, 0)  # 0: as long as they are
 _TEST = Argument("test", "string", "test2016")
 _CAPTIONS = (_VOCABULARY, _LONGEST, Argument("tokens", "string", "space"), _TEST)
 _PATH = (Argument("path", "string"), Argument("tokens", "string", "word"),
-         Argument("scale", "bool", False))  # fmt: skip
+         Argument("scale", "bool", False), Argument("stratified", "bool", False),
+         Argument("folds", "int", 0, 0), Argument("fold", "int", 0, 0))  # fmt: skip
 
 DATA_SETS: dict[str, DataSet] = {
     d.name: d

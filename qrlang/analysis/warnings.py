@@ -301,7 +301,8 @@ def _unread(model: CheckedModel, finding: Finding) -> Diagnostic | None:
         else "no readout and no output depends on it",
         help="let a later step or the output depend on it"
         if finding.detail["carries"]
-        else "read it in the step, or after the last one",
+        else "read it in the step, or after the last one; or declare the qubits in the step, where "
+        "they are fresh at every moment",
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,10 +18,6 @@ from torch import Tensor
 from qrlang.backends.torch.circuits.matrices import complex_of
 from qrlang.engine.resumable import why_not
 from qrlang.ir.text import parse_program
-
-if TYPE_CHECKING:
-    from qrlang.backends.torch.model import Model
-    from qrlang.backends.torch.states.run import Run
 
 
 @dataclass(frozen=True)
@@ -48,10 +44,7 @@ class State:
 class Segment:
     """One call with a state."""
 
-    def __init__(self, model: Model, given: State | None) -> None:
-        reason = why_not_segments(model)
-        if reason:
-            raise ValueError(f"{type(model).__name__} cannot run in segments: {reason}")
+    def __init__(self, given: State | None) -> None:
         if given is not None and not isinstance(given, State):
             raise TypeError("`state` is what the segment before has left (the second of its two "
                             f"results), or None; got {type(given).__name__}")  # fmt: skip
@@ -65,20 +58,20 @@ class Segment:
 
     # --- roads 2 and 3: the recurrence calls these
 
-    def give(self, run: Run) -> None:
+    def give(self, states: list[Any], batch: int) -> None:
         """At the first step of a recurrence, to the qubits that no recurrence has had before."""
-        states = [s for s in run.states if s.outside]
+        states = [s for s in states if s.outside]
         if self.given is not None:
             for k in range(self._begun, len(states)):
-                (psi,) = self.fitting(self.given.qubits[k : k + 1], run.batch)
+                (psi,) = self.fitting(self.given.qubits[k : k + 1], batch)
                 states[k].begin_at(psi)
         self._begun = len(states)
 
-    def take(self, run: Run) -> None:
+    def take(self, states: list[Any], bits: int) -> None:
         """After its last one."""
-        if run.axes:
+        if bits:
             raise ValueError("measured bits are still in use after the last step of a segment")
-        for k, state in enumerate(s for s in run.states if s.outside):
+        for k, state in enumerate(s for s in states if s.outside):
             if state.alive:
                 self.qubits[k:] = [state.now().detach().clone()]
 
@@ -87,10 +80,10 @@ class Segment:
             return carried
         return self.given.carried[len(self.carried) : len(self.carried) + len(carried)]
 
-    def end(self, run: Run, carried: tuple[Tensor, ...], ranks: tuple[int, ...]) -> None:
+    def end(self, batch: int, carried: tuple[Tensor, ...], ranks: tuple[int, ...]) -> None:
         for x, rank in zip(carried, ranks, strict=True):
             x = x.detach()
-            self.carried.append(x.expand(run.batch, *x.shape[-rank or x.dim() :]).clone())
+            self.carried.append(x.expand(batch, *x.shape[-rank or x.dim() :]).clone())
 
     # --- road 1
 
@@ -105,14 +98,7 @@ class Segment:
         return list(tensors)
 
 
-def why_not_segments(model: Model) -> str:
-    if not model.program:
-        return ""  # written by hand: who writes it knows
-    if model.trajectories:
-        return "`trajectories` is set, and samples are weighed over the whole sequence"
-    return _why_not(model.program)
-
-
 @lru_cache(maxsize=128)
-def _why_not(text: str) -> str:
-    return str(why_not(parse_program(text)))
+def why_not_segments(program: str) -> str:
+    """Why a program, as text, cannot stop after any moment and go on; "" if it can."""
+    return str(why_not(parse_program(program)))

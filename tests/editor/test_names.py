@@ -1,0 +1,129 @@
+"""What names stand for, in every example and every file of the library."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qrlang.driver import Compilation
+from qrlang.editor.completion import complete
+from qrlang.editor.document import Document
+from qrlang.editor.names import Written, name_at, names, occurrences, why_not_renamed
+from qrlang.format import format_text
+from qrlang.source import Source
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = [*sorted((ROOT / "examples").rglob("*.qrl")), *sorted((ROOT / "stdlib").rglob("*.qrl"))]
+
+
+def opened(path: Path) -> Document:
+    return Document(str(path), path.read_text(encoding="utf-8"))
+
+
+def own(document: Document) -> Iterator[Written]:
+    """Names that are declared in this text, where they are declared."""
+    for w in names(document):
+        if w.symbol.place == w.span:
+            yield w
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_every_name_can_be_another(path: Path) -> None:
+    """All at once: the program is the same, and changed back it is the text that it was."""
+    before = opened(path)
+    text = before.source.text
+    new = {}
+    for k, w in enumerate(own(before)):
+        if w.symbol.item is None and not w.symbol.name.startswith("_"):
+            other = f"other{k}x"
+            assert why_not_renamed(before, w.symbol, other) == ""
+            for span in occurrences(before, w.symbol):
+                assert span.text == w.symbol.name
+                new[span.start] = (span.end, other)
+    changed = text
+    for start in sorted(new, reverse=True):
+        end, other = new[start]
+        changed = changed[:start] + other + changed[end:]
+    after = Compilation.of_bytes(str(path), changed.encode())
+    wrong = [d for d in after.diagnostics if d.severity == "error"]
+    # The data says what columns are called.
+    assert not [d for d in wrong if d.code not in ("E0903", "E0904", "E0905")], wrong[:2]
+    assert len(new) > len({other for _, other in new.values()}) > 0 or not new
+
+
+def test_a_name_of_one_scope_is_not_that_of_another() -> None:
+    document = opened(ROOT / "examples" / "translation" / "short.qrl")
+    text = document.source.text
+    first, second = (m.start() for m in re.finditer(r"memory\[n\]", text))
+    one, two = name_at(document, first), name_at(document, second)
+    assert one is not None and two is not None
+    lines = [
+        [document.source.line_column(s.start)[0] for s in occurrences(document, w.symbol)]
+        for w in (one, two)
+    ]
+    assert lines == [[12, 13, 23, 29], [29, 30, 43]]  # `= encoder.memory` is the first one
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "why"),
+    [
+        ("memory", "store", ""),
+        ("memory", "θ", ""),
+        ("memory", "step", "`step` cannot be a name"),
+        ("memory", "pi", "`pi` is a word of the language"),
+        ("memory", "2nd", "`2nd` cannot be a name"),
+        ("memory", "steer", "`steer` is the name of something else here"),
+        ("su2_ring", "mine", "`su2_ring` is declared in std/ansatz.qrl"),
+        ("mlp", "mine", "`mlp` is a word of the language"),
+    ],
+)
+def test_what_can_be_renamed(name: str, new: str, why: str) -> None:
+    document = opened(ROOT / "examples" / "qrnn" / "rows.qrl")
+    found = name_at(document, document.source.text.index(f"{name}", 90))
+    assert found is not None and found.symbol.name == name
+    assert why_not_renamed(document, found.symbol, new) == why
+
+
+def test_no_name_is_changed_by_halves() -> None:
+    """While a line cannot be understood, a name that stands in it is not another elsewhere."""
+    path = ROOT / "examples" / "qrnn" / "rows.qrl"
+    text = path.read_text(encoding="utf-8")
+    for wrong, why in (
+        ("    apply ((\n", ""),
+        ("    memory memory ((\n", "line 16 is half written"),
+    ):
+        document = Document(str(path), text.replace("    apply", wrong + "    apply"))
+        found = name_at(document, text.index("memory[n]"))
+        assert document.made.broken and found is not None
+        said = why_not_renamed(document, found.symbol, "store")
+        assert said.startswith(why) and bool(said) == bool(why)
+
+
+@pytest.mark.parametrize("path", FILES[::6], ids=lambda p: p.stem)
+def test_what_stood_there_is_offered(path: Path) -> None:
+    """Each use of a name is taken out in turn: it is among what may be written there."""
+    before = opened(path)
+    text = before.source.text
+    missing = []
+    for w in names(before):
+        if w.symbol.place != w.span:
+            cut = text[: w.span.start] + text[w.span.end :]
+            document = Document(str(path), cut, before)
+            offered = {c.text.strip(" :=<-") for c in complete(document, w.span.start)}
+            if w.span.text not in offered:
+                missing.append(f"{w.span}: {w.span.text}")
+    assert not missing
+
+
+def test_layouts_have_the_same_names() -> None:
+    """What a name stands for does not hang on how the lines are laid out."""
+    path = ROOT / "examples" / "qlstm" / "qlstm.qrl"
+    text = path.read_text(encoding="utf-8")
+    squeezed = re.sub(r"[ \t]+", " ", text)
+    assert squeezed != text and format_text(Source("x", squeezed))[0] == text
+    found = [
+        [(w.span.text, w.symbol.word) for w in names(Document(str(path), t))]
+        for t in (text, squeezed)
+    ]
+    assert found[0] == found[1]
