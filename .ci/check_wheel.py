@@ -4,7 +4,7 @@ import importlib
 from importlib.metadata import distribution
 
 # Not among the core dependencies: modules for these are only tried as far as their import.
-OPTIONAL = {"braket", "qiskit", "qiskit_aer", "qiskit_ibm_runtime"}
+OPTIONAL = {"braket", "lsprotocol", "pygls", "qiskit", "qiskit_aer", "qiskit_ibm_runtime"}
 OPTIONAL |= {"qiskit_qasm3_import", "safetensors", "torch"}
 
 dist = distribution("qrlang")
