@@ -4,8 +4,8 @@ import importlib
 from importlib.metadata import distribution
 
 # Not among the core dependencies: modules for these are only tried as far as their import.
-OPTIONAL = {"braket", "lsprotocol", "pygls", "qiskit", "qiskit_aer", "qiskit_ibm_runtime"}
-OPTIONAL |= {"qiskit_qasm3_import", "safetensors", "torch"}
+OPTIONAL = {"braket", "qiskit", "qiskit_aer", "qiskit_ibm_runtime"}
+OPTIONAL |= {"lsprotocol", "pygls", "qiskit_qasm3_import", "safetensors", "torch"}
 
 dist = distribution("qrlang")
 files = [path.as_posix() for path in dist.files or []]

@@ -24,7 +24,13 @@ def _sequence(e: Elaborator, name: str, given: tuple[ast.Expr, object]) -> ir.Va
     return None
 
 
-@FUNCTIONS.function("shifted", 1, 2, ("start",), doc="shifted(seq, start: 0): one moment later")
+@FUNCTIONS.function(
+    "shifted",
+    1,
+    2,
+    ("start",),
+    doc="shifted(seq, start: 0): one moment later, after zeros; of tokens, after the token `start`",
+)
 def _shifted(e: Elaborator, node: ast.Call, given: Given) -> object:
     x = _sequence(e, "shifted", given[0])
     if x is None:
@@ -33,7 +39,10 @@ def _shifted(e: Elaborator, node: ast.Call, given: Given) -> object:
     if len(given) > 1:
         at, value = given[1]
         if not is_whole(value):
-            return e.error("E0312", at, f"`start` is a token's number, found {describe(value)}")
+            return e.error(
+                "E0312", at, f"`start` is a token's number, found {describe(value)}",
+                help="" if x.type.kind in ("token", "class") else "numbers start with zeros",
+            )  # fmt: skip
         if value and x.type.kind not in ("token", "class"):
             return e.error(
                 "E0312", at, "`start` is for tokens; a sequence of numbers starts with zeros"

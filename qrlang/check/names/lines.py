@@ -200,12 +200,14 @@ def _recurrent(r: Names, s: ast.Recurrent) -> None:
         statements(r, s.body)
     r.declare(s.name, "recurrent", header(s))
     found = r.blocks[-1].names[s.name]
-    emitted = {n: r.known(n, "emit", at) for x in steps for n, at in emits_of(x.body)}
+    emitted = {
+        n: r.known(n, "emit", at, used=n[0] == "_") for x in steps for n, at in emits_of(x.body)
+    }
     found.members = {**emitted, **block.names}
     # What its step emits without a name is the result of the model.
     found.used = any(_gives_the_result(step.body) for step in steps)
-    # Its registers and carries may still be used from outside; told at the end of the model.
-    r.blocks[-1].names.update({f"{s.name}.{k}": v for k, v in block.names.items()})
+    # What it keeps and emits may still be used from outside; told at the end of the model.
+    r.blocks[-1].names.update({f"{s.name}.{k}": v for k, v in found.members.items()})
     for name, info in block.names.items():
         r.blocks[-1].ended[name] = (f"the recurrence `{s.name}`", info.span)
 
