@@ -198,7 +198,7 @@ def test_a_check_that_takes_long(tmp_path: Path) -> None:
     """What is asked meanwhile is answered from what is known; sizes are shown when it is done."""
     path = tmp_path / "long.qrl"
     which = lsp.TextDocumentIdentifier(path.as_uri())
-    loop = "    for i in 0..3000 { rx(0.1*i) memory[0]\n      let _x = read z }\n    apply evolve"
+    loop = "    for i in 0..6000 { rx(0.1*i) memory[0]\n      let _x = read z }\n    apply evolve"
     whole = lsp.Range(lsp.Position(0, 0), lsp.Position(99, 0))
     refresh: asyncio.Queue[Any] = asyncio.Queue()
 
