@@ -20,7 +20,7 @@ _SCOPES: dict[Role, str] = {
     "declaration": "keyword.declaration.qrl",
     "statement": "keyword.control.qrl",
     "clause": "keyword.other.clause.qrl",
-    "operator": "keyword.operator.word.qrl",
+    "operator": "keyword.operator.wordlike.qrl",
     "constant": "constant.language.qrl",
     "modifier": "storage.modifier.qrl",
     "type": "storage.type.qrl",
