@@ -21,6 +21,7 @@ from qrlang.hardware.device import DeviceError, DeviceOptions, Step, Template, W
 from qrlang.hardware.footprint import footprints
 from qrlang.hardware.jobs import Counts, Desk
 from qrlang.hardware.loop import Plan, run
+from qrlang.hardware.mitigation import mitigation
 from qrlang.hardware.preflight import page, preflight
 from qrlang.hardware.tape import Tree
 
@@ -139,6 +140,19 @@ def test_what_a_second_costs() -> None:
     assert f"{said.price:,.2f}: 1.6 a second" in page(said, "QRNN")
     done = run(PROGRAM, W, batch, device, plan)
     assert done.counts.seconds == pytest.approx(said.seconds)
+
+
+@pytest.mark.parametrize("kinds", ["", "zne", "readout"])
+@pytest.mark.parametrize("loop", ["closed", "open"])
+def test_the_time_said_is_that_of_every_circuit(loop: str, kinds: str) -> None:
+    """Those of other moments and of more noise too, not of a round's largest alone."""
+    device: Any = open_device("fake_manila")
+    batch, plan = items(PROGRAM, (6, 4)), Plan(1000, loop=loop, mitigate=mitigation(kinds))
+    desk, busy = Desk(device, Tree(), 1000), []
+    run(PROGRAM, W, batch, device, plan, see=lambda _, job: busy.append(desk._busy(job)),
+        rehearsal=True)  # fmt: skip
+    said = preflight(PROGRAM, W, batch, device, plan, errors=False)
+    assert said.seconds == pytest.approx(sum(busy))
 
 
 def test_a_device_states_its_price() -> None:
