@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +96,14 @@ def test_a_circuit_that_outlives_its_qubits_is_said() -> None:
     text = page(said, "QRNN")
     assert "keeps a phase for" in text
     assert "µs" in text.splitlines()[5]
+
+
+def test_a_device_that_does_not_say_how_long_it_remembers() -> None:
+    device: Any = open_device("fake_manila")
+    device._backend.target.qubit_properties = None
+    said = preflight(PROGRAM, W, items(PROGRAM, (2,)), device, Plan(10), errors=False)
+    assert "Infinity" not in json.dumps(said.to_data())
+    assert said.coherence is None
 
 
 def test_a_long_preflight_makes_few_circuits() -> None:
