@@ -223,5 +223,5 @@ def page(found: Preflight, name: str) -> str:
                      "--mitigate, or --loop open")  # fmt: skip
     if found.seconds is not None:
         lines.append(f"  time        {found.seconds:,.1f} s of the device, without the queue")
-    lines.append(f"  price       {found.prices.words(found.price)}")
+    lines.append(f"  price       {found.prices.words(found.price, found.seconds is not None)}")
     return "\n".join(lines) + "\n"

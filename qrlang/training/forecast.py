@@ -238,4 +238,5 @@ def page(found: Forecast, name: str) -> str:
         lines.append(
             f"  time        at most {found.seconds:,.0f} s of the device, without the queue"
         )
-    return "\n".join([*lines, f"  price       {found.prices.words(found.price)}"]) + "\n"
+    price = found.prices.words(found.price, found.seconds is not None)
+    return "\n".join([*lines, f"  price       {price}"]) + "\n"

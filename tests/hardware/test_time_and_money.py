@@ -24,6 +24,7 @@ from qrlang.hardware.jobs import Counts, Desk
 from qrlang.hardware.loop import Plan, run
 from qrlang.hardware.mitigation import mitigation
 from qrlang.hardware.preflight import page, preflight
+from qrlang.hardware.simulator import Simulator
 from qrlang.hardware.tape import Tree
 
 PROGRAM = example("qrnn/rows.qrl")
@@ -146,6 +147,10 @@ def test_what_a_second_costs() -> None:
     least = 2 * said.jobs + said.executions * (250e-6 + reset)
     assert least < said.seconds <= least + said.executions * longest
     assert said.price == pytest.approx(1.6 * said.seconds)
+    free = preflight(PROGRAM, W, batch, device, plan, errors=False)
+    assert "or --price-second" in page(free, "QRNN")
+    local = preflight(PROGRAM, W, batch, Simulator(), plan, errors=False)
+    assert "--price-second" not in page(local, "QRNN")  # it would be refused there
     assert f"{said.price:,.2f}: 1.6 a second" in page(said, "QRNN")
     done = run(PROGRAM, W, batch, device, plan)
     assert done.counts.seconds == pytest.approx(said.seconds)
@@ -170,12 +175,13 @@ def test_a_device_states_its_price() -> None:
     device = AwsBraket(ARN, cloud)
     assert prices(device, 0.3, 0, 0) == Prices(0.3, 0.01)
     assert prices(device, 0, 0.02, 0) == Prices(0, 0.02)
-    assert prices(device, 0, 0, 0).words(7.0) == (
+    assert prices(device, 0, 0, 0).words(7.0, False) == (
         "7.00: 0.01 an execution; a job has none, without --price-task"
     )
-    assert prices(device, 0.3, 0, 0).words(8.2) == "8.20: 0.3 a job, 0.01 an execution"
+    assert prices(device, 0.3, 0, 0).words(8.2, False) == "8.20: 0.3 a job, 0.01 an execution"
     with pytest.raises(DeviceError, match="does not say how long it is busy"):
         prices(device, 0, 0, 1.6)
+    assert prices(device, 0.3, 0, 0).words(None, False).endswith("--price-task and --price-shot")
     cloud.properties.service.deviceCost = SimpleNamespace(price=0.075, unit="minute")
     assert prices(AwsBraket(ARN, cloud), 0, 0, 0) == Prices()
 
