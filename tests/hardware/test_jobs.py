@@ -273,6 +273,20 @@ class Misread(Moved):
         return Done(found)
 
 
+def test_qubits_that_are_read_in_another_round_now(tmp_path: Path) -> None:
+    """There it may be with more shots."""
+    program = of_text(MIXED.replace("shots 300", ""))
+    later = of_text(MIXED)
+    plan = Plan(50, 1, mitigate=mitigation("readout"))
+    device = Moved(Simulator(), {0: (0, 1), 1: (0, 1)})
+    for one in (program, later):
+        batch = items(one, (1,))
+        journal = Journal(tmp_path / "j", {})
+        journal.answers = {k: v for k, v in journal.answers.items() if isinstance(k, str)}
+        run(one, weights(one), batch, device, plan, journal)  # type: ignore[arg-type]
+    assert device.read == [(0, 1)] * 4
+
+
 def test_qubits_in_another_order_are_not_read_again() -> None:
     """And each is undone as the place is misread where it is."""
     program = of_text(MIXED)
