@@ -123,11 +123,17 @@ class Tasks:
     def result(self) -> list[Bits]:
         out = [np.empty((w.circuits, w.shots, w.template.qubits), np.uint8) for w in self.works]
         left = [(i, row) for i, w in enumerate(self.works) for row in range(w.circuits)]
-        reason = ""
         for task in self.tasks:
             group = left if self.sets else left[:1]
-            left = left[len(group) :]
-            for (work, row), found in zip(group, self._results(task), strict=True):
+            left, reason = left[len(group) :], ""
+            try:
+                results = self._results(task)
+            except JobLost as lost:
+                if task is self.tasks[0] or not self.sets:
+                    raise
+                left, reason = [*left, *group], f": {lost}"  # what came before has its answers
+                continue
+            for (work, row), found in zip(group, results, strict=True):
                 if (bits := getattr(found, "measurements", None)) is not None:
                     out[work][row] = _in_order(found, bits)
                 else:

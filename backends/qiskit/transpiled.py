@@ -56,8 +56,9 @@ class Compiled:
         size = Footprint(max(found.level, default=0), found.one, found.two)
         if target is None:
             return size
-        kept = min((coherence(target, q)[1] for q in self.places(template)), default=math.inf)
-        return replace(size, expected=found.kept, seconds=whole.seconds, coherence=kept)
+        said = [t2 for q in self.places(template) if (t2 := coherence(target, q)[1]) < math.inf]
+        return replace(size, expected=found.kept, seconds=whole.seconds,
+                       coherence=min(said, default=None))  # fmt: skip
 
     def of(self, circuit: Any, places: tuple[int, ...] = ()) -> Any:
         return self._passes(places).run(circuit)

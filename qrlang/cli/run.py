@@ -152,6 +152,8 @@ def _execute(
     except KeyboardInterrupt:
         sent = [ticket for job, ticket in kept.tickets.items() if job not in kept.answers]
         under_way = f"; {', '.join(sent)} is under way" if sent else ""
+        if sys.stderr.isatty():  # after the line of progress
+            click.echo(err=True)
         click.echo(f"stopped{under_way}; go on, and pay for nothing twice, with the same command "
                    "and --resume", err=True)  # fmt: skip
         raise

@@ -30,9 +30,10 @@ class Prices:
         time = self.second * (spent.seconds or 0.0)
         return spent.jobs * self.task + spent.executions * self.shot + time
 
-    def words(self, price: float | None) -> str:
+    def words(self, price: float | None, timed: bool) -> str:
+        """`timed`: the device says how long it is busy."""
         if price is None:
-            return "not known: --price-task and --price-shot, or --price-second"
+            return "not known: --price-task and --price-shot" + ", or --price-second" * timed
         parts = (("a job", self.task), ("an execution", self.shot), ("a second", self.second))
         known = ", ".join(f"{x:g} {of}" for of, x in parts if x)
         fee = "" if self.task or self.second else "; a job has none, without --price-task"

@@ -32,6 +32,7 @@ from qrlang.hardware.mitigation import (
     Mitigation,
     calibrations,
     extrapolated,
+    misread,
     places_of,
 )
 from qrlang.hardware.pure import pure
@@ -186,13 +187,14 @@ class Desk:
         found: list[Floats] = []
         sets = " | ".join(" ".join(map(str, places)) for places in fresh)
         for k, job in enumerate(split(made, self.device.limits)):
-            # Not by its number: a device that was calibrated anew since may be read elsewhere.
-            found += [np.concatenate(v) for v in self._job(job, f"read {sets} {k}")]
+            # Not by its number: a device that was calibrated anew since may be read elsewhere,
+            # and in another round, with other shots.
+            found += [np.concatenate(v) for v in self._job(job, f"read {sets} {shots} {k}")]
         for k, places in enumerate(fresh):
             up, down = (1 - found[2 * k]) / 2, (1 + found[2 * k + 1]) / 2
             if self.rehearsal:
                 up = down = np.zeros(len(places))
-            self.confusions[places] = Confusion(up, down)
+            self.confusions[places] = misread(up, down, places)
 
     def _tasks(self, asks: Sequence[Ask]) -> Iterator[Task]:
         found: dict[Any, Task] = {}

@@ -74,14 +74,6 @@ class Confusion:
     up: Floats
     down: Floats
 
-    def __post_init__(self) -> None:
-        bad = np.flatnonzero(1 - self.up - self.down < 0.05)
-        if len(bad):
-            raise DeviceError(
-                f"qubit {bad[0]} is read as if at random: nothing can be made of it",
-                "leave out --mitigate readout, or choose another device",
-            )
-
     def value(self, bits: Floats, qubit: int) -> Floats:
         """What a bit counts, in the place of ±1."""
         a, b = self.up[qubit], self.down[qubit]
@@ -98,6 +90,18 @@ class Confusion:
         flat = np.clip(found.reshape(table.shape), 0.0, None)
         whole: Floats = flat / np.maximum(flat.sum(axis=1, keepdims=True), 1e-300)
         return whole
+
+
+def misread(up: Floats, down: Floats, places: tuple[int, ...]) -> Confusion:
+    """Of qubits that are there on the device."""
+    bad = np.flatnonzero(1 - up - down < 0.05)
+    if len(bad):
+        raise DeviceError(
+            f"the device's qubit {places[bad[0]]} is read as if at random: nothing can be made "
+            "of it",
+            "leave out --mitigate readout, or choose another device",
+        )
+    return Confusion(up, down)
 
 
 def calibrations(qubits: int, places: tuple[int, ...]) -> tuple[Template, Template]:

@@ -7,8 +7,10 @@ their way.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -69,10 +71,11 @@ def preflight(
     prices: Prices | None = None, externs: Mapping[str, Any] | None = None, errors: bool = True,
 ) -> Preflight:  # fmt: skip
     largest: dict[int, Template] = {}
-    executions: dict[int, int] = {}  # by round
+    executions: Counter[Template] = Counter()
 
     def see(round: int, tasks: Sequence[Task]) -> None:
-        executions[round] = executions.get(round, 0) + sum(len(t.rows) * t.shots for t in tasks)
+        for t in tasks:
+            executions[t.template] += len(t.rows) * t.shots
         found = [t.template for t in tasks]
         found += [largest[round]] if round in largest else []
         largest[round] = max(found, key=lambda t: len(t.steps))
@@ -109,10 +112,7 @@ def preflight(
         )  # fmt: skip
     usage: Usage | None = getattr(device, "usage", None)
     if usage is not None:
-        counts.seconds = usage.job * counts.jobs + sum(
-            n * (usage.shot + (size.seconds or 0.0))
-            for n, size in zip(executions.values(), sizes, strict=True)
-        )
+        counts.seconds = usage.job * counts.jobs + _busy(device, usage, executions)
     prices = prices or Prices()
     return Preflight(
         dict(device.describe()), plan.loop, len(batch), plan.shots, counts.rounds, counts.jobs,
@@ -120,6 +120,19 @@ def preflight(
         prices, counts.seconds if usage is not None else None,
         min((x.coherence for x in sizes if x.coherence), default=None), str(plan.mitigate), why,
     )  # fmt: skip
+
+
+def _busy(device: Device, usage: Usage, executions: Mapping[Template, int]) -> float:
+    """For how many seconds with circuits. Those with as many steps take as long."""
+    alike: dict[tuple[int, int, int], list[Template]] = {}
+    for t in executions:
+        alike.setdefault((t.fold, t.qubits, len(t.steps)), []).append(t)
+    total = 0.0
+    for _, keys in groupby(sorted(alike), lambda key: key[0]):
+        kinds = [alike[key] for key in keys]
+        for kind, size in zip(kinds, footprints(device, [k[0] for k in kinds]), strict=True):
+            total += sum(executions[t] for t in kind) * (usage.shot + (size.seconds or 0.0))
+    return total
 
 
 def predicted(
@@ -210,5 +223,5 @@ def page(found: Preflight, name: str) -> str:
                      "--mitigate, or --loop open")  # fmt: skip
     if found.seconds is not None:
         lines.append(f"  time        {found.seconds:,.1f} s of the device, without the queue")
-    lines.append(f"  price       {found.prices.words(found.price)}")
+    lines.append(f"  price       {found.prices.words(found.price, found.seconds is not None)}")
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ not depend on any number, only on how long the sequences are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -105,8 +105,9 @@ def forecast(
     total = rehearsal.calibration + training + validation + test
     usage: Usage | None = getattr(device, "usage", None)
     seconds = None
-    if usage is not None and found is not None:
-        each = usage.shot + (found.seconds or 0.0)
+    if usage is not None and largest is not None:
+        noisier = [device.footprint(replace(largest, fold=k)) for k in mitigation.scales]
+        each = usage.shot + sum(x.seconds or 0.0 for x in noisier) / len(noisier)
         seconds = usage.job * total.jobs + each * total.executions
     counts = Counts(jobs=total.jobs, executions=total.executions, seconds=seconds or 0.0)
     return Forecast(
@@ -237,4 +238,5 @@ def page(found: Forecast, name: str) -> str:
         lines.append(
             f"  time        at most {found.seconds:,.0f} s of the device, without the queue"
         )
-    return "\n".join([*lines, f"  price       {found.prices.words(found.price)}"]) + "\n"
+    price = found.prices.words(found.price, found.seconds is not None)
+    return "\n".join([*lines, f"  price       {price}"]) + "\n"

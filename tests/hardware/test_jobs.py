@@ -146,6 +146,39 @@ def test_what_a_set_left_out_is_sent_alone(tmp_path: Path, monkeypatch: pytest.M
     assert len(cloud.sent) == done.counts.jobs + 1
 
 
+def test_what_was_sent_alone_and_lost_is_sent_alone_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first task of the job has answers that were paid for."""
+    import braket.aws
+
+    cloud = Half(True)
+    monkeypatch.setattr(braket.aws, "AwsQuantumTask",
+                        lambda arn, session: next(t for t in cloud.tasks.values() if t.id == arn))  # type: ignore[attr-defined]  # fmt: skip
+    plain = cloud.create
+
+    def lost(made: Any, shots: int | None = None) -> Any:
+        task = plain(made, shots)
+        if len(cloud.sent) == 2:
+            task.result, task.state = lambda: None, lambda: "CANCELLED"
+        return task
+
+    monkeypatch.setattr(cloud, "create", lost)
+    program = of_text(MIXED)
+    batch, plan = items(program, (1,) * 3), Plan(50, 1)
+
+    def once() -> Any:
+        return run(program, weights(program), batch, AwsBraket(ARN, cloud), plan,
+                   Journal(tmp_path / "j", {}))  # fmt: skip
+
+    for why in ("it was too cold", "was cancelled"):
+        with pytest.raises(Partly, match=f"left out 1 of 3 circuits: .*{why}"):
+            once()
+    done = once()
+    assert [made.total_executables for made in cloud.sent[:3]] == [3, 1, 1]
+    assert len(cloud.sent) == done.counts.jobs + 2
+
+
 def test_a_task_that_is_waited_for_is_not_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +271,20 @@ class Misread(Moved):
             for q, place in enumerate(self.places(work.template)):
                 bits[..., q] |= lot.random(bits.shape[:2]) < self.UP[place]
         return Done(found)
+
+
+def test_qubits_that_are_read_in_another_round_now(tmp_path: Path) -> None:
+    """There it may be with more shots."""
+    program = of_text(MIXED.replace("shots 300", ""))
+    later = of_text(MIXED)
+    plan = Plan(50, 1, mitigate=mitigation("readout"))
+    device = Moved(Simulator(), {0: (0, 1), 1: (0, 1)})
+    for one in (program, later):
+        batch = items(one, (1,))
+        journal = Journal(tmp_path / "j", {})
+        journal.answers = {k: v for k, v in journal.answers.items() if isinstance(k, str)}
+        run(one, weights(one), batch, device, plan, journal)  # type: ignore[arg-type]
+    assert device.read == [(0, 1)] * 4
 
 
 def test_qubits_in_another_order_are_not_read_again() -> None:

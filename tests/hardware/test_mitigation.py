@@ -15,7 +15,7 @@ from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError, DeviceOptions, Slot, Step, Template
 from qrlang.hardware.jobs import _at_no_noise
 from qrlang.hardware.loop import Plan, Result, run
-from qrlang.hardware.mitigation import Confusion, Mitigation, extrapolated, mitigation
+from qrlang.hardware.mitigation import Confusion, Mitigation, extrapolated, misread, mitigation
 from qrlang.hardware.noisy import Noisy
 from qrlang.hardware.preflight import preflight, rms
 from qrlang.hardware.readings import BitMean, Distribution, Patterns, Share, Word, evaluate
@@ -96,8 +96,8 @@ def test_the_chances_are_undone_exactly() -> None:
     bits = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
     value = confusion.value(bits[:, 0], 0) * confusion.value(bits[:, 1], 1)
     assert read @ value == pytest.approx(right @ [1, -1, -1, 1])
-    with pytest.raises(DeviceError, match="qubit 1 is read as if at random"):
-        Confusion(np.array([0, 0.5]), np.array([0, 0.48]))
+    with pytest.raises(DeviceError, match="the device's qubit 7 is read as if at random"):
+        misread(np.array([0, 0.5]), np.array([0, 0.48]), (3, 7))
 
 
 @pytest.mark.parametrize("asked", ["kept", "when"])

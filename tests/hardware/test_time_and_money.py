@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,9 @@ from qrlang.hardware.device import DeviceError, DeviceOptions, Step, Template, W
 from qrlang.hardware.footprint import footprints
 from qrlang.hardware.jobs import Counts, Desk
 from qrlang.hardware.loop import Plan, run
+from qrlang.hardware.mitigation import mitigation
 from qrlang.hardware.preflight import page, preflight
+from qrlang.hardware.simulator import Simulator
 from qrlang.hardware.tape import Tree
 
 PROGRAM = example("qrnn/rows.qrl")
@@ -96,6 +99,14 @@ def test_a_circuit_that_outlives_its_qubits_is_said() -> None:
     assert "µs" in text.splitlines()[5]
 
 
+def test_a_device_that_does_not_say_how_long_it_remembers() -> None:
+    device: Any = open_device("fake_manila")
+    device._backend.target.qubit_properties = None
+    said = preflight(PROGRAM, W, items(PROGRAM, (2,)), device, Plan(10), errors=False)
+    assert "Infinity" not in json.dumps(said.to_data())
+    assert said.coherence is None
+
+
 def test_a_long_preflight_makes_few_circuits() -> None:
     device: Any = open_device("fake_manila")
     said = preflight(PROGRAM, W, items(PROGRAM, (40,)), device, Plan(100))
@@ -136,9 +147,26 @@ def test_what_a_second_costs() -> None:
     least = 2 * said.jobs + said.executions * (250e-6 + reset)
     assert least < said.seconds <= least + said.executions * longest
     assert said.price == pytest.approx(1.6 * said.seconds)
+    free = preflight(PROGRAM, W, batch, device, plan, errors=False)
+    assert "or --price-second" in page(free, "QRNN")
+    local = preflight(PROGRAM, W, batch, Simulator(), plan, errors=False)
+    assert "--price-second" not in page(local, "QRNN")  # it would be refused there
     assert f"{said.price:,.2f}: 1.6 a second" in page(said, "QRNN")
     done = run(PROGRAM, W, batch, device, plan)
     assert done.counts.seconds == pytest.approx(said.seconds)
+
+
+@pytest.mark.parametrize("kinds", ["", "zne", "readout"])
+@pytest.mark.parametrize("loop", ["closed", "open"])
+def test_the_time_said_is_that_of_every_circuit(loop: str, kinds: str) -> None:
+    """Those of other moments and of more noise too, not of a round's largest alone."""
+    device: Any = open_device("fake_manila")
+    batch, plan = items(PROGRAM, (6, 4)), Plan(1000, loop=loop, mitigate=mitigation(kinds))
+    desk, busy = Desk(device, Tree(), 1000), []
+    run(PROGRAM, W, batch, device, plan, see=lambda _, job: busy.append(desk._busy(job)),
+        rehearsal=True)  # fmt: skip
+    said = preflight(PROGRAM, W, batch, device, plan, errors=False)
+    assert said.seconds == pytest.approx(sum(busy))
 
 
 def test_a_device_states_its_price() -> None:
@@ -147,12 +175,13 @@ def test_a_device_states_its_price() -> None:
     device = AwsBraket(ARN, cloud)
     assert prices(device, 0.3, 0, 0) == Prices(0.3, 0.01)
     assert prices(device, 0, 0.02, 0) == Prices(0, 0.02)
-    assert prices(device, 0, 0, 0).words(7.0) == (
+    assert prices(device, 0, 0, 0).words(7.0, False) == (
         "7.00: 0.01 an execution; a job has none, without --price-task"
     )
-    assert prices(device, 0.3, 0, 0).words(8.2) == "8.20: 0.3 a job, 0.01 an execution"
+    assert prices(device, 0.3, 0, 0).words(8.2, False) == "8.20: 0.3 a job, 0.01 an execution"
     with pytest.raises(DeviceError, match="does not say how long it is busy"):
         prices(device, 0, 0, 1.6)
+    assert prices(device, 0.3, 0, 0).words(None, False).endswith("--price-task and --price-shot")
     cloud.properties.service.deviceCost = SimpleNamespace(price=0.075, unit="minute")
     assert prices(AwsBraket(ARN, cloud), 0, 0, 0) == Prices()
 

@@ -80,6 +80,17 @@ def test_what_is_said_is_what_happens(
     assert device in done.err
 
 
+def test_more_noise_takes_more_time(model: Path) -> None:
+    each = []
+    for more in ([], ["--mitigate", "zne"]):
+        said = train(model, "r", "--target", "qiskit", "--device", "fake_manila", "--dry-run",
+                     "--format", "json", *more)  # fmt: skip
+        page = said.data()["preflight"]
+        total = page["total"]
+        each.append((page["seconds"] - 2 * total["jobs"]) / total["executions"] - 255.51467e-6)
+    assert each[1] > 1.5 * each[0] > 0  # a circuit's own
+
+
 def test_exact_slopes_train_as_the_simulator_does(model: Path) -> None:
     more = ["--precision", "double", "--seed", 4]
     assert train(model, "a", *more, "--road", "plain", shots=0).code == 0
