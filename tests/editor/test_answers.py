@@ -180,6 +180,22 @@ def test_sizes_behind_the_lines() -> None:
     assert document.made.broken and shown(document) == sizes
 
 
+def test_sizes_of_lines_that_are_alike() -> None:
+    """While another line is half written, each keeps its own."""
+    model = """model {}(n: int = 4) {{
+  input x: real[{}]
+  layer head = linear(10)
+  return head(x)
+}}
+"""
+    text = model.format("A", 8) + model.format("B", 3)
+    right = Document("two.qrl", text)
+    broken = Document("two.qrl", text.replace("model B", "const k = (\nmodel B"), right)
+    assert broken.made.broken
+    for document in (right, broken):
+        assert [shown for _, shown in hints(document)] == ["8 → 10", "3 → 10"]
+
+
 def test_outline() -> None:
     def lines(entries: list[Entry], depth: int = 0) -> list[str]:
         return [
@@ -218,3 +234,15 @@ def test_ways_out(old: str, new: str, title: str, after: str) -> None:
     mended = text[: action.span.start] + action.text + text[action.span.end :]
     assert after in mended and mended == TEXT
     assert not Document(str(PAGE), mended).made.diagnostics
+
+
+def test_a_use_line_at_the_end_of_a_text() -> None:
+    """With no line's end behind it."""
+    model = "model M(n: int = 4) {\n  qubits q[n]\n  apply two_local(1) to q\n  return read y(q)\n}\n"
+    text = model + "use std.readout.{each_z as y,\n  each_x as _x}"
+    document = Document("m.qrl", text)
+    found = [a for a in actions(document, 0, len(text)) if a.title.startswith("Add")]
+    at, line = found[0].span.start, found[0].text
+    mended = text[:at] + line + text[at:]
+    assert mended == text.replace("\nuse", f"\n{line}use")
+    assert "E0201" not in [d.code for d in Document("m.qrl", mended).diagnostics]
