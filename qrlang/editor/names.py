@@ -45,8 +45,9 @@ class Written:
 
 @lru_cache(maxsize=4)
 def names(document: Document) -> list[Written]:
-    """In the order of the text, each place once."""
-    found = {w.span.start: w for w in _Names(document).all() if w.span.source is document.source}
+    """In the order of the text, each place once; what has no name yet has no place."""
+    written = (w for w in _Names(document).all() if w.symbol.name)
+    found = {w.span.start: w for w in written if w.span.source is document.source}
     return [found[k] for k in sorted(found)]
 
 

@@ -10,6 +10,7 @@ from qrlang.editor.completion import complete
 from qrlang.editor.document import Document
 from qrlang.editor.hints import hints
 from qrlang.editor.hover import hover
+from qrlang.editor.names import names
 from qrlang.editor.outline import Entry, outline
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,6 +212,15 @@ def test_outline() -> None:
         "model QRNN", "  input rows", "  target label", "  qubits memory", "  readout z",
         "  ansatz evolve", "  controller steer", "  layer head", "  step row", "train QRNN",
     ]  # fmt: skip
+
+
+def test_what_has_no_name_yet() -> None:
+    """An editor refuses a whole outline for one entry without a name."""
+    text = "model {\n  step x in xs {\n  }\n}\n\ntrain {\n}\n\nansatz a(x: real[2]) on q[n] {\n}\n"
+    document = Document("m.qrl", text)
+    assert [e.name for e in outline(document)] == ["model", "train", "a"]
+    assert {w.symbol.name for w in names(document)} == {"x", "a"}
+    assert "" not in [c.text for c in complete(document, text.index("\n}\n\ntrain"))]
 
 
 @pytest.mark.parametrize(
