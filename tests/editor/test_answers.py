@@ -248,7 +248,9 @@ def test_ways_out(old: str, new: str, title: str, after: str) -> None:
 
 def test_a_use_line_at_the_end_of_a_text() -> None:
     """With no line's end behind it."""
-    model = "model M(n: int = 4) {\n  qubits q[n]\n  apply two_local(1) to q\n  return read y(q)\n}\n"
+    model = (
+        "model M(n: int = 4) {\n  qubits q[n]\n  apply two_local(1) to q\n  return read y(q)\n}\n"
+    )
     text = model + "use std.readout.{each_z as y,\n  each_x as _x}"
     document = Document("m.qrl", text)
     found = [a for a in actions(document, 0, len(text)) if a.title.startswith("Add")]

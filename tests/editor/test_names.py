@@ -127,3 +127,36 @@ def test_layouts_have_the_same_names() -> None:
         for t in (text, squeezed)
     ]
     assert found[0] == found[1]
+
+
+def test_what_is_frozen_is_renamed_along() -> None:
+    text = """model M(n: int = 2) {
+  input  xs:  seq[real[2]]
+  target yes: class[2]
+  layer head = linear(2)
+  recurrent enc over xs {
+    qubits q[n]
+    layer steer = linear(2)
+    step x {
+      let a = steer(x)
+      ry(a[0]) q[0]
+      ry(a[1]) q[1]
+      cx q[0], q[1]
+    }
+  }
+  return head(read Z(enc.q[1]))
+}
+
+train M {
+  freeze = [head, enc.steer.W]
+}
+"""
+    document = Document("m.qrl", text)
+    for name, count in (("head", 3), ("steer", 3), ("enc", 3)):
+        found = name_at(document, text.index(name))
+        assert found is not None and len(occurrences(document, found.symbol)) == count
+    frozen = text.replace("freeze = [head, enc.steer.W]", "freeze = head")
+    document = Document("m.qrl", frozen)
+    at = name_at(document, frozen.index("= head") + 2)
+    assert at is not None and at.symbol.place is not None
+    assert at.symbol.place.start == frozen.index("head")
