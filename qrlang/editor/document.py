@@ -100,8 +100,8 @@ class Document:
         right = self.right
         if right is None:
             return {}
-        lines = [[d.line(at) for at in d.source.line_starts] for d in (right, self)]
-        same = SequenceMatcher(None, *lines, autojunk=False).get_matching_blocks()
+        then, now = ([d.line(at) for at in d.source.line_starts] for d in (right, self))
+        same = SequenceMatcher(None, then, now, autojunk=False).get_matching_blocks()
         here = {a + i: b + i for a, b, size in same for i in range(size)}
         found = {}
         for at, (known, text) in right.facts.items():
