@@ -53,6 +53,7 @@ def said(old: str, new: str) -> str:
         ("adam(lr", "ad§am(lr", ["adam(lr: 0.005, beta1: 0.9"]),
         ("= mnist_rows", "= mnist§_rows", ["28 rows of 28 pixels"]),
         ("  batch ", "  bat§ch ", ["a whole number from 1 on"]),
+        ("  batch ", "  lo§ss = mse\n  batch ", ["`loss`: one of ", "cross_entropy"]),
         ("    apply", "    crx(0.1) memory[0], memory[1]\n    rz§z(0.1) memory[0], memory[1]\n    apply",
          ["rzz(a) q[0], q[1]", "exp(-i a/2 ZZ)"]),
         ("    apply", "    cr§x(0.1) memory[0], memory[1]\n    apply", ["of the last qubit where"]),
