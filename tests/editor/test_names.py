@@ -76,6 +76,8 @@ def test_a_name_of_one_scope_is_not_that_of_another() -> None:
         ("memory", "steer", "`steer` is the name of something else here"),
         ("su2_ring", "mine", "`su2_ring` is declared in std/ansatz.qrl"),
         ("mlp", "mine", "`mlp` is a word of the language"),
+        ("memory", "inv", ""),
+        ("evolve", "inv", "`inv` is a word of the language, and would be read as that"),
     ],
 )
 def test_what_can_be_renamed(name: str, new: str, why: str) -> None:
