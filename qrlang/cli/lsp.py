@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import click
 
 from qrlang.errors import UserError
@@ -16,8 +14,10 @@ def command() -> None:
     Messages while a program is written, what names are and where they come from, what fits, sizes
     that were inferred. An editor starts it: see docs/editors.md.
     """
-    if find_spec("pygls") is None:
-        raise UserError("the language server needs pygls", "pip install 'qrlang[lsp]'")
-    from qrlang.editor.server import Server
-
+    try:
+        from qrlang.editor.server import Server
+    except ModuleNotFoundError as why:  # also of pygls 1, which has its server elsewhere
+        if str(why.name).partition(".")[0] not in ("pygls", "lsprotocol"):
+            raise
+        raise UserError("the language server needs pygls 2", "pip install 'qrlang[lsp]'") from why
     Server().start()

@@ -62,16 +62,16 @@ def _meant(d: Diagnostic) -> tuple[Span, str] | None:
 
 def use_line(document: Document) -> Span:
     """Where one more `use` line goes: below the others, else above the first item and its doc."""
-    source = document.source
-    uses = [i for i in document.file.items if isinstance(i, ast.Use)]
-    if uses:
-        line, _ = source.line_column(max(u.span.end for u in uses))
-        at = source.line_starts[line] if line < len(source.line_starts) else len(source.text)
-    else:
-        at = 0
-        if document.file.items:
-            line, _ = source.line_column(document.file.items[0].span.start)
-            while line > 1 and source.line_text(line - 1).lstrip().startswith("///"):
-                line -= 1
-            at = source.line_starts[line - 1]
+    source, items = document.source, document.file.items
+    at = 0
+    if uses := [i for i in items if isinstance(i, ast.Use)]:
+        line, _ = source.line_column(uses[-1].span.end)
+        if line == len(source.line_starts):  # no line's end to go behind
+            line = source.line_column(uses[-1].span.start)[0] - 1
+        at = source.line_starts[line]
+    elif items:
+        line, _ = source.line_column(items[0].span.start)
+        while line > 1 and source.line_text(line - 1).lstrip().startswith("///"):
+            line -= 1
+        at = source.line_starts[line - 1]
     return Span(source, at, at)

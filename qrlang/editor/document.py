@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from difflib import SequenceMatcher
 from functools import cached_property
 
 from qrlang.check.library import Library, Module
@@ -99,15 +100,16 @@ class Document:
         right = self.right
         if right is None:
             return {}
-        known = {right.line(at): (place.text, text) for at, (place, text) in right.facts.items()}
+        then, now = ([d.line(at) for at in d.source.line_starts] for d in (right, self))
+        same = SequenceMatcher(None, then, now, autojunk=False).get_matching_blocks()
+        here = {a + i: b + i for a, b, size in same for i in range(size)}
         found = {}
-        for start in self.source.line_starts:
-            line = self.line(start)
-            if line in known:
-                name, text = known[line]
-                end = self.source.text.find("\n", start)
-                whole = Span(self.source, start, end if end >= 0 else len(self.source.text))
-                place = place_of(name, whole)
+        for at, (known, text) in right.facts.items():
+            line = here.get(right.source.line_column(at)[0] - 1)
+            if line is not None:
+                start = self.source.line_starts[line]
+                end = start + len(self.source.line_text(line + 1))
+                place = place_of(known.text, Span(self.source, start, end))
                 if place is not None:
                     found[place.start] = place, text
         return found

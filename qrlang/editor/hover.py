@@ -200,14 +200,17 @@ def _setting(document: Document, word: Span) -> str:
     block = block_at(document, word.start)
     if block is None:
         return ""
-    text = word.text
+    text, settings = word.text, settings_of(block)
+    said = f"`{text}`: {takes(settings[text])}" if text in settings else ""
+    if re.match(r"\s*=", document.source.text[word.end :]):  # a metric can be called so too
+        return said
     if text in DATA_SETS:
         data = DATA_SETS[text]
         return f"{_code(call(text, data.arguments))}\n\n{data.doc}"
-    for spec in settings_of(block).values():
+    for spec in settings.values():
         if spec.choices is not None and text in spec.choices:
             return _code(call(text, spec.choices[text]))
-    return f"`{text}`: {takes(settings_of(block)[text])}" if text in settings_of(block) else ""
+    return said
 
 
 def takes(spec: Spec) -> str:

@@ -19,6 +19,7 @@ from qrlang.syntax import ast
 from qrlang.syntax.tokens import tokens
 
 _NAME = re.compile(r"[A-Za-z_Α-ΡΣ-Ωα-ω][A-Za-z0-9_Α-ΡΣ-Ωα-ω]*")
+WORDS = frozenset(k.word for k in KEYWORDS)
 RESERVED = frozenset(k.word for k in KEYWORDS if k.reserved)
 
 
@@ -45,8 +46,9 @@ class Written:
 
 @lru_cache(maxsize=4)
 def names(document: Document) -> list[Written]:
-    """In the order of the text, each place once."""
-    found = {w.span.start: w for w in _Names(document).all() if w.span.source is document.source}
+    """In the order of the text, each place once; what has no name yet has no place."""
+    written = (w for w in _Names(document).all() if w.symbol.name)
+    found = {w.span.start: w for w in written if w.span.source is document.source}
     return [found[k] for k in sorted(found)]
 
 
@@ -88,7 +90,16 @@ def why_not_renamed(document: Document, symbol: Symbol, new: str) -> str:
             if kind == "NAME" and text == symbol.name and span.start not in known:
                 line, _ = document.source.line_column(span.start)
                 return f"line {line} is half written: what `{text}` is in it cannot be told yet"
+    elif new in WORDS and Document("", renamed(document, symbol, new)).made.broken:
+        return f"`{new}` is a word of the language, and would be read as that"
     return ""
+
+
+def renamed(document: Document, symbol: Symbol, new: str) -> str:
+    text = document.source.text
+    for span in reversed(occurrences(document, symbol)):
+        text = text[: span.start] + new + text[span.end :]
+    return text
 
 
 def path_of(module: Module) -> Path | None:

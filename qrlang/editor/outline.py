@@ -40,8 +40,9 @@ def _entries(nodes: Iterable[ast.Node]) -> Iterator[Entry]:
             continue
         body = node.body if isinstance(node, (ast.Model, ast.Recurrent, ast.Step)) else ()
         for name in _names(node):
-            place = place_of(name, node.span) or header(node)
-            yield Entry(name, word, node.span, place, tuple(_entries(body)))
+            # A half-written one has no name yet; editors take none without.
+            place = (place_of(name, node.span) if name else None) or header(node)
+            yield Entry(name or word, word, node.span, place, tuple(_entries(body)))
 
 
 def _names(node: ast.Node) -> list[str]:

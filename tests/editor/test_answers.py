@@ -10,6 +10,7 @@ from qrlang.editor.completion import complete
 from qrlang.editor.document import Document
 from qrlang.editor.hints import hints
 from qrlang.editor.hover import hover
+from qrlang.editor.names import names
 from qrlang.editor.outline import Entry, outline
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +53,7 @@ def said(old: str, new: str) -> str:
         ("adam(lr", "ad§am(lr", ["adam(lr: 0.005, beta1: 0.9"]),
         ("= mnist_rows", "= mnist§_rows", ["28 rows of 28 pixels"]),
         ("  batch ", "  bat§ch ", ["a whole number from 1 on"]),
+        ("  batch ", "  lo§ss = mse\n  batch ", ["`loss`: one of ", "cross_entropy"]),
         ("    apply", "    crx(0.1) memory[0], memory[1]\n    rz§z(0.1) memory[0], memory[1]\n    apply",
          ["rzz(a) q[0], q[1]", "exp(-i a/2 ZZ)"]),
         ("    apply", "    cr§x(0.1) memory[0], memory[1]\n    apply", ["of the last qubit where"]),
@@ -180,6 +182,22 @@ def test_sizes_behind_the_lines() -> None:
     assert document.made.broken and shown(document) == sizes
 
 
+def test_sizes_of_lines_that_are_alike() -> None:
+    """While another line is half written, each keeps its own."""
+    model = """model {}(n: int = 4) {{
+  input x: real[{}]
+  layer head = linear(10)
+  return head(x)
+}}
+"""
+    text = model.format("A", 8) + model.format("B", 3)
+    right = Document("two.qrl", text)
+    broken = Document("two.qrl", text.replace("model B", "const k = (\nmodel B"), right)
+    assert broken.made.broken
+    for document in (right, broken):
+        assert [shown for _, shown in hints(document)] == ["8 → 10", "3 → 10"]
+
+
 def test_outline() -> None:
     def lines(entries: list[Entry], depth: int = 0) -> list[str]:
         return [
@@ -195,6 +213,15 @@ def test_outline() -> None:
         "model QRNN", "  input rows", "  target label", "  qubits memory", "  readout z",
         "  ansatz evolve", "  controller steer", "  layer head", "  step row", "train QRNN",
     ]  # fmt: skip
+
+
+def test_what_has_no_name_yet() -> None:
+    """An editor refuses a whole outline for one entry without a name."""
+    text = "model {\n  step x in xs {\n  }\n}\n\ntrain {\n}\n\nansatz a(x: real[2]) on q[n] {\n}\n"
+    document = Document("m.qrl", text)
+    assert [e.name for e in outline(document)] == ["model", "train", "a"]
+    assert {w.symbol.name for w in names(document)} == {"x", "a"}
+    assert "" not in [c.text for c in complete(document, text.index("\n}\n\ntrain"))]
 
 
 @pytest.mark.parametrize(
@@ -218,3 +245,17 @@ def test_ways_out(old: str, new: str, title: str, after: str) -> None:
     mended = text[: action.span.start] + action.text + text[action.span.end :]
     assert after in mended and mended == TEXT
     assert not Document(str(PAGE), mended).made.diagnostics
+
+
+def test_a_use_line_at_the_end_of_a_text() -> None:
+    """With no line's end behind it."""
+    model = (
+        "model M(n: int = 4) {\n  qubits q[n]\n  apply two_local(1) to q\n  return read y(q)\n}\n"
+    )
+    text = model + "use std.readout.{each_z as y,\n  each_x as _x}"
+    document = Document("m.qrl", text)
+    found = [a for a in actions(document, 0, len(text)) if a.title.startswith("Add")]
+    at, line = found[0].span.start, found[0].text
+    mended = text[:at] + line + text[at:]
+    assert mended == text.replace("\nuse", f"\n{line}use")
+    assert "E0201" not in [d.code for d in Document("m.qrl", mended).diagnostics]

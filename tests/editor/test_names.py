@@ -9,7 +9,14 @@ import pytest
 from qrlang.driver import Compilation
 from qrlang.editor.completion import complete
 from qrlang.editor.document import Document
-from qrlang.editor.names import Written, name_at, names, occurrences, why_not_renamed
+from qrlang.editor.names import (
+    Written,
+    name_at,
+    names,
+    occurrences,
+    renamed,
+    why_not_renamed,
+)
 from qrlang.format import format_text
 from qrlang.source import Source
 
@@ -76,6 +83,8 @@ def test_a_name_of_one_scope_is_not_that_of_another() -> None:
         ("memory", "steer", "`steer` is the name of something else here"),
         ("su2_ring", "mine", "`su2_ring` is declared in std/ansatz.qrl"),
         ("mlp", "mine", "`mlp` is a word of the language"),
+        ("memory", "inv", ""),
+        ("evolve", "inv", "`inv` is a word of the language, and would be read as that"),
     ],
 )
 def test_what_can_be_renamed(name: str, new: str, why: str) -> None:
@@ -127,3 +136,70 @@ def test_layouts_have_the_same_names() -> None:
         for t in (text, squeezed)
     ]
     assert found[0] == found[1]
+
+
+def test_what_is_frozen_is_renamed_along() -> None:
+    text = """model M(n: int = 2) {
+  input  xs:  seq[real[2]]
+  target yes: class[2]
+  layer head = linear(2)
+  recurrent enc over xs {
+    qubits q[n]
+    layer steer = linear(2)
+    step x {
+      let a = steer(x)
+      ry(a[0]) q[0]
+      ry(a[1]) q[1]
+      cx q[0], q[1]
+    }
+  }
+  return head(read Z(enc.q[1]))
+}
+
+train M {
+  freeze = [head, enc.steer.W]
+}
+"""
+    document = Document("m.qrl", text)
+    for name, count in (("head", 3), ("steer", 3), ("enc", 3)):
+        found = name_at(document, text.index(name))
+        assert found is not None and len(occurrences(document, found.symbol)) == count
+    frozen = text.replace("freeze = [head, enc.steer.W]", "freeze = head")
+    document = Document("m.qrl", frozen)
+    at = name_at(document, frozen.index("= head") + 2)
+    assert at is not None and at.symbol.place is not None
+    assert at.symbol.place.start == frozen.index("head")
+
+
+def test_what_is_emitted_under_a_name_that_is_declared_inside() -> None:
+    """From outside, the name is that of what is emitted."""
+    text = """model M(n: int = 2) {
+  input  xs: seq[real[2]]
+  recurrent enc over xs {
+    qubits q[n]
+    readout z = Z(q[1])
+    step x {
+      ry(x[0]) q[0]
+      cx q[0], q[1]
+      emit z = read z
+    }
+  }
+  recurrent dec over enc.z {
+    qubits q[n]
+    step x {
+      ry(x) q[0]
+      cx q[0], q[1]
+      emit read Z(q[1])
+    }
+  }
+}
+"""
+    document = Document("m.qrl", text)
+    assert not [d for d in document.diagnostics if d.severity == "error"]
+    for at, lines in ((text.index("z ="), [5, 9]), (text.index("z = read"), [9, 12])):
+        found = name_at(document, at)
+        assert found is not None
+        spans = occurrences(document, found.symbol)
+        assert [document.source.line_column(s.start)[0] for s in spans] == lines
+        changed = Document("m.qrl", renamed(document, found.symbol, "fresh"))
+        assert not [d for d in changed.diagnostics if d.severity == "error"]

@@ -243,13 +243,11 @@ def test_what_editors_cannot_and_do_not(tmp_path: Path) -> None:
     with_editor(script, lsp.ClientCapabilities(text_document=about))
 
 
-def test_without_pygls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["pygls", "pygls.lsp.server"])  # the latter: of pygls 1
+def test_without_pygls(missing: str, tmp_path: Path) -> None:
     """What is missing is said."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import importlib.util as u, sys\n"
-        "find = u.find_spec\n"
-        "u.find_spec = lambda name, *a: None if name == 'pygls' else find(name, *a)\n",
-        encoding="utf-8",
+        f"import sys\nsys.modules[{missing!r}] = None\n", encoding="utf-8"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -257,5 +255,5 @@ def test_without_pygls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": path}, input=b"", capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert b"error: the language server needs pygls" in done.stderr
+    assert b"error: the language server needs pygls 2" in done.stderr
     assert b"pip install 'qrlang[lsp]'" in done.stderr

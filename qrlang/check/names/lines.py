@@ -203,7 +203,7 @@ def _recurrent(r: Names, s: ast.Recurrent) -> None:
     emitted = {
         n: r.known(n, "emit", at, used=n[0] == "_") for x in steps for n, at in emits_of(x.body)
     }
-    found.members = {**emitted, **block.names}
+    found.members = {**block.names, **emitted}  # as `enc.z` is read
     # What its step emits without a name is the result of the model.
     found.used = any(_gives_the_result(step.body) for step in steps)
     # What it keeps and emits may still be used from outside; told at the end of the model.

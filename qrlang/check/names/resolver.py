@@ -6,14 +6,15 @@ fits, is found while elaborating.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from keyword import iskeyword
 
 from qrlang.check.library import Module
 from qrlang.check.names.expressions import expr, type_
 from qrlang.check.names.lines import statements
-from qrlang.check.names.scopes import Names
+from qrlang.check.names.scopes import Info, Mention, Names
 from qrlang.check.report import Reporter
-from qrlang.check.written.spans import header, name_span
+from qrlang.check.written.spans import end_of, header, name_span
 from qrlang.diagnostics import Note
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span
@@ -50,6 +51,7 @@ class Resolver:
         self.module = module
         self.report = report
         self.names = Names(module, report)
+        self.models: dict[str, Mapping[str, Info]] = {}  # what their lines declare
 
     def run(self) -> None:
         self._once()
@@ -118,7 +120,24 @@ class Resolver:
             for a in item.args:
                 note(a.value)
         for s in item.settings:
-            note(s.value)
+            if s.name == "freeze":
+                self._frozen(s.value, self.models.get(item.model, {}))
+            else:
+                note(s.value)
+
+    def _frozen(self, e: ast.Expr, inside: Mapping[str, Info]) -> Info | None:
+        """Layers and tensors of a model, by what its lines call them."""
+        found, name = None, ""
+        if isinstance(e, ast.List):
+            for x in e.items:
+                self._frozen(x, inside)
+        elif isinstance(e, ast.Name):
+            found, name = inside.get(e.id), e.id
+        elif isinstance(e, ast.Field) and (base := self._frozen(e.base, inside)) is not None:
+            found, name = (base.members or {}).get(e.name), e.name
+        if found is not None:
+            self.names.mentions.append(Mention(end_of(e.span, name), name, found))
+        return found
 
     def _item(self, item: ast.Item | ast.Stmt) -> None:
         self.names.told = set()
@@ -195,6 +214,7 @@ class Resolver:
                         "end it with `return read …`",
                     )
         if isinstance(item, ast.Model):
+            self.models[item.name] = block.names
             for name, info in block.names.items():
                 if info.word == "parameter" and not info.used and not name.startswith("_"):
                     names.warnings.append(
