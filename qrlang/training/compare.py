@@ -87,7 +87,7 @@ class _Left(TrainingError):
 
 
 def rows(paths: Iterable[str], metric: str | None) -> tuple[list[Row], list[TrainingError]]:
-    """The table, and what is left out, and why; nothing to show is an error."""
+    """The table, and what is left out, and why."""
     left: list[TrainingError] = []
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     for path in paths:
@@ -99,12 +99,9 @@ def rows(paths: Iterable[str], metric: str | None) -> tuple[list[Row], list[Trai
             left.append(error)
             continue
         groups.setdefault(e.key, []).append(e)
-    if not groups:
-        raise left[0]
-    assert metric is not None
     names = _names(list(groups.values()))
     found = zip(names, groups.values(), strict=True)
-    return [Row(n, tuple(g), metric) for n, g in found], left
+    return [Row(n, tuple(g), metric or "") for n, g in found], left
 
 
 def _fits(e: Entry, metric: str, others: list[Entry]) -> None:

@@ -240,6 +240,24 @@ def test_fold_after_fold(tmp_path: Path, capsys: Any) -> None:
     train(tmp_path, "--data", "travelling_wave", "--folds", "3", out="no", code=1)
 
 
+def test_runs_together_of_which_some_have_no_figure(tmp_path: Path, capsys: Any) -> None:
+    """They have been trained all the same: what came out is said, and who is left out."""
+    lot = np.random.default_rng(0)
+    path = tmp_path / "line.qrl"
+    path.write_text("model Line {\n  input x: real[2]\n  target y: real[1]\n"
+                    "  layer head = linear(1)\n  return head(x)\n}\n")  # fmt: skip
+    y = lot.normal(size=30)
+    for name, test in (("all", np.full(10, 0.5)), ("one", np.r_[[0.5] * 5, lot.normal(size=5)])):
+        np.savez(tmp_path / f"{name}.npz", x=lot.normal(size=(40, 2)), y=np.r_[y, test],
+                 split=["train"] * 20 + ["validation"] * 10 + ["test"] * 10)  # fmt: skip
+    line = ["train", str(path), "--epochs", "1", "--seeds", "2", "--data", f"{tmp_path}/all.npz"]
+    assert qrlc([*line, "-o", f"{tmp_path}/text", *SHORT]) == 0
+    assert "1' has no nrmse" in capsys.readouterr().err
+    assert qrlc([*line, "-o", f"{tmp_path}/json", "--format", "json", *SHORT]) == 0
+    page = json.loads(capsys.readouterr().out)
+    assert page["rows"] == [] and len(page["runs"]) == 2
+
+
 def test_compare(tmp_path: Path, capsys: Any) -> None:
     runs = [train(tmp_path, "--seed", s, out=f"s{s}") for s in (0, 1, 2)]
     runs.append(train(tmp_path, "--core", "rnn", out="rnn"))
