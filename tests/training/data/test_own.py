@@ -159,7 +159,7 @@ def test_folds_and_strata(tmp_path: Path) -> None:
         for _, y in split(stratified=True).values():
             assert (abs(np.bincount(y, minlength=3) - share * len(y)) < 2).all()
         assert split()["test"][0].tolist() != split(stratified=True)["test"][0].tolist()
-        for given in ({"folds": 5, "fold": 5}, {"folds": 1}, {"folds": 200}):
+        for given in ({"folds": 5, "fold": 5}, {"folds": 1}, {"folds": 200}, {"fold": 2}):
             with pytest.raises(DataError, match="2 to 103"):
                 split(**given)
     write(path, "x,y,split\n" + "\n".join(f"{k},{k % 2},train" for k in range(9)))
