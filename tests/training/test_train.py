@@ -237,6 +237,13 @@ def test_fold_after_fold(tmp_path: Path, capsys: Any) -> None:
     assert sum(t["sequences"] for t in tested[:3]) == 200
     values = [100 * t["figures"]["accuracy"]["value"] for t in tested]
     assert f"{np.mean(values):.2f} % ± {np.std(values, ddof=1):.2f} %" in last and "  6  " in last
+    longer = train(tmp_path, "--folds", "3", "--epochs", "2", out="longer")
+    capsys.readouterr()
+    every = [*map(str, runs), *(str(longer / k) for k in "123")]
+    picture = ["--picture", str(tmp_path / "c.svg"), "--format", "json"]
+    assert qrlc(["compare", *every[:6], *every[7:], *picture]) == 0
+    names = [r["name"] for r in json.loads(capsys.readouterr().out)["rows"]]
+    assert names == ["Tiny, epochs=1", "Tiny, epochs=2"]  # and not one of their folds
     train(tmp_path, "--data", "travelling_wave", "--folds", "3", out="no", code=1)
 
 
