@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from qrlang.cli import common, printing
+from qrlang.cli import common, printing, told
 from qrlang.errors import TrainingError
 from qrlang.files import suffixed
 
@@ -35,8 +35,9 @@ def command(runs: tuple[str, ...], metric: str | None, picture: str, form: str) 
     from qrlang.training import compare
 
     found, left = compare.rows(runs, metric)
-    for why in left:
-        click.echo(f"left out: {why}" + (f" ({why.help})" if why.help else ""), err=True)
+    if not found:
+        raise left[0]
+    told.left_out(left)
     if form == "markdown":
         click.echo(compare.markdown(found), nl=False)
     elif form == "text":

@@ -9,6 +9,7 @@ import click
 
 from qrlang.cli import printing
 from qrlang.diagnostics.words import plural
+from qrlang.errors import TrainingError
 
 if TYPE_CHECKING:
     from qrlang.training.loop import Trainer
@@ -92,10 +93,20 @@ def after(found: dict[str, Any], trainer: Trainer) -> None:
 
 def together(pages: list[dict[str, Any]], form: str) -> None:
     """For programs what came out; of several runs, what they are worth together."""
-    from qrlang.training import compare
+    if len(pages) > 1:
+        from qrlang.training import compare
 
-    rows = compare.rows([p["run"] for p in pages], None)[0] if len(pages) > 1 else []
-    if form == "json":
-        printing.print_json({"rows": [r.data() for r in rows], "runs": pages} if rows else pages[0])
-    elif rows:
-        click.echo(compare.text(rows), nl=False)
+        rows, left = compare.rows([p["run"] for p in pages], None)
+        left_out(left)
+        if form == "json":
+            printing.print_json({"rows": [r.data() for r in rows], "runs": pages})
+        elif rows:
+            click.echo(compare.text(rows), nl=False)
+    elif form == "json":
+        printing.print_json(pages[0])
+
+
+def left_out(runs: list[TrainingError]) -> None:
+    """Those that are no part of a table, and why."""
+    for why in runs:
+        click.echo(f"left out: {why}" + (f" ({why.help})" if why.help else ""), err=True)

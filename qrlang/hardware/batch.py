@@ -162,7 +162,10 @@ def score(outputs: list[dict[str, Any]], answers: list[Any], kind: str) -> dict[
         if answer is None or not main.size:
             continue
         if kind in ("class", "token"):
-            hits += list((np.argmax(main, axis=-1) == np.asarray(answer)).ravel().astype(float))
+            right = np.asarray(answer).ravel()
+            one = main.size == right.size  # score for two classes, as `bce` takes it
+            said = main.ravel() > 0 if one else np.argmax(main, axis=-1).ravel()
+            hits += list((said == right).astype(float))
         elif main.size == np.asarray(answer).size:
             squares += list(np.square(main.ravel() - np.asarray(answer, float).ravel()))
     found: dict[str, float] = {}

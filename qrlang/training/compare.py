@@ -30,14 +30,17 @@ class Entry:
     readouts: int  # in a step
 
     @property
-    def key(self) -> tuple[Any, ...]:
-        """What runs of one row have in common: everything but the seed, the fold, and where it
-        ran."""
+    def shared(self) -> dict[str, Any]:
+        """The settings that runs of one row have in common: all but the seed, the fold, and where
+        it ran."""
         page = {k: v for k, v in self.settings.to_data().items()
                 if k not in ("seed", "threads", "road", "checkpoint", "log")}  # fmt: skip
         name, given = self.settings.data
-        page["data"] = (name, {k: v for k, v in given.items() if k != "fold"})
-        return (self.about["model"], str(self.about["parameters"]), str(page))
+        return {**page, "data": (name, {k: v for k, v in given.items() if k != "fold"})}
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.about["model"], str(self.about["parameters"]), str(self.shared))
 
     @property
     def lot(self) -> tuple[int, Any]:
@@ -87,7 +90,7 @@ class _Left(TrainingError):
 
 
 def rows(paths: Iterable[str], metric: str | None) -> tuple[list[Row], list[TrainingError]]:
-    """The table, and what is left out, and why; nothing to show is an error."""
+    """The table, and what is left out, and why."""
     left: list[TrainingError] = []
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     for path in paths:
@@ -99,12 +102,9 @@ def rows(paths: Iterable[str], metric: str | None) -> tuple[list[Row], list[Trai
             left.append(error)
             continue
         groups.setdefault(e.key, []).append(e)
-    if not groups:
-        raise left[0]
-    assert metric is not None
     names = _names(list(groups.values()))
     found = zip(names, groups.values(), strict=True)
-    return [Row(n, tuple(g), metric) for n, g in found], left
+    return [Row(n, tuple(g), metric or "") for n, g in found], left
 
 
 def _fits(e: Entry, metric: str, others: list[Entry]) -> None:
@@ -156,10 +156,10 @@ def _base(e: Entry) -> str:
 
 def _differences(e: Entry, others: list[Entry]) -> set[str]:
     found = set()
-    theirs = [{**o.settings.to_data(), **o.about["parameters"]} for o in others]
-    for k, value in {**e.settings.to_data(), **e.about["parameters"]}.items():
+    theirs = [{**o.shared, **o.about["parameters"]} for o in others]
+    for k, value in {**e.shared, **e.about["parameters"]}.items():
         beside = [t.get(k) for t in theirs]
-        if k not in ("seed", "threads", "road") and any(value != x for x in beside):
+        if any(value != x for x in beside):
             found.add(f", {k}={_brief(value, beside)}")
     return found
 

@@ -119,14 +119,22 @@ def _like(target: Tensor, output: Tensor) -> Tensor:
     return target.to(output.dtype).reshape(output.shape)
 
 
-def lead(output: Tensor) -> Tensor:
+def scores(output: Tensor, kind: Type) -> Tensor:
+    """Of classes and tokens, one for each. Of two, a single number may have said it: by how much
+    the second is ahead."""
+    axes = 1 + int(kind.seq)
+    if kind.size != 2 or output.shape[axes:].numel() != 1:
+        return output
+    ahead = output.reshape(output.shape[:axes])
+    return torch.stack([torch.zeros_like(ahead), ahead], -1)
+
+
+def lead(output: Tensor, kind: Type) -> Tensor:
     """By how much the second of two classes is ahead of the first."""
-    return output[..., 1] - output[..., 0] if output.shape[-1:] == (2,) else output
+    each = scores(output, kind)
+    return each[..., 1] - each[..., 0]
 
 
 def choices(output: Tensor, kind: Type) -> Tensor:
     """What the model says, where something is chosen: class numbers, tokens, bits."""
-    if kind.kind == "bit" or (kind.size == 2 and output.shape[-1:] != (2,)):
-        bits = (output > 0).long()
-        return bits[..., 0] if kind.kind != "bit" and bits.shape[-1:] == (1,) else bits
-    return output.argmax(-1)
+    return (output > 0).long() if kind.kind == "bit" else scores(output, kind).argmax(-1)

@@ -59,7 +59,7 @@ class Tally:
                 empty = at.new_zeros(self.kind.size**2)
                 self._add("confusion", empty.index_add_(0, at, one))
             if self.scores is not None and self.two:
-                found = losses.lead(output).reshape(-1), target.reshape(-1)
+                found = losses.lead(output, self.kind).reshape(-1), target.reshape(-1)
                 pairs = torch.stack([x.double() for x in found], 1)
                 self._add("scores", pairs if inside is None else pairs[inside.reshape(-1)])
         elif self.untrue:

@@ -14,7 +14,7 @@ from qrlang.check.training.data_sets import DATA_SETS, Number, kind_of_file
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.rights.gate import free
-from qrlang.training import checkpoint, decode, room, start
+from qrlang.training import checkpoint, decode, losses, room, start
 from qrlang.training.data import own
 from qrlang.training.data.ports import ports_of
 from qrlang.training.data.request import Request
@@ -121,6 +121,8 @@ class _Speaker:
             return [[[self._text(s)]] for s in decode.sentences(self.objective, batch, self.beam)]
         with torch.no_grad():
             output, _, _ = self.objective.forward(batch)
+        if self.kind.kind in ("class", "token"):
+            output = losses.scores(output, self.kind)
         values: Array = output.double().cpu().numpy()
         if not self.kind.seq:
             return [[row] for row in self._cells(values)]

@@ -12,6 +12,7 @@ from training_tools import Arrays
 torch = pytest.importorskip("torch")
 
 from qrlang.errors import TrainingError  # noqa: E402
+from qrlang.hardware.batch import score as hardware_score  # noqa: E402
 from qrlang.ir.types import Type, real, seq  # noqa: E402
 from qrlang.training import losses, metrics  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
@@ -180,6 +181,26 @@ def test_areas_recalls_and_explained_variance() -> None:
     x, y = LOT.normal(size=(40, 1)), LOT.normal(3, 2, size=(40, 1))
     rest = ((x - y) ** 2).sum() / ((y - y.mean()) ** 2).sum()
     assert tally_of(real(1), x, y).figures()["r2"] == pytest.approx(1 - rest)
+
+
+@pytest.mark.parametrize("wide", [(), (1,)])
+@pytest.mark.parametrize("lead", [(2,), (7,), (3, 2)])
+def test_two_classes_by_one_number(lead: tuple[int, ...], wide: tuple[int, ...]) -> None:
+    """`read Z(q[0])` of two sequences, or of two moments, is not the two scores of one."""
+    kind = Type("class", (), 2)
+    kind = seq(kind) if len(lead) > 1 else kind
+    score, label = LOT.normal(size=(*lead, *wide)), LOT.integers(0, 2, lead)
+    tally = Tally(kind, scores=[])
+    sums, counts = losses.per_sequence(
+        torch.as_tensor(score), torch.as_tensor(label), kind, None, ("bce", {})
+    )
+    tally.add(sums, counts, torch.as_tensor(score), torch.as_tensor(label), None)
+    found, flat = tally.figures(), score.reshape(-1)
+    assert found["accuracy"] == pytest.approx(np.mean((flat > 0) == label.reshape(-1)))
+    pairs = np.stack([flat, label.reshape(-1)], 1)
+    assert found["auc"] == pytest.approx(area(pairs), nan_ok=True)
+    on_device = hardware_score([{"": one} for one in score], list(label), "class")
+    assert on_device["accuracy"] == pytest.approx(found["accuracy"])
 
 
 def test_accuracy_confusion_and_f1() -> None:

@@ -117,6 +117,26 @@ def test_a_value_at_each_step(tmp_path: Path, capsys: Any) -> None:
         assert float(row["probability"]) == pytest.approx(p.max(), abs=1e-5)
 
 
+@pytest.mark.parametrize("score", ["[read Z(q[0])]", "read Z(q[0])"])
+def test_two_classes_by_one_score(tmp_path: Path, capsys: Any, score: str) -> None:
+    """As `bce` trains them: above 0 it is the second, with the probability of its logistic."""
+    path = tmp_path / "one.qrl"
+    path.write_text(
+        "model One {\n  input x: real[1]\n  target y: class[2]\n  qubits q[1]\n"
+        f"  param w: angle[1]\n  rx(x[0] + w[0]) q[0]\n  return {score}\n}}\n"
+    )
+    xs = np.random.default_rng(0).uniform(-3, 3, (40, 1)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x=xs, y=np.where(abs(xs[:, 0]) < 1.5, "well", "ill"))
+    run = trained(path, tmp_path, tmp_path / "d.npz", "--loss", "bce", "--batch", 4)
+    found = predicted(capsys, run, tmp_path / "d.npz")
+    with torch.no_grad():
+        ahead = qrlang.load(run)(torch.tensor(xs)).reshape(-1).double()
+    assert [r["y"] for r in found] == [["ill", "well"][int(a > 0)] for a in ahead]
+    assert {r["y"] for r in found} == {"ill", "well"}
+    expected = torch.sigmoid(ahead.abs()).numpy()
+    np.testing.assert_allclose([float(r["probability"]) for r in found], expected, 1e-5)
+
+
 def test_numbers_in_the_units_of_the_data(tmp_path: Path, capsys: Any) -> None:
     """A series was scaled for training; what is asked and answered is not. It is one record."""
     path = tmp_path / "each.qrl"

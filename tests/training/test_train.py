@@ -237,7 +237,32 @@ def test_fold_after_fold(tmp_path: Path, capsys: Any) -> None:
     assert sum(t["sequences"] for t in tested[:3]) == 200
     values = [100 * t["figures"]["accuracy"]["value"] for t in tested]
     assert f"{np.mean(values):.2f} % ± {np.std(values, ddof=1):.2f} %" in last and "  6  " in last
+    longer = train(tmp_path, "--folds", "3", "--epochs", "2", out="longer")
+    capsys.readouterr()
+    every = [*map(str, runs), *(str(longer / k) for k in "123")]
+    picture = ["--picture", str(tmp_path / "c.svg"), "--format", "json"]
+    assert qrlc(["compare", *every[:6], *every[7:], *picture]) == 0
+    names = [r["name"] for r in json.loads(capsys.readouterr().out)["rows"]]
+    assert names == ["Tiny, epochs=1", "Tiny, epochs=2"]  # and not one of their folds
     train(tmp_path, "--data", "travelling_wave", "--folds", "3", out="no", code=1)
+
+
+def test_runs_together_of_which_some_have_no_figure(tmp_path: Path, capsys: Any) -> None:
+    """They have been trained all the same: what came out is said, and who is left out."""
+    lot = np.random.default_rng(0)
+    path = tmp_path / "line.qrl"
+    path.write_text("model Line {\n  input x: real[2]\n  target y: real[1]\n"
+                    "  layer head = linear(1)\n  return head(x)\n}\n")  # fmt: skip
+    y = lot.normal(size=30)
+    for name, test in (("all", np.full(10, 0.5)), ("one", np.r_[[0.5] * 5, lot.normal(size=5)])):
+        np.savez(tmp_path / f"{name}.npz", x=lot.normal(size=(40, 2)), y=np.r_[y, test],
+                 split=["train"] * 20 + ["validation"] * 10 + ["test"] * 10)  # fmt: skip
+    line = ["train", str(path), "--epochs", "1", "--seeds", "2", "--data", f"{tmp_path}/all.npz"]
+    assert qrlc([*line, "-o", f"{tmp_path}/text", *SHORT]) == 0
+    assert "1' has no nrmse" in capsys.readouterr().err
+    assert qrlc([*line, "-o", f"{tmp_path}/json", "--format", "json", *SHORT]) == 0
+    page = json.loads(capsys.readouterr().out)
+    assert page["rows"] == [] and len(page["runs"]) == 2
 
 
 def test_compare(tmp_path: Path, capsys: Any) -> None:

@@ -92,7 +92,8 @@ def separator(path: Path) -> str:
     found = []
     for sign in ",;":
         with opened(path) as f:
-            found.append([row for row in islice(csv.reader(f, delimiter=sign), LOOK) if any(row)])
+            rows = islice(csv.reader(f, delimiter=sign), LOOK)
+            found.append([row for row in rows if any(c.strip() for c in row)])
     commas, semicolons = found
     if not _even_rows(semicolons):
         return ","

@@ -164,7 +164,7 @@ def split_rows(
                         "has none", "leave it out")  # fmt: skip
     if (stratified or folds) and classes is not None:
         order = order[_evenly(np.asarray(classes)[order])]
-    if folds:
+    if folds or request.whole("fold"):
         return _fold(request, order, folds, request.whole("fold"))
     parts = cut(count, request.validation)
     return {name: np.sort(order[begin:end]) for name, (begin, end) in parts.items()}

@@ -159,7 +159,7 @@ def test_folds_and_strata(tmp_path: Path) -> None:
         for _, y in split(stratified=True).values():
             assert (abs(np.bincount(y, minlength=3) - share * len(y)) < 2).all()
         assert split()["test"][0].tolist() != split(stratified=True)["test"][0].tolist()
-        for given in ({"folds": 5, "fold": 5}, {"folds": 1}, {"folds": 200}):
+        for given in ({"folds": 5, "fold": 5}, {"folds": 1}, {"folds": 200}, {"fold": 2}):
             with pytest.raises(DataError, match="2 to 103"):
                 split(**given)
     write(path, "x,y,split\n" + "\n".join(f"{k},{k % 2},train" for k in range(9)))
@@ -185,7 +185,8 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
         "names": [["x[0]", "x[1]", "y"], *comma], "none": comma, "points": table,
         "whole": [["1", "2", "0"], *comma[1:]], "quoted": [[f'"{c}"' for c in r] for r in comma],
     }.items():  # fmt: skip
-        text = "\ufeff" + "\r\n".join(";".join(row) for row in rows)
+        text = "\ufeff" + "\r\n".join(";".join(row) for row in rows[:3]) + "\r\n  \r\n"
+        text += "\r\n".join(";".join(row) for row in rows[3:])  # a line of blanks is none
         found = everything(own(write(tmp_path / f"{name}.csv", text), real(2), label(2)))
         if name != "whole":
             for a, b in zip(found, right, strict=True):
