@@ -34,7 +34,7 @@ def spaces_of(program: Program) -> dict[int, tuple[int, ...]]:
     """The qubits of each space, sorted."""
     out: dict[int, list[int]] = {}
     for r in program.registers:
-        out.setdefault(r.space, []).extend(range(r.start, r.start + r.size))
+        out.setdefault(r.space, []).extend(r.qubits)
     return {space: tuple(sorted(qubits)) for space, qubits in out.items()}
 
 
