@@ -163,13 +163,7 @@ class Stream:
         return -(-longest // (segment or longest))
 
     def batches(
-        self,
-        batch: int,
-        seed: int = 0,
-        epoch: int = 0,
-        shuffle: bool = False,
-        start: int = 0,
-        segment: int | None = None,
+        self, batch: int, seed: int, epoch: int, shuffle: bool, start: int, segment: int | None
     ) -> Iterator[Batch]:
         edges = self._lanes(batch)
         segment = segment or int(edges[1])
@@ -240,13 +234,7 @@ class Generated:
         return tuple(w[begin : begin + stop - start] for w in whole)
 
     def batches(
-        self,
-        batch: int,
-        seed: int = 0,
-        epoch: int = 0,
-        shuffle: bool = False,
-        start: int = 0,
-        segment: int | None = None,
+        self, batch: int, seed: int, epoch: int, shuffle: bool, start: int, segment: int | None
     ) -> Iterator[Batch]:
         for number in range(start, self.batch_count(batch)):
             begin = number * batch
