@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qrlang.backends.torch import gpu
 from qrlang.backends.torch.ops import first_order
 
 
@@ -22,7 +23,7 @@ class Kernels:
 
     def why_not(self, device: torch.device) -> str:
         """What keeps them from a device; "" if nothing does. Asked on every call."""
-        index = _index(device)
+        index = gpu.index(device)
         if index not in self.reasons:
             self.reasons[index] = self._why_not(device)
         return self.reasons[index]
@@ -30,7 +31,7 @@ class Kernels:
     def _why_not(self, device: torch.device) -> str:
         from qrlang.engine.cuda.launch.launcher import Unavailable
 
-        reason = unavailable(device)
+        reason = gpu.unavailable(device)
         if reason:
             return reason
         try:
@@ -40,31 +41,12 @@ class Kernels:
         return ""
 
     def on(self, device: torch.device, dtype: str) -> Any:
-        key = dtype, _index(device)
+        key = dtype, gpu.index(device)
         if key not in self.made:
             from qrlang.engine.cuda.launch.runtime import Kernel
 
-            self.made[key] = Kernel(self.plan, dtype, launcher(device))
+            self.made[key] = Kernel(self.plan, dtype, gpu.launcher(device))
         return self.made[key]
-
-
-def unavailable(device: torch.device) -> str:
-    """What keeps any kernel from running on a device; "" if nothing does."""
-    from qrlang.engine.cuda.launch import device as gpus
-
-    return gpus.why_not(_index(device))
-
-
-def launcher(device: torch.device) -> Any:
-    from qrlang.engine.cuda.launch import device as gpus
-
-    return gpus.gpu(_index(device))
-
-
-def _index(device: torch.device) -> int:
-    if device.index is not None:
-        return int(device.index)
-    return torch.cuda.current_device() if device.type == "cuda" else 0
 
 
 class Faults:
