@@ -19,11 +19,11 @@ from qrlang.backends.torch.calls import sequence
 from qrlang.backends.torch.calls.ends import check_ends
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
-from qrlang.backends.torch.mixing import why_not_reversible
 from qrlang.backends.torch.native import cuda
 from qrlang.backends.torch.native import head as heads
 from qrlang.backends.torch.native.fit import why_not, with_targets, without_dropout
 from qrlang.backends.torch.ops import first_order, plain, transformed
+from qrlang.backends.torch.spaces import why_not_reversible
 from qrlang.engine.bodies import together
 from qrlang.engine.plan import plan
 from qrlang.engine.resumable import opened
@@ -43,7 +43,7 @@ class _Prepared:
         program = parse_program(text)
         if not training:
             program = without_dropout(program)
-        self.mixed = why_not_reversible(program)
+        self.irreversible = why_not_reversible(program)
         self.program = with_targets(program)
         self.carries: tuple[str, ...] = ()
         if segment:
@@ -151,7 +151,7 @@ def why_not_reversible_model(model: Model) -> str:
     """What keeps its states from being walked backwards, as far as its program says."""
     if transformed():
         return "exports and transforms of `torch.func` go through torch's own operations"
-    return "" if model.edited or not model.program else _of(model).mixed
+    return "" if model.edited or not model.program else _of(model).irreversible
 
 
 class _Node(torch.autograd.Function):
