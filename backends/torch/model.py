@@ -277,11 +277,16 @@ class Model(nn.Module):
         """NaN has reached the result: run again, looking at every angle."""
         if not self._locate:
             self._locate = True
+            segment = self._segment
+            if segment is not None:
+                self._segments[get_ident()] = Segment(segment.given)
             try:
                 with torch.no_grad():
                     self.forward(**inputs, **({} if lengths is None else {"lengths": lengths}))
             finally:
                 self._locate = False
+                if segment is not None:
+                    self._segments[get_ident()] = segment
         raise FloatingPointError(
             "the result is NaN, though every angle on the way was finite: a classical function "
             "was used outside its domain"

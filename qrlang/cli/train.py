@@ -79,7 +79,7 @@ def _every_setting(command: Any) -> Any:
 )
 @click.option("-o", "--out", metavar="DIR",
               help="The run's folder.  [default: runs/MODEL-1, -2, …]")  # fmt: skip
-@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
+@common.data_dir
 @click.option(
     "--threads", type=click.IntRange(0, MOST_THREADS), default=0, help="Of the CPU; 0: all cores."
 )

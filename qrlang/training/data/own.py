@@ -65,11 +65,15 @@ def _width(port: Port) -> int:
 class _Sheet:
     """A table read row by row; `where` names its lines."""
 
-    def __init__(self, request: Request, table: Table, ports: Sequence[Port] = ()) -> None:
-        """`ports`: what is wanted, if that is not all of the model's lines."""
+    def __init__(
+        self, request: Request, table: Table, ports: Sequence[Port] = (), moments: bool = False
+    ) -> None:
+        """`ports`: what is wanted, if that is not all of the model's lines. `moments`: a row is a
+        moment, whatever the target is."""
         self.every = request.ports
         self.ports = ports or request.ports
         self.table, self.path = table, table.path
+        self.moments = moments
         for port in self.ports:
             if port.type.kind in ("state", "unitary"):
                 raise DataError(
@@ -169,7 +173,7 @@ class _Sheet:
         self.free = [k for k in range(count) if k not in (self.at_sequence, self.at_split, *others)]
         # All columns sequences of numbers, one long time: a row is a moment.
         self.series = self.at_sequence is None and all(
-            p.type.seq and not _is_text(p) for p in self.every
+            p.type.seq and not _is_text(p) for p in (self.ports if self.moments else self.every)
         )
 
     def _words(self) -> list[str]:
@@ -344,13 +348,13 @@ def load_csv(request: Request) -> Loaded:
     return scaled(out, request)
 
 
-def inputs(request: Request) -> Records:
+def inputs(request: Request, moments: bool = False) -> Records:
     """All records of a file, in its order: only what a model is given, whatever else it holds. A
-    series is one record."""
+    series is one record. `moments`: numbers come as series."""
     wanted = [p for p in request.ports if not p.target]
     columns = Columns(request, request.text("tokens"))
     if request.name == "csv":
-        sheet = _Sheet(request, open_table(request), wanted)
+        sheet = _Sheet(request, open_table(request), wanted, moments)
         for cells in sheet.cells if sheet.series else ():
             cells.lengths = [sum(cells.lengths)]
         return Records([columns.column(c, None) for c in sheet.cells])
