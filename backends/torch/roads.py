@@ -16,7 +16,7 @@ from qrlang.errors import UserError
 from qrlang.ir.program import Program
 
 if TYPE_CHECKING:
-    from qrlang.backends.torch.model import Model
+    from qrlang.backends.torch.calls.interface import Interface
 
 Road = Literal["native", "stepwise", "plain"]
 ROADS: tuple[Road, ...] = ("native", "stepwise", "plain")
@@ -48,7 +48,7 @@ def parse_road(road: str | int | None) -> Road | None:
     raise ValueError(f"road {road!r}: take 'native', 'stepwise', 'plain', or None for the fastest")
 
 
-def road_of(model: Model) -> Road:
+def road_of(model: Interface) -> Road:
     """The road of the next call of a model: the one asked for, or the fastest that fits."""
     from qrlang.backends.torch.native import road as native
 
@@ -69,7 +69,7 @@ def road_of(model: Model) -> Road:
     return "plain" if irreversible else "stepwise"
 
 
-def _noisy(model: Model) -> str:
+def _noisy(model: Interface) -> str:
     for name in ("trajectories", "gate_error"):
         if getattr(model, name):
             return f"`{name}` is set, and what noise has done can't be undone"

@@ -21,7 +21,7 @@ from engine_programs import Build, angle  # noqa: E402
 
 from qrlang.backends.torch import gpu as torch_gpu  # noqa: E402
 from qrlang.backends.torch import load  # noqa: E402
-from qrlang.backends.torch.native import cuda, head  # noqa: E402
+from qrlang.backends.torch.native import head  # noqa: E402
 from qrlang.backends.torch.native import road as native  # noqa: E402
 from qrlang.backends.torch.reversible import segment  # noqa: E402
 from qrlang.backends.torch.roads import RoadError, RoadNotice  # noqa: E402
@@ -175,13 +175,13 @@ def test_a_fault_is_waited_for_on_its_own_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
     error = types.SimpleNamespace(device=torch.device("cuda", 1))
-    cuda.Faults().add(None, types.SimpleNamespace(error=error))
+    torch_gpu.Faults().add(None, types.SimpleNamespace(error=error))
     assert said == ["stream of cuda:1"]
 
 
 def test_threads_that_wait_for_one_model_take_no_fault_twice():
     """While one waits for an event, another looks too."""
-    faults, said = cuda.Faults(), []
+    faults, said = torch_gpu.Faults(), []
 
     class Event:
         def synchronize(self):

@@ -75,7 +75,6 @@ def test_all_of_it_through_the_kernels_of_a_gpu(tmp_path: Path, monkeypatch: Any
 
     from qrlang.backends.torch import gpu
     from qrlang.backends.torch.native import road as native
-    from qrlang.backends.torch.native.cuda import Faults
 
     path = project(tmp_path, records=70)
     first = train(path, "first")
@@ -98,7 +97,7 @@ def test_all_of_it_through_the_kernels_of_a_gpu(tmp_path: Path, monkeypatch: Any
             return queue(self, work, rate)
 
     monkeypatch.setattr(Pipeline, "queue", watched)
-    monkeypatch.setattr(Faults, "look", lambda self, wait: None)  # no reading on a GPU
+    monkeypatch.setattr(gpu.Faults, "look", lambda self, wait: None)  # no reading on a GPU
     second = train(path, "second")
     native._prepared.cache_clear()
     assert len(done) == 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,53 +48,13 @@ class Kernels:
         return self.made[key]
 
 
-class Faults:
-    """What calls have found wrong and nobody has looked at yet: numbers on the way from a GPU."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[Any, Tensor, Any]] = deque()
-
-    def __reduce__(self) -> Any:
-        return Faults, ()  # a copy of a model has none
-
-    def add(self, kernel: Any, saved: Any) -> None:
-        error = saved.error
-        if error.device.type != "cuda":
-            self.waiting.append((kernel, error, None))
-            return
-        here = torch.empty(1, dtype=torch.int64, pin_memory=True)
-        here.copy_(error, non_blocking=True)
-        event = torch.cuda.Event()
-        # Of its own device, whichever is the current one.
-        event.record(torch.cuda.current_stream(error.device))
-        self.waiting.append((kernel, here, event))
-
-    def look(self, wait: bool) -> None:
-        """Raises the first; without waiting, of those that have arrived. Each is taken by one
-        thread: others may call the model meanwhile."""
-        while True:
-            try:
-                kernel, word, event = one = self.waiting.popleft()
-            except IndexError:
-                return
-            if event is not None and not wait and not event.query():
-                self.waiting.appendleft(one)
-                return
-            if event is not None:
-                event.synchronize()
-            code = int(word[0])
-            if code:
-                self.waiting.clear()
-                raise FloatingPointError(kernel.words_for(code))
-
-
 class Node(torch.autograd.Function):
     """All of a model. Saved tensors are saved in torch's way too, so that a change in place, or a
     second backward, is an error and not a wrong gradient."""
 
     @staticmethod
     def forward(
-        ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, faults: Faults,
+        ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, faults: gpu.Faults,
         states: Any, left: Any, *tensors: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         outputs, saved = kernel.forward(tensors[:inputs], tensors[inputs:], lengths, seed, states)
@@ -121,7 +80,7 @@ def call(
     weights: Sequence[Tensor], states: Sequence[Tensor] = (), left: list[Tensor] | None = None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """`states`: of a segment, those that it begins with; those that it leaves come into `left`."""
-    faults: Faults = model.faults
+    faults: gpu.Faults = model.faults
     recording = kernel.launcher.capturing
     if recording and kernel.random:
         raise RuntimeError(
