@@ -107,6 +107,11 @@ class Archive:
     def __contains__(self, name: str) -> bool:
         return name in self.members
 
+    def notes(self) -> list[str]:
+        """What should be known of what is in it."""
+        made = "generated" in self
+        return [f"{self.path.name} is a generated sample, not the real data"] if made else []
+
     def need(self, *names: str) -> None:
         missing = [n for n in names if n not in self.members]
         if missing and self.rights is not None and self.rights.closed(missing[0]):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense, Ragged
 from qrlang.training.data.files import Archive
-from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import Array, dtype_of
 from qrlang.training.data.request import Loaded, Request, held_out
 from qrlang.training.data.sources import Records, Source, Stream
@@ -54,7 +53,7 @@ class _Reviews:
         text = Ragged(found.flat, found.offsets, self.text, "the texts")
         return Records((text, Dense(labels, self.label, "the labels")))
 
-    def loaded(self, train: Records, rest: dict[str, Callable[[], Source]]) -> Loaded:
+    def loaded(self, train: Records, rest: Mapping[str, Callable[[], Source]]) -> Loaded:
         assert self.vocabulary is not None
         return Loaded(
             {"train": lambda: train, **rest},
@@ -79,9 +78,7 @@ def _imdb(request: Request) -> Loaded:
         train, validation = held_out(request, whole)
     loaded = reviews.loaded(train, {"validation": lambda: validation, "test": lambda: part("test")})
     loaded.counts["test"] = len(archive.array("test_label", "ui", 1))
-    loaded.file = archive.path
-    loaded.notes = sample_note(archive)
-    return loaded
+    return loaded.of(archive)
 
 
 def _sst2(request: Request) -> Loaded:
@@ -94,12 +91,8 @@ def _sst2(request: Request) -> Loaded:
         )
 
     train = part("phrase" if request.arguments["phrases"] else "train")
-    loaded = reviews.loaded(
-        train, {"validation": lambda: part("valid"), "test": lambda: part("test")}
-    )
-    loaded.file = archive.path
-    loaded.notes = sample_note(archive)
-    return loaded
+    rest = {"validation": lambda: part("valid"), "test": lambda: part("test")}
+    return reviews.loaded(train, rest).of(archive)
 
 
 def _mr(request: Request) -> Loaded:
@@ -117,10 +110,8 @@ def _mr(request: Request) -> Loaded:
         texts = (t for t, r in zip(archive.lines("text"), role, strict=True) if r == k)
         return reviews.records(texts, labels[role == k])
 
-    loaded = reviews.loaded(part(0), {"validation": lambda: part(1), "test": lambda: part(2)})
-    loaded.file = archive.path
-    loaded.notes = sample_note(archive)
-    return loaded
+    rest = {"validation": lambda: part(1), "test": lambda: part(2)}
+    return reviews.loaded(part(0), rest).of(archive)
 
 
 # --- running text ---
@@ -164,10 +155,7 @@ def _running(file: str, by: str, prepare: Callable[[str], str]) -> Callable[[Req
         def texts(name: str) -> Texts:
             return lambda: _pieces(archive, name, prepare)
 
-        loaded = running(request, {s: texts(n) for s, n in _STORED.items()}, by)
-        loaded.file = archive.path
-        loaded.notes = sample_note(archive)
-        return loaded
+        return running(request, {s: texts(n) for s, n in _STORED.items()}, by).of(archive)
 
     return load
 
