@@ -62,16 +62,16 @@ def request_of(
 ) -> Request:
     """The file by the vocabularies and labels of the run."""
     kind = kind_of_file(str(path))
-    if not kind:
+    if kind not in ("csv", "npz"):
         raise TrainingError(f"'{path}' is no file of data", "give an x.csv, x.tsv or x.npz")
     free(path)
     arguments: dict[str, Number] = {
         a.name: a.default for a in DATA_SETS[kind].arguments if a.default is not None
     }
-    arguments |= {
-        "path": str(path.absolute()),
-        "longest": said.get("arguments", {}).get("longest", 0),
-    }
+    trained = said.get("arguments", {})
+    arguments |= {"path": str(path.absolute()), "longest": trained.get("longest", 0)}
+    if said.get("name") == kind == "csv":  # its columns are as they were
+        arguments |= {k: trained[k] for k in ("columns", "ahead", "window") if k in trained}
     return Request(
         kind, arguments, ports_of(program), max_length=settings.length,
         vocabularies={k: Vocabulary.of(v) for k, v in said.get("vocabularies", {}).items()},
