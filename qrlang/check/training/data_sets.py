@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from qrlang.ir.types import Type
+
 Number = int | float | bool | str
 
 
@@ -20,6 +22,14 @@ class Column:
     shape: tuple[int, ...] | None = ()
     size: int | None = None
     seq: bool | None = False  # None: one at each moment, or one at the end
+
+    def holds(self, type: Type) -> bool:
+        """What an `input` or `target` line asks for."""
+        if type.kind != self.kind or self.seq not in (None, type.seq):
+            return False
+        if self.kind in ("real", "bit"):
+            return self.shape is None or type.shape == self.shape
+        return self.size is None or type.size == self.size
 
     def beside(self, seq: bool) -> str:
         """As a line of the model says it that is, or is not, a sequence."""

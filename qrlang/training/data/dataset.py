@@ -9,7 +9,7 @@ from typing import Any
 
 from qrlang.errors import DataError
 from qrlang.rights.seen import kept, rows
-from qrlang.training.data.batches import Batch
+from qrlang.training.data.batches import RecordBatch
 from qrlang.training.data.foretold import Foretold, foretold
 from qrlang.training.data.ports import Port
 from qrlang.training.data.request import Loaded, Request
@@ -76,7 +76,7 @@ class DataSet:
         shuffle: bool | None = None,
         start: int = 0,
         segment: int | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[RecordBatch]:
         """The batches of an epoch from number `start` on; the same for the same numbers.
 
         Training records come in a new order each epoch unless `shuffle` says otherwise. `segment`
@@ -87,7 +87,7 @@ class DataSet:
         mixed = split == "train" if shuffle is None else shuffle
         return self._full(split).batches(batch, seed, epoch, mixed, start, segment)
 
-    def records(self, split: str, rows: Iterable[int]) -> Batch:
+    def records(self, split: str, rows: Iterable[int]) -> RecordBatch:
         """Any records, by their numbers in the split."""
         import numpy as np
 

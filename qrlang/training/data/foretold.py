@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from qrlang.training.data.batches import Batch
+from qrlang.training.data.batches import RecordBatch
 from qrlang.training.data.ports import Array, Port, moment_shape
 from qrlang.training.data.sources import Source, Stream
 
@@ -85,7 +85,7 @@ def _stretches(windows: Array) -> list[slice]:
     return [slice(*ends) for ends in pairwise([0, *breaks.tolist(), len(windows)])]
 
 
-def inside(one: Batch, column: int) -> Array:
+def inside(one: RecordBatch, column: int) -> Array:
     """Of a single record, without its padding."""
     lengths = one.lengths[column]
     found: Array = one.arrays[column][0]
