@@ -45,7 +45,8 @@ def opened(
 def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, Any]:
     """Figures with 95 % intervals, and the confusion matrix. `labels`: what its classes are
     called."""
-    found: dict[str, Any] = {"split": split, "sequences": len(tally.table), "figures": {}}
+    counted = int((tally.table[:, 3] > 0).sum())
+    found: dict[str, Any] = {"split": split, "sequences": counted, "figures": {}}
     for name, value in tally.figures().items():
         finite = math.isfinite(value)
         between = metrics.interval(tally, name) if finite else None

@@ -24,7 +24,7 @@ from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.scaling import known
 from qrlang.training.data.sources import Records, Source, Stream
 
-_LEAD = 100  # moments that warm the state up before a validation or test stream counts
+_LEAD = 100  # moments at least that warm the state up before a validation or test stream counts
 WINDOW = 20
 _MOST = 1_000_000  # points of a series that is made here
 
@@ -73,7 +73,7 @@ def forecast(
     loaded = Loaded({}, scale=scale)
     if wanted.type.seq:
         columns = (x.astype(dtype_of(given.type)), y.astype(dtype_of(wanted.type)))
-        loaded.splits = {s: _streamed(columns, request.ports, *parts[s]) for s in parts}
+        loaded.splits = {s: _streamed(columns, request, *parts[s]) for s in parts}
     else:
         length = int(request.arguments.get("window", 0)) or window
         loaded.splits = {s: _windowed(request, x, y, length, s, *parts[s]) for s in parts}
@@ -81,10 +81,10 @@ def forecast(
 
 
 def _streamed(
-    columns: tuple[Array, ...], ports: tuple[Port, ...], begin: int, end: int
+    columns: tuple[Array, ...], request: Request, begin: int, end: int
 ) -> Callable[[], Source]:
-    lead = min(_LEAD, begin) if end > begin else 0
-    dtypes = [dtype_of(p.type) for p in ports]
+    lead = min(max(_LEAD, request.warm), begin) if end > begin else 0
+    dtypes = [dtype_of(p.type) for p in request.ports]
     return lambda: Stream([c[begin - lead : end] for c in columns], dtypes, lead)
 
 
