@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from qrlang.diagnostics.words import plural
-from qrlang.training import checkpoint, decode, metrics, room, start
+from qrlang.diagnostics.words import plural, suggestion
+from qrlang.driver import Compilation, Setting
+from qrlang.errors import TrainingError
+from qrlang.ir.program import Program
+from qrlang.syntax import ast
+from qrlang.training import checkpoint, decode, initial, metrics, room, start
+from qrlang.training.core import swapped
 from qrlang.training.feed import Feed, labels_of, split_of
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective
@@ -18,20 +24,54 @@ from qrlang.training.world import World
 
 
 def opened(
-    path: str, data_dir: str | None, which: str = "best", threads: int = 0, road: str = ""
-) -> tuple[Run, Settings, Objective, Feed]:
-    """A run's model at its weights, and its data."""
-    from dataclasses import replace
-
+    path: str, data_dir: str | None, which: str = "best", threads: int = 0, road: str = "",
+    shots: int | None = None, other: Mapping[str, Setting] | None = None,
+) -> tuple[Run, Settings, Objective, Feed]:  # fmt: skip
+    """A run's model at its weights, and its data; if said, with other shots than in training, and
+    with `other` parameters."""
     run = Run.open(path)
     settings = run.settings()
     settings = replace(settings, threads=threads, road=road or settings.road)
-    program = run.program()
+    if shots is not None:
+        settings = replace(settings, shots=shots)
+    program = varied(run, settings.core, other) if other else run.program()
     weights, _ = checkpoint.load(run.kept(which))
     feed = start.reopen(run, settings, program, run.about(), data_dir)
     objective = start.make_objective(program, settings, World(), run.imports)
+    own = objective.model.state_dict()
+    problems = [p for k, v in weights.items() if (p := initial.problem(k, v, own))] if other else []
+    if problems:
+        raise TrainingError(
+            f"the weights of '{path}' do not fit: {problems[0]}",
+            "set what changes no width: the strength of noise, an activation",
+        )
     objective.model.load_state_dict(weights)
     return run, settings, objective, feed
+
+
+def varied(run: Run, core: str, other: Mapping[str, Setting]) -> Program:
+    """A run's program at other parameters."""
+    about = run.about()
+    known = about["parameters"]
+    for name in other:
+        if name not in known:
+            what = f"{about['model']} has no parameter '{name}'"
+            raise TrainingError(what + suggestion(name, known))
+    path = run.folder / "program" / str(about.get("file", ""))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"'{path}' cannot be read: {error.strerror}") from None
+    plain = Compilation.of_bytes(str(path), data)
+    kept = tuple(i for i in plain.file.items if not isinstance(i, ast.Train))  # it has its data
+    read = (replace(plain.file, items=kept), plain.syntax)
+    values = {**known, **other}
+    made = Compilation.of_bytes(str(path), data, values, only=about["model"], read=read)
+    errors = [d for d in made.diagnostics if d.severity == "error"]
+    if errors:
+        raise TrainingError(errors[0].message, errors[0].help)
+    program = made.checked.models[about["model"]].program
+    return program if core == "pqc" else swapped(program, core)
 
 
 def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, Any]:
@@ -57,6 +97,9 @@ def page(found: dict[str, Any]) -> str:
     lines = [f"{found['split']}: {plural(found['sequences'], 'sequence')}, 95 % intervals"]
     if found.get("checkpoint") == "last":
         lines[0] += ", at the weights of its last checkpoint"
+    lines[0] += "".join(f", {k} = {v}" for k, v in found.get("set", {}).items())
+    if found.get("shots"):
+        lines[0] += f", readouts from {plural(found['shots'], 'shot')}"
     width = max(map(len, found["figures"]))
     for name, one in found["figures"].items():
         text = f"  {name:{width}}  {number(name, one['value'])}"
@@ -86,14 +129,16 @@ def page(found: dict[str, Any]) -> str:
 
 def whole(
     path: str, data_dir: str | None, split: str | None, which: str, batch: int | None = None,
-    beam: int = 1, threads: int = 0, road: str = "",
+    beam: int = 1, threads: int = 0, road: str = "", shots: int | None = None,
+    other: Mapping[str, Setting] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """What `qrlc eval` says."""
-    run, settings, objective, feed = opened(path, data_dir, which, threads, road)
+    run, settings, objective, feed = opened(path, data_dir, which, threads, road, shots, other)
     batch = batch or room.together(objective, settings, feed.streaming)
     chosen = split_of(feed, split)
     kept = run.kept(which).stem  # the last, where no epoch has ended
-    found: dict[str, Any] = {"run": path, "checkpoint": kept}
+    found: dict[str, Any] = {"run": path, "checkpoint": kept, "shots": settings.shots}
+    found |= {"set": dict(other)} if other else {}
     found |= report(objective.evaluate(feed, chosen, batch), chosen, labels_of(feed))
     if decode.produces(objective.program):
         said = decode.translations(objective, feed, chosen, batch, beam)
