@@ -69,6 +69,10 @@ class Task:
     rows: list[Row]
     scale: int = 0  # which of the noise scales
 
+    @property
+    def circuits(self) -> int:
+        return len(self.rows) * self.template.twirl
+
     def work(self) -> Work:
         table = np.array([r.angles for r in self.rows], float)
         table = table.reshape(len(self.rows), self.template.parameters)
@@ -204,9 +208,10 @@ class Desk:
                 grouped[ask.quantities] = settings(ask.quantities)
             for basis, picked in grouped[ask.quantities]:
                 quantities = tuple(ask.quantities[p] for p in picked)
-                shots = ask.shots or self.shots
+                twirl = self.mitigation.twirl
+                shots = -(-(ask.shots or self.shots) // twirl) * twirl  # as many for each circuit
                 for scale, fold in enumerate(self.mitigation.scales):
-                    template = self.tree.template(ask.node, basis, fold)
+                    template = self.tree.template(ask.node, basis, fold, twirl)
                     key = (template, shots, quantities)
                     if key not in found:
                         found[key] = Task(template, shots, quantities, [], scale)
@@ -220,7 +225,7 @@ class Desk:
             self.counts.read += 1
         self.counts.jobs += 1
         for t in job:
-            self.counts.circuits += len(t.rows)
+            self.counts.circuits += t.circuits
             self.counts.executions += len(t.rows) * t.shots
         if self.see:
             self.see(self.counts.rounds, job)
@@ -320,18 +325,25 @@ def _digest(job: Sequence[Task]) -> int:
     for task in job:
         work = task.work()
         t = task.template
-        head = f"{t.qubits} {len(t.steps)} {t.fold} {task.shots}".encode()
-        found = zlib.crc32(head + (np.round(work.angles, 5) + 0.0).tobytes(), found)
+        head = f"{t.qubits} {len(t.steps)} {t.fold} {task.shots}"
+        head += f" {t.twirl}" * (t.twirl > 1)
+        found = zlib.crc32(head.encode() + (np.round(work.angles, 5) + 0.0).tobytes(), found)
     return found
 
 
 def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
     """Jobs that a device accepts, filled in order."""
     for task in tasks:
-        if limits.shots and task.shots > limits.shots:
+        if limits.shots and task.shots > limits.shots * task.template.twirl:
             raise DeviceError(
                 f"{task.shots} shots are more than the {limits.shots} that the device takes",
                 f"take --shots {limits.shots} or fewer",
+            )
+        if 0 < limits.circuits < task.template.twirl:
+            raise DeviceError(
+                f"{task.template.twirl} circuits share the shots, and a job holds at most "
+                f"{limits.circuits}",
+                "leave out --mitigate twirl, or say how many: twirl:2",
             )
         if limits.executions and task.shots > limits.executions:
             raise DeviceError(f"a job holds at most {limits.executions} executions")
@@ -350,7 +362,7 @@ def _filled(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
         while rows:
             room = len(rows)
             if limits.circuits:
-                room = min(room, limits.circuits - circuits)
+                room = min(room, (limits.circuits - circuits) // task.template.twirl)
             if limits.executions and task.shots:
                 room = min(room, (limits.executions - executions) // task.shots)
             if room <= 0:
@@ -359,7 +371,7 @@ def _filled(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
                 continue
             part = Task(task.template, task.shots, task.quantities, rows[:room], task.scale)
             job.append(part)
-            circuits += room
+            circuits += part.circuits
             executions += room * task.shots
             rows = rows[room:]
     if job:

@@ -61,7 +61,7 @@ def test_ibm_takes_one_number_of_shots_in_a_job() -> None:
     there once for each row."""
     device: Any = open_device("fake_manila")
     assert device.limits.alike
-    made = pubs(works(), device._compiled, alike=True)
+    made = [pub for group in pubs(works(), device._compiled.sent, alike=True) for pub in group]
     assert len(made) == 4 and {shots for _, _, shots in made} == {100}
     sent = device._sampler(1, "").run(made)  # as a device is sent it
     from qrlang.backends.qiskit.transpiled import bits_of
