@@ -151,10 +151,12 @@ class Desk:
         tasks = list(self._tasks(asks))
         self.counts.rounds += 1
         self.counts.settings += len({id(t.template) for t in tasks})
-        self._calibrate(tasks)
         scales = len(self.mitigation.scales)
         every = [[[np.empty(0)] * scales for _ in a.quantities] for a in asks]
         jobs = list(split(tasks, self.device.limits))
+        first = self.counts.numbered
+        known = [self.journal.answer(first + k, _digest(job)) for k, job in enumerate(jobs)]
+        self._calibrate(tasks, all(answer is not None for answer in known))
         for k, job in enumerate(jobs):
             found = self._job(job)
             rows = [(row, task.scale) for task in job for row in task.rows]
@@ -171,16 +173,21 @@ class Desk:
             for mine, ask in zip(every, asks, strict=True)
         ]
 
-    def _calibrate(self, tasks: Sequence[Task]) -> None:
+    def _calibrate(self, tasks: Sequence[Task], known: bool) -> None:
         """How qubits are misread that were not read before: two circuits for each set of them,
-        in whatever order circuits have them."""
-        if not self.mitigation.readout:
+        in whatever order circuits have them. `known`: all answers of the round are there already,
+        so that nothing is paid for it."""
+        if not self.mitigation.readout or not tasks:
             return
         found_in = (tuple(sorted(places_of(self.device, t.template))) for t in tasks)
         fresh = [places for places in dict.fromkeys(found_in) if places not in self.confusions]
-        if not fresh:
-            return
         made, shots = [], max(t.shots for t in tasks)
+        # Not by its number: a device that was calibrated anew since may be read elsewhere, and in
+        # another round, with other shots.
+        sets = " | ".join(" ".join(map(str, places)) for places in fresh)
+        name = f"read {sets} {shots}"
+        if not fresh or (known and not self.journal.begun(f"{name} 0")):
+            return
         for places in fresh:
             words = tuple(Word(((q, "Z"),)) for q in range(len(places)))
             made += [
@@ -189,11 +196,8 @@ class Desk:
             ]
         self.counts.settings += len(made)
         found: list[Floats] = []
-        sets = " | ".join(" ".join(map(str, places)) for places in fresh)
         for k, job in enumerate(split(made, self.device.limits)):
-            # Not by its number: a device that was calibrated anew since may be read elsewhere,
-            # and in another round, with other shots.
-            found += [np.concatenate(v) for v in self._job(job, f"read {sets} {shots} {k}")]
+            found += [np.concatenate(v) for v in self._job(job, f"{name} {k}")]
         for k, places in enumerate(fresh):
             up, down = (1 - found[2 * k]) / 2, (1 + found[2 * k + 1]) / 2
             if self.rehearsal:
