@@ -86,11 +86,11 @@ class Aer:
         bits: list[Bits] = [np.empty(0, np.uint8)] * len(works)
         try:
             for bound in (True, False):  # Aer confuses them in one call
-                mine = [i for i, pub in enumerate(ready) if (pub[1] is None) == bound]
+                mine = [i for i, group in enumerate(ready) if (group[0][1] is None) == bound]
                 if mine:
                     # With one seed, the first circuits of both calls would draw the same numbers.
                     own = SamplerV2(seed=spaced(seed, bound), options={"backend_options": settings})
-                    result = own.run([ready[i] for i in mine]).result()
+                    result = own.run([pub for i in mine for pub in ready[i]]).result()
                     found = bits_of(result, [works[i] for i in mine])
                     for i, one in zip(mine, found, strict=True):
                         bits[i] = one

@@ -4,7 +4,7 @@ they go wrong; and their bits, read back."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 
 from qrlang.backends.qiskit.circuits import build
 from qrlang.backends.qiskit.timing import Schedule, coherence, forgotten, schedule, waiting
+from qrlang.backends.qiskit.twirled import twirled
 from qrlang.hardware.device import Bits, DeviceError, ErrorRates, Footprint, Template, Work
+from qrlang.hardware.twirl import Rules
 
 
 class Compiled:
@@ -23,6 +25,7 @@ class Compiled:
         self.target = target
         self._kept: dict[Template, Any] = {}
         self._waiting: dict[Template, Any] = {}
+        self._rules = Rules()
         self._sizes: dict[Template, Footprint] = {}
         self._managers: dict[tuple[int, ...], Any] = {}
 
@@ -32,14 +35,28 @@ class Compiled:
             self._kept[template] = folded(found, template.fold)
         return self._kept[template]
 
-    def waiting(self, template: Template) -> Any:
-        """With delays where qubits wait: a simulator would not know of them."""
+    def sent(self, template: Template) -> Iterator[Any]:
+        """The circuits that share its shots. Made anew each time: they are many."""
+        circuit = self(template)
+        if template.twirl == 1:
+            yield circuit
+            return
+        for k in range(template.twirl):
+            lot = np.random.default_rng([self._seed, k, len(circuit.data)])
+            yield twirled(circuit, lot, self._rules)
+
+    def waiting(self, template: Template) -> Iterator[Any]:
+        """The same with delays where qubits wait: a simulator would not know of them."""
         if self.target is None:
-            return self(template)
-        if template not in self._waiting:
-            circuit = self(template)
-            self._waiting[template] = waiting(circuit, schedule(circuit, self.target))
-        return self._waiting[template]
+            yield from self.sent(template)
+        elif template.twirl > 1:
+            for circuit in self.sent(template):
+                yield waiting(circuit, schedule(circuit, self.target))
+        else:
+            if template not in self._waiting:
+                circuit = self(template)
+                self._waiting[template] = waiting(circuit, schedule(circuit, self.target))
+            yield self._waiting[template]
 
     def footprint(self, template: Template) -> Footprint:
         """Counted in the circuit that is sent; where the device says how likely things go wrong
@@ -49,7 +66,7 @@ class Compiled:
         return self._sizes[template]
 
     def _size(self, template: Template) -> Footprint:
-        circuit, target = self(template), self.target
+        circuit, target = next(self.sent(template)), self.target
         found = Counted([0] * (circuit.num_qubits + circuit.num_clbits))
         whole = schedule(circuit, target) if target is not None else Schedule()
         found.add(circuit, target, whole, range(len(found.level)), (), 1.0)
@@ -85,21 +102,27 @@ class Compiled:
         return self._managers[places]
 
 
-def pubs(works: Sequence[Work], compiled: Any, alike: bool = False) -> list[Any]:
-    """One for each template, its angles broadcast. A circuit without angles has no rows: its shots
-    are those of all of them, or, if all have to be `alike`, it is there for each."""
-    found: list[Any] = []
+def pubs(
+    works: Sequence[Work], circuits: Callable[[Template], Iterable[Any]], alike: bool = False
+) -> list[list[Any]]:
+    """Of each work one for each circuit, its angles broadcast. A circuit without angles has no
+    rows: its shots are those of all of them, or, if all have to be `alike`, it is there for each.
+    """
+    found: list[list[Any]] = []
     for work in works:
         if not np.all(np.isfinite(work.angles)):
             raise DeviceError("an angle is not a finite number: nothing has been sent")
-        circuit = compiled(work.template)
-        columns = used(circuit)
-        if columns:
-            found.append((circuit, work.angles[:, columns], work.shots))
-        elif alike:
-            found += [(circuit, None, work.shots)] * work.circuits
-        else:
-            found.append((circuit, None, work.executions))
+        shots = work.shots // work.template.twirl
+        mine: list[Any] = []
+        for circuit in circuits(work.template):
+            columns = used(circuit)
+            if columns:
+                mine.append((circuit, work.angles[:, columns], shots))
+            elif alike:
+                mine += [(circuit, None, shots)] * len(work.angles)
+            else:
+                mine.append((circuit, None, shots * len(work.angles)))
+        found.append(mine)
     return found
 
 
@@ -138,7 +161,10 @@ def bits_of(result: Any, works: Sequence[Work]) -> list[Bits]:
         tables: list[Bits] = []
         while sum(map(len, tables)) < work.executions:
             tables.append(_table(next(found).data, work.template))
-        out.append(np.concatenate(tables).reshape(work.circuits, work.shots, -1))
+        # Circuit by circuit, of each its rows.
+        whole = np.concatenate(tables)
+        whole = whole.reshape(work.template.twirl, len(work.angles), -1, whole.shape[-1])
+        out.append(whole.swapaxes(0, 1).reshape(len(work.angles), work.shots, -1))
     return out
 
 

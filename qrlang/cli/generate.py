@@ -47,9 +47,10 @@ def command(
     common.not_over(out, data)
     common.needs_training()
     from qrlang.training import further
+    from qrlang.training.trained import Use
 
-    found = further.further(run, data, prompt, moments, temperature, seed, checkpoint, data_dir,
-                            threads, road or "")  # fmt: skip
+    use = Use(checkpoint, threads, road)
+    found = further.further(run, data, prompt, moments, temperature, seed, use, data_dir)
     if isinstance(found, str):
         tables.text(found + "\n", out)
     else:

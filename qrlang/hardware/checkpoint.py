@@ -66,6 +66,10 @@ class Journal:
         self._write({"job": job, "token": self.tokens[job]})
         return self.tokens[job], False
 
+    def begun(self, job: Name) -> bool:
+        """It has been sent, perhaps."""
+        return any(job in known for known in (self.answers, self.tickets, self.tokens))
+
     def lost(self, job: Name) -> None:
         """It has failed: the next one is another."""
         self.tickets.pop(job, None)

@@ -145,6 +145,7 @@ def open_feed(
         name, arguments, ports_of(program), data_dir=data_dir, base=base,
         validation=settings.validation, max_length=settings.length or None,
         limit=settings.limit,
+        warm=settings.washout,
         saved=read_json(kept) if kept is not None and kept.exists() else None, kept=rights,
     )  # fmt: skip
     if run is not None:

@@ -8,22 +8,24 @@ from typing import Any
 import numpy as np
 
 from qrlang.errors import TrainingError
-from qrlang.training import evaluate, generate, start
+from qrlang.training import generate, trained
 from qrlang.training.data import own
 from qrlang.training.data.foretold import inside, series
 from qrlang.training.data.ports import Array, Port, ports_of
 from qrlang.training.data.vocabulary import Vocabulary
 from qrlang.training.feed import split_of
 from qrlang.training.predict import Answers, Cell, request_of
+from qrlang.training.trained import AS_TRAINED, Use
 
 
 def further(
     path: str, data: str | None, prompt: str | None, moments: int, temperature: float, seed: int,
-    which: str = "best", data_dir: str | None = None, threads: int = 0, road: str = "",
+    use: Use = AS_TRAINED, data_dir: str | None = None,
 ) -> Answers | str:  # fmt: skip
     """A table; after a prompt, its text and what follows."""
-    run, settings, objective = evaluate.at_its_weights(path, which, threads, road)
-    said = run.data()
+    made = trained.opened(path, use)
+    settings, objective = made.settings, made.objective
+    said = made.run.data()
     going = generate.generator(objective, settings, said, temperature,
                                np.random.default_rng(seed))  # fmt: skip
     words = _Words(ports_of(objective.program), said)
@@ -33,7 +35,7 @@ def further(
         records = own.inputs(request_of(Path(data), objective.program, settings, said), True)
         known = [words.given(inside(records.take(np.array([k])), 0)) for k in range(len(records))]
     else:
-        feed = start.reopen(run, settings, objective.program, run.about(), data_dir)
+        feed = made.feed(data_dir)
         known = series(feed.data.source(split_of(feed, None)), feed.data.ports)
     for k, x in enumerate(known):
         if len(x) < going.ahead:

@@ -35,6 +35,7 @@ class Objective:
     loss: losses.Loss
     world: World
     truncate: int = 0  # moments that gradients go back; 0: all
+    washout: int = 0  # first moments of each sequence that count nowhere
 
     @property
     def target(self) -> str:
@@ -109,6 +110,11 @@ class Objective:
             counted = counted if inside is None else inside & counted
             if series:  # what warms the state up is no part of the loss either
                 inside = counted
+        if self.kind.seq and self.washout:
+            after = torch.arange(target.shape[1], device=self.device) >= self.washout
+            after = after.expand(target.shape[:2])
+            inside = after if inside is None else inside & after
+            counted = after if counted is None else counted & after
         if series and self.kind.seq and len(target) == 1:
             output, target, inside, counted = _stretches(output, target, inside, counted)
         loss = self.loss if self.model.training else losses.measured(self.loss)

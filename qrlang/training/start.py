@@ -276,7 +276,7 @@ def make_objective(
     alone = model.chosen_road() == "native" or not room.worth_threads(program, settings)
     torch.set_num_threads(1 if alone else threads)
     freeze(model, settings.freeze)
-    objective = Objective(model, program, settings.loss, world, settings.truncate)
+    objective = Objective(model, program, settings.loss, world, settings.truncate, settings.washout)
     if not objective.parameters:
         frozen = "every weight is frozen" if program.weights else "the model has no weights"
         raise TrainingError(f"there is nothing to train: {frozen}")

@@ -233,16 +233,21 @@ DATA_SETS: dict[str, DataSet] = {
                 _fixed(_rows(3), Column("real", (3,), seq=None)),
                 (_length(2000), _window(20), _AHEAD)),
         DataSet("csv", "columns of a CSV file of your own, or of two that are joined", _any,
-                (*_PATH, Argument("join", "string", ""), Argument("on", "string", ""),
+                (*_PATH, Argument("columns", "string", ""), Argument("ahead", "int", 0, 0),
+                 Argument("window", "int", 0, 0), Argument("foretell", "string", ""),
+                 Argument("join", "string", ""), Argument("on", "string", ""),
                  Argument("purpose", "string", ""))),
         DataSet("npz", "arrays of a NumPy file of your own", _any, _PATH),
+        DataSet("text", "a text of your own, and what comes next in it", _NEXT,
+                (Argument("path", "string"), Argument("tokens", "string", "character"))),
         DataSet("hf", "a data set of the Hugging Face hub", _any,
                 (Argument("name", "string"), Argument("config", "string", ""),
                  Argument("columns", "string", ""), Argument("tokens", "string", "word"))),
     )
 }  # fmt: skip
 
-_ENDINGS = {"csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz"), "npz": (".npz",)}
+_ENDINGS = {"csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz"), "npz": (".npz",),
+            "text": (".txt", ".txt.gz")}  # fmt: skip
 
 
 def kind_of_file(path: str) -> str:

@@ -57,9 +57,9 @@ def foretold(train: Source, ports: Sequence[Port], scale: Scale) -> Foretold | N
         return x.shape == y.shape and bool(np.allclose(x, converted(y), rtol=1e-4, atol=1e-5))
 
     pairs = _pairs(train, ports[1].type.seq)
-    shortest = min((len(x) for x, _ in pairs), default=0)
-    for k in range(1, min(_FAR, shortest - 1)):
-        if all(same(x[k:], y[:-k]) for x, y in pairs):
+    longest = max((len(x) for x, _ in pairs), default=0)
+    for k in range(1, min(_FAR, longest - 1)):
+        if all(same(x[k:], y[:-k]) for x, y in pairs if len(x) > k):
             return Foretold(k, _window(train, ports), isinstance(train, Stream))
     return None
 
@@ -73,10 +73,16 @@ def _pairs(train: Source, seq: bool) -> list[tuple[Array, Array]]:
         return [(inside(one, 0), inside(one, 1)) for one in some]
     few = train.take(np.arange(min(len(train), _LOOK)))
     windows, values = few.arrays
-    each = pairwise(windows[:_RECORDS])
-    if few.lengths[0] is not None or not all(np.array_equal(a[1:], b[:-1]) for a, b in each):
-        return []  # not windows of one series, each a moment on
-    return [(windows[:, -1], values)]
+    if few.lengths[0] is not None:
+        return []
+    return [(windows[part, -1], values[part]) for part in _stretches(windows)[:_RECORDS]]
+
+
+def _stretches(windows: Array) -> list[slice]:
+    """Records that are windows of one series, each a moment on."""
+    flat = windows.reshape(*windows.shape[:2], -1)
+    breaks = np.flatnonzero((flat[1:, :-1] != flat[:-1, 1:]).any((1, 2))) + 1
+    return [slice(*ends) for ends in pairwise([0, *breaks.tolist(), len(windows)])]
 
 
 def inside(one: RecordBatch, column: int) -> Array:
@@ -98,5 +104,6 @@ def series(split: Source, ports: Sequence[Port]) -> list[Array]:
         return [split.columns[0].astype(split.dtypes[0])]
     if ports[1].type.seq:
         return [inside(split.take(np.array([k])), 0) for k in range(len(split))]
-    windows = split.take(np.arange(len(split))).arrays[0]  # of one series, each a moment on
-    return [np.concatenate([windows[0], windows[1:, -1]])]
+    windows = split.take(np.arange(len(split))).arrays[0]
+    parts = [windows[part] for part in _stretches(windows)]
+    return [np.concatenate([part[0], part[1:, -1]]) for part in parts]

@@ -42,6 +42,7 @@ class Request:
     progress: fetch.Progress | None = None
     may_fetch: bool = True
     scale: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)  # of that run
+    warm: int = 0  # moments that are wanted before those of a series that are measured
     answering: bool = False  # by a run: what words and names mean is as it was in its training
     opened: list[Rights] = field(default_factory=list)  # of files that have manifests
 

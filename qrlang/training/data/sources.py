@@ -20,7 +20,7 @@ class Source(Protocol):
     streaming: bool
 
     def __len__(self) -> int:
-        """Records, or moments of a stream."""
+        """Records, or moments of a stream, of those that count."""
         ...
 
     def batch_count(self, batch: int, segment: int | None) -> int: ...
@@ -142,7 +142,7 @@ class Stream:
         self.count = min(map(len, columns))
 
     def __len__(self) -> int:
-        return self.count
+        return self.count - self.lead
 
     def limited(self, count: int) -> Stream:
         """The first ones that count."""
