@@ -15,8 +15,8 @@ from typing import IO, Any
 import numpy as np
 
 from qrlang.errors import DataError
-from qrlang.files import replace
 from qrlang.rights.gate import Rights
+from qrlang.system.files import replace
 from qrlang.training.data.ports import Array
 
 _CHUNK = 1 << 20
