@@ -14,9 +14,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from qrlang.files import replace
 from qrlang.hardware.device import DeviceError
-from qrlang.lock import Lock
+from qrlang.system.files import replace
+from qrlang.system.lock import Lock
 
 LONG = 1 << 24  # bytes of a journal that is worth making short
 
