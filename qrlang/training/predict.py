@@ -81,8 +81,6 @@ def _request(path: Path, program: Program, settings: Settings, said: Mapping[str
         "path": str(path.absolute()),
         "longest": said.get("arguments", {}).get("longest", 0),
     }
-    if said.get("name") == "csv":  # of a table; a set with a name has rows of its own
-        arguments["window"] = said["arguments"].get("window", 0)
     return Request(
         kind, arguments, ports_of(program), max_length=settings.length,
         vocabularies={k: Vocabulary.of(v) for k, v in said.get("vocabularies", {}).items()},

@@ -224,7 +224,7 @@ DATA_SETS: dict[str, DataSet] = {
                 (_length(2000), _window(20), _AHEAD)),
         DataSet("csv", "columns of a CSV file of your own, or of two that are joined", _any,
                 (*_PATH, Argument("join", "string", ""), Argument("on", "string", ""),
-                 Argument("purpose", "string", ""), _window(0), Argument("ahead", "int", 0, 0))),
+                 Argument("purpose", "string", ""))),
         DataSet("npz", "arrays of a NumPy file of your own", _any, _PATH),
         DataSet("hf", "a data set of the Hugging Face hub", _any,
                 (Argument("name", "string"), Argument("config", "string", ""),

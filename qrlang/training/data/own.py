@@ -9,9 +9,7 @@ numbers), else they come in the order of those lines, with or without a row of n
   moments: a shorter one); or a text in a single cell;
 - a moment, where there is a column `sequence`: rows with the same entry stand together and are one
   sequence, whose target stands in each of them (the last one counts);
-- a moment of one long series, where all columns of the model are sequences of numbers; or where
-  `window` says how many of the last ones are a record of a model that answers once. `ahead: 3`
-  holds a moment against what the target is three later, the input itself where it has no column.
+- a moment of one long series, where all columns of the model are sequences of numbers.
 
 Two files are joined by a column that both have: `csv(path: "visits.csv", join: "lab.csv", on:
 "patient")` gives each row of the first the columns of the row of the second with the same entry;
@@ -38,12 +36,11 @@ from qrlang.diagnostics.words import plural
 from qrlang.errors import DataError
 from qrlang.training.data.columns import Column, Dense
 from qrlang.training.data.files import Archive
-from qrlang.training.data.moments import own_series, windowed
 from qrlang.training.data.ports import Array, Port, moment_shape
 from qrlang.training.data.request import Loaded, Request, with_validation
 from qrlang.training.data.rows import Table, open_table
 from qrlang.training.data.scaling import scaled
-from qrlang.training.data.series import windows
+from qrlang.training.data.series import forecast
 from qrlang.training.data.sources import Records
 from qrlang.training.data.table import Cells, Columns, loaded, split_rows, unsplit
 from qrlang.training.data.vocabulary import rule
@@ -70,7 +67,7 @@ class _Sheet:
 
     def __init__(self, request: Request, table: Table, ports: Sequence[Port] = ()) -> None:
         """`ports`: what is wanted, if that is not all of the model's lines."""
-        self.request, self.every = request, request.ports
+        self.every = request.ports
         self.ports = ports or request.ports
         self.table, self.path = table, table.path
         for port in self.ports:
@@ -172,39 +169,8 @@ class _Sheet:
         self.free = [k for k in range(count) if k not in (self.at_sequence, self.at_split, *others)]
         # All columns sequences of numbers, one long time: a row is a moment.
         self.series = self.at_sequence is None and all(
-            (p.type.seq or (p.target and windowed(self.request))) and not _is_text(p)
-            for p in self.every
+            p.type.seq and not _is_text(p) for p in self.every
         )
-        self._foretold()
-
-    def _foretold(self) -> None:
-        """A series against itself, some moments later, has no column of its target."""
-        given = [k for k in ("window", "ahead") if self.request.arguments.get(k)]
-        if given and not self.series:
-            raise DataError(
-                "bad-argument",
-                f"`{given[0]}` is of one long series, a moment a row, and a row of {self.path} is "
-                "not one",
-                "leave it out"
-                if self.at_sequence is not None or "window" in given
-                else "say with `window: 20` how many moments the model is shown",
-            )
-        inputs, target = [p for p in self.ports if not p.target], self.ports[-1]
-        if "ahead" not in given or not target.target or target.name in self.named:
-            return
-        named = all(p.name in self.named for p in inputs)
-        if not named and len(self.free) != sum(map(_width, inputs)):
-            return
-        if [_width(p) for p in inputs] != [_width(target)]:
-            raise DataError(
-                "wrong-column",
-                f"{self.path} has no column for {target}, which can't be {inputs[0]} later on: "
-                "one has more numbers than the other",
-                f"give it a column `{target.name}`",
-            )
-        self.ports, self.cells = inputs, self.cells[: len(inputs)]
-        by_name = [self._in_order(sorted(self.named[p.name])) for p in inputs] if named else None
-        self.by_name = by_name
 
     def _words(self) -> list[str]:
         """Names that mean something here."""
@@ -385,9 +351,6 @@ def inputs(request: Request) -> Records:
     columns = Columns(request, request.text("tokens"))
     if request.name == "csv":
         sheet = _Sheet(request, open_table(request), wanted)
-        if length := windowed(request):
-            return Records([Dense(windows(_moments(c, columns), length), c.port, c.port.name)
-                            for c in sheet.cells])  # fmt: skip
         for cells in sheet.cells if sheet.series else ():
             cells.lengths = [sum(cells.lengths)]
         return Records([columns.column(c, None) for c in sheet.cells])
@@ -412,25 +375,30 @@ def _same(names: list[str]) -> Callable[[str], list[str]]:
 
 
 def _one_series(request: Request, sheet: _Sheet, columns: Columns, path: Path) -> Loaded:
-    if len(request.ports) != 2:
-        raise DataError(
-            "wrong-column",
-            f"a series has an input and a target, the model has {len(request.ports)} lines",
-        )
-    arrays = [_moments(cells, columns) for cells in sheet.cells]
+    """One long time: split by time, never shuffled."""
+    unsplit(request, True, "one long series is split by time")
+    arrays = []
+    for cells in sheet.cells:
+        if cells.port.type.kind in ("class", "token"):
+            flat = columns.classes(cells.words, cells.port)
+        else:
+            flat = np.array(cells.numbers, np.float32)
+        arrays.append(flat.reshape(-1, *moment_shape(cells.port.type)))
     for found in sheet.table.rights:
         found.whole()  # moments of one series have no names
-    out = own_series(request, arrays, sheet.splits, path)
+    if len(arrays) != 2:
+        raise DataError(
+            "wrong-column", f"a series has an input and a target, the model has {len(arrays)} lines"
+        )
+    if sheet.splits:
+        raise DataError(
+            "bad-row",
+            f"{path}: one long series is split by time; the column `{_SPLIT}` has no meaning",
+            f"a column `{_SEQUENCE}` makes several sequences of it",
+        )
+    out = forecast(request, *arrays, scaled=bool(request.arguments["scale"]))
     out.labels, out.file, out.columns = columns.labels, path, sheet.columns()
     return out
-
-
-def _moments(cells: Cells, columns: Columns) -> Array:
-    if cells.port.type.kind in ("class", "token"):
-        flat = columns.classes(cells.words, cells.port)
-    else:
-        flat = np.array(cells.numbers, np.float32)
-    return flat.reshape(-1, *moment_shape(cells.port.type))
 
 
 # --- NumPy files ---

@@ -101,23 +101,21 @@ def _windowed(
                 f"windows of {length}",
                 "make the series longer, or the window shorter",
             )
+        part = x[begin:end].astype(np.float32)
+        if end > begin:
+            # Windows overlap in memory; only those of a batch are ever copied.
+            windows = np.lib.stride_tricks.sliding_window_view(part, length, axis=0)
+            windows = np.moveaxis(windows, -1, 1)
+        else:
+            windows = part.reshape(0, length, *x.shape[1:])
         return Records(
             (
-                Dense(windows(x[begin:end], length), given, "the windows"),
+                Dense(windows, given, "the windows"),
                 Dense(y[begin + length - 1 : end], wanted, "the target series"),
             )
         )
 
     return build
-
-
-def windows(x: Array, length: int) -> Array:
-    """[moments, …] -> [windows, length, …]. They overlap in memory; only those of a batch are ever
-    copied."""
-    x = x.astype(np.float32)
-    if len(x) < length:
-        return x[:0].reshape(0, length, *x.shape[1:])
-    return np.moveaxis(np.lib.stride_tricks.sliding_window_view(x, length, axis=0), -1, 1)
 
 
 def _ahead(request: Request, values: Array, window: int = _WINDOW, scaled: bool = True) -> Loaded:
