@@ -302,7 +302,7 @@ def training_step(program: Program, batch: int, steps: int) -> Training:
     for register in program.registers:
         sizes[register.space] = sizes.get(register.space, 0) + register.size
     amplitudes = {s: (4 if s in mixed else 2) ** n for s, n in sizes.items()}
-    space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}
+    space = program.space_of
     weights = {w.name: prod(w.shape) for w in program.weights}
     quantum = classical = values = 0
 

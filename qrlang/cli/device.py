@@ -10,6 +10,8 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+LIMITS = ("max_shots", "max_cost", "price_task", "price_shot", "price_second")
+
 _OPTIONS = (
     click.option("--noise", metavar="X", default="",
                  help="For a simulator: a device by name, or a gate's error, as 0.01."),

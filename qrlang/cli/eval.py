@@ -11,12 +11,16 @@ from qrlang.cli import common, printing
 @click.argument("run", metavar="RUN", type=click.Path())
 @click.option("--split", type=click.Choice(["test", "validation", "train"]),
               help="Of the data.  [default: test]")  # fmt: skip
-@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
+@click.option("--generate", "alone", type=click.IntRange(1, 1_000_000), metavar="N", default=None,
+              help="Also let it go on by itself, N moments from many places.")  # fmt: skip
+@common.data_dir
+@common.asked
 @common.trained
 @common.output
 def command(
     run: str,
     split: str | None,
+    alone: int | None,
     checkpoint: str,
     data_dir: str | None,
     batch: int | None,
@@ -29,12 +33,14 @@ def command(
     """Say what a run is worth: figures with 95 % intervals, confusion matrix.
 
     Intervals are Wilson's for answers that are right or wrong, else from 1000 bootstraps over
-    whole sequences. Translations are also produced and measured by BLEU.
+    whole sequences. Translations are also produced and measured by BLEU. With
+    --generate a model of a series is given what it has foretold itself: how far does that hold?
     """
     common.needs_training()
     from qrlang.training import evaluate
 
-    found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, threads, road or "")
+    found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, threads, road or "",
+                           alone or 0)  # fmt: skip
     if form == "json":
         printing.print_json(found)
     else:

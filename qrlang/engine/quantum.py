@@ -44,7 +44,7 @@ class Spaces:
         self.outer: list[list[Space]] = []
         members: dict[int, list[int]] = {}
         for r in low.program.registers:
-            members.setdefault(r.space, []).extend(range(r.start, r.start + r.size))
+            members.setdefault(r.space, []).extend(r.qubits)
         self.qubits = [members[key] for key in sorted(members)]
         self.of: dict[int, tuple[int, int]] = {
             q: (s, i) for s, qs in enumerate(self.qubits) for i, q in enumerate(qs)

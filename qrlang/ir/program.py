@@ -525,6 +525,10 @@ class Register:
     size: int
     space: int = 0
 
+    @property
+    def qubits(self) -> range:
+        return range(self.start, self.start + self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -543,3 +547,8 @@ class Program:
     registers: tuple[Register, ...] = ()
     body: tuple[Op, ...] = ()
     outputs: tuple[Output, ...] = ()
+
+    @property
+    def space_of(self) -> dict[int, int]:
+        """By qubit."""
+        return {q: r.space for r in self.registers for q in r.qubits}

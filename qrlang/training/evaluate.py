@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from qrlang.diagnostics.words import plural
-from qrlang.training import checkpoint, decode, metrics, room, start
-from qrlang.training.feed import Feed, labels_of, split_of
+from qrlang.training import checkpoint, decode, horizon, metrics, room, start
+from qrlang.training.feed import DataFeed, labels_of, split_of
+from qrlang.training.generate import generator
 from qrlang.training.metrics import Tally
 from qrlang.training.objective import Objective
 from qrlang.training.progress import number
@@ -17,20 +19,26 @@ from qrlang.training.settings import Settings
 from qrlang.training.world import World
 
 
-def opened(
-    path: str, data_dir: str | None, which: str = "best", threads: int = 0, road: str = ""
-) -> tuple[Run, Settings, Objective, Feed]:
-    """A run's model at its weights, and its data."""
-    from dataclasses import replace
-
+def at_its_weights(
+    path: str, which: str = "best", threads: int = 0, road: str = ""
+) -> tuple[Run, Settings, Objective]:
+    """A run's model, ready to answer."""
     run = Run.open(path)
     settings = run.settings()
     settings = replace(settings, threads=threads, road=road or settings.road)
-    program = run.program()
     weights, _ = checkpoint.load(run.kept(which))
-    feed = start.reopen(run, settings, program, run.about(), data_dir)
-    objective = start.make_objective(program, settings, World(), run.imports)
+    objective = start.make_objective(run.program(), settings, World(), run.imports)
     objective.model.load_state_dict(weights)
+    objective.model.eval()
+    return run, settings, objective
+
+
+def opened(
+    path: str, data_dir: str | None, which: str = "best", threads: int = 0, road: str = ""
+) -> tuple[Run, Settings, Objective, DataFeed]:
+    """A run's model at its weights, and its data."""
+    run, settings, objective = at_its_weights(path, which, threads, road)
+    feed = start.reopen(run, settings, objective.program, run.about(), data_dir)
     return run, settings, objective, feed
 
 
@@ -82,14 +90,17 @@ def page(found: dict[str, Any]) -> str:
     for one in found.get("samples", ()):
         told = [name for name in ("source", "meant", "said") if name != "source" or one[name]]
         lines += ["", *(f"  {name:6}  {one[name]}" for name in told)]
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    if "by_itself" in found:
+        text += horizon.page(found["by_itself"]) + f"  {found['by_itself']['picture']}\n"
+    return text
 
 
 def whole(
     path: str, data_dir: str | None, split: str | None, which: str, batch: int | None = None,
-    beam: int = 1, threads: int = 0, road: str = "",
+    beam: int = 1, threads: int = 0, road: str = "", alone: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    """What `qrlc eval` says."""
+    """What `qrlc eval` says. `alone`: moments for which the model is to go on by itself."""
     run, settings, objective, feed = opened(path, data_dir, which, threads, road)
     batch = batch or room.together(objective, settings, feed.streaming)
     chosen = split_of(feed, split)
@@ -100,4 +111,9 @@ def whole(
         said = decode.translations(objective, feed, chosen, batch, beam)
         found["figures"]["bleu"] = decode.bleu(said)
         found |= {"beam": beam, "samples": decode.few(said)}
+    if alone:
+        going = generator(objective, settings, run.data())
+        far = horizon.horizon(going, feed, chosen, alone)
+        drawn = horizon.draw(far, run.folder / "by_itself", objective.program.name)
+        found["by_itself"] = {**far.data(), "picture": str(drawn[0])}
     return found

@@ -106,6 +106,12 @@ def _choice(value: Any) -> Any:
     return value
 
 
+def written(choice: Choice) -> str:
+    """As a program says it: `adam(lr: 0.01)`."""
+    name, given = choice
+    return name + (f"({', '.join(f'{k}: {v}' for k, v in given.items())})" if given else "")
+
+
 def settle(block: Mapping[str, object], target: Type | None, lr: float | None = None) -> Settings:
     """The settings of a checked `train` block, each with its default. `lr` goes to the
     optimiser, whichever it is."""

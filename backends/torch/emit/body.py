@@ -15,7 +15,7 @@ from qrlang.backends.torch.emit.constants import Constants
 from qrlang.backends.torch.emit.layers import Layers
 from qrlang.backends.torch.emit.layout import fit, groups
 from qrlang.backends.torch.emit.names import attribute
-from qrlang.backends.torch.mixing import mixed_spaces, spaces_of
+from qrlang.backends.torch.spaces import density_spaces, spaces_of
 from qrlang.ir.program import (
     Alloc,
     Angle,
@@ -60,9 +60,9 @@ class Body:
         self.uses: Counter[int] = Counter()
         self.region_of_use: dict[int, set[int]] = {}
         self.tainted = per_shot(program)
-        self.mixed = mixed_spaces(program)
+        self.densities = density_spaces(program)
         self.spaces = spaces_of(program)
-        self.space_of = {q: s for s, qubits in self.spaces.items() for q in qubits}
+        self.space_of = program.space_of
         self.state: dict[int, str] = {}  # by space: its variable
         self.alive: set[int] = set()
         self.needed = needed(program)
@@ -208,7 +208,7 @@ class Body:
                     wanted = registers[0] if len(registers) == 1 else "qubits"
                     self.state[space] = self.names.free(wanted)
                 name = self.state[space]
-                mixed = ", mixed=True" if space in self.mixed else ""
+                mixed = ", mixed=True" if space in self.densities else ""
                 self.say(f'{name} = run.qubits({len(own)}, "{name}"{mixed})')
             if op.mixed:
                 local = self._local(space)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 
 from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense, Ragged
-from qrlang.training.data.files import Archive
+from qrlang.training.data.files import Archive, opened
 from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import Array, dtype_of
 from qrlang.training.data.request import Loaded, Request, held_out
+from qrlang.training.data.series import cut
 from qrlang.training.data.sources import Records, Source, Stream
 from qrlang.training.data.vocabulary import (
     CHARACTERS,
@@ -20,6 +23,7 @@ from qrlang.training.data.vocabulary import (
     Encoded,
     Vocabulary,
     encode,
+    rule,
 )
 
 _OPINIONS = ("negative", "positive")
@@ -153,6 +157,44 @@ def running(request: Request, parts: dict[str, Texts], by: str) -> Loaded:
     )
 
 
+def _own(request: Request) -> Loaded:
+    """A text of one's own: the splits are its beginning, its middle and its end."""
+    path, rights = request.own(request.text("path"))
+    if rights is not None:
+        rights.whole()  # a text has no records
+    by = request.text("tokens")
+    rule(by)
+    try:
+        with opened(path) as f:
+            text = f.read().replace("\r\n", "\n")
+    except UnicodeDecodeError as e:
+        raise DataError("malformed-file", f"{path} is not UTF-8 text",
+                        "save it with the encoding UTF-8") from e  # fmt: skip
+    except (OSError, EOFError, zlib.error) as e:
+        raise DataError("malformed-file", f"{path} can't be read: {e}") from e
+    if not text.strip():
+        raise DataError("empty-split", f"{path} is empty")
+
+    def pieces(begin: int, end: int) -> Iterator[str]:
+        begin, end = (_word_ends(text, k) for k in (begin, end))
+        for line in text[begin:end].splitlines(keepends=True):
+            if by == "space":
+                yield _ends(line)
+            elif by == "character" or line.strip():
+                yield line
+
+    parts = cut(len(text), request.validation)
+    loaded = running(request, {s: partial(pieces, *ends) for s, ends in parts.items()}, by)
+    loaded.file = path
+    return loaded
+
+
+def _word_ends(text: str, at: int) -> int:
+    while 0 < at < len(text) and not text[at - 1].isspace():
+        at += 1
+    return at
+
+
 _STORED = {"train": "train_text", "validation": "valid_text", "test": "test_text"}
 
 
@@ -202,5 +244,6 @@ LOADERS: dict[str, Callable[[Request], Loaded]] = {
     **dict.fromkeys(("ptb", "ptb_words"), _running("ptb.npz", "space", _ends)),
     "ptb_characters": _running("ptb.npz", "character", _stripped),
     "wikitext2": _running("wikitext2.npz", "space", _ends),
+    "text": _own,
     "shakespeare": _running("tinyshakespeare.npz", "character", _as_it_is),
 }

@@ -10,6 +10,7 @@ from qrlang.check.training.data_sets import DATA_SETS, Number, kind_of_file
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.errors import DataError
 from qrlang.training.data import (
+    arrays,
     generated,
     hub,
     images,
@@ -36,8 +37,8 @@ LOADERS: dict[str, Callable[[Request], Loaded]] = {
     **language.LOADERS,
     **translation.LOADERS,
     "ucr": ucr.load,
-    "csv": own.load_csv,
-    "npz": own.load_npz,
+    "csv": own.load,
+    "npz": arrays.load,
     "hf": hub.load,
 }
 

@@ -25,7 +25,7 @@ from qrlang.training.data.scaling import known
 from qrlang.training.data.sources import Records, Source, Stream
 
 _LEAD = 100  # moments at least that warm the state up before a validation or test stream counts
-_WINDOW = 20
+WINDOW = 20
 _MOST = 1_000_000  # points of a series that is made here
 
 Splits = Mapping[str, tuple[int, int]]
@@ -48,7 +48,7 @@ def forecast(
     y: Array,
     *,
     splits: Splits | None = None,
-    window: int = _WINDOW,
+    window: int = WINDOW,
     scaled: bool = False,
 ) -> Loaded:
     """`y[t]` is what the model is to say once it has seen `x[… t]`. `scaled`: by the mean and the
@@ -101,16 +101,10 @@ def _windowed(
                 f"windows of {length}",
                 "make the series longer, or the window shorter",
             )
-        part = x[begin:end].astype(np.float32)
-        if end > begin:
-            # Windows overlap in memory; only those of a batch are ever copied.
-            windows = np.lib.stride_tricks.sliding_window_view(part, length, axis=0)
-            windows = np.moveaxis(windows, -1, 1)
-        else:
-            windows = part.reshape(0, length, *x.shape[1:])
+        part = windows(x[begin:end].astype(np.float32), length)
         return Records(
             (
-                Dense(windows, given, "the windows"),
+                Dense(part, given, "the windows"),
                 Dense(y[begin + length - 1 : end], wanted, "the target series"),
             )
         )
@@ -118,7 +112,16 @@ def _windowed(
     return build
 
 
-def _ahead(request: Request, values: Array, window: int = _WINDOW, scaled: bool = True) -> Loaded:
+def windows(x: Array, length: int) -> Array:
+    """[time, …] -> [window, length, …]. They overlap in memory; only those of a batch are ever
+    copied."""
+    if len(x) < length:
+        return x[:0].reshape(0, length, *x.shape[1:])
+    found: Array = np.lib.stride_tricks.sliding_window_view(x, length, axis=0)
+    return np.moveaxis(found, -1, 1)
+
+
+def _ahead(request: Request, values: Array, window: int = WINDOW, scaled: bool = True) -> Loaded:
     """A series [time, channels] against itself, `ahead` moments later."""
     ahead = request.whole("ahead")
     if len(values) <= ahead + 2:

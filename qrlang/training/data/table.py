@@ -113,17 +113,22 @@ class Columns:
             f"give the numbers of its {what}" + ": in an x.npz" * (what == "tokens"),
         )
 
-    def column(self, cells: Cells, train: Array | None) -> Column:
-        port, where = cells.port, f"`{cells.port.name}`"
-        if port.type.kind == "token" and port.type.seq:
-            return self.texts(cells.words, port, train)
+    def moments(self, cells: Cells) -> Array:
+        """[moment, …] of all records, one after another."""
+        port = cells.port
         if port.type.kind == "class":
             flat: Array = self.classes(cells.words, port)
         elif port.type.kind == "token":
             flat = np.array([int(w) for w in cells.words], np.int64)
         else:
             flat = np.array(cells.numbers, np.float32)
-        flat = flat.reshape(-1, *moment_shape(port.type))
+        return flat.reshape(-1, *moment_shape(port.type))
+
+    def column(self, cells: Cells, train: Array | None) -> Column:
+        port, where = cells.port, f"`{cells.port.name}`"
+        if port.type.kind == "token" and port.type.seq:
+            return self.texts(cells.words, port, train)
+        flat = self.moments(cells)
         if not port.type.seq:
             return Dense(flat, port, where)
         offsets = np.concatenate([[0], np.cumsum(cells.lengths)]).astype(np.int64)
