@@ -95,9 +95,10 @@ class Compiled:
         if places not in self._managers:
             from qiskit.transpiler import generate_preset_pass_manager
 
+            free = None if self.target is None else any_angle(self.target)
             self._managers[places] = generate_preset_pass_manager(
-                self._level, self._backend, seed_transpiler=self._seed,
-                initial_layout=list(places) or None,
+                self._level, self._backend if free is None else None, free,
+                seed_transpiler=self._seed, initial_layout=list(places) or None,
             )  # fmt: skip
         return self._managers[places]
 
@@ -124,6 +125,29 @@ def pubs(
                 mine.append((circuit, None, shots * len(work.angles)))
         found.append(mine)
     return found
+
+
+def any_angle(target: Any) -> Any:
+    """The device without gates that take some angles only, such as `rzz` from 0 to π/2: a circuit
+    is transpiled once for all its angles, and a gate is undone with the opposite one. None if it
+    has none of them."""
+    bound = getattr(target, "gate_has_angle_bounds", lambda _: False)
+    narrow = {name for name in target.operation_names if bound(name)}
+    if not narrow:
+        return None
+    from qiskit.transpiler import Target
+
+    made = Target(
+        dt=target.dt, granularity=target.granularity, min_length=target.min_length,
+        pulse_alignment=target.pulse_alignment, acquire_alignment=target.acquire_alignment,
+        qubit_properties=target.qubit_properties, num_qubits=target.num_qubits,
+        concurrent_measurements=target.concurrent_measurements,
+    )  # fmt: skip
+    for name in sorted({*target.operation_names} - narrow):
+        where = target[name]
+        made.add_instruction(target.operation_from_name(name),
+                             None if None in where else dict(where.items()), name=name)  # fmt: skip
+    return made
 
 
 def folded(circuit: Any, times: int) -> Any:
