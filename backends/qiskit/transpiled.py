@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from qrlang.backends.qiskit.circuits import build
-from qrlang.backends.qiskit.timing import Schedule, coherence, forgotten, schedule, waiting
+from qrlang.backends.qiskit.decoupled import decoupled
+from qrlang.backends.qiskit.timing import (
+    Schedule,
+    coherence,
+    forgotten,
+    lasts,
+    schedule,
+    waiting,
+)
 from qrlang.backends.qiskit.twirled import twirled
 from qrlang.hardware.device import Bits, DeviceError, ErrorRates, Footprint, Template, Work
 from qrlang.hardware.twirl import Rules
@@ -38,12 +46,12 @@ class Compiled:
     def sent(self, template: Template) -> Iterator[Any]:
         """The circuits that share its shots. Made anew each time: they are many."""
         circuit = self(template)
-        if template.twirl == 1:
-            yield circuit
-            return
         for k in range(template.twirl):
-            lot = np.random.default_rng([self._seed, k, len(circuit.data)])
-            yield twirled(circuit, lot, self._rules)
+            found = circuit
+            if template.twirl > 1:
+                lot = np.random.default_rng([self._seed, k, len(circuit.data)])
+                found = twirled(circuit, lot, self._rules)
+            yield decoupled(found, self.target) if template.decouple else found
 
     def waiting(self, template: Template) -> Iterator[Any]:
         """The same with delays where qubits wait: a simulator would not know of them."""
@@ -54,7 +62,7 @@ class Compiled:
                 yield waiting(circuit, schedule(circuit, self.target))
         else:
             if template not in self._waiting:
-                circuit = self(template)
+                circuit = next(self.sent(template))
                 self._waiting[template] = waiting(circuit, schedule(circuit, self.target))
             yield self._waiting[template]
 
@@ -227,6 +235,9 @@ class Counted:
                     self.add(block, target, inner, (*qubits, *bits), (*under, *bits),
                              chance / 2 ** len(bits))  # fmt: skip
             if blocks or gate.name == "barrier":
+                continue
+            if gate.name == "delay":
+                self.kept *= (1 - forgotten(target, qubits[0], lasts(gate, target))) ** chance
                 continue
             touched = (*qubits, *bits, *under)
             depth = 1 + max(self.level[x] for x in touched)
