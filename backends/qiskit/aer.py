@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qrlang.backends.qiskit import ibm
 from qrlang.backends.qiskit.circuits import build
+from qrlang.backends.qiskit.timing import timed
 from qrlang.backends.qiskit.transpiled import (
     Compiled,
     bits_of,
@@ -66,6 +68,8 @@ class Aer:
         # A device's own numbers, gate by gate, where the noise is that of a device.
         named = self.errors is not None and self.errors.average
         self._target = self._backend.target if named else None
+        if self._target is not None:
+            self.capabilities = replace(self.capabilities, times=timed(self._target))
         # Without noise it only has to know the gates.
         self._compiled = Compiled(self._backend, options.level if options.noise else 0,
                                    options.seed, self._target)  # fmt: skip

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from qrlang.backends.qiskit.circuits import build
-from qrlang.backends.qiskit.timing import Schedule, coherence, forgotten, schedule, waiting
+from qrlang.backends.qiskit.decoupled import decoupled
+from qrlang.backends.qiskit.timing import (
+    Schedule,
+    coherence,
+    forgotten,
+    lasts,
+    schedule,
+    waiting,
+)
 from qrlang.backends.qiskit.twirled import twirled
 from qrlang.hardware.device import Bits, DeviceError, ErrorRates, Footprint, Template, Work
 from qrlang.hardware.twirl import Rules
@@ -38,12 +46,12 @@ class Compiled:
     def sent(self, template: Template) -> Iterator[Any]:
         """The circuits that share its shots. Made anew each time: they are many."""
         circuit = self(template)
-        if template.twirl == 1:
-            yield circuit
-            return
         for k in range(template.twirl):
-            lot = np.random.default_rng([self._seed, k, len(circuit.data)])
-            yield twirled(circuit, lot, self._rules)
+            found = circuit
+            if template.twirl > 1:
+                lot = np.random.default_rng([self._seed, k, len(circuit.data)])
+                found = twirled(circuit, lot, self._rules)
+            yield decoupled(found, self.target) if template.decouple else found
 
     def waiting(self, template: Template) -> Iterator[Any]:
         """The same with delays where qubits wait: a simulator would not know of them."""
@@ -54,7 +62,7 @@ class Compiled:
                 yield waiting(circuit, schedule(circuit, self.target))
         else:
             if template not in self._waiting:
-                circuit = self(template)
+                circuit = next(self.sent(template))
                 self._waiting[template] = waiting(circuit, schedule(circuit, self.target))
             yield self._waiting[template]
 
@@ -95,9 +103,10 @@ class Compiled:
         if places not in self._managers:
             from qiskit.transpiler import generate_preset_pass_manager
 
+            free = None if self.target is None else any_angle(self.target)
             self._managers[places] = generate_preset_pass_manager(
-                self._level, self._backend, seed_transpiler=self._seed,
-                initial_layout=list(places) or None,
+                self._level, self._backend if free is None else None, free,
+                seed_transpiler=self._seed, initial_layout=list(places) or None,
             )  # fmt: skip
         return self._managers[places]
 
@@ -124,6 +133,29 @@ def pubs(
                 mine.append((circuit, None, shots * len(work.angles)))
         found.append(mine)
     return found
+
+
+def any_angle(target: Any) -> Any:
+    """The device without gates that take some angles only, such as `rzz` from 0 to π/2: a circuit
+    is transpiled once for all its angles, and a gate is undone with the opposite one. None if it
+    has none of them."""
+    bound = getattr(target, "gate_has_angle_bounds", lambda _: False)
+    narrow = {name for name in target.operation_names if bound(name)}
+    if not narrow:
+        return None
+    from qiskit.transpiler import Target
+
+    made = Target(
+        dt=target.dt, granularity=target.granularity, min_length=target.min_length,
+        pulse_alignment=target.pulse_alignment, acquire_alignment=target.acquire_alignment,
+        qubit_properties=target.qubit_properties, num_qubits=target.num_qubits,
+        concurrent_measurements=target.concurrent_measurements,
+    )  # fmt: skip
+    for name in sorted({*target.operation_names} - narrow):
+        where = target[name]
+        made.add_instruction(target.operation_from_name(name),
+                             None if None in where else dict(where.items()), name=name)  # fmt: skip
+    return made
 
 
 def folded(circuit: Any, times: int) -> Any:
@@ -203,6 +235,9 @@ class Counted:
                     self.add(block, target, inner, (*qubits, *bits), (*under, *bits),
                              chance / 2 ** len(bits))  # fmt: skip
             if blocks or gate.name == "barrier":
+                continue
+            if gate.name == "delay":
+                self.kept *= (1 - forgotten(target, qubits[0], lasts(gate, target))) ** chance
                 continue
             touched = (*qubits, *bits, *under)
             depth = 1 + max(self.level[x] for x in touched)

@@ -29,6 +29,14 @@ from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span
 from qrlang.syntax import ast
 
+# Types of parameters that `--set` gives by name.
+NAMED = {
+    "ansatz": ast.Ansatz,
+    "readout": ast.ReadoutDef,
+    "circuit": ast.Circuit,
+    "hamiltonian": ast.Hamiltonian,
+}
+
 
 def check_file(
     file: ast.File,
@@ -167,10 +175,12 @@ class _Checker:
                 fitted = fits_parameter(p.type.name, value)
                 if fitted is None:
                     finite = not is_number(value) or within_limits(value)
+                    nothing = isinstance(value, str) and p.type.name in NAMED
+                    what = f"there is no `{value}`" if nothing else f"is set to {describe(value)}"
                     self.report.error(
                         "E0312" if finite else "E0309",
                         p.span,
-                        f"`{p.name}` is of type {p.type.name}, but is set to {describe(value)}"
+                        f"`{p.name}` is of type {p.type.name}, but {what}"
                         if finite
                         else f"`{p.name}` is set to what is no number, or too large for one",
                         help=self._meant(p, value) if finite else "a number below 1e308 in size",
@@ -183,7 +193,7 @@ class _Checker:
         """What a text from outside stands for: of a file's own things, or those of the library."""
         if type_name == "activation":
             return Builtin(name)
-        if type_name not in ("ansatz", "readout", "circuit", "hamiltonian"):
+        if type_name not in NAMED:
             return name
         there = name in self.module.items or name in self.module.uses
         place = (self.module, name) if there else self.library.standard(self.module, name)
@@ -191,10 +201,9 @@ class _Checker:
         return name if thing is None else thing
 
     def _meant(self, p: ast.Parameter, value: object) -> str:
-        kinds = {"ansatz": ast.Ansatz, "readout": ast.ReadoutDef, "hamiltonian": ast.Hamiltonian}
-        if not isinstance(value, str) or p.type.name not in kinds:
+        if not isinstance(value, str) or p.type.name not in NAMED:
             return ""
-        own = [k for k, i in self.module.items.items() if isinstance(i, kinds[p.type.name])]
+        own = [k for k, i in self.module.items.items() if isinstance(i, NAMED[p.type.name])]
         names = (*own, *self.module.uses, *standard_items())
         return did_you_mean(value, names) or "a name of this file, or of the library: qrlc stdlib"
 

@@ -225,13 +225,14 @@ class Library:
         return Problem("E0204", f"there is no file for `{written}`", f"looked for {shown}")
 
     def standard(self, module: Module, name: str) -> tuple[Module, str] | None:
-        """Something of the standard library, wherever in it."""
-        _, *path, _ = standard_items().get(name, "std.nothing").split(".")
+        """Something of the standard library, by its name or by its path."""
+        items = standard_items()
+        *path, last = (name if name in items.values() else items.get(name, "")).split(".")
         if not path:
             return None
         at = Span(module.file.source, 0, 0)
-        use = ast.Use(("std", *path), (ast.UseName(name, span=at),), span=at)
-        found = self._find(module, use, name)
+        use = ast.Use(tuple(path), (ast.UseName(last, span=at),), span=at)
+        found = self._find(module, use, last)
         return None if isinstance(found, Problem) else found
 
     def _display(self, path: Path, root: Path, use: ast.Use) -> str:

@@ -90,6 +90,7 @@ class Template:
     fold: int = 1  # odd: every gate on two qubits is done, undone and done again, as often in all
     places: tuple[int, ...] = ()  # the qubits of the device, where it matters which
     twirl: int = 1  # so many circuits, each between other random Paulis, share the shots
+    decouple: bool = False  # qubits that wait are flipped there and back
 
     @property
     def pure(self) -> bool:
@@ -136,6 +137,7 @@ class Capabilities:
     exact: bool = False  # `probabilities`
     noise: bool = False  # channels of the program
     folds: bool = False  # runs what it is given: a gate and its inverse stay, and random Paulis
+    times: bool = False  # says how long its gates take
     local: bool = False  # on this machine: it costs nothing
     tokens: bool = False  # it is a `SendsOnce`
 

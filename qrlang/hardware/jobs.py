@@ -215,7 +215,9 @@ class Desk:
                 twirl = self.mitigation.twirl
                 shots = -(-(ask.shots or self.shots) // twirl) * twirl  # as many for each circuit
                 for scale, fold in enumerate(self.mitigation.scales):
-                    template = self.tree.template(ask.node, basis, fold, twirl)
+                    template = self.tree.template(
+                        ask.node, basis, fold, twirl, self.mitigation.decouple
+                    )
                     key = (template, shots, quantities)
                     if key not in found:
                         found[key] = Task(template, shots, quantities, [], scale)
@@ -330,7 +332,7 @@ def _digest(job: Sequence[Task]) -> int:
         work = task.work()
         t = task.template
         head = f"{t.qubits} {len(t.steps)} {t.fold} {task.shots}"
-        head += f" {t.twirl}" * (t.twirl > 1)
+        head += f" {t.twirl}" * (t.twirl > 1) + " dd" * t.decouple
         found = zlib.crc32(head.encode() + (np.round(work.angles, 5) + 0.0).tobytes(), found)
     return found
 

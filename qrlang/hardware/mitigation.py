@@ -10,6 +10,8 @@ zne      Every gate on two qubits G becomes G G⁻¹ G …, three and five times
 twirl    The shots are shared by circuits that mean the same, with other random Paulis around each
          gate on two qubits (`qrlang.hardware.twirl`): errors that are the same each time become
          errors by chance.
+dd       Dynamical decoupling: a qubit that waits is flipped there and back, so that a turn about Z
+         that goes on meanwhile undoes itself.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from qrlang.hardware.device import Device, DeviceError, Floats, Step, Template
 SCALES = (1, 3, 5)
 SHAPES = ("linear", "exponential")
 TWIRLS, MOST_TWIRLS = 32, 1000  # circuits that share the shots
-KINDS = ("readout", "twirl", "zne", *(f"zne:{s}" for s in SHAPES))
+KINDS = ("readout", "dd", "twirl", "zne", *(f"zne:{s}" for s in SHAPES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Mitigation:
     zne: bool = False
     shape: str = ""  # "": exponential where it fits, else a line
     twirl: int = 1
+    decouple: bool = False
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -41,7 +44,8 @@ class Mitigation:
     def __str__(self) -> str:
         zne = f"zne:{self.shape}" if self.shape else "zne"
         twirl = "twirl" if self.twirl == TWIRLS else f"twirl:{self.twirl}"
-        said = ((self.readout, "readout"), (self.twirl > 1, twirl), (self.zne, zne))
+        said = ((self.readout, "readout"), (self.decouple, "dd"), (self.twirl > 1, twirl),
+                (self.zne, zne))  # fmt: skip
         return ",".join(word for wanted, word in said if wanted)
 
 
@@ -59,12 +63,13 @@ def mitigation(text: str) -> Mitigation:
         elif p not in KINDS:
             raise DeviceError(
                 f"`--mitigate {text}`: there is no `{p}`{suggestion(p, KINDS)}",
-                "--mitigate readout, zne, twirl, or some of them: readout,twirl,zne; the "
+                "--mitigate readout, dd, twirl, zne, or some of them: readout,twirl,zne; the "
                 "extrapolation can be said, zne:linear or zne:exponential, and how many circuits "
                 f"share the shots, twirl:{2 * TWIRLS}",
             )
     shapes = [p.partition(":")[2] for p in parts if p.startswith("zne")]
-    return Mitigation("readout" in parts, bool(shapes), shapes[-1] if shapes else "", twirls)
+    return Mitigation("readout" in parts, bool(shapes), shapes[-1] if shapes else "", twirls,
+                      "dd" in parts)  # fmt: skip
 
 
 def _count(text: str, count: str) -> int:
@@ -77,6 +82,12 @@ def _count(text: str, count: str) -> int:
 
 
 def possible(wanted: Mitigation, device: Device) -> None:
+    if wanted.decouple and not device.capabilities.times:
+        raise DeviceError(
+            f"`{device.name}` does not say how long its gates take, and so not where qubits wait",
+            "leave `dd` out; IBM's devices and their snapshots say it, and `aer` with the noise "
+            "of one: --noise fake_manila",
+        )
     puts = "zne" if wanted.zne else "twirl"
     if (wanted.zne or wanted.twirl > 1) and not device.capabilities.folds:
         raise DeviceError(

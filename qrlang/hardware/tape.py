@@ -44,13 +44,15 @@ class Tree:
         return found
 
     def template(
-        self, node: Node, basis: tuple[tuple[int, str], ...], fold: int = 1, twirl: int = 1
-    ) -> Template:
-        key = (node, basis, fold, twirl)
+        self, node: Node, basis: tuple[tuple[int, str], ...], fold: int = 1, twirl: int = 1,
+        decouple: bool = False,
+    ) -> Template:  # fmt: skip
+        key = (node, basis, fold, twirl, decouple)
         if key not in self.templates:
             self.templates[key] = Template(
-                node.qubits, node.bits, steps_of(node), node.parameters, basis, fold, twirl=twirl
-            )
+                node.qubits, node.bits, steps_of(node), node.parameters, basis, fold,
+                twirl=twirl, decouple=decouple,
+            )  # fmt: skip
         return self.templates[key]
 
 

@@ -14,6 +14,7 @@ Array = np.ndarray[Any, Any]
 
 
 WHOLE = ("f1", "mae", "balanced_accuracy", "auc")  # no means over sequences that are kept apart
+KEPT = 300  # moments that a picture shows
 MOMENTS = 4  # of all targets: how many, their sum, their squares, absolute errors
 
 
@@ -26,6 +27,8 @@ class Tally:
     rows: list[Array] = field(default_factory=list)  # [sequences, 4]: see `add`
     moments: Array = field(default_factory=lambda: np.zeros(MOMENTS))
     confusion: Array | None = None
+    # Of numbers the first answers and what was true, for each sequence; None: not kept.
+    kept: list[tuple[Array, Array]] | None = None
     scores: list[Array] | None = None  # [n, 2] of one of two classes: score, label; None: not kept
     waiting: list[tuple[str, Any]] = field(default_factory=list)  # on a device
 
@@ -72,6 +75,21 @@ class Tally:
             far, _ = _summed((output - goal).abs().double(), inside)
             self._add("moments", _stacked([n.sum(), y.sum(), square.sum(), far.sum()]))
         self._add("rows", _stacked([loss, terms, hits, counts], 1))
+
+    def keep(self, output: Any, target: Any, counted: Any) -> None:
+        """[sequences, (moments,) …] of a batch, until there are enough."""
+        if self.kept is None or self.discrete or self.untrue:
+            return
+        there = sum(len(y) for y, _ in self.kept)
+        for k in range(min(len(target), KEPT - there)):
+            if there >= KEPT:
+                return
+            at = slice(None) if counted is None else counted[k].bool()
+            y, z = (x[k][None] if not self.kind.seq else x[k][at] for x in (output, target))
+            n = min(len(z), KEPT - there)
+            y, z = (x.detach().double().cpu().numpy()[:n] for x in (y, z))
+            self.kept.append((y.reshape(n, -1), z.reshape(n, -1)))
+            there += n
 
     def _add(self, what: str, tensor: Any) -> None:
         self.waiting.append((what, tensor))

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from qrlang.diagnostics.words import suggestion
-from qrlang.driver import Compilation, Setting
+from qrlang.driver import Setting
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
-from qrlang.syntax import ast
 from qrlang.training import checkpoint, initial, start
-from qrlang.training.core import swapped
 from qrlang.training.feed import DataFeed
 from qrlang.training.objective import Objective
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
+from qrlang.training.varied import WIDTHS, varied
 from qrlang.training.world import World
 
 
@@ -54,41 +52,13 @@ def opened(path: str, use: Use = AS_TRAINED) -> Trained:
     settings = replace(settings, threads=use.threads, road=use.road or settings.road)
     if use.shots is not None:
         settings = replace(settings, shots=use.shots)
-    program = varied(run, settings.core, use.other) if use.other else run.program()
+    program = varied(run, use.other) if use.other else run.program()
     weights, _ = checkpoint.load(run.kept(use.which))
     objective = start.make_objective(program, settings, World(), run.imports)
     own = objective.model.state_dict()
     problems = [p for k, v in weights.items() if (p := initial.problem(k, v, own))]
     if use.other and problems:
-        raise TrainingError(
-            f"the weights of '{path}' do not fit: {problems[0]}",
-            "set what changes no width: the strength of noise, an activation",
-        )
+        raise TrainingError(f"the weights of '{path}' do not fit: {problems[0]}", WIDTHS)
     objective.model.load_state_dict(weights)
     objective.model.eval()
     return Trained(run, settings, objective)
-
-
-def varied(run: Run, core: str, other: Mapping[str, Setting]) -> Program:
-    """A run's program at other parameters."""
-    about = run.about()
-    known = about["parameters"]
-    for name in other:
-        if name not in known:
-            what = f"{about['model']} has no parameter '{name}'"
-            raise TrainingError(what + suggestion(name, known))
-    path = run.folder / "program" / str(about.get("file", ""))
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise TrainingError(f"'{path}' cannot be read: {error.strerror}") from None
-    plain = Compilation.of_bytes(str(path), data)
-    kept = tuple(i for i in plain.file.items if not isinstance(i, ast.Train))  # it has its data
-    read = (replace(plain.file, items=kept), plain.syntax)
-    values = {**known, **other}
-    made = Compilation.of_bytes(str(path), data, values, only=about["model"], read=read)
-    errors = [d for d in made.diagnostics if d.severity == "error"]
-    if errors:
-        raise TrainingError(errors[0].message, errors[0].help)
-    program = made.checked.models[about["model"]].program
-    return program if core == "pqc" else swapped(program, core)

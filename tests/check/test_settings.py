@@ -105,6 +105,7 @@ model M(seen: readout = each_z, block: ansatz = su2_ring, act: activation = relu
         ({"seen": "first_two"}, 2, "first_two"),
         ({"seen": "z_and_zz"}, 6, "z_and_zz"),  # of the library, without a `use`
         ({"seen": "each_z", "block": "sim_14"}, 3, "each_z"),
+        ({"seen": "std.readout.z_and_zz"}, 6, "z_and_zz"),
     ],
 )
 def test_a_readout_and_an_ansatz_are_chosen_by_name(

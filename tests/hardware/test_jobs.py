@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,6 +68,27 @@ def test_ibm_takes_one_number_of_shots_in_a_job() -> None:
     from qrlang.backends.qiskit.transpiled import bits_of
 
     assert [b.shape for b in bits_of(sent.result(), works())] == [(3, 100, 2)] * 2
+
+
+@pytest.mark.parametrize("fold", [1, 3])
+def test_a_gate_that_takes_some_angles_only(fold: int) -> None:
+    """`rzz` from 0 to π/2, on a device with fractional gates: a circuit is transpiled before its
+    angles are known, and undoing one turns it the other way."""
+    device: Any = open_device("fake_fractional_backend")
+    target = device._backend.target
+    assert target.gate_has_angle_bounds("rzz")
+    steps = (Step("ry", (0,), (Slot(0),)), Step("rzz", (0, 1), (Slot(1),)),
+             Step("rxx", (1, 2), (Slot(2),)), Step("rzz", (1, 2), (0.4,)))  # fmt: skip
+    angles = np.array([[0.3, -2.0, 5.0], [1.0, 0.4, -0.1]])
+    template = Template(3, 0, steps, 3, fold=fold, twirl=2)
+    for pub, row in product(pubs([Work(template, angles, 100)], device._compiled.sent)[0], (0, 1)):
+        bound = pub[0].assign_parameters(pub[1][row])
+        for item in bound.data:
+            where = tuple(bound.find_bit(q).index for q in item.qubits)
+            given = [float(p) for p in item.operation.params]
+            assert item.operation.name == "barrier" or target.instruction_supported(
+                item.operation.name, where, parameters=given
+            )
 
 
 def test_jobs_of_one_number_of_shots() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -80,3 +81,19 @@ def test_the_same_weights_with_few_shots(run: Path, capsys: Any) -> None:
 def test_what_cannot_be_another(run: Path, given: str, says: str, capsys: Any) -> None:
     assert qrlc(["eval", str(run), "--set", given]) == 1
     assert says in capsys.readouterr().err
+
+
+def test_a_device_gets_the_same_weights_at_other_parameters(run: Path, capsys: Any) -> None:
+    pytest.importorskip("qiskit_aer")
+    module = qrlang.load(run / "program" / "tiny.qrl", p=0.1)
+    module.load_state_dict(checkpoint.load(Run.open(run).kept())[0])
+    feed = opened(str(run)).feed(None)
+    rows = next(iter(feed.batches("test", 3, seed=0, epoch=0, shuffle=False))).values
+    line = ["run", str(run), "--shots", "0", "--limit", "3", "--out", str(run / "o")]
+    assert qrlc([*line, "--set", "n=3"]) == 1
+    assert "an activation" in capsys.readouterr().err
+    assert qrlc([*line, "--set", "p=0.1"]) == 0
+    with torch.no_grad():
+        wanted = module(torch.as_tensor(rows["xs"]))
+    with np.load(run / "o" / "outputs.npz") as found:
+        np.testing.assert_allclose([found[k] for k in found.files], wanted, atol=1e-5)

@@ -145,6 +145,17 @@ def test_without_data_after_the_test_split(tmp_path: Path, capsys: Any) -> None:
     assert found[0]["y"] == pytest.approx(asked(run, x[None])[0, -1, 0], abs=1e-5)
 
 
+def test_a_picture_of_what_follows(tmp_path: Path, capsys: Any, text: Path) -> None:
+    run = trained(written(tmp_path, "mackey_glass(length: 200)"))
+    assert said(capsys, "generate", run, "--moments", 20, "--svg", tmp_path / "f.svg") == ""
+    svg = (tmp_path / "f.svg").read_text()
+    assert "Series" in svg and "stroke-dasharray" in svg  # what is known is drawn through
+    lot = ["generate", run, "--moments", 2, "--svg", tmp_path / "f.svg", "-o", tmp_path / "f.csv"]
+    assert said(capsys, *lot) == "" and len(rows((tmp_path / "f.csv").read_text())) == 2
+    line = ["generate", text, "--prompt", "a", "--svg", tmp_path / "t.svg"]
+    assert "nothing to draw" in said(capsys, *line, code=1)
+
+
 WORDS = """\
 use std.ansatz.su2_ring
 use std.readout.each_z

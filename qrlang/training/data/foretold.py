@@ -78,6 +78,14 @@ def _pairs(train: Source, seq: bool) -> list[tuple[Array, Array]]:
     return [(windows[part, -1], values[part]) for part in _stretches(windows)[:_RECORDS]]
 
 
+def one_time(split: Source, ports: Sequence[Port]) -> bool:
+    """Whether its records are windows of one series, in order."""
+    if not ports[0].type.seq or not len(split):
+        return False
+    few = split.take(np.arange(min(len(split), _RECORDS)))
+    return few.lengths[0] is None and len(_stretches(few.arrays[0])) == 1
+
+
 def _stretches(windows: Array) -> list[slice]:
     """Records that are windows of one series, each a moment on."""
     flat = windows.reshape(*windows.shape[:2], -1)

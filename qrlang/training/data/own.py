@@ -13,11 +13,11 @@ from qrlang.training.data.columns import Column, Dense, Ragged
 from qrlang.training.data.ports import Array, Port
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.rows import open_table
-from qrlang.training.data.scaling import scaled
+from qrlang.training.data.scaling import hint, scaled
 from qrlang.training.data.series import WINDOW, forecast, windows
-from qrlang.training.data.sheet import SEQUENCE, SPLIT, Sheet, cells_of, is_label
+from qrlang.training.data.sheet import Sheet, cells_of, is_label
 from qrlang.training.data.sources import Records
-from qrlang.training.data.table import Columns, loaded, split_rows, unsplit
+from qrlang.training.data.table import Columns, loaded, split_rows, stretches, unsplit
 from qrlang.training.data.vocabulary import rule
 
 
@@ -88,14 +88,12 @@ def _one_series(request: Request, sheet: Sheet, columns: Columns, found: Sequenc
         raise DataError(
             "wrong-column", f"a series has an input and a target, the model has {len(found)} lines"
         )
-    if sheet.splits:
-        raise DataError(
-            "bad-row",
-            f"{sheet.path}: one long series is split by time; the column `{SPLIT}` has no meaning",
-            f"a column `{SEQUENCE}` makes several sequences of it",
-        )
     x, y = found
-    out = forecast(request, x, y, scaled=bool(request.arguments["scale"]))
+    splits = stretches(request, sheet.splits[: len(x)], sheet.where) if sheet.splits else None
+    scale = bool(request.arguments["scale"])
+    out = forecast(request, x, y, splits=splits, scaled=scale)
+    for port, numbers in zip(request.ports, found, strict=True):
+        out.notes += [] if scale else hint(port, numbers)
     out.labels, out.file, out.columns = columns.labels, sheet.path, sheet.columns()
     return out
 

@@ -143,16 +143,7 @@ def split_rows(
     the test. `classes`: of the records, if the target has some."""
     unsplit(request, bool(given), "the column `split` says what is in which split")
     if given:
-        named = []
-        for k, word in enumerate(given):
-            split = SPLIT_WORDS.get(word.strip().lower())
-            if split is None:
-                raise DataError(
-                    "bad-row",
-                    f"{where(k)}: the split is {word!r}",
-                    "a split is train, validation or test",
-                )
-            named.append(split)
+        named = _said(given, where)
         array = np.array(named)
         rows = {s: np.flatnonzero(array == s) for s in ("train", "validation", "test")}
         if len(rows["validation"]):
@@ -173,6 +164,47 @@ def split_rows(
         return _fold(request, order, folds, request.whole("fold"))
     parts = cut(count, request.validation)
     return {name: np.sort(order[begin:end]) for name, (begin, end) in parts.items()}
+
+
+def stretches(
+    request: Request, given: Sequence[str], where: Callable[[int], str]
+) -> dict[str, tuple[int, int]]:
+    """Where each split of a series begins and ends, by what its moments say. What is held out of
+    training is its end."""
+    array = np.array(_said(given, where))
+    found = {}
+    for split in ("train", "validation", "test"):
+        at = np.flatnonzero(array == split)
+        begin, end = (int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0)
+        if end - begin != len(at):
+            other = begin + int(np.flatnonzero(array[begin:end] != split)[0])
+            raise DataError(
+                "bad-row",
+                f"{where(other)}: the {split} split of a series is one stretch of time, and it is "
+                f"interrupted here",
+                "a column `sequence` makes several series of a table",
+            )
+        found[split] = begin, end
+    begin, end = found["train"]
+    if "validation" not in array:
+        part = 0.1 if request.validation is None else request.validation
+        past = end - round(part * (end - begin))
+        found |= {"train": (begin, past), "validation": (past, end)}
+    return found
+
+
+def _said(given: Sequence[str], where: Callable[[int], str]) -> list[str]:
+    found = []
+    for k, word in enumerate(given):
+        split = SPLIT_WORDS.get(word.strip().lower())
+        if split is None:
+            raise DataError(
+                "bad-row",
+                f"{where(k)}: the split is {word!r}",
+                "a split is train, validation or test",
+            )
+        found.append(split)
+    return found
 
 
 def unsplit(request: Request, split: bool, why: str) -> None:

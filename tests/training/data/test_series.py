@@ -199,3 +199,36 @@ def test_a_text_by_its_path_alone(tmp_path: Path) -> None:
         text(tmp_path, content=" \n")
     with pytest.raises(DataError, match="no way `words`"):
         text(tmp_path, tokens="words")
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_series_is_split_as_its_table_says(tmp_path: Path, once: bool) -> None:
+    words = ["train"] * 120 + ["valid"] * 30 + ["test"] * 50
+    rows = [f"{k},{word}" for k, word in enumerate(words)]
+    path = tmp_path / "s.csv"
+    path.write_text("\n".join(["x,split", *rows]) + "\n")
+    types = (seq(real(1)), real(1) if once else seq(real(1)))
+    data = opened(path, *types, ahead=1, window=5)
+    begins = {"train": 0, "validation": 120, "test": 150}
+    for split, count in (("train", 120), ("validation", 30), ("test", 49)):
+        assert data.count(split) == (count - 4 if once else count)
+        one = next(iter(data.batches(split, 200 if once else 1, shuffle=False)))
+        given, wanted = one.arrays
+        if once:
+            assert given[0, 0, 0] == begins[split] and wanted[0, 0] == begins[split] + 5
+        else:
+            counted = slice(None) if one.counted is None else one.counted
+            assert wanted[counted].reshape(-1)[0] == begins[split] + 1
+    path.write_text(path.read_text().replace("valid", "train"))
+    held = opened(path, *types, ahead=1, window=5)
+    assert held.count("validation") == (15 - 4 if once else 15)
+    assert opened(path, *types, ahead=1).notes == [
+        "numbers of `x` go as far as 198: `scale: true` makes units of their spread of them",
+        "numbers of `y` go as far as 199: `scale: true` makes units of their spread of them",
+    ]
+    path.write_text("\n".join(["x,split", *rows, "7,train", "8,train"]) + "\n")
+    with pytest.raises(DataError, match="line 122: the train split of a series is one stretch"):
+        opened(path, *types, ahead=1)
+    path.write_text("\n".join(["x,split", *rows, "7,later", "8,test"]) + "\n")
+    with pytest.raises(DataError, match="line 202: the split is 'later'"):
+        opened(path, seq(real(1)), seq(real(1)), ahead=1)
