@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
+from plan_functions import FUNCTIONS, adjoint
 
 from qrlang.engine import nodes
 from qrlang.engine.bodies import body_slots, walk_nodes
 from qrlang.engine.nodes import Circuit, Layer, Loop, Node, Plan
-from qrlang.engine.pointwise import FUNCTIONS, adjoint
 
 Array: TypeAlias = Any  # of NumPy, whose own types are at odds with its operators
 Weights: TypeAlias = Sequence[Array]
