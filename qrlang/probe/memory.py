@@ -55,7 +55,8 @@ def sequences(subject: Subject) -> int:
     for register in subject.program.registers:
         together[register.space] = together.get(register.space, 0) + register.size
     qubits, pure = max(together.values(), default=0), purity(subject.program).all_pure
-    return min(MOST, max(1600 if pure else 400, MOST * _ROOM // (2 if pure else 4) ** qubits))
+    fit = MOST * _ROOM >> (qubits if pure else 2 * qubits)
+    return min(MOST, max(1600 if pure else 400, fit))
 
 
 def driven(subject: Subject, steps: int) -> tuple[Array, Array]:
