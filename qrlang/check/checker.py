@@ -19,6 +19,7 @@ from qrlang.check.library import Library, Module, Problem, drawn_on, problem_at
 from qrlang.check.model import Checked, CheckedModel, Fact, GovernBlock, TrainBlock
 from qrlang.check.names.resolver import Resolver
 from qrlang.check.report import Reporter
+from qrlang.check.standard import standard_items
 from qrlang.check.training.blocks import Block, govern_block, train_block
 from qrlang.check.training.fit import bound_by_data, check_block, check_loss
 from qrlang.check.walkers import elaborator
@@ -27,6 +28,14 @@ from qrlang.diagnostics import Diagnostic
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.source import Span
 from qrlang.syntax import ast
+
+# Types of parameters that `--set` gives by name.
+NAMED = {
+    "ansatz": ast.Ansatz,
+    "readout": ast.ReadoutDef,
+    "circuit": ast.Circuit,
+    "hamiltonian": ast.Hamiltonian,
+}
 
 
 def check_file(
@@ -161,22 +170,42 @@ class _Checker:
         for p in item.params:
             if p.name in self.settings:
                 value: object = self.settings[p.name]
-                if p.type.name == "activation" and isinstance(value, str):
-                    value = Builtin(value)
+                if isinstance(value, str):
+                    value = self._named(p.type.name, value)
                 fitted = fits_parameter(p.type.name, value)
                 if fitted is None:
                     finite = not is_number(value) or within_limits(value)
+                    nothing = isinstance(value, str) and p.type.name in NAMED
+                    what = f"there is no `{value}`" if nothing else f"is set to {describe(value)}"
                     self.report.error(
                         "E0312" if finite else "E0309",
                         p.span,
-                        f"`{p.name}` is of type {p.type.name}, but is set to {describe(value)}"
+                        f"`{p.name}` is of type {p.type.name}, but {what}"
                         if finite
                         else f"`{p.name}` is set to what is no number, or too large for one",
-                        help="" if finite else "a number below 1e308 in size",
+                        help=self._meant(p, value) if finite else "a number below 1e308 in size",
                     )
                     return None
                 found[p.name] = fitted
         return found
+
+    def _named(self, type_name: str, name: str) -> object:
+        """What a text from outside stands for: of a file's own things, or those of the library."""
+        if type_name == "activation":
+            return Builtin(name)
+        if type_name not in NAMED:
+            return name
+        there = name in self.module.items or name in self.module.uses
+        place = (self.module, name) if there else self.library.standard(self.module, name)
+        thing = place and self._elaborator().module_thing(*place)
+        return name if thing is None else thing
+
+    def _meant(self, p: ast.Parameter, value: object) -> str:
+        if not isinstance(value, str) or p.type.name not in NAMED:
+            return ""
+        own = [k for k, i in self.module.items.items() if isinstance(i, NAMED[p.type.name])]
+        names = (*own, *self.module.uses, *standard_items())
+        return did_you_mean(value, names) or "a name of this file, or of the library: qrlc stdlib"
 
     # --- models ---
 

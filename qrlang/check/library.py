@@ -18,7 +18,7 @@ from typing import Literal
 from qrlang.check.standard import standard_folder, standard_items
 from qrlang.diagnostics import Diagnostic, Note
 from qrlang.diagnostics.words import did_you_mean, nearest
-from qrlang.source import Source
+from qrlang.source import Source, Span
 from qrlang.syntax import ast
 
 MAX_FILES = 500
@@ -217,6 +217,17 @@ class Library:
             )
         shown = " or ".join(f"`{self._display(p, root, use)}`" for p in tried)
         return Problem("E0204", f"there is no file for `{written}`", f"looked for {shown}")
+
+    def standard(self, module: Module, name: str) -> tuple[Module, str] | None:
+        """Something of the standard library, by its name or by its path."""
+        items = standard_items()
+        *path, last = (name if name in items.values() else items.get(name, "")).split(".")
+        if not path:
+            return None
+        at = Span(module.file.source, 0, 0)
+        use = ast.Use(tuple(path), (ast.UseName(last, span=at),), span=at)
+        found = self._find(module, use, last)
+        return None if isinstance(found, Problem) else found
 
     def _display(self, path: Path, root: Path, use: ast.Use) -> str:
         inside = path.relative_to(root).as_posix()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from qrlang.diagnostics import Diagnostic, Fix, Note
 from qrlang.source import Source, Span
@@ -18,6 +19,15 @@ class Frame:
     span: Span
     name: str
     numbers: Callable[[], str]
+
+
+class More(TypedDict, total=False):
+    """Of a message: see `Diagnostic`."""
+
+    label: str
+    help: str
+    notes: Iterable[Note]
+    fix: Fix | None
 
 
 class Reporter:

@@ -12,8 +12,8 @@ import click
 
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
-from qrlang.environment import MOST_THREADS
 from qrlang.errors import UserError
+from qrlang.system.environment import MOST_THREADS
 
 if TYPE_CHECKING:
     from qrlang.check.model import CheckedModel

@@ -18,6 +18,7 @@ from qrlang.cli import common, tables
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
               help="Of what is drawn.")  # fmt: skip
 @click.option("-o", "--out", metavar="FILE", help="Where to.  [default: the standard output]")
+@click.option("--svg", metavar="FILE", help="Numbers: draw them, after the last that are known.")
 @common.data_dir
 @common.trained
 @common.output
@@ -29,6 +30,7 @@ def command(
     temperature: float,
     seed: int,
     out: str | None,
+    svg: str | None,
     data_dir: str | None,
     checkpoint: str,
     threads: int,
@@ -45,12 +47,19 @@ def command(
     if prompt is not None and data is not None:
         raise common.usage("it goes on after DATA or after a prompt, not both")
     common.not_over(out, data)
+    common.not_over(svg, data)
     common.needs_training()
+    from qrlang.plot.svg import to_svg
     from qrlang.training import further
+    from qrlang.training.trained import Use
 
-    found = further.further(run, data, prompt, moments, temperature, seed, checkpoint, data_dir,
-                            threads, road or "")  # fmt: skip
-    if isinstance(found, str):
-        tables.text(found + "\n", out)
-    else:
-        tables.table(found.columns, found.rows, form, out)
+    use = Use(checkpoint, threads, road)
+    found = further.further(run, data, prompt, moments, temperature, seed, use, data_dir)
+    if svg is not None:
+        common.write(svg, to_svg(found.chart().picture()))
+    text = found.text()
+    if text is not None:
+        tables.text(text + "\n", out)
+    elif svg is None or out is not None:
+        table = found.table()
+        tables.table(table.columns, table.rows, form, out)

@@ -34,6 +34,7 @@ def command(
     common.not_over(out, data)
     common.needs_training()
     from qrlang.training import predict
+    from qrlang.training.trained import Use
 
-    found = predict.answers(run, data, checkpoint, batch, beam, threads, road or "")
+    found = predict.answers(run, data, Use(checkpoint, threads, road), batch, beam)
     tables.table(found.columns, found.rows, form, out)

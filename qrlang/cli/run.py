@@ -201,16 +201,21 @@ def _exact(subject: Subject, found: Preflight) -> Any:
 def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: str) -> Subject:
     """The program through the passes for devices, its weights, and the sequences."""
     from qrlang.hardware import batch
+    from qrlang.hardware.device import DeviceError
     from qrlang.passes import GATES, run_passes
 
     if Path(path).is_dir():
         from qrlang.training.run import Run
+        from qrlang.training.varied import WIDTHS, varied
 
-        if given["settings"] or given["model"]:
-            raise common.usage("a run has its own model: --set and --model are for a .qrl file")
-        run = Run.open(path)
-        program = run_passes(run.program(), GATES)
-        weights = batch.weights_of_run(run.folder, program)
+        if given["model"]:
+            raise common.usage("a run has its own model: --model is for a .qrl file")
+        run, other = Run.open(path), dict(given["settings"])
+        program = run_passes(varied(run, other) if other else run.program(), GATES)
+        try:
+            weights = batch.weights_of_run(run.folder, program)
+        except DeviceError as error:
+            raise DeviceError(str(error), WIDTHS if other else error.help) from None
         if given["data"]:
             items, answers = batch.items_of_file(given["data"], program, given["limit"], run.data())
         else:

@@ -17,8 +17,8 @@ import click
 from qrlang.cli import common, device, printing, told
 from qrlang.cli.exits import INTERRUPTED, NOT_CALM
 from qrlang.driver import Setting
-from qrlang.environment import MOST_THREADS
 from qrlang.errors import TrainingError
+from qrlang.system.environment import MOST_THREADS
 
 if TYPE_CHECKING:
     from qrlang.trace.recorder import Asked as Traced

@@ -7,6 +7,11 @@ readout  Each qubit's chances to be misread are measured (all qubits 0, all qubi
 zne      Every gate on two qubits G becomes G G⁻¹ G …, three and five times; what the readout
          would be without noise follows from a line, or from an exponential where the values shrink
          towards zero as noise makes them.
+twirl    The shots are shared by circuits that mean the same, with other random Paulis around each
+         gate on two qubits (`qrlang.hardware.twirl`): errors that are the same each time become
+         errors by chance.
+dd       Dynamical decoupling: a qubit that waits is flipped there and back, so that a turn about Z
+         that goes on meanwhile undoes itself.
 """
 
 from __future__ import annotations
@@ -20,7 +25,8 @@ from qrlang.hardware.device import Device, DeviceError, Floats, Step, Template
 
 SCALES = (1, 3, 5)
 SHAPES = ("linear", "exponential")
-KINDS = ("readout", "zne", *(f"zne:{s}" for s in SHAPES))
+TWIRLS, MOST_TWIRLS = 32, 1000  # circuits that share the shots
+KINDS = ("readout", "dd", "twirl", "zne", *(f"zne:{s}" for s in SHAPES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,8 @@ class Mitigation:
     readout: bool = False
     zne: bool = False
     shape: str = ""  # "": exponential where it fits, else a line
+    twirl: int = 1
+    decouple: bool = False
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -35,7 +43,10 @@ class Mitigation:
 
     def __str__(self) -> str:
         zne = f"zne:{self.shape}" if self.shape else "zne"
-        return ",".join([*(["readout"] if self.readout else []), *([zne] if self.zne else [])])
+        twirl = "twirl" if self.twirl == TWIRLS else f"twirl:{self.twirl}"
+        said = ((self.readout, "readout"), (self.decouple, "dd"), (self.twirl > 1, twirl),
+                (self.zne, zne))  # fmt: skip
+        return ",".join(word for wanted, word in said if wanted)
 
 
 NONE = Mitigation()
@@ -44,22 +55,44 @@ NONE = Mitigation()
 def mitigation(text: str) -> Mitigation:
     """What a person has written after `--mitigate`."""
     parts = [p.strip() for p in text.split(",") if p.strip()]
+    twirls = 1
     for p in parts:
-        if p not in KINDS:
+        name, _, count = p.partition(":")
+        if name == "twirl":
+            twirls = _count(text, count) if count else TWIRLS
+        elif p not in KINDS:
             raise DeviceError(
                 f"`--mitigate {text}`: there is no `{p}`{suggestion(p, KINDS)}",
-                "--mitigate readout, --mitigate zne, or --mitigate readout,zne; the extrapolation "
-                "can be said: zne:linear, zne:exponential",
+                "--mitigate readout, dd, twirl, zne, or some of them: readout,twirl,zne; the "
+                "extrapolation can be said, zne:linear or zne:exponential, and how many circuits "
+                f"share the shots, twirl:{2 * TWIRLS}",
             )
     shapes = [p.partition(":")[2] for p in parts if p.startswith("zne")]
-    return Mitigation("readout" in parts, bool(shapes), shapes[-1] if shapes else "")
+    return Mitigation("readout" in parts, bool(shapes), shapes[-1] if shapes else "", twirls,
+                      "dd" in parts)  # fmt: skip
+
+
+def _count(text: str, count: str) -> int:
+    if not count.isascii() or not count.isdigit() or not 2 <= int(count) <= MOST_TWIRLS:
+        raise DeviceError(
+            f"`--mitigate {text}`: `{count}` is not how many circuits share the shots",
+            f"between 2 and {MOST_TWIRLS}: twirl:{2 * TWIRLS}",
+        )
+    return int(count)
 
 
 def possible(wanted: Mitigation, device: Device) -> None:
-    if wanted.zne and not device.capabilities.folds:
+    if wanted.decouple and not device.capabilities.times:
+        raise DeviceError(
+            f"`{device.name}` does not say how long its gates take, and so not where qubits wait",
+            "leave `dd` out; IBM's devices and their snapshots say it, and `aer` with the noise "
+            "of one: --noise fake_manila",
+        )
+    puts = "zne" if wanted.zne else "twirl"
+    if (wanted.zne or wanted.twirl > 1) and not device.capabilities.folds:
         raise DeviceError(
             f"`{device.name}` compiles circuits by itself, and would take out the gates that "
-            "`zne` puts in",
+            f"`{puts}` puts in",
             "leave it at --mitigate readout",
         )
 

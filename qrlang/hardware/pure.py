@@ -60,7 +60,8 @@ def pure(template: Template) -> Pure:
                 replace(s, qubits=on, controls=(*controls, *ones), zeros=(*off, *zeros), when=())
             )
     basis = tuple((where[q], letter) for q, letter in template.basis)
-    made = Template(count, 0, tuple(steps), template.parameters, basis, template.fold)
+    made = Template(count, 0, tuple(steps), template.parameters, basis, template.fold,
+                    twirl=template.twirl)  # fmt: skip
     return Pure(made, tuple(where), tuple(bits[b] for b in range(template.bits)))
 
 

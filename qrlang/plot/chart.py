@@ -33,6 +33,7 @@ class Panel:
     y: str
     series: Sequence[Series]
     log: bool = False
+    log_x: bool = False
     whole: bool = False  # x has whole numbers only
     shaded: Sequence[tuple[float, float]] = ()  # stretches of x
     zero: bool = False  # x begins there: sizes, of which two per cent are not a mile
@@ -70,7 +71,9 @@ def _panel(panel: Panel, left: float, width: float, height: float, top: float) -
     x0, x1 = left + _LEFT, left + width - _RIGHT
     y0, y1 = height - _BOTTOM, top
     origin = [0.0] if panel.zero else []
-    xs = axis([*origin, *(v for s in panel.series for v in s.x)], whole=panel.whole)
+    xs = axis(
+        [*origin, *(v for s in panel.series for v in s.x)], whole=panel.whole, log=panel.log_x
+    )
     ys = axis([v for s in panel.series for v in _reach(s)], log=panel.log)
 
     def place(x: float, y: float) -> tuple[float, float]:

@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from qrlang.diagnostics.words import plural
-from qrlang.training import checkpoint, decode, horizon, metrics, room, start
-from qrlang.training.feed import DataFeed, labels_of, split_of
+from qrlang.training import decode, horizon, metrics, room, trained
+from qrlang.training.feed import labels_of, split_of
 from qrlang.training.generate import generator
 from qrlang.training.metrics import Tally
-from qrlang.training.objective import Objective
 from qrlang.training.progress import number
-from qrlang.training.run import Run
-from qrlang.training.settings import Settings
-from qrlang.training.world import World
-
-
-def at_its_weights(
-    path: str, which: str = "best", threads: int = 0, road: str = ""
-) -> tuple[Run, Settings, Objective]:
-    """A run's model, ready to answer."""
-    run = Run.open(path)
-    settings = run.settings()
-    settings = replace(settings, threads=threads, road=road or settings.road)
-    weights, _ = checkpoint.load(run.kept(which))
-    objective = start.make_objective(run.program(), settings, World(), run.imports)
-    objective.model.load_state_dict(weights)
-    objective.model.eval()
-    return run, settings, objective
-
-
-def opened(
-    path: str, data_dir: str | None, which: str = "best", threads: int = 0, road: str = ""
-) -> tuple[Run, Settings, Objective, DataFeed]:
-    """A run's model at its weights, and its data."""
-    run, settings, objective = at_its_weights(path, which, threads, road)
-    feed = start.reopen(run, settings, objective.program, run.about(), data_dir)
-    return run, settings, objective, feed
+from qrlang.training.trained import Use
 
 
 def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, Any]:
@@ -66,6 +39,9 @@ def page(found: dict[str, Any]) -> str:
     lines = [f"{found['split']}: {plural(found['sequences'], 'sequence')}, 95 % intervals"]
     if found.get("checkpoint") == "last":
         lines[0] += ", at the weights of its last checkpoint"
+    lines[0] += "".join(f", {k} = {v}" for k, v in found.get("set", {}).items())
+    if found.get("shots"):
+        lines[0] += f", readouts from {plural(found['shots'], 'shot')}"
     width = max(map(len, found["figures"]))
     for name, one in found["figures"].items():
         text = f"  {name:{width}}  {number(name, one['value'])}"
@@ -97,15 +73,18 @@ def page(found: dict[str, Any]) -> str:
 
 
 def whole(
-    path: str, data_dir: str | None, split: str | None, which: str, batch: int | None = None,
-    beam: int = 1, threads: int = 0, road: str = "", alone: int = 0,
+    path: str, use: Use, data_dir: str | None, split: str | None, batch: int | None = None,
+    beam: int = 1, alone: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """What `qrlc eval` says. `alone`: moments for which the model is to go on by itself."""
-    run, settings, objective, feed = opened(path, data_dir, which, threads, road)
+    made = trained.opened(path, use)
+    run, settings, objective = made.run, made.settings, made.objective
+    feed = made.feed(data_dir)
     batch = batch or room.together(objective, settings, feed.streaming)
     chosen = split_of(feed, split)
-    kept = run.kept(which).stem  # the last, where no epoch has ended
-    found: dict[str, Any] = {"run": path, "checkpoint": kept}
+    kept = run.kept(use.which).stem  # the last, where no epoch has ended
+    found: dict[str, Any] = {"run": path, "checkpoint": kept, "shots": settings.shots}
+    found |= {"set": dict(use.other)} if use.other else {}
     found |= report(objective.evaluate(feed, chosen, batch), chosen, labels_of(feed))
     if decode.produces(objective.program):
         said = decode.translations(objective, feed, chosen, batch, beam)

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from qrlang.errors import TrainingError
-from qrlang.files import read_json, write_json
 from qrlang.ir.program import Program
 from qrlang.rights import seen
+from qrlang.system.files import read_json, write_json
 from qrlang.training.settings import Settings
 
 Array = np.ndarray[Any, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from qrlang.files import write_json
+from qrlang.system.files import write_json
 from qrlang.training import beside, checkpoint, evaluate
 from qrlang.training.feed import labels_of, split_of
 from qrlang.training.loop import Trainer

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from qrlang.backends.torch.emit.names import state_name
 from qrlang.diagnostics.words import suggestion
 from qrlang.errors import DataError, TrainingError
-from qrlang.files import read_json, write_atomically, write_json
 from qrlang.rights.gate import free
+from qrlang.system.files import read_json, write_atomically, write_json
 from qrlang.training import checkpoint
 from qrlang.training.run import Run
 
@@ -30,10 +30,10 @@ def begin_with(trainer: Trainer, given: str) -> None:
     names = {w.name: state_name(w.name) for w in trainer.objective.program.weights}
     tensors = {names.get(k, k): v for k, v in tensors.items()}
     own = trainer.objective.model.state_dict()
-    problems = [p for k, v in tensors.items() if (p := _problem(k, v, own))]
+    problems = [p for k, v in tensors.items() if (p := problem(k, v, own))]
     if run is None and problems:
         raise TrainingError(f"--init {given}: {problems[0]}", "it has " + ", ".join(_shapes(own)))
-    taken = {k: v for k, v in tensors.items() if not _problem(k, v, own)}
+    taken = {k: v for k, v in tensors.items() if not problem(k, v, own)}
     if not taken:
         raise TrainingError(
             f"--init {given}: no tensor of it fits {trainer.objective.program.name}"
@@ -82,7 +82,7 @@ def _free(path: Path) -> None:
         raise TrainingError(f"--init {error}", error.help) from None
 
 
-def _problem(name: str, tensor: Any, own: dict[str, Any]) -> str:
+def problem(name: str, tensor: Any, own: dict[str, Any]) -> str:
     """Why a tensor does not fit; "" if it does."""
     if name not in own:
         return f"the model has no tensor `{name}`{suggestion(name, own)}"

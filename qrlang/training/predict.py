@@ -14,7 +14,7 @@ from qrlang.check.training.data_sets import DATA_SETS, Number, kind_of_file
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.rights.gate import free
-from qrlang.training import decode, evaluate, losses, room
+from qrlang.training import decode, losses, room, trained
 from qrlang.training.data import own
 from qrlang.training.data.ports import ports_of
 from qrlang.training.data.request import Request
@@ -22,6 +22,7 @@ from qrlang.training.data.vocabulary import Vocabulary
 from qrlang.training.feed import Array, Batch
 from qrlang.training.objective import Objective
 from qrlang.training.settings import Settings
+from qrlang.training.trained import AS_TRAINED, Use
 
 Cell = int | float | str | None  # None: no finite number came out
 
@@ -36,13 +37,13 @@ class Answers:
 
 
 def answers(
-    path: str, data: str, which: str = "best", batch: int | None = None, beam: int = 1,
-    threads: int = 0, road: str = "",
-) -> Answers:  # fmt: skip
-    run, settings, objective = evaluate.at_its_weights(path, which, threads, road)
-    program, said = objective.program, run.data()
+    path: str, data: str, use: Use = AS_TRAINED, batch: int | None = None, beam: int = 1
+) -> Answers:
+    made = trained.opened(path, use)
+    settings, objective, program = made.settings, made.objective, made.program
+    said = made.run.data()
     request = request_of(Path(data), program, settings, said)
-    if objective.target in objective.arguments and not decode.produces(objective.program):
+    if objective.target in objective.arguments and not decode.produces(program):
         raise TrainingError(
             f"{program.name} is given its own target, one moment late: it cannot answer without",
             f"its figures on data with a target: qrlc eval {path}",
@@ -68,10 +69,10 @@ def request_of(
     arguments: dict[str, Number] = {
         a.name: a.default for a in DATA_SETS[kind].arguments if a.default is not None
     }
-    trained = said.get("arguments", {})
-    arguments |= {"path": str(path.absolute()), "longest": trained.get("longest", 0)}
+    before = said.get("arguments", {})
+    arguments |= {"path": str(path.absolute()), "longest": before.get("longest", 0)}
     if said.get("name") == kind == "csv":  # its columns are as they were
-        arguments |= {k: trained[k] for k in ("columns", "ahead", "window") if k in trained}
+        arguments |= {k: before[k] for k in ("columns", "ahead", "window") if k in before}
     return Request(
         kind, arguments, ports_of(program), max_length=settings.length,
         vocabularies={k: Vocabulary.of(v) for k, v in said.get("vocabularies", {}).items()},

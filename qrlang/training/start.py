@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qrlang import environment, host
 from qrlang.check.library import Module
 from qrlang.diagnostics.words import plural, suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.errors import TrainingError
-from qrlang.files import nameable
 from qrlang.ir.program import Program
+from qrlang.system import environment, host
+from qrlang.system.files import nameable
 from qrlang.training import core, heap, overrides, room
 from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.initial import begin_with

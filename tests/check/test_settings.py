@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ UI = Path(__file__).resolve().parent.parent / "ui"
 
 
 def checked(
-    text: str, settings: dict[str, int | float] | None = None
+    text: str, settings: Mapping[str, int | float | str] | None = None
 ) -> tuple[Checked, tuple[Diagnostic, ...]]:
     file, syntax = parse(Source("m.qrl", text))
     assert not syntax
@@ -80,3 +81,53 @@ model M {{
     assert programs[0] == programs[1] == programs[2]
     other = checked(text.format("read tfim(true)(1, 0.5)(q)", "c(2)([0.1, 0.2])"))[0]
     assert other.models["M"].program.body != programs[0]
+
+
+CHOICES = """
+use std.readout.each_z
+use std.ansatz.su2_ring
+readout first_two on q: qubit[n] = [Z(q[i]) for i in 0..2]
+
+model M(seen: readout = each_z, block: ansatz = su2_ring, act: activation = relu) {
+  input x: real[3]
+  target y: real[...]
+  qubits q[3]
+  controller steer = mlp(4, act)
+  apply block(steer(x)) to q
+  return read seen(q)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "width", "kept"),
+    [
+        ({"seen": "first_two"}, 2, "first_two"),
+        ({"seen": "z_and_zz"}, 6, "z_and_zz"),  # of the library, without a `use`
+        ({"seen": "each_z", "block": "sim_14"}, 3, "each_z"),
+        ({"seen": "std.readout.z_and_zz"}, 6, "z_and_zz"),
+    ],
+)
+def test_a_readout_and_an_ansatz_are_chosen_by_name(
+    settings: dict[str, str], width: int, kept: str
+) -> None:
+    result, found = checked(CHOICES.replace("real[...]", f"real[{width}]"), settings)
+    assert not [d for d in found if d.severity == "error"]
+    program = result.models["M"].program
+    assert program.outputs[0].value.type.shape == (width,)
+    assert dict(program.settings)["seen"] == kept
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"seen": "z_and_z"}, "z_and_zz"),
+        ({"seen": "nowhere_to_be_found"}, "qrlc stdlib"),
+        ({"block": "each_z"}, ""),
+        ({"seen": 3}, ""),
+    ],
+)
+def test_a_name_that_stands_for_no_readout(settings: dict[str, str | int], says: str) -> None:
+    result, found = checked(CHOICES.replace("real[...]", "real[3]"), settings)
+    assert [d.code for d in found if d.severity == "error"] == ["E0312"] and not result.models
+    assert says in str(found[0].help)

@@ -58,6 +58,15 @@ def test_svg_has_every_point_where_it_belongs() -> None:
             assert 0 <= x <= picture.width and 0 <= y <= picture.height
 
 
+def test_powers_of_ten_are_as_far_apart_on_a_logarithmic_x() -> None:
+    curve = Series("", [100, 1000, 10000, 100000], [1.0, 2.0, 3.0, 3.5], [0.1] * 4)
+    picture = Chart("", [Panel("shots", "accuracy", [curve], log_x=True)]).picture()
+    line = next(s for s in picture.shapes if isinstance(s, Line) and len(s.points) == 4)
+    steps = np.diff([x for x, _ in line.points])
+    assert steps[0] > 0 and steps == pytest.approx(steps[0])
+    assert {"100", "1000", "10000"} <= {s.text for s in picture.shapes if isinstance(s, Text)}
+
+
 def test_png_is_a_picture_of_the_same_size() -> None:
     image = pytest.importorskip("PIL.Image")
     import io

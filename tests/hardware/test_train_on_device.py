@@ -43,7 +43,7 @@ def train(model: Path, out: str, *more: object, shots: int = 60) -> Done:
     [
         ("braket", "braket_sv", "adam", []),
         ("qiskit", "aer", "spsa", []),
-        ("braket", "braket_sv", "adam", ["--mitigate", "readout,zne"]),
+        ("braket", "braket_sv", "adam", ["--mitigate", "readout,twirl:3,zne"]),
     ],
     ids=["adam", "spsa", "mitigated"],
 )

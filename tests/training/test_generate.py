@@ -19,12 +19,13 @@ from training_tools import project  # noqa: E402
 import qrlang  # noqa: E402
 from qrlang.cli.main import run as qrlc  # noqa: E402
 from qrlang.ir.types import Type  # noqa: E402
-from qrlang.training import evaluate, horizon  # noqa: E402
+from qrlang.training import horizon  # noqa: E402
 from qrlang.training.data.columns import Dense, Ragged  # noqa: E402
 from qrlang.training.data.foretold import Foretold, foretold  # noqa: E402
 from qrlang.training.data.ports import Port  # noqa: E402
 from qrlang.training.data.sources import Records, Stream  # noqa: E402
 from qrlang.training.generate import _drawn  # noqa: E402
+from qrlang.training.trained import opened  # noqa: E402
 
 EACH = """\
 use std.ansatz.su2_ring
@@ -138,10 +139,21 @@ def test_records_of_several_lengths_are_as_each_alone(tmp_path: Path, capsys: An
 def test_without_data_after_the_test_split(tmp_path: Path, capsys: Any) -> None:
     run = trained(written(tmp_path, "mackey_glass(length: 200)"))
     found = json.loads(said(capsys, "generate", run, "--moments", 2, "--format", "json"))
-    _, _, _, feed = evaluate.opened(str(run), None)
+    feed = opened(str(run)).feed(None)
     x = feed.data.source("test").columns[0]
     assert [row["moment"] for row in found] == [len(x), len(x) + 1]
     assert found[0]["y"] == pytest.approx(asked(run, x[None])[0, -1, 0], abs=1e-5)
+
+
+def test_a_picture_of_what_follows(tmp_path: Path, capsys: Any, text: Path) -> None:
+    run = trained(written(tmp_path, "mackey_glass(length: 200)"))
+    assert said(capsys, "generate", run, "--moments", 20, "--svg", tmp_path / "f.svg") == ""
+    svg = (tmp_path / "f.svg").read_text()
+    assert "Series" in svg and "stroke-dasharray" in svg  # what is known is drawn through
+    lot = ["generate", run, "--moments", 2, "--svg", tmp_path / "f.svg", "-o", tmp_path / "f.csv"]
+    assert said(capsys, *lot) == "" and len(rows((tmp_path / "f.csv").read_text())) == 2
+    line = ["generate", text, "--prompt", "a", "--svg", tmp_path / "t.svg"]
+    assert "nothing to draw" in said(capsys, *line, code=1)
 
 
 WORDS = """\

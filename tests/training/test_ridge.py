@@ -111,9 +111,10 @@ def test_one_long_series_has_an_interval(tmp_path: Path) -> None:
     assert result["sequences"] > 3
     nrmse = result["figures"]["nrmse"]
     assert nrmse["interval"][0] < nrmse["value"] < nrmse["interval"][1]
-    from qrlang.training.evaluate import opened
+    from qrlang.training.trained import opened
 
-    _, _, objective, feed = opened(str(tmp_path / "run"), None)
+    made = opened(str(tmp_path / "run"))
+    objective, feed = made.objective, made.feed(None)
     whole = next(iter(feed.batches("test", 1, seed=0, epoch=0, shuffle=False)))
     with torch.no_grad():
         output, target, _ = objective.forward(whole)

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qrlang import host
 from qrlang.backends.torch.circuits import sweep
 from qrlang.backends.torch.circuits.circuit import Circuit
 from qrlang.backends.torch.circuits.fuse import subspace
@@ -28,6 +27,7 @@ from qrlang.gates import pauli_matrix
 from qrlang.ir import pauli
 from qrlang.ir.program import PauliString
 from qrlang.names import quantity
+from qrlang.system import host
 
 _constants = Constants()
 

@@ -107,6 +107,13 @@ def numeric(e: Elaborator, t: Tensor, at: ast.Node) -> bool:
     return True
 
 
+def as_numbers(e: Elaborator, given: tuple[ast.Node, object]) -> Tensor | Pending | Poison:
+    """A tensor that can take part in arithmetic; says what is wrong otherwise."""
+    at, thing = given
+    t = as_tensor(e, thing, at)
+    return POISON if isinstance(t, Tensor) and not numeric(e, t, at) else t
+
+
 def elements_of(e: Elaborator, t: Tensor) -> Sequence[ir.Angle]:
     if t.value is None:
         if t.type.kind == "bit":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense, Ragged
 from qrlang.training.data.files import Archive, opened
-from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import Array, dtype_of
 from qrlang.training.data.request import Loaded, Request, held_out
 from qrlang.training.data.series import cut
@@ -58,7 +57,7 @@ class _Reviews:
         text = Ragged(found.flat, found.offsets, self.text, "the texts")
         return Records((text, Dense(labels, self.label, "the labels")))
 
-    def loaded(self, train: Records, rest: dict[str, Callable[[], Source]]) -> Loaded:
+    def loaded(self, train: Records, rest: Mapping[str, Callable[[], Source]]) -> Loaded:
         assert self.vocabulary is not None
         return Loaded(
             {"train": lambda: train, **rest},
@@ -83,9 +82,7 @@ def _imdb(request: Request) -> Loaded:
         train, validation = held_out(request, whole)
     loaded = reviews.loaded(train, {"validation": lambda: validation, "test": lambda: part("test")})
     loaded.counts["test"] = len(archive.array("test_label", "ui", 1))
-    loaded.file = archive.path
-    loaded.notes = sample_note(archive)
-    return loaded
+    return loaded.of(archive)
 
 
 def _sst2(request: Request) -> Loaded:
@@ -98,12 +95,8 @@ def _sst2(request: Request) -> Loaded:
         )
 
     train = part("phrase" if request.arguments["phrases"] else "train")
-    loaded = reviews.loaded(
-        train, {"validation": lambda: part("valid"), "test": lambda: part("test")}
-    )
-    loaded.file = archive.path
-    loaded.notes = sample_note(archive)
-    return loaded
+    rest = {"validation": lambda: part("valid"), "test": lambda: part("test")}
+    return reviews.loaded(train, rest).of(archive)
 
 
 def _mr(request: Request) -> Loaded:
@@ -121,10 +114,8 @@ def _mr(request: Request) -> Loaded:
         texts = (t for t, r in zip(archive.lines("text"), role, strict=True) if r == k)
         return reviews.records(texts, labels[role == k])
 
-    loaded = reviews.loaded(part(0), {"validation": lambda: part(1), "test": lambda: part(2)})
-    loaded.file = archive.path
-    loaded.notes = sample_note(archive)
-    return loaded
+    rest = {"validation": lambda: part(1), "test": lambda: part(2)}
+    return reviews.loaded(part(0), rest).of(archive)
 
 
 # --- running text ---
@@ -206,10 +197,7 @@ def _running(file: str, by: str, prepare: Callable[[str], str]) -> Callable[[Req
         def texts(name: str) -> Texts:
             return lambda: _pieces(archive, name, prepare)
 
-        loaded = running(request, {s: texts(n) for s, n in _STORED.items()}, by)
-        loaded.file = archive.path
-        loaded.notes = sample_note(archive)
-        return loaded
+        return running(request, {s: texts(n) for s, n in _STORED.items()}, by).of(archive)
 
     return load
 

@@ -142,6 +142,11 @@ class Loaded:
     counts: dict[str, int] = field(default_factory=dict)
     """Records of splits that are costly to read, where that is known without."""
 
+    def of(self, archive: Archive) -> Loaded:
+        """What was read from that."""
+        self.file, self.notes = archive.path, archive.notes()
+        return self
+
 
 def held_out(
     request: Request, train: Records, default: float = HELD_OUT

@@ -18,7 +18,6 @@ from qrlang.errors import DataError
 from qrlang.training.data import dynamics
 from qrlang.training.data.columns import Dense
 from qrlang.training.data.files import opened
-from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import Array, Port, checked, dtype_of
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.scaling import known
@@ -165,16 +164,12 @@ def _temporal_parity(request: Request) -> Loaded:
 def _weather(request: Request) -> Loaded:
     archive = request.archive("timeseries_small.npz")
     months = archive.array("elnino_monthly", "f", 2)[:, 1:].reshape(-1, 1)
-    loaded = _ahead(request, months, 12)
-    loaded.file, loaded.notes = archive.path, sample_note(archive)
-    return loaded
+    return _ahead(request, months, 12).of(archive)
 
 
 def _sunspots(request: Request) -> Loaded:
     archive = request.archive("timeseries_small.npz")
-    loaded = _ahead(request, archive.array("sunspots_yearly", "f", 2)[:, 1:], 11)
-    loaded.file, loaded.notes = archive.path, sample_note(archive)
-    return loaded
+    return _ahead(request, archive.array("sunspots_yearly", "f", 2)[:, 1:], 11).of(archive)
 
 
 _ETT = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from qrlang import environment
 from qrlang.engine.cpu.llvm import elf
 from qrlang.engine.cpu.llvm.asm import Machine
+from qrlang.system import environment
 
 WIDE = frozenset({"avx512f", "avx512dq", "avx512vl", "avx512bw"})
 
