@@ -13,7 +13,7 @@ pytest.importorskip("safetensors")
 
 from qrlang.cli.main import run as qrlc
 from qrlang.training import beside
-from qrlang.training.evaluate import opened
+from qrlang.training.trained import opened
 
 ONCE = """\
 model Once(window: int = 3) {
@@ -81,7 +81,8 @@ def test_a_series_over_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     (tmp_path / "new.csv").write_text("\n".join(["x", *moments[319:]]))
     assert qrlc(["predict", str(run), str(tmp_path / "new.csv")]) == 0
     answers = [float(x.split(",")[1]) for x in capsys.readouterr().out.split()[1:]]
-    _, _, objective, feed = opened(str(run), None)
+    made = opened(str(run))
+    objective, feed = made.objective, made.feed(None)
     tally = objective.evaluate(feed, "test", 10, keep=True)
     assert tally.kept is not None and len(tally.kept) == 78
     scale = feed.data.scale["y"]
