@@ -113,7 +113,7 @@ def draw(found: Horizon, stem: Path, title: str) -> list[Path]:
     moments = list(range(1, found.said.shape[1] + 1))
     error, kept = (x.tolist() for x in found.nrmse())
     seen = [k for k, x in enumerate(error) if np.isfinite(x)]
-    truth = Series("true", moments, found.true[place, :, 0].tolist(), colour=6)
+    truth = Series("truth", moments, found.true[place, :, 0].tolist(), colour=6)
     said = found.said[place, :, 0]
     fine = int(np.isfinite(said).sum())
     alone = Series("by itself", moments[:fine], said[:fine].tolist(), colour=0, dashed=True)
