@@ -39,7 +39,7 @@ def draw(folder: Path, title: str, tally: Tally, feed: Feed, split: str) -> list
     panels = [(_over_time if curves else _scattered)(n, k, pairs) for k, n in enumerate(names)]
     width = (640.0 if len(panels) == 1 else 420.0) if curves else 300.0
     count = sum(len(a) for a, _ in pairs)
-    some = "the first " if count * wide < tally.moments[0] else ""
+    some = "the first " if count < tally.moments[0] else ""
     note = f"{some}{plural(count, 'moment' if curves else 'record')} of the {split} split"
     return save(folder / FILE, Chart(title, panels, width=width, note=note))
 

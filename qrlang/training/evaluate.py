@@ -14,6 +14,8 @@ from qrlang.training.metrics import Tally
 from qrlang.training.progress import number
 from qrlang.training.trained import Use
 
+EACH = 20  # numbers of a target that are told of one by one
+
 
 def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, Any]:
     """Figures with 95 % intervals, and the confusion matrix. `labels`: what its classes are
@@ -27,6 +29,12 @@ def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, An
             "value": value if finite else None,
             "interval": None if between is None else list(between),
         }
+    if tally.width > 1:  # numbers that are foretold together, or an input so many moments ago
+        errors, spreads = tally.apart()
+        shares = [e / v if v and math.isfinite(e) else None
+                  for e, v in zip(errors.tolist(), spreads.tolist(), strict=True)]  # fmt: skip
+        found["each"] = {"nrmse": [None if x is None else math.sqrt(x) for x in shares],
+                         "r2": [None if x is None else 1 - x for x in shares]}  # fmt: skip
     if tally.confusion is not None:
         found["confusion"] = tally.confusion.tolist()
         if len(labels) == len(tally.confusion):
@@ -50,6 +58,10 @@ def page(found: dict[str, Any]) -> str:
             text += f"   {low} … {high}"
         text += f"   ({one['note']})" if "note" in one else ""
         lines.append(text)
+    if "each" in found:
+        errors = found["each"]["nrmse"]
+        said = ", ".join(number("nrmse", x) for x in errors[:EACH]) + ", …" * (len(errors) > EACH)
+        lines.append(f"  nrmse of each: {said}")
     confusion = found.get("confusion")
     if confusion and len(confusion) <= 20:
         cell = max(len(str(n)) for row in confusion for n in row) + 1
