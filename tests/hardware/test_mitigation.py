@@ -12,7 +12,7 @@ from qrlang.backends.braket.devices import open_device as open_braket
 from qrlang.backends.braket.gates import NATIVE, Call, inverse
 from qrlang.backends.qiskit import open_device as open_qiskit
 from qrlang.hardware.checkpoint import Journal
-from qrlang.hardware.device import Device, DeviceError, DeviceOptions, Slot, Step, Template
+from qrlang.hardware.device import Device, DeviceError, DeviceOptions, Slot, Step, Template, Work
 from qrlang.hardware.jobs import _at_no_noise
 from qrlang.hardware.loop import Plan, Result, run
 from qrlang.hardware.mitigation import Confusion, Mitigation, extrapolated, misread, mitigation
@@ -248,3 +248,21 @@ def test_noise_of_the_model_itself_is_not_folded() -> None:
     circuit.append(depolarizing_error(0.1, 2).to_instruction(), [0, 1])
     assert [i.operation.name for i in folded(circuit, 3).data].count("cx") == 3
     assert len(folded(circuit, 3).data) == 4
+
+
+HALF = (Step("rx", (0,), (np.pi / 2,)),) * 2
+
+
+@pytest.mark.parametrize("end", ["reset", "", "h"])
+def test_a_bit_of_the_middle_is_misread_once(end: str) -> None:
+    """On a qubit that is reset, that nothing happens to, or that goes on; and its gates have the
+    noise of any other."""
+    steps = (*HALF, Step("measure", (0,), bit=0), *((Step(end, (0,)),) if end else ()),
+             Step("x", (1,), when=((0, 1),)))  # fmt: skip
+    work = Work(Template(2, 1, steps, 0), np.zeros((1, 0)), 40_000)
+    for noise, right in (("readout=0.1", 0.9), ("depolarizing=0.1", 0.8756)):
+        of = open_braket("braket_dm", DeviceOptions(noise=noise))
+        ((row,),) = of.submit([work], 1).result()
+        assert np.mean(row[:, 2]) == pytest.approx(right, abs=0.01)
+        if noise.startswith("readout"):  # what is read at the end is misread once more
+            assert np.mean(row[:, 1] == row[:, 2]) == pytest.approx(0.9, abs=0.01)
