@@ -29,7 +29,6 @@ from qrlang.hardware.device import (
     Footprint,
     Limits,
     Slot,
-    Step,
     Template,
     Ticket,
     Work,

@@ -238,6 +238,9 @@ class Runtime:
     def places(self, template: Template) -> tuple[int, ...]:
         return self._compiled.places(template)
 
+    def inner_places(self, template: Template) -> dict[int, int]:
+        return self._compiled.inner_places(template)
+
     def misread(self, template: Template) -> tuple[float, ...]:
         return misread(self._backend.target, self.places(template))
 
