@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qrlang.diagnostics.words import suggestion
-from qrlang.hardware.device import Device, DeviceError, Floats, Step, Template
+from qrlang.hardware.device import Bits, Device, DeviceError, Floats, Step, Template
 
 SCALES = (1, 3, 5)
 WIDEST = 12  # bits of the middle, whose patterns are undone
@@ -117,7 +117,7 @@ class Confusion:
         found: Floats = (1.0 - 2.0 * bits - (b - a)) / (1 - a - b)
         return found
 
-    def share(self, bits: Floats, bit: int, value: int) -> Floats:
+    def share(self, bits: Bits, bit: int, value: int) -> Floats:
         """What a shot counts among those in which the bit was `value`: less than nothing, if it is
         likelier to be among them by mistake."""
         a, b = self.inner[bit]
