@@ -29,7 +29,6 @@ from qrlang.hardware.device import (
     Footprint,
     Limits,
     Slot,
-    Step,
     Template,
     Ticket,
     Work,
@@ -161,25 +160,28 @@ class LocalDevice:
         if made.template.twirl > 1:
             lot = np.random.default_rng([*which, len(made.template.steps), made.template.fold])
             gates = iter(_twirled(gates, lot, self._rules))
-        for call, copied in gates:
+        for call, real in gates:
             yield call
-            if not copied:
-                yield from () if call.name in _NOISY else self._after(call)
-            elif self.noise.readout:
-                yield Call("bit_flip", copied, (self.noise.readout,))
+            if call.name not in _NOISY:
+                yield from self._after(call._replace(qubits=real))
 
     def _gates(self, made: Pure, row: Floats, done: int) -> Iterator[Sent]:
-        """And what a measured bit is copied to by it: that is our way of writing, no gate, and the
-        bit may be misread."""
+        """And those of its qubits that are no bits by then: what stands for a bit has no errors
+        but that it may be misread, and that it is copied is our way of writing."""
 
         def angle(a: float | Slot) -> float:
             return float(row[a.index]) if isinstance(a, Slot) else float(a)
 
+        bits = {s.qubits[0] for s in made.template.steps[:done] if s.bit >= 0}
         for step in made.template.steps[done:]:
-            for call in folded(lowered(step, angle), made.template.fold):
+            for call in folded(lowered(step, angle), 1 if step.bit >= 0 else made.template.fold):
                 if call.name in _NOISY and self.name != "braket_dm":
                     raise DeviceError(f"`{self.name}` has no `{step.name}`", "--device braket_dm")
-                yield call, step.qubits if _copies(step, made) else ()
+                yield call, tuple(q for q in call.qubits if q not in bits) * (step.bit < 0)
+            if step.bit >= 0:
+                bits |= {*step.qubits}
+                if self.noise.readout:
+                    yield Call("bit_flip", step.qubits, (self.noise.readout,)), ()
 
     def _tail(self, made: Pure) -> Iterator[Call]:
         for call in turned(made.template.basis):
@@ -243,25 +245,21 @@ def _twirled(gates: Iterable[Sent], lot: np.random.Generator, rules: Rules) -> l
     found: list[Sent] = []
 
     def put(item: Sent, turned: bool) -> None:
-        call, copied = item
+        call, real = item
         angles = tuple(-a for a in call.angles) if turned else call.angles
-        found.append((call._replace(angles=angles), copied))
+        found.append((call._replace(angles=angles), real))
 
     def pauli(letter: str, qubit: int) -> None:
-        found.append((Call(letter.lower(), (qubit,)), ()))
+        found.append((Call(letter.lower(), (qubit,)), (qubit,)))
 
     def gate(item: Sent) -> Gate:
-        call, copied = item
-        plain = call.name in _NOISY or copied
-        made = None if plain else partial(matrix, call.name)
+        call, real = item
+        known = real == call.qubits and call.name not in _NOISY
+        made = partial(matrix, call.name) if known else None
         return Gate(item, call.name, call.qubits, len(call.angles), made)
 
     twirl(map(gate, gates), lot, rules, put, pauli)
     return found
-
-
-def _copies(step: Step, made: Pure) -> bool:
-    return step.qubits[0] in made.bits
 
 
 def _operation(call: Call) -> Any:

@@ -132,6 +132,9 @@ class Aer:
     def places(self, template: Template) -> tuple[int, ...]:
         return self._compiled.places(template)
 
+    def inner_places(self, template: Template) -> dict[int, int]:
+        return self._compiled.inner_places(template)
+
     def misread(self, template: Template) -> tuple[float, ...]:
         return misread(self._target, self.places(template)) if self._target else ()
 

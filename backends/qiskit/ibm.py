@@ -174,8 +174,8 @@ class Runtime:
             True, "reset" in names, "if_else" in names, folds=True,
             times=timed(backend.target), local=fake, tokens=not fake,
         )  # fmt: skip
-        shots = int(getattr(backend, "max_shots", 0) or 0)
-        self.limits = Limits(backend.num_qubits, shots, 0, EXECUTIONS, alike=True)
+        # A backend's own `max_shots` holds no longer, by the same page.
+        self.limits = Limits(backend.num_qubits, executions=EXECUTIONS, alike=True)
         self.errors: ErrorRates | None = typical(backend.target)
         self._compiled = Compiled(backend, options.level, options.seed, backend.target)
         # By IBM's documentation: what a job takes to be loaded, and an execution before it begins.
@@ -237,6 +237,9 @@ class Runtime:
 
     def places(self, template: Template) -> tuple[int, ...]:
         return self._compiled.places(template)
+
+    def inner_places(self, template: Template) -> dict[int, int]:
+        return self._compiled.inner_places(template)
 
     def misread(self, template: Template) -> tuple[float, ...]:
         return misread(self._backend.target, self.places(template))

@@ -99,6 +99,16 @@ class Compiled:
                 found[bit] = circuit.find_bit(item.qubits[0]).index
         return tuple(found.values())
 
+    def inner_places(self, template: Template) -> dict[int, int]:
+        """The same of the bits of the middle that are always read."""
+        circuit = self(template)
+        numbers = {bit: k for r in circuit.cregs if r.name == "mid" for k, bit in enumerate(r)}
+        return {
+            numbers[item.clbits[0]]: circuit.find_bit(item.qubits[0]).index
+            for item in circuit.data
+            if item.operation.name == "measure" and item.clbits[0] in numbers
+        }
+
     def _passes(self, places: tuple[int, ...]) -> Any:
         if places not in self._managers:
             from qiskit.transpiler import generate_preset_pass_manager

@@ -31,14 +31,6 @@ _REASONS = {
 }
 
 
-def spaces_of(program: Program) -> dict[int, tuple[int, ...]]:
-    """The qubits of each space, sorted."""
-    out: dict[int, list[int]] = {}
-    for r in program.registers:
-        out.setdefault(r.space, []).extend(r.qubits)
-    return {space: tuple(sorted(qubits)) for space, qubits in out.items()}
-
-
 def density_spaces(program: Program) -> dict[int, str]:
     """Those that one vector a sequence is not enough for, each with the reason in words."""
     space_of = program.space_of

@@ -26,7 +26,7 @@ from qrlang.ir.program import (
     Unitary,
     Value,
 )
-from qrlang.ir.walk import uses, walk
+from qrlang.ir.walk import used_values, uses, walk
 from qrlang.source import Span
 
 QUANTUM = (Unitary, Evolve, Channel)
@@ -263,7 +263,7 @@ def _behind(program: Program, places: set[int]) -> set[str]:
 
 def _unread(model: CheckedModel, finding: Finding) -> Diagnostic | None:
     loop, *what = finding.names
-    read = {v.id for op in walk(model.program.body) for v in uses(op)}
+    read = used_values(model.program.body)
     # A carry that no line reads has been told of where names are looked at.
     idle = [
         name

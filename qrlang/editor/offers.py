@@ -241,8 +241,8 @@ def _items(document: Document, kinds: tuple[type, ...], all: bool = True) -> Ite
         if isinstance(item, kinds):
             yield Completion(name, "item", hover.signature(item), getattr(item, "doc", ""))
     known = set(document.module.items)
-    for name, source in document.module.uses.items():
-        thing = source[0].items.get(source[1]) if source is not None else None
+    for name in document.module.uses:
+        thing = document.module.item(name)
         if thing is not None and isinstance(thing, kinds):
             known.add(name)
             yield Completion(name, "item", hover.signature(thing), getattr(thing, "doc", ""))

@@ -30,10 +30,12 @@ from qrlang.hardware.mitigation import (
     NONE,
     Confusion,
     Mitigation,
+    all_places,
     calibrations,
     extrapolated,
     misread,
     places_of,
+    recorded,
 )
 from qrlang.hardware.pure import pure
 from qrlang.hardware.questions import Answers, Ask
@@ -179,7 +181,7 @@ class Desk:
         so that nothing is paid for it."""
         if not self.mitigation.readout or not tasks:
             return
-        found_in = (tuple(sorted(places_of(self.device, t.template))) for t in tasks)
+        found_in = (all_places(self.device, t.template) for t in tasks)
         fresh = [places for places in dict.fromkeys(found_in) if places not in self.confusions]
         made, shots = [], max(t.shots for t in tasks)
         # Not by its number: a device that was calibrated anew since may be read elsewhere, and in
@@ -309,9 +311,15 @@ class Desk:
         """None for what is measured in order to know it."""
         if not self.mitigation.readout or template.places:
             return None
-        places = places_of(self.device, template)
-        whole, order = self.confusions[tuple(sorted(places))], np.argsort(np.argsort(places))
-        return Confusion(whole.up[order], whole.down[order])
+        every = all_places(self.device, template)
+        whole = self.confusions[every]
+        order = [every.index(place) for place in places_of(self.device, template)]
+        inner = {
+            bit: (float(whole.up[k]), float(whole.down[k]))
+            for bit, place in recorded(self.device, template).items()
+            for k in [every.index(place)]
+        }
+        return Confusion(whole.up[order], whole.down[order], inner)
 
     def _exactly(self, task: Task) -> list[list[Floats]]:
         changed = pure(task.template)

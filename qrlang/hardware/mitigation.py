@@ -16,14 +16,16 @@ dd       Dynamical decoupling: a qubit that waits is flipped there and back, so 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from qrlang.diagnostics.words import suggestion
-from qrlang.hardware.device import Device, DeviceError, Floats, Step, Template
+from qrlang.hardware.device import Bits, Device, DeviceError, Floats, Step, Template
 
 SCALES = (1, 3, 5)
+WIDEST = 12  # bits of the middle, whose patterns are undone
 SHAPES = ("linear", "exponential")
 TWIRLS, MOST_TWIRLS = 32, 1000  # circuits that share the shots
 KINDS = ("readout", "dd", "twirl", "zne", *(f"zne:{s}" for s in SHAPES))
@@ -102,16 +104,42 @@ def possible(wanted: Mitigation, device: Device) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Of each qubit, the chance of 1 for 0 and of 0 for 1."""
+    """Of each qubit, the chance of 1 for 0 and of 0 for 1; the same of the bits of the middle
+    that can be undone."""
 
     up: Floats
     down: Floats
+    inner: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
     def value(self, bits: Floats, qubit: int) -> Floats:
         """What a bit counts, in the place of ±1."""
         a, b = self.up[qubit], self.down[qubit]
         found: Floats = (1.0 - 2.0 * bits - (b - a)) / (1 - a - b)
         return found
+
+    def share(self, bits: Bits, bit: int, value: int) -> Floats:
+        """What a shot counts among those in which the bit was `value`: less than nothing, if it is
+        likelier to be among them by mistake."""
+        a, b = self.inner[bit]
+        right, wrong = (1 - a, -a) if value else (1 - b, -b)
+        return np.asarray(np.where(bits == value, right, wrong) / (1 - a - b))
+
+    def patterns(self, shares: dict[tuple[int, ...], float], bits: tuple[int, ...]) -> None:
+        """Of whole patterns of bits, in place; what comes out negative is nothing."""
+        known = [i for i, bit in enumerate(bits) if bit in self.inner]
+        for i in known if len(known) <= WIDEST else ():
+            a, b = self.inner[bits[i]]
+            inverse = np.array([[1 - b, -b], [-a, 1 - a]]) / (1 - a - b)
+            for rest in {(*key[:i], *key[i + 1 :]) for key in shares}:
+                pair = [(*rest[:i], v, *rest[i:]) for v in (0, 1)]
+                true = inverse @ [shares.get(key, 0.0) for key in pair]
+                shares.update(zip(pair, map(float, true), strict=True))
+        whole = sum(x for x in shares.values() if x > 0)
+        for key in list(shares):
+            if shares[key] > 1e-12 * whole:
+                shares[key] /= whole
+            else:
+                del shares[key]
 
     def distribution(self, table: Floats, qubits: tuple[int, ...]) -> Floats:
         """[rows, 2^k] as it was before it was read; what comes out negative is nothing."""
@@ -147,6 +175,24 @@ def places_of(device: Device, template: Template) -> tuple[int, ...]:
     """Which qubit of the device reads each qubit, where that is known."""
     asked = getattr(device, "places", None)
     return tuple(range(template.qubits)) if asked is None else tuple(asked(template))
+
+
+def recorded(device: Device, template: Template) -> dict[int, int]:
+    """The bits of the middle that are kept and do nothing else, and what reads them. A bit that
+    has steered a gate cannot be undone: the gate was done, or not. Nor one that was not always
+    read."""
+    steering = {bit for s in template.steps for bit, _ in s.when}
+    read = {s.bit: s.qubits[0] for s in template.steps if s.name == "measure" and not s.when}
+    asked = getattr(device, "inner_places", None)
+    if asked is not None:
+        read = asked(template)
+    return {bit: place for bit, place in read.items() if bit not in steering}
+
+
+def all_places(device: Device, template: Template) -> tuple[int, ...]:
+    """What reads anything that can be undone, in order."""
+    inner = recorded(device, template).values() if template.bits else ()
+    return tuple(sorted({*places_of(device, template), *inner}))
 
 
 # --- extrapolation ------------------------------------------------------------------------------

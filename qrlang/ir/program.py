@@ -552,3 +552,11 @@ class Program:
     def space_of(self) -> dict[int, int]:
         """By qubit."""
         return {q: r.space for r in self.registers for q in r.qubits}
+
+    @property
+    def spaces(self) -> dict[int, tuple[int, ...]]:
+        """The qubits of each."""
+        found: dict[int, tuple[int, ...]] = {}
+        for q, space in sorted(self.space_of.items()):
+            found[space] = (*found.get(space, ()), q)
+        return found

@@ -32,6 +32,14 @@ class Batch:
     def size(self) -> int:
         return len(next(iter(self.values.values())))
 
+    def row(self, k: int) -> dict[str, Array]:
+        """One of them, without padding."""
+        found = {}
+        for name, values in self.values.items():
+            length = self.lengths.get(name)
+            found[name] = values[k] if length is None else values[k][: int(length[k])]
+        return found
+
     def part(self, rank: int, world: int) -> Batch:
         """The share of one process out of several."""
         if world == 1:

@@ -19,6 +19,7 @@ from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import (
     Device,
     DeviceError,
+    DeviceOptions,
     Done,
     Limits,
     Partly,
@@ -27,10 +28,11 @@ from qrlang.hardware.device import (
     Template,
     Work,
 )
-from qrlang.hardware.jobs import Task, split
+from qrlang.hardware.jobs import Row, Task, split
 from qrlang.hardware.loop import Plan, run
 from qrlang.hardware.mitigation import mitigation
 from qrlang.hardware.preflight import preflight, rms
+from qrlang.hardware.readings import BitMean
 from qrlang.hardware.simulator import Simulator
 
 PLAIN = Template(2, 0, (Step("h", (0,)), Step("x", (1,), controls=(0,))), 0)
@@ -68,6 +70,20 @@ def test_ibm_takes_one_number_of_shots_in_a_job() -> None:
     from qrlang.backends.qiskit.transpiled import bits_of
 
     assert [b.shape for b in bits_of(sent.result(), works())] == [(3, 100, 2)] * 2
+
+
+def test_ibm_counts_executions_and_not_shots() -> None:
+    """Backends have said how many shots they take; it is not enforced any more."""
+    from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+
+    from qrlang.backends.qiskit.ibm import Runtime
+
+    backend = FakeManilaV2()
+    backend.max_shots = 100_000
+    rows = [Row(0, (0,), ()) for _ in range(5)]
+    task = Task(PLAIN, 4_000_000, (BitMean(0),), rows)
+    jobs = list(split([task], Runtime(backend, DeviceOptions()).limits))
+    assert [sum(len(t.rows) for t in job) for job in jobs] == [2, 2, 1]
 
 
 @pytest.mark.parametrize("fold", [1, 3])

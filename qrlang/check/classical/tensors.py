@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from qrlang.check.algebra.numbers import is_number
@@ -112,6 +112,18 @@ def as_numbers(e: Elaborator, given: tuple[ast.Node, object]) -> Tensor | Pendin
     at, thing = given
     t = as_tensor(e, thing, at)
     return POISON if isinstance(t, Tensor) and not numeric(e, t, at) else t
+
+
+def all_numbers(
+    e: Elaborator, given: Iterable[tuple[ast.Expr, object]]
+) -> list[Tensor] | Pending | Poison:
+    found: list[Tensor] = []
+    for one in given:
+        t = as_numbers(e, one)
+        if not isinstance(t, Tensor):
+            return t
+        found.append(t)
+    return found
 
 
 def elements_of(e: Elaborator, t: Tensor) -> Sequence[ir.Angle]:

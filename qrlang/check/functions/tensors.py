@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from qrlang.check.algebra.numbers import is_whole
-from qrlang.check.classical.tensors import as_numbers, of_value, viewed
+from qrlang.check.classical.tensors import all_numbers, as_numbers, of_value, viewed
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.core.values import POISON, Pending, Tensor, describe
 from qrlang.check.functions.table import MANY, Functions, Given
@@ -96,12 +96,9 @@ def _outer(e: Elaborator, node: ast.Call, given: Given) -> object:
     "concat", 1, MANY, doc="concat(a, b, …): all numbers of all values, as one vector"
 )
 def _concat(e: Elaborator, node: ast.Call, given: Given) -> object:
-    parts: list[Tensor] = []
-    for g in given:
-        t = as_numbers(e, g)
-        if not isinstance(t, Tensor):
-            return POISON
-        parts.append(t)
+    parts = all_numbers(e, given)
+    if not isinstance(parts, list):
+        return POISON
     if not e.fits((sum(t.type.count for t in parts),), node):
         return POISON
     e.count_op(node)

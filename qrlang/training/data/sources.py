@@ -38,6 +38,12 @@ class Source(Protocol):
         ...
 
 
+def _counted(target: Array, last: int) -> Array:
+    found = np.zeros(target.shape[:2], bool)
+    found[:, -last:] = True
+    return found
+
+
 class Records:
     """`index`: which records of the columns these are; None: all of them.
 
@@ -119,10 +125,7 @@ class Records:
     def _batch(self, rows: Array, number: int) -> RecordBatch:
         found = [c.take(self.index[rows]) for c in self.columns]
         arrays = tuple(a for a, _ in found)
-        counted = None
-        if self.last is not None:
-            counted = np.zeros(arrays[-1].shape[:2], bool)
-            counted[:, -self.last :] = True
+        counted = None if self.last is None else _counted(arrays[-1], self.last)
         return RecordBatch(arrays, tuple(n for _, n in found), rows, number, counted)
 
 
@@ -251,8 +254,5 @@ class Generated:
     def _batch(self, columns: tuple[Array, ...], rows: Array, number: int) -> RecordBatch:
         pairs = zip(columns, self.dtypes, strict=True)
         arrays: tuple[Array, ...] = tuple(a.astype(d, copy=False) for a, d in pairs)
-        counted = None
-        if self.last is not None:
-            counted = np.zeros(arrays[-1].shape[:2], bool)
-            counted[:, -self.last :] = True
+        counted = None if self.last is None else _counted(arrays[-1], self.last)
         return RecordBatch(arrays, (None,) * len(arrays), rows, number, counted)
