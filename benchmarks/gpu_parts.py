@@ -128,13 +128,13 @@ class Dry(Gpu):
         sys.path.insert(0, str(ROOT / "tests"))
         from emulated import Emulated
 
-        from qrlang.backends.torch.native import cuda
+        from qrlang.backends.torch import gpu
         from qrlang.backends.torch.native import road as native
 
         launcher = Emulated()
         native.machine = lambda model: "cuda"
-        cuda.launcher = lambda device: launcher
-        cuda.unavailable = lambda device: ""
+        gpu.launcher = lambda device: launcher
+        gpu.unavailable = lambda device: ""
 
     def sync(self) -> None:
         pass

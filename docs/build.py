@@ -161,6 +161,7 @@ def settings() -> str:
         "limit": "all of them",
         "shots": "exact",
         "steps": "those of the epochs",
+        "precision": "`single`; with `ridge` double",
         "validation": "the data set's own, else a tenth",
     }
     rows = []

@@ -62,7 +62,7 @@ class Feature:
 
 def _register_of(program: Program, qubit: int) -> str:
     for r in program.registers:
-        if r.start <= qubit < r.start + r.size:
+        if qubit in r.qubits:
             return r.name
     return ""
 

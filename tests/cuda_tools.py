@@ -11,11 +11,11 @@ from emulated import Emulated
 sys.path.insert(0, str(Path(__file__).parent / "engine"))
 
 from engine_tools import draw
+from plan_interpreter import Interpreter
 
 from qrlang.engine.cuda import printer
 from qrlang.engine.cuda.launch import kernels, runtime
 from qrlang.engine.cuda.layout.mapping import Mapping
-from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.plan import Plan, plan
 
 

@@ -31,6 +31,10 @@ _NAMED = {("x", 1): "cnot", ("x", 2): "ccnot", ("y", 1): "cy", ("z", 1): "cz",
 _PHASES = {"z": math.pi, "s": math.pi / 2, "sdg": -math.pi / 2, "t": math.pi / 4,
            "tdg": -math.pi / 4}  # fmt: skip
 
+_BASES = {g.braket: (g.name, 0) for g in GATES.values() if g.braket} | {
+    braket: base for base, braket in _NAMED.items()
+}
+
 # What a simulator of Braket takes, and what is used of it.
 NATIVE = frozenset(
     [g.braket for g in GATES.values() if g.braket] + [*_NAMED.values(), "xy", "iswap"]
@@ -74,6 +78,20 @@ def inverse(call: Call) -> Call:
         return Call("xy", call.qubits, (-math.pi,))
     assert call.angles, call.name
     return Call(call.name, call.qubits, tuple(-a for a in call.angles))
+
+
+def matrix(name: str, *angles: float) -> Any:
+    """Of a gate by Braket's name, with as many dimensions as it has qubits, twice."""
+    import numpy as np
+
+    if name == "xy":
+        return np.array(GATES["xx_plus_yy"].matrix(-angles[0]))
+    base, controls = _BASES[name]
+    inner = np.array(GATES[base].matrix(*angles), complex)
+    size = len(inner) << controls
+    made = np.eye(size, dtype=complex)
+    made[size - len(inner) :, size - len(inner) :] = inner
+    return made
 
 
 def _controlled(

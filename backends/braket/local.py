@@ -8,12 +8,13 @@ They have no seed, so shots are drawn here from their exact probabilities. Nearl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from qrlang.backends.braket.circuit import columns, finite, lowered, text, turned
-from qrlang.backends.braket.gates import Call, inverse
+from qrlang.backends.braket.gates import Call, inverse, matrix
 from qrlang.backends.braket.noise import GateNoise
 from qrlang.backends.braket.size import footprint
 from qrlang.backends.braket.trunk import Trunks, begun
@@ -28,14 +29,15 @@ from qrlang.hardware.device import (
     Footprint,
     Limits,
     Slot,
-    Step,
     Template,
     Ticket,
     Work,
 )
 from qrlang.hardware.pure import Pure, pure
+from qrlang.hardware.twirl import Gate, Rules, twirl
 
 _MOST = {"braket_sv": 24, "braket_dm": 12}  # qubits, with those that stand for measured bits
+Sent = tuple[Call, tuple[int, ...]]
 _NOISY = frozenset(c.braket for c in CHANNELS.values())
 
 
@@ -54,6 +56,7 @@ class LocalDevice:
         )
         self.errors: ErrorRates | None = self.noise.errors if self.noise else None
         self._trunks = Trunks()
+        self._rules = Rules()
 
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
         return Done([self._sample(work, [seed, i]) for i, work in enumerate(works)])
@@ -62,7 +65,9 @@ class LocalDevice:
         raise DeviceError(f"`{self.name}` keeps no jobs: `{ticket}` is not one of its own")
 
     def probabilities(self, template: Template, angles: Floats) -> Floats:
-        return self._distributions(Pure(template, tuple(range(template.qubits)), ()), angles)
+        made = Pure(template, tuple(range(template.qubits)), ())
+        each = [self._distributions(made, angles, [k]) for k in range(template.twirl)]
+        return np.asarray(np.mean(each, axis=0))
 
     def footprint(self, template: Template) -> Footprint:
         return footprint(template)
@@ -85,17 +90,20 @@ class LocalDevice:
             return self._run_text(work)
         width = work.template.qubits + work.template.bits
         shifts = np.arange(width - 1, -1, -1)
-        out = np.empty((work.circuits, work.shots, width), np.uint8)
+        twirls = work.template.twirl
+        out = np.empty((len(work.angles), twirls, work.shots // twirls, width), np.uint8)
         rng = np.random.default_rng(seed)
-        for row, likely in enumerate(self._distributions(made, work.angles)):
-            counts = rng.multinomial(work.shots, likely)
-            found = np.flatnonzero(counts)
-            outcomes = rng.permutation(np.repeat(found, counts[found]))
-            out[row] = outcomes[:, None] >> shifts & 1
-        return out
+        for k in range(twirls):
+            for row, likely in enumerate(self._distributions(made, work.angles, [k, *seed])):
+                counts = rng.multinomial(out.shape[2], likely)
+                found = np.flatnonzero(counts)
+                outcomes = rng.permutation(np.repeat(found, counts[found]))
+                out[row, k] = outcomes[:, None] >> shifts & 1
+        return out.reshape(len(work.angles), work.shots, width)
 
-    def _distributions(self, made: Pure, angles: Floats) -> Floats:
-        """Of the qubits, then the inner bits, at each row of angles."""
+    def _distributions(self, made: Pure, angles: Floats, which: list[int]) -> Floats:
+        """Of the qubits, then the inner bits, at each row of angles. `which`: of the circuits that
+        share the shots, and of which job."""
         n = made.template.qubits
         if n > _MOST[self.name]:
             raise DeviceError(
@@ -106,17 +114,19 @@ class LocalDevice:
         asked = (*made.qubits, *made.bits)
         rest = tuple(q for q in range(n) if q not in set(asked))
         out = np.empty((len(angles), 1 << len(asked)))
-        done, parameters, states = self._trunks.best(made.template)
+        trunks = self._trunks if made.template.twirl == 1 else Trunks()
+        done, parameters, states = trunks.best(made.template)
         grown: dict[bytes, Any] = {}
         for row, numbers in enumerate(angles):
             trunk = begun(states, numbers, parameters)
-            trunk = self._evolved(made, numbers, done if trunk is not None else 0, trunk)
+            first = done if trunk is not None else 0
+            trunk = self._evolved(made, numbers, first, trunk, which)
             grown[numbers.tobytes()] = trunk
             tensor = self._read(made, trunk).reshape((2,) * n)
             kept = tensor.transpose((*asked, *rest)).reshape(1 << len(asked), -1).sum(axis=1)
             kept = np.clip(kept, 0.0, None)
             out[row] = kept / kept.sum()
-        self._trunks.keep(made.template, grown, n if self.name == "braket_sv" else 2 * n)
+        trunks.keep(made.template, grown, n if self.name == "braket_sv" else 2 * n)
         return out
 
     def _read(self, made: Pure, trunk: Any) -> Floats:
@@ -129,7 +139,7 @@ class LocalDevice:
         found: Floats = np.asarray(trunk.probabilities)
         return found
 
-    def _evolved(self, made: Pure, row: Floats, done: int, begun: Any) -> Any:
+    def _evolved(self, made: Pure, row: Floats, done: int, begun: Any, which: list[int]) -> Any:
         """What Braket's simulation makes of the gates from number `done` on."""
         from braket.default_simulator.density_matrix_simulation import DensityMatrixSimulation
         from braket.default_simulator.state_vector_simulation import StateVectorSimulation
@@ -142,23 +152,36 @@ class LocalDevice:
             simulation = StateVectorSimulation(n, shots=0, batch_size=1)
         else:
             simulation = DensityMatrixSimulation(n, shots=0)
-        simulation.evolve([_operation(call) for call in self._calls(made, row, done)])
+        simulation.evolve([_operation(call) for call in self._calls(made, row, done, which)])
         return simulation
 
-    def _calls(self, made: Pure, row: Floats, done: int) -> Iterator[Call]:
+    def _calls(self, made: Pure, row: Floats, done: int, which: list[int]) -> Iterator[Call]:
+        gates = self._gates(made, row, done)
+        if made.template.twirl > 1:
+            lot = np.random.default_rng([*which, len(made.template.steps), made.template.fold])
+            gates = iter(_twirled(gates, lot, self._rules))
+        for call, real in gates:
+            yield call
+            if call.name not in _NOISY:
+                yield from self._after(call._replace(qubits=real))
+
+    def _gates(self, made: Pure, row: Floats, done: int) -> Iterator[Sent]:
+        """And those of its qubits that are no bits by then: what stands for a bit has no errors
+        but that it may be misread, and that it is copied is our way of writing."""
+
         def angle(a: float | Slot) -> float:
             return float(row[a.index]) if isinstance(a, Slot) else float(a)
 
+        bits = {s.qubits[0] for s in made.template.steps[:done] if s.bit >= 0}
         for step in made.template.steps[done:]:
-            for call in folded(lowered(step, angle), made.template.fold):
+            for call in folded(lowered(step, angle), 1 if step.bit >= 0 else made.template.fold):
                 if call.name in _NOISY and self.name != "braket_dm":
                     raise DeviceError(f"`{self.name}` has no `{step.name}`", "--device braket_dm")
-                yield call
-                # Copying a measured bit is our way of writing, not a gate: it may be misread.
-                if not _copies(step, made):
-                    yield from () if step.name in CHANNELS else self._after(call)
-                elif self.noise.readout:
-                    yield Call("bit_flip", step.qubits, (self.noise.readout,))
+                yield call, tuple(q for q in call.qubits if q not in bits) * (step.bit < 0)
+            if step.bit >= 0:
+                bits |= {*step.qubits}
+                if self.noise.readout:
+                    yield Call("bit_flip", step.qubits, (self.noise.readout,)), ()
 
     def _tail(self, made: Pure) -> Iterator[Call]:
         for call in turned(made.template.basis):
@@ -200,7 +223,7 @@ class LocalDevice:
                 f"and this circuit needs {template.qubits}"
             )
         simulator, order = LocalSimulator(name), columns(template)
-        out = np.empty((work.circuits, work.shots, len(order)), np.uint8)
+        out = np.empty((len(work.angles), work.shots, len(order)), np.uint8)
         for row, numbers in enumerate(work.angles):
             program = Program(source=text(template, numbers))
             with _quiet():
@@ -218,8 +241,25 @@ def folded(made: Iterable[Call], times: int) -> Iterator[Call]:
                 yield inverse(call) if k % 2 else call
 
 
-def _copies(step: Step, made: Pure) -> bool:
-    return step.qubits[0] in made.bits
+def _twirled(gates: Iterable[Sent], lot: np.random.Generator, rules: Rules) -> list[Sent]:
+    found: list[Sent] = []
+
+    def put(item: Sent, turned: bool) -> None:
+        call, real = item
+        angles = tuple(-a for a in call.angles) if turned else call.angles
+        found.append((call._replace(angles=angles), real))
+
+    def pauli(letter: str, qubit: int) -> None:
+        found.append((Call(letter.lower(), (qubit,)), (qubit,)))
+
+    def gate(item: Sent) -> Gate:
+        call, real = item
+        known = real == call.qubits and call.name not in _NOISY
+        made = partial(matrix, call.name) if known else None
+        return Gate(item, call.name, call.qubits, len(call.angles), made)
+
+    twirl(map(gate, gates), lot, rules, put, pauli)
+    return found
 
 
 def _operation(call: Call) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from qrlang.ir.program import Program, Value
-from qrlang.ir.walk import uses, walk
+from qrlang.ir.walk import read_targets
 
 
 class Names:
@@ -32,9 +32,7 @@ class Names:
 
 def inputs_of(program: Program) -> list[Value]:
     """What a model is given: its inputs, and those targets that it reads itself."""
-    read = {v.id for op in walk(program.body) for v in uses(op)}
-    read |= {o.value.id for o in program.outputs}
-    return [*program.inputs, *(t for t in program.targets if t.id in read)]
+    return [*program.inputs, *read_targets(program)]
 
 
 def arguments(program: Program, module: Any) -> dict[str, str]:

@@ -34,14 +34,14 @@ def spaces_of(program: Program, free: Callable[[str], str]) -> dict[int, Space]:
             wish = r.name.rsplit(".", 1)[0] if several else "circuit"
             first = min(x.start for x in program.registers if x.space == r.space)
             spaces[r.space] = Space(free(wish), first, r.space not in floating)
-        of_qubit.update(dict.fromkeys(range(r.start, r.start + r.size), spaces[r.space]))
+        of_qubit.update(dict.fromkeys(r.qubits, spaces[r.space]))
     return of_qubit
 
 
 def _floating(program: Program) -> set[int]:
     """Spaces whose qubits move to other wires: by a reset, a measurement, or a life that ends
     while others go on."""
-    space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}
+    space = program.space_of
     first = {
         s: min(r.start for r in program.registers if r.space == s) for s in set(space.values())
     }

@@ -171,9 +171,8 @@ def _beginning(circuit: Circuit) -> Iterator[str]:
     """What the host has to start from: the text itself always starts in |0⟩."""
     held: dict[str, list[str]] = {}
     for register in circuit.registers:
-        begun = circuit.begun >= set(range(register.start, register.start + register.size))
-        places = range(register.start, register.start + register.size)
-        before = dict.fromkeys(circuit.holds[circuit.qubits.index(q)] for q in places)
+        begun = circuit.begun >= set(register.qubits)
+        before = dict.fromkeys(circuit.holds[circuit.qubits.index(q)] for q in register.qubits)
         first = " and ".join(f"`{name}`" for name in before if name)
         if begun or not (circuit.loop or first):
             what = "begin in |0⟩"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qrlang.backends.qiskit import ibm
 from qrlang.backends.qiskit.circuits import build
+from qrlang.backends.qiskit.timing import timed
 from qrlang.backends.qiskit.transpiled import (
     Compiled,
     bits_of,
@@ -66,6 +68,8 @@ class Aer:
         # A device's own numbers, gate by gate, where the noise is that of a device.
         named = self.errors is not None and self.errors.average
         self._target = self._backend.target if named else None
+        if self._target is not None:
+            self.capabilities = replace(self.capabilities, times=timed(self._target))
         # Without noise it only has to know the gates.
         self._compiled = Compiled(self._backend, options.level if options.noise else 0,
                                    options.seed, self._target)  # fmt: skip
@@ -86,11 +90,11 @@ class Aer:
         bits: list[Bits] = [np.empty(0, np.uint8)] * len(works)
         try:
             for bound in (True, False):  # Aer confuses them in one call
-                mine = [i for i, pub in enumerate(ready) if (pub[1] is None) == bound]
+                mine = [i for i, group in enumerate(ready) if (group[0][1] is None) == bound]
                 if mine:
                     # With one seed, the first circuits of both calls would draw the same numbers.
                     own = SamplerV2(seed=spaced(seed, bound), options={"backend_options": settings})
-                    result = own.run([ready[i] for i in mine]).result()
+                    result = own.run([pub for i in mine for pub in ready[i]]).result()
                     found = bits_of(result, [works[i] for i in mine])
                     for i, one in zip(mine, found, strict=True):
                         bits[i] = one
@@ -127,6 +131,9 @@ class Aer:
 
     def places(self, template: Template) -> tuple[int, ...]:
         return self._compiled.places(template)
+
+    def inner_places(self, template: Template) -> dict[int, int]:
+        return self._compiled.inner_places(template)
 
     def misread(self, template: Template) -> tuple[float, ...]:
         return misread(self._target, self.places(template)) if self._target else ()

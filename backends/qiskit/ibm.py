@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qrlang.backends.qiskit.timing import duration
+from qrlang.backends.qiskit.timing import duration, timed
 from qrlang.backends.qiskit.transpiled import (
     Compiled,
     bits_of,
@@ -132,8 +132,12 @@ class Job:
         return str(found) if type(self.job).__name__.startswith("Runtime") else ""
 
     def result(self) -> list[Bits]:
+        return bits_of(self.answers(), self.works)
+
+    def answers(self) -> Any:
+        """Of each circuit."""
         try:
-            return bits_of(self.job.result(), self.works)
+            return self.job.result()
         except Exception as error:
             status = _status(self.job).upper()
             for word, ended in (
@@ -167,10 +171,11 @@ class Runtime:
         names = set(backend.target.operation_names)
         fake = type(backend).__name__.startswith("Fake")
         self.capabilities = Capabilities(
-            True, "reset" in names, "if_else" in names, folds=True, local=fake, tokens=not fake
-        )
-        shots = int(getattr(backend, "max_shots", 0) or 0)
-        self.limits = Limits(backend.num_qubits, shots, 0, EXECUTIONS, alike=True)
+            True, "reset" in names, "if_else" in names, folds=True,
+            times=timed(backend.target), local=fake, tokens=not fake,
+        )  # fmt: skip
+        # A backend's own `max_shots` holds no longer, by the same page.
+        self.limits = Limits(backend.num_qubits, executions=EXECUTIONS, alike=True)
         self.errors: ErrorRates | None = typical(backend.target)
         self._compiled = Compiled(backend, options.level, options.seed, backend.target)
         # By IBM's documentation: what a job takes to be loaded, and an execution before it begins.
@@ -180,21 +185,24 @@ class Runtime:
     def submit(self, works: Sequence[Work], seed: int) -> Ticket:
         """To a snapshot. It gives the same random numbers to all circuits of a job, so each is a
         job with a seed of its own."""
-        bits: list[Bits] = []
-        for i, work in enumerate(works):
-            bits += self.submit_once([work], spaced(seed, i), "", False).result()
-        return Done(bits)
+        made = [pub for group in pubs(works, self._compiled.waiting) for pub in group]
+        jobs = (self._sent([pub], spaced(seed, i), "", works) for i, pub in enumerate(made))
+        return Done(bits_of((job.answers()[0] for job in jobs), works))
 
     def submit_once(self, works: Sequence[Work], seed: int, token: str, again: bool) -> Ticket:
         """IBM takes the same job twice: so a job has its token as a tag, and before it is sent
         again it is looked for."""
-        local = self.capabilities.local
-        circuits = self._compiled.waiting if local else self._compiled
-        ready = pubs(works, circuits, alike=not local)
+        ready = [pub for mine in pubs(works, self._compiled.sent, alike=True) for pub in mine]
         try:
             if again:
                 for job in self._backend.service.jobs(limit=1, job_tags=[token]):
                     return Job(job, works, self.name)
+        except Exception as error:
+            raise explained(error, self.name) from error
+        return self._sent(ready, seed, token, works)
+
+    def _sent(self, ready: list[Any], seed: int, token: str, works: Sequence[Work]) -> Job:
+        try:
             return Job(self._sampler(seed, token).run(ready), works, self.name)
         except Exception as error:
             raise explained(error, self.name) from error
@@ -229,6 +237,9 @@ class Runtime:
 
     def places(self, template: Template) -> tuple[int, ...]:
         return self._compiled.places(template)
+
+    def inner_places(self, template: Template) -> dict[int, int]:
+        return self._compiled.inner_places(template)
 
     def misread(self, template: Template) -> tuple[float, ...]:
         return misread(self._backend.target, self.places(template))

@@ -39,6 +39,8 @@ def schedule(circuit: Any, target: Any, places: Sequence[int] | None = None) -> 
             if blocks := getattr(item.operation, "blocks", None):
                 found.inner[i] = [schedule(block, target, on) for block in blocks]
                 end += max(s.seconds for s in found.inner[i])
+            elif name == "delay":
+                end += lasts(item.operation, target)
             else:
                 end += duration(target, name, on)
         for x in lines:
@@ -66,11 +68,20 @@ def waiting(circuit: Any, found: Schedule) -> Any:
     return made
 
 
+def lasts(delay: Any, target: Any) -> float:
+    return float(delay.duration) * (target.dt if delay.unit == "dt" else 1.0)
+
+
 def duration(target: Any, name: str, places: Sequence[int]) -> float:
     try:
         return float(target[name][tuple(places)].duration or 0.0)
     except (KeyError, AttributeError, TypeError):
         return 0.0
+
+
+def timed(target: Any) -> bool:
+    """Whether it says how long its gates take."""
+    return bool(target.dt) and duration(target, "x", (0,)) > 0
 
 
 def coherence(target: Any, place: int) -> tuple[float, float]:

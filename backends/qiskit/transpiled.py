@@ -4,15 +4,25 @@ they go wrong; and their bits, read back."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from qrlang.backends.qiskit.circuits import build
-from qrlang.backends.qiskit.timing import Schedule, coherence, forgotten, schedule, waiting
+from qrlang.backends.qiskit.decoupled import decoupled
+from qrlang.backends.qiskit.timing import (
+    Schedule,
+    coherence,
+    forgotten,
+    lasts,
+    schedule,
+    waiting,
+)
+from qrlang.backends.qiskit.twirled import twirled
 from qrlang.hardware.device import Bits, DeviceError, ErrorRates, Footprint, Template, Work
+from qrlang.hardware.twirl import Rules
 
 
 class Compiled:
@@ -23,6 +33,7 @@ class Compiled:
         self.target = target
         self._kept: dict[Template, Any] = {}
         self._waiting: dict[Template, Any] = {}
+        self._rules = Rules()
         self._sizes: dict[Template, Footprint] = {}
         self._managers: dict[tuple[int, ...], Any] = {}
 
@@ -32,14 +43,28 @@ class Compiled:
             self._kept[template] = folded(found, template.fold)
         return self._kept[template]
 
-    def waiting(self, template: Template) -> Any:
-        """With delays where qubits wait: a simulator would not know of them."""
+    def sent(self, template: Template) -> Iterator[Any]:
+        """The circuits that share its shots. Made anew each time: they are many."""
+        circuit = self(template)
+        for k in range(template.twirl):
+            found = circuit
+            if template.twirl > 1:
+                lot = np.random.default_rng([self._seed, k, len(circuit.data)])
+                found = twirled(circuit, lot, self._rules)
+            yield decoupled(found, self.target) if template.decouple else found
+
+    def waiting(self, template: Template) -> Iterator[Any]:
+        """The same with delays where qubits wait: a simulator would not know of them."""
         if self.target is None:
-            return self(template)
-        if template not in self._waiting:
-            circuit = self(template)
-            self._waiting[template] = waiting(circuit, schedule(circuit, self.target))
-        return self._waiting[template]
+            yield from self.sent(template)
+        elif template.twirl > 1:
+            for circuit in self.sent(template):
+                yield waiting(circuit, schedule(circuit, self.target))
+        else:
+            if template not in self._waiting:
+                circuit = next(self.sent(template))
+                self._waiting[template] = waiting(circuit, schedule(circuit, self.target))
+            yield self._waiting[template]
 
     def footprint(self, template: Template) -> Footprint:
         """Counted in the circuit that is sent; where the device says how likely things go wrong
@@ -49,7 +74,7 @@ class Compiled:
         return self._sizes[template]
 
     def _size(self, template: Template) -> Footprint:
-        circuit, target = self(template), self.target
+        circuit, target = next(self.sent(template)), self.target
         found = Counted([0] * (circuit.num_qubits + circuit.num_clbits))
         whole = schedule(circuit, target) if target is not None else Schedule()
         found.add(circuit, target, whole, range(len(found.level)), (), 1.0)
@@ -74,33 +99,73 @@ class Compiled:
                 found[bit] = circuit.find_bit(item.qubits[0]).index
         return tuple(found.values())
 
+    def inner_places(self, template: Template) -> dict[int, int]:
+        """The same of the bits of the middle that are always read."""
+        circuit = self(template)
+        numbers = {bit: k for r in circuit.cregs if r.name == "mid" for k, bit in enumerate(r)}
+        return {
+            numbers[item.clbits[0]]: circuit.find_bit(item.qubits[0]).index
+            for item in circuit.data
+            if item.operation.name == "measure" and item.clbits[0] in numbers
+        }
+
     def _passes(self, places: tuple[int, ...]) -> Any:
         if places not in self._managers:
             from qiskit.transpiler import generate_preset_pass_manager
 
+            free = None if self.target is None else any_angle(self.target)
             self._managers[places] = generate_preset_pass_manager(
-                self._level, self._backend, seed_transpiler=self._seed,
-                initial_layout=list(places) or None,
+                self._level, self._backend if free is None else None, free,
+                seed_transpiler=self._seed, initial_layout=list(places) or None,
             )  # fmt: skip
         return self._managers[places]
 
 
-def pubs(works: Sequence[Work], compiled: Any, alike: bool = False) -> list[Any]:
-    """One for each template, its angles broadcast. A circuit without angles has no rows: its shots
-    are those of all of them, or, if all have to be `alike`, it is there for each."""
-    found: list[Any] = []
+def pubs(
+    works: Sequence[Work], circuits: Callable[[Template], Iterable[Any]], alike: bool = False
+) -> list[list[Any]]:
+    """Of each work one for each circuit, its angles broadcast. A circuit without angles has no
+    rows: its shots are those of all of them, or, if all have to be `alike`, it is there for each.
+    """
+    found: list[list[Any]] = []
     for work in works:
         if not np.all(np.isfinite(work.angles)):
             raise DeviceError("an angle is not a finite number: nothing has been sent")
-        circuit = compiled(work.template)
-        columns = used(circuit)
-        if columns:
-            found.append((circuit, work.angles[:, columns], work.shots))
-        elif alike:
-            found += [(circuit, None, work.shots)] * work.circuits
-        else:
-            found.append((circuit, None, work.executions))
+        shots = work.shots // work.template.twirl
+        mine: list[Any] = []
+        for circuit in circuits(work.template):
+            columns = used(circuit)
+            if columns:
+                mine.append((circuit, work.angles[:, columns], shots))
+            elif alike:
+                mine += [(circuit, None, shots)] * len(work.angles)
+            else:
+                mine.append((circuit, None, shots * len(work.angles)))
+        found.append(mine)
     return found
+
+
+def any_angle(target: Any) -> Any:
+    """The device without gates that take some angles only, such as `rzz` from 0 to π/2: a circuit
+    is transpiled once for all its angles, and a gate is undone with the opposite one. None if it
+    has none of them."""
+    bound = getattr(target, "gate_has_angle_bounds", lambda _: False)
+    narrow = {name for name in target.operation_names if bound(name)}
+    if not narrow:
+        return None
+    from qiskit.transpiler import Target
+
+    made = Target(
+        dt=target.dt, granularity=target.granularity, min_length=target.min_length,
+        pulse_alignment=target.pulse_alignment, acquire_alignment=target.acquire_alignment,
+        qubit_properties=target.qubit_properties, num_qubits=target.num_qubits,
+        concurrent_measurements=target.concurrent_measurements,
+    )  # fmt: skip
+    for name in sorted({*target.operation_names} - narrow):
+        where = target[name]
+        made.add_instruction(target.operation_from_name(name),
+                             None if None in where else dict(where.items()), name=name)  # fmt: skip
+    return made
 
 
 def folded(circuit: Any, times: int) -> Any:
@@ -138,7 +203,10 @@ def bits_of(result: Any, works: Sequence[Work]) -> list[Bits]:
         tables: list[Bits] = []
         while sum(map(len, tables)) < work.executions:
             tables.append(_table(next(found).data, work.template))
-        out.append(np.concatenate(tables).reshape(work.circuits, work.shots, -1))
+        # Circuit by circuit, of each its rows.
+        whole = np.concatenate(tables)
+        whole = whole.reshape(work.template.twirl, len(work.angles), -1, whole.shape[-1])
+        out.append(whole.swapaxes(0, 1).reshape(len(work.angles), work.shots, -1))
     return out
 
 
@@ -177,6 +245,9 @@ class Counted:
                     self.add(block, target, inner, (*qubits, *bits), (*under, *bits),
                              chance / 2 ** len(bits))  # fmt: skip
             if blocks or gate.name == "barrier":
+                continue
+            if gate.name == "delay":
+                self.kept *= (1 - forgotten(target, qubits[0], lasts(gate, target))) ** chance
                 continue
             touched = (*qubits, *bits, *under)
             depth = 1 + max(self.level[x] for x in touched)

@@ -10,7 +10,7 @@ import numpy as np
 
 from qrlang.backends.reference.state import Array, State
 from qrlang.ir.program import If, Loop, Measure, Op, Postselect, Program
-from qrlang.ir.walk import defs, regions, uses, walk
+from qrlang.ir.walk import defs, regions, used_values, uses, walk
 
 _SAME = 1e-12
 Live = frozenset[int]
@@ -55,7 +55,7 @@ class Liveness:
         # A value that only outputs need is averaged at once, and its branches end there.
         # Not if a later post-selection could change their shares.
         if not any(isinstance(op, Postselect) for op in walk(program.body)):
-            used = {v.id for op in walk(program.body) for v in uses(op)}
+            used = used_values(program.body)
             numbers = {o.value.id for o in program.outputs if o.value.type.kind in ("real", "bit")}
             self.outputs_only = frozenset(numbers - used)
 

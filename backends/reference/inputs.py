@@ -12,7 +12,7 @@ from qrlang.backends.reference.errors import RunError
 from qrlang.backends.reference.state import Array
 from qrlang.ir.program import Program, Value
 from qrlang.ir.types import Type
-from qrlang.ir.walk import uses, walk
+from qrlang.ir.walk import read_targets
 
 _NORM = 1e-6  # how far a state's norm may be from 1, or a matrix from unitary
 
@@ -22,8 +22,7 @@ def inputs_of(
 ) -> dict[int, Array]:
     """By value number. A target has to be given only if the program uses it."""
     found = _ports("input", program.inputs, inputs, {v.id for v in program.inputs})
-    needed = {v.id for op in walk(program.body) for v in uses(op)}
-    needed |= {o.value.id for o in program.outputs}
+    needed = {v.id for v in read_targets(program)}
     return found | _ports("target", program.targets, targets or {}, needed)
 
 

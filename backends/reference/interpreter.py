@@ -166,7 +166,7 @@ class _Machine:
             self.weights = inputs.weights_of(p, self.given_weights)
         self.liveness = Liveness(p)
         self.rng = np.random.default_rng(self.seed)
-        self.space_of = {q: r.space for r in p.registers for q in range(r.start, r.start + r.size)}
+        self.space_of = p.space_of
         start = Branch(values=dict(inputs.inputs_of(p, given, targets)))
         start.states = {r.space: empty(self.method != "density") for r in p.registers}
         branches = self._ops(p.body, [start])

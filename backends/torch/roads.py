@@ -10,13 +10,13 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
-from qrlang.backends.torch.mixing import why_not_reversible
 from qrlang.backends.torch.native.fit import why_not
+from qrlang.backends.torch.spaces import why_not_reversible
 from qrlang.errors import UserError
 from qrlang.ir.program import Program
 
 if TYPE_CHECKING:
-    from qrlang.backends.torch.model import Model
+    from qrlang.backends.torch.calls.interface import Interface
 
 Road = Literal["native", "stepwise", "plain"]
 ROADS: tuple[Road, ...] = ("native", "stepwise", "plain")
@@ -34,10 +34,10 @@ def choose_road(program: Program) -> tuple[Road, str]:
     reason = why_not(program)
     if not reason:
         return "native", "the whole loop fits one native kernel, on a CPU and on a GPU"
-    mixed = why_not_reversible(program)
-    if not mixed:
+    irreversible = why_not_reversible(program)
+    if not irreversible:
         return "stepwise", f"all steps share one reversible state; no native kernel: {reason}"
-    return "plain", mixed
+    return "plain", irreversible
 
 
 def parse_road(road: str | int | None) -> Road | None:
@@ -48,7 +48,7 @@ def parse_road(road: str | int | None) -> Road | None:
     raise ValueError(f"road {road!r}: take 'native', 'stepwise', 'plain', or None for the fastest")
 
 
-def road_of(model: Model) -> Road:
+def road_of(model: Interface) -> Road:
     """The road of the next call of a model: the one asked for, or the fastest that fits."""
     from qrlang.backends.torch.native import road as native
 
@@ -60,16 +60,16 @@ def road_of(model: Model) -> Road:
         return "native"
     if asked == "native":
         raise RoadError(f"the native road is not open: {reason}", _ELSE)
-    mixed = _noisy(model) or native.why_not_reversible_model(model)
-    if asked == "stepwise" and mixed:
-        raise RoadError(f"the stepwise road is not open: {mixed}", _ELSE)
+    irreversible = _noisy(model) or native.why_not_reversible_model(model)
+    if asked == "stepwise" and irreversible:
+        raise RoadError(f"the stepwise road is not open: {irreversible}", _ELSE)
     if asked is None:
-        found = "plain torch" if mixed else "step by step"
+        found = "plain torch" if irreversible else "step by step"
         _say_once(model, f"runs {found}, as no native kernel fits: {reason}")
-    return "plain" if mixed else "stepwise"
+    return "plain" if irreversible else "stepwise"
 
 
-def _noisy(model: Model) -> str:
+def _noisy(model: Interface) -> str:
     for name in ("trajectories", "gate_error"):
         if getattr(model, name):
             return f"`{name}` is set, and what noise has done can't be undone"

@@ -1,9 +1,10 @@
 """What an emitted module imports: `from qrlang.backends.torch import runtime as qr`."""
 
+from qrlang.backends.torch.calls.interface import Lengths
 from qrlang.backends.torch.calls.run import Run, Steps
 from qrlang.backends.torch.calls.sequence import Sequence, additive, bilinear, dot, scaled
 from qrlang.backends.torch.circuits.circuit import Circuit, circuit
-from qrlang.backends.torch.model import Lengths, Model, written
+from qrlang.backends.torch.model import Model, written
 from qrlang.backends.torch.ops import cat, clipped, gather, matvec, reshape, softplus, stack
 from qrlang.backends.torch.states.observables import Observables, observables, paulis
 from qrlang.backends.torch.weights import (

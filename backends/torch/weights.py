@@ -98,4 +98,4 @@ def unitary(coefficients: Tensor) -> Tensor:
 
 def _pauli_words(k: int, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     words = ["".join(letters) for letters in product("IXYZ", repeat=k)]
-    return _constants.get(k, [pauli_matrix(w) for w in words], like, dtype)
+    return _constants.get(k, lambda: [pauli_matrix(w) for w in words], like, dtype)

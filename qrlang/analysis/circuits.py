@@ -52,7 +52,16 @@ class Circuit:
 
     @property
     def qubits(self) -> tuple[int, ...]:
-        return tuple(q for r in self.registers for q in range(r.start, r.start + r.size))
+        return tuple(q for r in self.registers for q in r.qubits)
+
+    @property
+    def begins(self) -> list[str]:
+        """What is drawn at the left end of each qubit's wire; "" where it goes on."""
+        begun = self.begun if self.loop is not None else set(self.qubits)
+        return [
+            "" if before not in ("", MIXED) or q not in begun else before or "|0⟩"
+            for q, before in zip(self.qubits, self.holds, strict=True)
+        ]
 
     def renamed(self, names: Mapping[tuple[str, str], str]) -> Circuit:
         """With the registers called as its recurrence calls them, by both names."""
@@ -78,7 +87,7 @@ def circuits(program: Program) -> tuple[Circuit, ...]:
     for name, loop, ops in _moments(program):
         groups = _groups(program, ops)
         for registers in groups:
-            mine = {q for r in registers for q in range(r.start, r.start + r.size)}
+            mine = {q for r in registers for q in r.qubits}
             kept = _only(ops, mine)
             if any(not isinstance(op, idle) for op in walk(kept)):
                 made = Circuit(name, loop, registers, kept)
@@ -131,9 +140,7 @@ def _moments(program: Program) -> Iterator[tuple[str, Loop | None, tuple[Op, ...
 def _groups(program: Program, ops: tuple[Op, ...]) -> list[tuple[Register, ...]]:
     """The registers that these ops use, those together that meet or steer one another."""
     parent = list(range(len(program.registers)))
-    owner = {
-        q: i for i, r in enumerate(program.registers) for q in range(r.start, r.start + r.size)
-    }
+    owner = {q: i for i, r in enumerate(program.registers) for q in r.qubits}
     used: set[int] = set()
 
     def root(i: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from qrlang.analysis.flow import touched
 from qrlang.analysis.heisenberg import qubit_count
-from qrlang.analysis.real import real_spaces
+from qrlang.analysis.real import imaginary, real_spaces
 from qrlang.analysis.span import Stabilisers
 from qrlang.analysis.stabiliser import ERRORS, Forward
 from qrlang.analysis.turns import Block, actions
@@ -45,7 +45,7 @@ def constant_readouts(
     program: Program, forward: Forward
 ) -> list[tuple[Expect, list[float | None]]]:
     """For each expectation, the value of every observable that has one."""
-    space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}
+    space = program.space_of
     real = real_spaces(program)
     walker = _Walker(program, forward)
     found: list[tuple[Expect, list[float | None]]] = []
@@ -56,7 +56,7 @@ def constant_readouts(
             total: float | None = 0.0
             for j, (coefficient, word) in enumerate(observable):
                 value = known[i][j] if known else None
-                if value is None and space.get(word[0][0]) in real and _odd(word):
+                if value is None and space.get(word[0][0]) in real and imaginary(word):
                     value = 0.0
                 if value is None:
                     value = walker.value(word, around)
@@ -64,10 +64,6 @@ def constant_readouts(
             out.append(total)
         found.append((op, out))
     return found
-
-
-def _odd(word: PauliString) -> bool:
-    return sum(letter == "Y" for _, letter in word) % 2 == 1
 
 
 def _expectations(

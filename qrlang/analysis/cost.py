@@ -222,16 +222,13 @@ def cost(program: Program) -> Cost:
     quantum = own_weights(program, roles.flow)
     sizes = {w.name: prod(w.shape) for w in program.weights}
     trained = {w.name for w in program.weights if w.trained}
-    spaces: dict[int, int] = {}
-    for register in program.registers:
-        spaces[register.space] = spaces.get(register.space, 0) + register.size
     return Cost(
         classical=sum(sizes[name] for name in trained - quantum),
         quantum=sum(sizes[name] for name in quantum),
         frozen=sum(size for name, size in sizes.items() if name not in trained),
         parts=parts,
         circuits={c.name: gates_of(c.ops, roles) for c in circuits(program)},
-        qubits=spaces,
+        qubits={s: len(qubits) for s, qubits in program.spaces.items()},
         pure=purity(program).all_pure,
         program=program,
     )
@@ -298,11 +295,8 @@ class Training:
 
 def training_step(program: Program, batch: int, steps: int) -> Training:
     mixed = purity(program).causes
-    sizes: dict[int, int] = {}
-    for register in program.registers:
-        sizes[register.space] = sizes.get(register.space, 0) + register.size
-    amplitudes = {s: (4 if s in mixed else 2) ** n for s, n in sizes.items()}
-    space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}
+    amplitudes = {s: (4 if s in mixed else 2) ** len(q) for s, q in program.spaces.items()}
+    space = program.space_of
     weights = {w.name: prod(w.shape) for w in program.weights}
     quantum = classical = values = 0
 

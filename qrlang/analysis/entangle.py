@@ -27,7 +27,7 @@ class Components:
         self.parent: dict[int, int] = {}
         self.sets: dict[int, set[int]] = {}
         for register in program.registers:
-            for q in range(register.start, register.start + register.size):
+            for q in register.qubits:
                 self._root(q)
         for op in walk(program.body):
             if isinstance(op, Unitary):
@@ -93,7 +93,7 @@ class Components:
 
 def separate_parts(program: Program) -> list[tuple[int, list[tuple[int, ...]]]]:
     """(space, parts) of every space that falls into several parts which never meet."""
-    space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}
+    space = program.space_of
     parts: dict[int, list[tuple[int, ...]]] = {}
     for part in Components(program).all():
         parts.setdefault(space.get(part[0], 0), []).append(part)

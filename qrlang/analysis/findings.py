@@ -164,7 +164,7 @@ def _unused(program: Program, reach: Reach) -> list[Finding]:
 
 def _memories(program: Program, reach: Reach) -> list[Finding]:
     found: list[Finding] = []
-    registers = [(r.name, set(range(r.start, r.start + r.size))) for r in program.registers]
+    registers = [(r.name, set(r.qubits)) for r in program.registers]
     components: Components | None = None
     for op in walk(program.body):
         if not isinstance(op, Loop):

@@ -99,6 +99,27 @@ class Flow:
         op = self.maker.get(value.id)
         return tuple(used(op)) if op is not None and not isinstance(op, (Loop, If)) else ()
 
+    def behind(
+        self,
+        values: Iterable[Value],
+        until: tuple[type[Op], ...] = (),
+        seen: set[int] | None = None,
+    ) -> Iterator[Op]:
+        """The ops that make these values, those that make what they use, and so on; not what is
+        behind those of the kinds `until`, nor behind values `seen`, which all of these join."""
+        seen = set() if seen is None else seen
+        waiting = list(values)
+        while waiting:
+            value = waiting.pop()
+            if value.id in seen:
+                continue
+            seen.add(value.id)
+            op = self.maker.get(value.id)
+            if op is not None:
+                yield op
+            if not isinstance(op, until):
+                waiting.extend(self.sources(value))
+
 
 class Reach:
     """What reaches an output: `values` ids, `ops` ids of the ops that matter, and the rotations
@@ -125,18 +146,10 @@ class Reach:
         return isinstance(op, Postselect) or out is None or out.id in self.values
 
     def _want(self, values: Iterable[Value]) -> None:
-        waiting = list(values)
-        while waiting:
-            value = waiting.pop()
-            if value.id in self.values:
-                continue
-            self.values.add(value.id)
-            op = self.flow.maker.get(value.id)
-            if op is not None and not isinstance(op, (Loop, If)):
-                self.weights.update(weights_of(op))
-                if isinstance(op, CallExtern):
-                    self.externs.add(op.layer)
-            waiting.extend(self.flow.sources(value))
+        for op in self.flow.behind(values, seen=self.values):
+            self.weights.update(weights_of(op))
+            if isinstance(op, CallExtern):
+                self.externs.add(op.layer)
 
     def _quantum_inputs(self) -> list[Value]:
         """Values that steer something which can change a readout that matters."""

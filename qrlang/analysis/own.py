@@ -25,17 +25,8 @@ _LAYERS = (Linear, Embed, CallExtern, LayerNorm, Attend)
 def own_weights(program: Program, flow: Flow | None = None) -> set[str]:
     """Trained weights whose numbers reach gates through nothing but arithmetic."""
     flow = flow or Flow(program)
-    waiting = [v for op in walk(program.body) if isinstance(op, _ACTS) for v in used(op)]
-    seen: set[int] = set()
-    found: set[str] = set()
-    while waiting:
-        value = waiting.pop()
-        if value.id in seen:
-            continue
-        seen.add(value.id)
-        made = flow.maker.get(value.id)
-        if isinstance(made, UseWeight):
-            found.add(made.weight)
-        elif not isinstance(made, _LAYERS):  # readouts have no sources
-            waiting.extend(flow.sources(value))
+    steering = [v for op in walk(program.body) if isinstance(op, _ACTS) for v in used(op)]
+    # Readouts have no sources.
+    behind = flow.behind(steering, until=_LAYERS)
+    found = {op.weight for op in behind if isinstance(op, UseWeight)}
     return found & {w.name for w in program.weights if w.trained}

@@ -59,7 +59,7 @@ class Purity:
 
 
 def purity(program: Program) -> Purity:
-    space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}
+    space = program.space_of
     result = Purity(spaces=tuple(sorted({r.space for r in program.registers})))
     components = Components(program)
     alive: set[int] = set()

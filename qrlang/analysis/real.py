@@ -41,7 +41,7 @@ _REAL_CHANNELS = frozenset(
 
 def real_spaces(program: Program) -> frozenset[int]:
     """The spaces that nothing makes complex. Noise keeps a real density matrix real."""
-    space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}
+    space = program.space_of
     real = {r.space for r in program.registers}
 
     def lose(qubits: tuple[int, ...]) -> None:
@@ -53,14 +53,14 @@ def real_spaces(program: Program) -> frozenset[int]:
                 if not is_real(element):
                     lose(qubits_of(element))
         elif (
-            (isinstance(op, Evolve) and not all(_odd(word) for _, word in op.terms if word))
+            (isinstance(op, Evolve) and not all(imaginary(word) for _, word in op.terms if word))
             or isinstance(op, ApplyMatrix)
             or (isinstance(op, Prepare) and op.amplitudes.type.kind != "real")
             or (isinstance(op, Channel) and op.name not in _REAL_CHANNELS)
             or (
                 isinstance(op, Expect)
                 and op.weak
-                and any(_odd(word) for o in op.observables for _, word in o)
+                and any(imaginary(word) for o in op.observables for _, word in o)
             )
         ):
             lose(qubits_of(op))
@@ -79,7 +79,8 @@ def is_real(element: Element) -> bool:
     return True  # a permutation
 
 
-def _odd(word: PauliString) -> bool:
+def imaginary(word: PauliString) -> bool:
+    """Its matrix has only imaginary numbers."""
     return sum(letter == "Y" for _, letter in word) % 2 == 1
 
 

@@ -24,8 +24,9 @@ from qrlang.ir.program import (
     Program,
     Run,
     Unitary,
+    Value,
 )
-from qrlang.ir.walk import uses, walk
+from qrlang.ir.walk import used_values, uses, walk
 from qrlang.source import Span
 
 QUANTUM = (Unitary, Evolve, Channel)
@@ -161,16 +162,8 @@ def _fed_forward(program: Program) -> bool:
 def _fed_back(program: Program) -> bool:
     """Something that is read steers gates."""
     flow = Flow(program)
-    waiting = [v for op in walk(program.body) if is_quantum(op) for v in used(op)]
-    seen: set[int] = set()
-    while waiting:
-        value = waiting.pop()
-        if value.id not in seen:
-            seen.add(value.id)
-            if isinstance(flow.maker.get(value.id), (Expect, Probabilities)):
-                return True
-            waiting.extend(flow.sources(value))
-    return False
+    steering = [v for op in walk(program.body) if is_quantum(op) for v in used(op)]
+    return any(isinstance(op, (Expect, Probabilities)) for op in flow.behind(steering))
 
 
 def _product(model: CheckedModel, finding: Finding) -> Diagnostic:
@@ -247,30 +240,21 @@ def _unused(model: CheckedModel, found: list[Finding]) -> Iterator[Diagnostic]:
 
 def _behind(program: Program, places: set[int]) -> set[str]:
     """Names of the weights and extern layers that angles at these places are made of."""
-    made = Flow(program)
-    waiting = []
+    steering: list[Value] = []
     for op in walk(program.body):
         if isinstance(op, Evolve) and op.place in places:
-            waiting += uses(op)
+            steering += uses(op)
         if isinstance(op, Unitary):
             for element in op.elements:
                 gates = element.gates if isinstance(element, Run) else (element,)
                 for gate in gates:
                     if isinstance(gate, Gate) and gate.place in places:
-                        waiting += [t.value for a in gate.angles for t in a.terms]
-    seen: set[int] = set()
+                        steering += [t.value for a in gate.angles for t in a.terms]
     names: set[str] = set()
-    while waiting:
-        value = waiting.pop()
-        if value.id in seen:
-            continue
-        seen.add(value.id)
-        maker = made.maker.get(value.id)
-        if maker is not None:
-            names.update(weights_of(maker))
-            if isinstance(maker, CallExtern):
-                names.add(maker.layer)
-        waiting += made.sources(value)
+    for op in Flow(program).behind(steering):
+        names.update(weights_of(op))
+        if isinstance(op, CallExtern):
+            names.add(op.layer)
     return names
 
 
@@ -279,7 +263,7 @@ def _behind(program: Program, places: set[int]) -> set[str]:
 
 def _unread(model: CheckedModel, finding: Finding) -> Diagnostic | None:
     loop, *what = finding.names
-    read = {v.id for op in walk(model.program.body) for v in uses(op)}
+    read = used_values(model.program.body)
     # A carry that no line reads has been told of where names are looked at.
     idle = [
         name

@@ -37,6 +37,12 @@ class Module:
     things: dict[str, object] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)  # constants being worked out
 
+    def item(self, name: str) -> ast.Item | ast.Stmt | None:
+        """Of this file, or drawn in by it."""
+        source = self.uses.get(name)
+        drawn = source[0].items.get(source[1]) if source is not None else None
+        return self.items.get(name, drawn)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

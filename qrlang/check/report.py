@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from qrlang.diagnostics import Diagnostic, Fix, Note
 from qrlang.source import Source, Span
@@ -18,6 +19,15 @@ class Frame:
     span: Span
     name: str
     numbers: Callable[[], str]
+
+
+class More(TypedDict, total=False):
+    """Of a message: see `Diagnostic`."""
+
+    label: str
+    help: str
+    notes: Iterable[Note]
+    fix: Fix | None
 
 
 class Reporter:
@@ -58,10 +68,8 @@ class Reporter:
         """`frames` are the definitions that the error is in, outermost first; `numbers` says which
         sizes and loop variables hold there."""
         self.failed = True
-        key = (code, id(span.source), span.start, span.end)
-        if key in self.seen:
+        if not self._new(code, span):
             return
-        self.seen.add(key)
         notes = list(notes)
         inner = numbers() if numbers else ""
         if frames and self.in_library(span.source):
@@ -71,10 +79,8 @@ class Reporter:
                 where = f"in `{frames[-1].name}`" + (f", with {inner}" if inner else "")
                 notes.insert(0, Note(f"{where}: {label or message}", span))
                 span, label, fix = at.span, "", None
-                key = (code, id(span.source), span.start, span.end)
-                if key in self.seen:
+                if not self._new(code, span):
                     return
-                self.seen.add(key)
         else:
             for frame in reversed(frames):
                 notes.append(
@@ -95,20 +101,24 @@ class Reporter:
         help: str = "",
         notes: Iterable[Note] = (),
     ) -> None:
-        key = (code, id(span.source), span.start, span.end)
-        if key not in self.seen:
-            self.seen.add(key)
+        if self._new(code, span):
             self._add(Diagnostic(code, message, span, label, help, tuple(notes)))
 
     def take(self, other: Reporter) -> None:
         """What another reporter found, without what is known already."""
         self.failed = self.failed or other.failed
         for d in other.diagnostics:
-            key = (d.code, id(d.span.source), d.span.start, d.span.end)
-            if key not in self.seen:
-                self.seen.add(key)
+            if self._new(d.code, d.span):
                 self._add(d)
         self.seen |= other.seen
+
+    def _new(self, code: str, span: Span) -> bool:
+        """Whether this has not been said of this place yet."""
+        key = (code, id(span.source), span.start, span.end)
+        if key in self.seen:
+            return False
+        self.seen.add(key)
+        return True
 
     def _add(self, diagnostic: Diagnostic) -> None:
         if len(self.diagnostics) < self.limit:  # after so many, enough has been said

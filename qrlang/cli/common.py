@@ -12,8 +12,8 @@ import click
 
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import Compilation, Setting
-from qrlang.environment import MOST_THREADS
 from qrlang.errors import UserError
+from qrlang.system.environment import MOST_THREADS
 
 if TYPE_CHECKING:
     from qrlang.check.model import CheckedModel
@@ -82,6 +82,11 @@ def model(f: F) -> F:
     return click.option("--model", metavar="NAME", help="Which model, if the file has several.")(f)
 
 
+def data_dir(f: F) -> F:
+    said = "Where data files lie (or QRLANG_DATA)."
+    return click.option("--data-dir", metavar="DIR", help=said)(f)
+
+
 def trained(f: F) -> F:
     """Which weights of a run, and how they are put to use."""
     for option in (
@@ -89,13 +94,21 @@ def trained(f: F) -> F:
                      help="How it is computed; without it, as in training."),
         click.option("--threads", type=click.IntRange(0, MOST_THREADS), default=0,
                      help="Of the CPU; 0: all cores."),
+        click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best",
+                     show_default=True, help="Which weights."),
+    ):  # fmt: skip
+        f = option(f)
+    return f
+
+
+def asked(f: F) -> F:
+    """How a run is asked for its answers."""
+    for option in (
         click.option("--beam", type=click.IntRange(1, 64), default=1, show_default=True,
                      help="Translations: how many beginnings are kept."),
         click.option("--batch", type=click.IntRange(1, 2**20), default=None,
                      help="Sequences at a time.  [default: as many as there is room for, up to "
                      "256; of a stream, as in training]"),
-        click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best",
-                     show_default=True, help="Which weights."),
     ):  # fmt: skip
         f = option(f)
     return f
@@ -208,6 +221,11 @@ def nothing(made: Compilation, what: str) -> UserError:
 def spare(path: str) -> None:
     if Path(path).suffix == ".qrl" and Path(path).exists():
         raise usage(f"'{path}' is a program, and would be written over: name another file")
+
+
+def not_over(out: str | None, data: str | None) -> None:
+    if out is not None and data is not None and Path(out).absolute() == Path(data).absolute():
+        raise usage(f"'{data}' would be written over: name another file")
 
 
 def write(path: str, text: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 from qrlang.cli import common, printing, told
 from qrlang.errors import TrainingError
-from qrlang.files import suffixed
+from qrlang.system.files import suffixed
 
 
 @click.command("compare")

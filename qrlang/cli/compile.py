@@ -15,7 +15,7 @@ from qrlang.diagnostics import Diagnostic
 from qrlang.diagnostics.words import suggestion
 from qrlang.driver import EMIT, Compilation, Setting
 from qrlang.errors import TrainingError
-from qrlang.files import read_json
+from qrlang.system.files import read_json
 
 
 class _WithTargetOptions(click.Command):

@@ -10,13 +10,15 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+LIMITS = ("max_shots", "max_cost", "price_task", "price_shot", "price_second")
+
 _OPTIONS = (
     click.option("--noise", metavar="X", default="",
                  help="For a simulator: a device by name, or a gate's error, as 0.01."),
     click.option("--level", type=click.IntRange(0, 3), default=2, show_default=True,
                  help="How hard the transpiler tries."),
     click.option("--mitigate", metavar="KINDS", default="",
-                 help="Less error for more circuits: readout, zne, or both."),
+                 help="Less error for more circuits: readout, dd, twirl, zne."),
     click.option("--dry-run", is_flag=True, help="Say what a device would cost, and stop."),
     click.option("--max-shots", type=click.IntRange(1), metavar="N",
                  help="Ask before more executions on a device than this."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qrlang.cli import common
-from qrlang.files import suffixed, write_atomically
+from qrlang.system.files import suffixed, write_atomically
 
 if TYPE_CHECKING:
     from qrlang.trace.moments import Moments

@@ -12,18 +12,22 @@ from qrlang.driver import Setting
 @click.argument("run", metavar="RUN", type=click.Path())
 @click.option("--split", type=click.Choice(["test", "validation", "train"]),
               help="Of the data.  [default: test]")  # fmt: skip
+@click.option("--generate", "alone", type=click.IntRange(1, 1_000_000), metavar="N", default=None,
+              help="Also let it go on by itself, N moments from many places.")  # fmt: skip
 @click.option(
     "--shots",
     type=click.IntRange(0, 10**9),
     help="Readouts from so many shots; 0: exact.  [default: as in training]",
 )
 @common.settings
-@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
+@common.data_dir
+@common.asked
 @common.trained
 @common.output
 def command(
     run: str,
     split: str | None,
+    alone: int | None,
     shots: int | None,
     settings: tuple[tuple[str, Setting], ...],
     checkpoint: str,
@@ -41,13 +45,15 @@ def command(
     whole sequences. Translations are also produced and measured by BLEU.
 
     With --shots or --set the same weights are looked at in another way: with fewer shots than in
-    training, or with more noise.
+    training, or with more noise. With --generate a model of a series is given what it has foretold
+    itself: how far does that hold?
     """
     common.needs_training()
     from qrlang.training import evaluate
+    from qrlang.training.trained import Use
 
-    how = (threads, road or "", shots, dict(settings))
-    found = evaluate.whole(run, data_dir, split, checkpoint, batch, beam, *how)
+    use = Use(checkpoint, threads, road, shots, dict(settings))
+    found = evaluate.whole(run, use, data_dir, split, batch, beam, alone or 0)
     if form == "json":
         printing.print_json(found)
     else:

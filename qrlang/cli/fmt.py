@@ -12,7 +12,7 @@ from qrlang.cli import common, printing
 from qrlang.cli.exits import Wrong
 from qrlang.diagnostics import Diagnostic
 from qrlang.driver import Compilation
-from qrlang.files import replace
+from qrlang.system.files import replace
 
 
 @click.command("fmt")

@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "Train a model as its train block says.",
     "eval": "Say what a trained model is worth, with intervals.",
     "predict": "Say what a trained model answers to new data.",
+    "generate": "Let a trained model go on by itself: series, texts.",
     "run": "Run a trained model on a quantum device.",
     "compare": "Compare runs: one table, one picture.",
     "ledger": "Read what the governor of a run saw, and whether it is as written.",

@@ -14,8 +14,8 @@ import click
 
 from qrlang.cli.exits import BUG, FINE, INTERRUPTED, PIPE, USAGE, WRONG, Wrong
 from qrlang.cli.lazy import LazyGroup
-from qrlang.environment import WrongEnvironment
 from qrlang.errors import UserError
+from qrlang.system.environment import WrongEnvironment
 from qrlang.version import VERSION
 
 _HELP = """A compiler for recurrent quantum models.

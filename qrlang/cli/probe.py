@@ -38,7 +38,7 @@ KINDS = ("entropy", "gradients", "ansatz", "jacobian", "memory", "bloch")
               show_default=True, help="Which weights of a run.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True,
               help="Of a file's weights and of all that is drawn by lot.")  # fmt: skip
-@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
+@common.data_dir
 @common.settings
 @common.model
 @common.output

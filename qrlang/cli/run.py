@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), help="Of the data.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", default=32, show_default=True,
               help="Sequences, at most.")  # fmt: skip
-@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
+@common.data_dir
 @common.settings
 @common.model
 @common.output

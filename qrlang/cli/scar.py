@@ -16,7 +16,7 @@ from qrlang.errors import UserError
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path())
 @click.option("--replay", is_flag=True,
               help="Repeat a run that was not traced, as long as it took.")  # fmt: skip
-@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
+@common.data_dir
 @common.output
 def command(
     runs: tuple[str, ...], replay: bool, data_dir: str | None, form: str, color: str

@@ -71,7 +71,7 @@ def _where(trainer: Trainer) -> str:
 
 
 def after(found: dict[str, Any], trainer: Trainer) -> None:
-    from qrlang.training import evaluate
+    from qrlang.training import beside, evaluate
     from qrlang.training.progress import duration
 
     skipped = f", {found['skipped']} updates skipped" if found["skipped"] else ""
@@ -84,10 +84,12 @@ def after(found: dict[str, Any], trainer: Trainer) -> None:
         each = f" of {shots} shots each" if shots else ", exact here"
         click.echo(f"without gradients: {found['runs']:,} runs of a sequence, "
                    f"{found['circuits']:,} circuits on a device{each}")  # fmt: skip
+    answers = Path(trainer.run.folder) / f"{beside.FILE}.svg"
+    also = f", answers in {answers}" if answers.is_file() else ""
     click.echo(
         f"{plural(found['steps'], 'update')} in {duration(found['seconds'])} "
         f"({found['seconds_an_epoch']:.1f} s an epoch{skipped}); best epoch {found['best_epoch']}; "
-        f"curves in {Path(trainer.run.folder) / 'curves.svg'}"
+        f"curves in {Path(trainer.run.folder) / 'curves.svg'}{also}"
     )
 
 

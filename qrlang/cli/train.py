@@ -6,7 +6,7 @@ import math
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,8 @@ import click
 from qrlang.cli import common, device, printing, told
 from qrlang.cli.exits import INTERRUPTED, NOT_CALM
 from qrlang.driver import Setting
-from qrlang.environment import MOST_THREADS
 from qrlang.errors import TrainingError
+from qrlang.system.environment import MOST_THREADS
 
 if TYPE_CHECKING:
     from qrlang.trace.recorder import Asked as Traced
@@ -79,7 +79,7 @@ def _every_setting(command: Any) -> Any:
 )
 @click.option("-o", "--out", metavar="DIR",
               help="The run's folder.  [default: runs/MODEL-1, -2, …]")  # fmt: skip
-@click.option("--data-dir", metavar="DIR", help="Where data files lie (or QRLANG_DATA).")
+@common.data_dir
 @click.option(
     "--threads", type=click.IntRange(0, MOST_THREADS), default=0, help="Of the CPU; 0: all cores."
 )
@@ -143,12 +143,7 @@ def command(
     mitigate: str,
     dry_run: bool,
     yes: bool,
-    max_shots: int | None,
-    max_cost: float | None,
-    price_task: float,
-    price_shot: float,
-    price_second: float,
-    **given: str | None,
+    **given: Any,
 ) -> None:
     """Train a model as its `train` block says; options say otherwise.
 
@@ -158,49 +153,9 @@ def command(
     With --target and --device, readouts are those of a quantum device, and slopes come from shifted
     circuits: small models only. What that takes is said first.
     """
-    changed = {k: v for k, v in given.items() if v is not None}
-    limits: dict[str, Any] = {"max_shots": max_shots, "max_cost": max_cost,
-                              "price_task": price_task, "price_shot": price_shot,
-                              "price_second": price_second}  # fmt: skip
-    limits = {k: v for k, v in limits.items() if v}
-    if target is None and (dry_run or noise or mitigate or (limits and resume is None)):
-        raise common.usage("--dry-run, --noise, --mitigate, limits and prices are of a quantum "
-                           "device: --target NAME")  # fmt: skip
-    if (path is None) == (resume is None):
-        both = ", not both: a run has its own program" if path else ""
-        raise common.usage(f"give a FILE to train, or --resume RUN to go on with{both}")
-    if path is not None and (Path(path) / "settings.json").is_file():
-        raise common.usage(f"'{path}' is a run: go on with it by --resume {path}, or train its "
-                           "program anew")  # fmt: skip
-    of_trace = ("trace_samples", "trace_every", "trace_limit", "trace_budget")
-    if not trace and any(map(common.given, of_trace)):
-        raise common.usage("--trace-samples, --trace-every, --trace-limit and --trace-budget are "
-                           "of a trace: say --trace too")  # fmt: skip
-    if resume is not None and (
-        changed.keys() - {"epochs", "steps"}
-        or settings
-        or out
-        or model
-        or target
-        or noise
-        or mitigate
-        or lr is not None
-    ):
-        raise common.usage("a run goes on with its own settings: --resume goes with no others "
-                           "than --epochs or --steps, --data-dir, --threads, --road, limits and "
-                           "prices")  # fmt: skip
-    if lr is not None and not 0 < lr < math.inf:
-        raise common.usage("--lr is a number above 0")
-    if resume is not None and init:
-        raise common.usage("a run goes on with its own weights: --resume goes without --init")
-    if resume is not None and override:
-        raise common.usage("a run that goes on has started: --resume goes without --override")
-    if resume is not None and (seeds > 1 or folds):
-        raise common.usage("a run goes on with its own seed and data: --resume goes without "
-                           "--seeds and --folds")  # fmt: skip
-    if resume is not None and trace:
-        raise common.usage("a run goes on with the trace that it was begun with: --resume goes "
-                           "without --trace")  # fmt: skip
+    changed = {k: given[k] for k in HELP if given[k] is not None}
+    limits = {k: given[k] for k in device.LIMITS if common.given(k)}
+    _go_together(click.get_current_context().params, changed, limits)
     common.needs_training()
     from qrlang.training.start import Asked, OnDevice
 
@@ -222,6 +177,46 @@ def command(
         named(trace_samples)  # before a folder is made
     traced = Traced(trace_samples, trace_every, trace_limit, trace_budget) if trace else None
     _session(asked, resume, form, color, traced, check_gradient or 0, seeds, folds)
+
+
+def _go_together(
+    given: Mapping[str, Any], changed: Mapping[str, str], limits: Mapping[str, Any]
+) -> None:
+    """Refuses options that others leave no meaning."""
+    path, resume, lr = given["path"], given["resume"], given["lr"]
+    of_device = any(given[k] for k in ("dry_run", "noise", "mitigate"))
+    if given["target"] is None and (of_device or (limits and resume is None)):
+        raise common.usage("--dry-run, --noise, --mitigate, limits and prices are of a quantum "
+                           "device: --target NAME")  # fmt: skip
+    if (path is None) == (resume is None):
+        both = ", not both: a run has its own program" if path else ""
+        raise common.usage(f"give a FILE to train, or --resume RUN to go on with{both}")
+    if path is not None and (Path(path) / "settings.json").is_file():
+        raise common.usage(f"'{path}' is a run: go on with it by --resume {path}, or train its "
+                           "program anew")  # fmt: skip
+    of_trace = ("trace_samples", "trace_every", "trace_limit", "trace_budget")
+    if not given["trace"] and any(map(common.given, of_trace)):
+        raise common.usage("--trace-samples, --trace-every, --trace-limit and --trace-budget are "
+                           "of a trace: say --trace too")  # fmt: skip
+    if resume is None:
+        if lr is not None and not 0 < lr < math.inf:
+            raise common.usage("--lr is a number above 0")
+        return
+    own = any(given[k] for k in ("settings", "out", "model", "target", "noise", "mitigate"))
+    if own or lr is not None or changed.keys() - {"epochs", "steps"}:
+        raise common.usage("a run goes on with its own settings: --resume goes with no others "
+                           "than --epochs or --steps, --data-dir, --threads, --road, limits and "
+                           "prices")  # fmt: skip
+    if given["init"]:
+        raise common.usage("a run goes on with its own weights: --resume goes without --init")
+    if given["override"]:
+        raise common.usage("a run that goes on has started: --resume goes without --override")
+    if given["seeds"] > 1 or given["folds"]:
+        raise common.usage("a run goes on with its own seed and data: --resume goes without "
+                           "--seeds and --folds")  # fmt: skip
+    if given["trace"]:
+        raise common.usage("a run goes on with the trace that it was begun with: --resume goes "
+                           "without --trace")  # fmt: skip
 
 
 def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:

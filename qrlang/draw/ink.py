@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from xml.sax.saxutils import escape, quoteattr
 
 from qrlang.plot import png
-from qrlang.plot.shapes import Area, Dot, Line, Picture, Point, Shape, Text
+from qrlang.plot.shapes import Area, Dot, Line, Picture, Point, Shape, Text, between
 
 # Role: on light, on dark.
 ROLES = {
@@ -42,10 +42,7 @@ _STOPS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 
 
 def heat(share: float) -> str:
     """The colour of a number from 0 to 1."""
-    at = min(max(share, 0.0), 1.0) * (len(_STOPS) - 1) if share == share else 0.0
-    k = min(int(at), len(_STOPS) - 2)
-    mixed = (a + (b - a) * (at - k) for a, b in zip(_STOPS[k], _STOPS[k + 1], strict=True))
-    return "#" + "".join(f"{round(v):02x}" for v in mixed)
+    return between(_STOPS, min(max(share, 0.0), 1.0) if share == share else 0.0)
 
 
 @dataclass

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from qrlang.analysis.circuits import MIXED, Circuit, FlatGate, flat_element, pauli_rotation, product
+from qrlang.analysis.circuits import Circuit, FlatGate, flat_element, pauli_rotation, product
 from qrlang.draw.labels import Labels, number, signed
 from qrlang.draw.repeats import repeated
 from qrlang.ir.program import (
@@ -271,19 +272,9 @@ def scene(circuit: Circuit, title: str, labels: Labels, fold: bool = False) -> S
         {end - 1 for end in ends[:-1]},
         folded(parts) if fold else parts,
         labels,
-        [
-            _begin(circuit, q, before)
-            for q, before in zip(circuit.qubits, circuit.holds, strict=True)
-        ],
+        circuit.begins,
         circuit.loop is not None and not circuit.fresh,
     )
-
-
-def _begin(circuit: Circuit, qubit: int, before: str) -> str:
-    if before and before != MIXED:
-        return ""
-    kept = circuit.loop is not None and qubit not in circuit.begun
-    return "" if kept else before or "|0⟩"
 
 
 def folded(parts: list[Part]) -> list[Part]:
@@ -298,6 +289,8 @@ def folded(parts: list[Part]) -> list[Part]:
 
 
 # --- columns --------------------------------------------------------------------------------------
+
+Width = TypeVar("Width", int, float)
 
 
 @dataclass(slots=True)
@@ -334,6 +327,20 @@ def columns(parts: list[Part], rows: int) -> list[Column]:
 
     place(parts)
     return out
+
+
+def make_room(
+    cols: list[Column], widths: list[Width], gap: Width, letter: Width, margin: Width
+) -> None:
+    """A frame is at least as wide as its caption."""
+    stack: list[int] = []
+    for i, column in enumerate(cols):
+        if column.opens:
+            stack.append(i)
+        elif column.closes:
+            first = stack.pop()
+            inside = sum(widths[first : i + 1]) + gap * (i - first)
+            widths[i] += max(0, len(cols[first].opens) * letter + margin - inside)
 
 
 def panels(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
 from qrlang.draw.picture import Block, Group, Picture
-from qrlang.draw.scene import Column, Item, Mark, Scene, columns, panels
+from qrlang.draw.scene import Column, Item, Mark, Scene, columns, make_room, panels
 
 _ROW = 34  # between wires
 _GAP = 14  # more between registers
@@ -127,23 +127,11 @@ def _width(column: Column) -> float:
     return max(widths, default=18)
 
 
-def _make_room(cols: list[Column], widths: list[float]) -> None:
-    """A frame is at least as wide as its caption."""
-    stack: list[int] = []
-    for i, column in enumerate(cols):
-        if column.opens:
-            stack.append(i)
-        elif column.closes:
-            first = stack.pop()
-            inside = sum(widths[first : i + 1]) + 8 * (i - first)
-            widths[i] += max(0, len(cols[first].opens) * _CHAR + 20 - inside)
-
-
 def _circuit(page: _Page, scene: Scene, y: float, width: float) -> float:
     """Draws from `y` downwards; returns where it ends."""
     cols = columns(scene.parts, len(scene.wires))
     widths = [_width(c) for c in cols]
-    _make_room(cols, widths)
+    make_room(cols, widths, 8, _CHAR, 20)
     names = max(map(len, scene.wires), default=0) * _CHAR
     left = _PAD + 14 + names + 34
     parts = panels(cols, widths, 8, width - left - 60)

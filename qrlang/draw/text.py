@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qrlang.draw.picture import Block, Picture
-from qrlang.draw.scene import Column, Item, Mark, Scene, columns, panels
+from qrlang.draw.scene import Column, Item, Mark, Scene, columns, make_room, panels
 
 _SIGNS = {"control": "●", "open": "○", "target": "⊕", "cross": "×"}
 
@@ -78,7 +78,7 @@ class _Canvas:
 def _circuit(scene: Scene, width: int) -> list[str]:
     cols = columns(scene.parts, len(scene.wires))
     widths = [_width(c) for c in cols]
-    _make_room(cols, widths)
+    make_room(cols, widths, 1, 1, 6)
     names = max(map(len, scene.wires), default=0)
     start = names + 3 + max((len(b or "▶") for b in scene.begins), default=0)
     parts = panels(cols, widths, 1, max(width - start - 4, 20))
@@ -99,18 +99,6 @@ def _framed(lines: list[str], caption: str, tail: str, width: int) -> list[str]:
     width = max(width, len(tail) + 2)
     head = f"╭─ {caption} ".ljust(width - 1, "─") + "╮"
     return [head, *lines, "╰".ljust(width - len(tail), "─") + tail]
-
-
-def _make_room(cols: list[Column], widths: list[int]) -> None:
-    """A frame is at least as wide as its caption."""
-    stack: list[int] = []
-    for i, column in enumerate(cols):
-        if column.opens:
-            stack.append(i)
-        elif column.closes:
-            first = stack.pop()
-            inside = sum(widths[first:i]) + i - first
-            widths[i] += max(0, len(cols[first].opens) + 5 - inside)
 
 
 def _panel(

@@ -12,11 +12,12 @@ from pygls.exceptions import JsonRpcInvalidParams
 from qrlang.diagnostics import Diagnostic
 from qrlang.editor.actions import actions, use_line
 from qrlang.editor.calls import argument_at, call_at
-from qrlang.editor.completion import Completion, complete
+from qrlang.editor.completion import complete
 from qrlang.editor.document import Document
 from qrlang.editor.hints import hints
 from qrlang.editor.hover import hover
 from qrlang.editor.names import Written, name_at, occurrences, why_not_renamed
+from qrlang.editor.offers import Completion
 from qrlang.editor.outline import Entry, outline
 from qrlang.editor.places import Places
 from qrlang.editor.said import diagnostic, location

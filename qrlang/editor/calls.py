@@ -62,10 +62,7 @@ def _described(document: Document, name: str, end: int) -> tuple[str, str] | Non
             if spec.choices is not None and spec.choices.get(name):
                 return hover.call(name, spec.choices[name]), ""
     # By its name: the line may be half written.
-    item = document.module.items.get(name)
-    source = document.module.uses.get(name)
-    if item is None and source is not None:
-        item = source[0].items.get(source[1])
+    item = document.module.item(name)
     if isinstance(item, ast.Definition) and item.params:
         return f"{name}({', '.join(p.span.text for p in item.params)})", item.doc
     if name in FUNCTIONS and not re.search(rf"attention\s+\w+\s*=\s*{name}$",

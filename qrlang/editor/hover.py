@@ -111,10 +111,8 @@ def _local(document: Document, symbol: Symbol) -> str:
     """What a definition is called in this file."""
     if symbol.module is document.module:
         return symbol.name
-    for name, source in document.module.uses.items():
-        if source is not None and source[0].items.get(source[1]) is symbol.item:
-            return name
-    return ""
+    uses = document.module.uses
+    return next((name for name in uses if document.module.item(name) is symbol.item), "")
 
 
 def signature(item: ast.Node) -> str:

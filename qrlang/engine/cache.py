@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from qrlang import environment
+from qrlang.system import environment
 
 MAGIC = b"qrlang-kernel-1\n"
 

@@ -245,3 +245,6 @@ class Plan:
 
         visit(self.body)
         return tuple(found)
+
+    def number_of(self, circuit: Circuit) -> int:
+        return next(i for i, c in enumerate(self.circuits) if c is circuit)

@@ -19,7 +19,7 @@ from qrlang.engine.quantum import Spaces
 from qrlang.engine.resumable import left, without_beginning
 from qrlang.engine.scope import Lowering
 from qrlang.ir import program as ir
-from qrlang.ir.walk import uses, walk
+from qrlang.ir.walk import read_targets, walk
 
 __all__ = ["Plan", "Refusal", "plan"]
 
@@ -56,7 +56,7 @@ def _plan(program: ir.Program, segment: str) -> Plan:
     spaces = Spaces(low)
     inputs: list[Input] = []
     loads: list[tuple[int, int]] = []
-    for value in (*program.inputs, *_read_targets(program)):
+    for value in (*program.inputs, *read_targets(program)):
         kind = value.type.kind
         if kind not in ("real", "token", "class", "bit"):
             raise Unsupported(f"an input of kind {kind}")
@@ -92,13 +92,6 @@ def _plan(program: ir.Program, segment: str) -> Plan:
         spaces.sizes, tuple(spaces.local), kept,
     )  # fmt: skip
     return replace(made, given=segment == "next")
-
-
-def _read_targets(program: ir.Program) -> list[ir.Value]:
-    """Targets that the program itself reads (teacher forcing): inputs, after the others."""
-    read = {v.id for op in walk(program.body) for v in uses(op)}
-    read |= {o.value.id for o in program.outputs}
-    return [t for t in program.targets if t.id in read]
 
 
 def _body(low: Lowering, spaces: Spaces, ops: tuple[ir.Op, ...]) -> None:

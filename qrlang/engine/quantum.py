@@ -42,10 +42,7 @@ class Spaces:
     def __init__(self, low: Lowering) -> None:
         self.low = low
         self.outer: list[list[Space]] = []
-        members: dict[int, list[int]] = {}
-        for r in low.program.registers:
-            members.setdefault(r.space, []).extend(range(r.start, r.start + r.size))
-        self.qubits = [members[key] for key in sorted(members)]
+        self.qubits = [qubits for _, qubits in sorted(low.program.spaces.items())]
         self.of: dict[int, tuple[int, int]] = {
             q: (s, i) for s, qs in enumerate(self.qubits) for i, q in enumerate(qs)
         }

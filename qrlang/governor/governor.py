@@ -11,7 +11,6 @@ import copy
 from dataclasses import replace
 from typing import Any
 
-from qrlang.files import cut
 from qrlang.governor import behaviour, ledger
 from qrlang.governor.behaviour import Behaviour, reach
 from qrlang.governor.bounds import Bounds
@@ -19,6 +18,7 @@ from qrlang.governor.errors import NotCalm
 from qrlang.governor.picture import draw
 from qrlang.governor.rule import Rule, Verdict
 from qrlang.governor.sky import Band, bands
+from qrlang.system.files import cut
 from qrlang.training import flat, randomness, schedule
 from qrlang.training.loop import Observer, Trainer
 from qrlang.training.objective import Work

@@ -14,9 +14,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from qrlang.files import replace
 from qrlang.hardware.device import DeviceError
-from qrlang.lock import Lock
+from qrlang.system.files import replace
+from qrlang.system.lock import Lock
 
 LONG = 1 << 24  # bytes of a journal that is worth making short
 
@@ -65,6 +65,10 @@ class Journal:
         self.tokens[job] = uuid.uuid4().hex
         self._write({"job": job, "token": self.tokens[job]})
         return self.tokens[job], False
+
+    def begun(self, job: Name) -> bool:
+        """It has been sent, perhaps."""
+        return any(job in known for known in (self.answers, self.tickets, self.tokens))
 
     def lost(self, job: Name) -> None:
         """It has failed: the next one is another."""

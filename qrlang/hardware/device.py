@@ -89,6 +89,8 @@ class Template:
     basis: tuple[tuple[int, str], ...] = ()
     fold: int = 1  # odd: every gate on two qubits is done, undone and done again, as often in all
     places: tuple[int, ...] = ()  # the qubits of the device, where it matters which
+    twirl: int = 1  # so many circuits, each between other random Paulis, share the shots
+    decouple: bool = False  # qubits that wait are flipped there and back
 
     @property
     def pure(self) -> bool:
@@ -100,11 +102,11 @@ class Template:
 class Work:
     template: Template
     angles: Floats  # [rows, parameters], finite
-    shots: int
+    shots: int  # a multiple of the template's `twirl`
 
     @property
     def circuits(self) -> int:
-        return len(self.angles)
+        return len(self.angles) * self.template.twirl
 
     @property
     def executions(self) -> int:
@@ -134,7 +136,8 @@ class Capabilities:
     conditions: bool = False  # gates under a measured bit
     exact: bool = False  # `probabilities`
     noise: bool = False  # channels of the program
-    folds: bool = False  # runs what it is given: a gate and its inverse stay
+    folds: bool = False  # runs what it is given: a gate and its inverse stay, and random Paulis
+    times: bool = False  # says how long its gates take
     local: bool = False  # on this machine: it costs nothing
     tokens: bool = False  # it is a `SendsOnce`
 

@@ -30,10 +30,12 @@ from qrlang.hardware.mitigation import (
     NONE,
     Confusion,
     Mitigation,
+    all_places,
     calibrations,
     extrapolated,
     misread,
     places_of,
+    recorded,
 )
 from qrlang.hardware.pure import pure
 from qrlang.hardware.questions import Answers, Ask
@@ -68,6 +70,10 @@ class Task:
     quantities: tuple[Quantity, ...]
     rows: list[Row]
     scale: int = 0  # which of the noise scales
+
+    @property
+    def circuits(self) -> int:
+        return len(self.rows) * self.template.twirl
 
     def work(self) -> Work:
         table = np.array([r.angles for r in self.rows], float)
@@ -147,10 +153,12 @@ class Desk:
         tasks = list(self._tasks(asks))
         self.counts.rounds += 1
         self.counts.settings += len({id(t.template) for t in tasks})
-        self._calibrate(tasks)
         scales = len(self.mitigation.scales)
         every = [[[np.empty(0)] * scales for _ in a.quantities] for a in asks]
         jobs = list(split(tasks, self.device.limits))
+        first = self.counts.numbered
+        known = [self.journal.answer(first + k, _digest(job)) for k, job in enumerate(jobs)]
+        self._calibrate(tasks, all(answer is not None for answer in known))
         for k, job in enumerate(jobs):
             found = self._job(job)
             rows = [(row, task.scale) for task in job for row in task.rows]
@@ -167,16 +175,21 @@ class Desk:
             for mine, ask in zip(every, asks, strict=True)
         ]
 
-    def _calibrate(self, tasks: Sequence[Task]) -> None:
+    def _calibrate(self, tasks: Sequence[Task], known: bool) -> None:
         """How qubits are misread that were not read before: two circuits for each set of them,
-        in whatever order circuits have them."""
-        if not self.mitigation.readout:
+        in whatever order circuits have them. `known`: all answers of the round are there already,
+        so that nothing is paid for it."""
+        if not self.mitigation.readout or not tasks:
             return
-        found_in = (tuple(sorted(places_of(self.device, t.template))) for t in tasks)
+        found_in = (all_places(self.device, t.template) for t in tasks)
         fresh = [places for places in dict.fromkeys(found_in) if places not in self.confusions]
-        if not fresh:
-            return
         made, shots = [], max(t.shots for t in tasks)
+        # Not by its number: a device that was calibrated anew since may be read elsewhere, and in
+        # another round, with other shots.
+        sets = " | ".join(" ".join(map(str, places)) for places in fresh)
+        name = f"read {sets} {shots}"
+        if not fresh or (known and not self.journal.begun(f"{name} 0")):
+            return
         for places in fresh:
             words = tuple(Word(((q, "Z"),)) for q in range(len(places)))
             made += [
@@ -185,11 +198,8 @@ class Desk:
             ]
         self.counts.settings += len(made)
         found: list[Floats] = []
-        sets = " | ".join(" ".join(map(str, places)) for places in fresh)
         for k, job in enumerate(split(made, self.device.limits)):
-            # Not by its number: a device that was calibrated anew since may be read elsewhere,
-            # and in another round, with other shots.
-            found += [np.concatenate(v) for v in self._job(job, f"read {sets} {shots} {k}")]
+            found += [np.concatenate(v) for v in self._job(job, f"{name} {k}")]
         for k, places in enumerate(fresh):
             up, down = (1 - found[2 * k]) / 2, (1 + found[2 * k + 1]) / 2
             if self.rehearsal:
@@ -204,9 +214,12 @@ class Desk:
                 grouped[ask.quantities] = settings(ask.quantities)
             for basis, picked in grouped[ask.quantities]:
                 quantities = tuple(ask.quantities[p] for p in picked)
-                shots = ask.shots or self.shots
+                twirl = self.mitigation.twirl
+                shots = -(-(ask.shots or self.shots) // twirl) * twirl  # as many for each circuit
                 for scale, fold in enumerate(self.mitigation.scales):
-                    template = self.tree.template(ask.node, basis, fold)
+                    template = self.tree.template(
+                        ask.node, basis, fold, twirl, self.mitigation.decouple
+                    )
                     key = (template, shots, quantities)
                     if key not in found:
                         found[key] = Task(template, shots, quantities, [], scale)
@@ -220,7 +233,7 @@ class Desk:
             self.counts.read += 1
         self.counts.jobs += 1
         for t in job:
-            self.counts.circuits += len(t.rows)
+            self.counts.circuits += t.circuits
             self.counts.executions += len(t.rows) * t.shots
         if self.see:
             self.see(self.counts.rounds, job)
@@ -298,9 +311,15 @@ class Desk:
         """None for what is measured in order to know it."""
         if not self.mitigation.readout or template.places:
             return None
-        places = places_of(self.device, template)
-        whole, order = self.confusions[tuple(sorted(places))], np.argsort(np.argsort(places))
-        return Confusion(whole.up[order], whole.down[order])
+        every = all_places(self.device, template)
+        whole = self.confusions[every]
+        order = [every.index(place) for place in places_of(self.device, template)]
+        inner = {
+            bit: (float(whole.up[k]), float(whole.down[k]))
+            for bit, place in recorded(self.device, template).items()
+            for k in [every.index(place)]
+        }
+        return Confusion(whole.up[order], whole.down[order], inner)
 
     def _exactly(self, task: Task) -> list[list[Floats]]:
         changed = pure(task.template)
@@ -320,18 +339,25 @@ def _digest(job: Sequence[Task]) -> int:
     for task in job:
         work = task.work()
         t = task.template
-        head = f"{t.qubits} {len(t.steps)} {t.fold} {task.shots}".encode()
-        found = zlib.crc32(head + (np.round(work.angles, 5) + 0.0).tobytes(), found)
+        head = f"{t.qubits} {len(t.steps)} {t.fold} {task.shots}"
+        head += f" {t.twirl}" * (t.twirl > 1) + " dd" * t.decouple
+        found = zlib.crc32(head.encode() + (np.round(work.angles, 5) + 0.0).tobytes(), found)
     return found
 
 
 def split(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
     """Jobs that a device accepts, filled in order."""
     for task in tasks:
-        if limits.shots and task.shots > limits.shots:
+        if limits.shots and task.shots > limits.shots * task.template.twirl:
             raise DeviceError(
                 f"{task.shots} shots are more than the {limits.shots} that the device takes",
                 f"take --shots {limits.shots} or fewer",
+            )
+        if 0 < limits.circuits < task.template.twirl:
+            raise DeviceError(
+                f"{task.template.twirl} circuits share the shots, and a job holds at most "
+                f"{limits.circuits}",
+                "leave out --mitigate twirl, or say how many: twirl:2",
             )
         if limits.executions and task.shots > limits.executions:
             raise DeviceError(f"a job holds at most {limits.executions} executions")
@@ -350,7 +376,7 @@ def _filled(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
         while rows:
             room = len(rows)
             if limits.circuits:
-                room = min(room, limits.circuits - circuits)
+                room = min(room, (limits.circuits - circuits) // task.template.twirl)
             if limits.executions and task.shots:
                 room = min(room, (limits.executions - executions) // task.shots)
             if room <= 0:
@@ -359,7 +385,7 @@ def _filled(tasks: Sequence[Task], limits: Limits) -> Iterator[list[Task]]:
                 continue
             part = Task(task.template, task.shots, task.quantities, rows[:room], task.scale)
             job.append(part)
-            circuits += room
+            circuits += part.circuits
             executions += room * task.shots
             rows = rows[room:]
     if job:

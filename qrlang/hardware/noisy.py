@@ -35,6 +35,8 @@ class Noisy(Simulator):
         self.times = sorted((times or {}).items())
         self.rng = np.random.default_rng(seed)
         self._fold = 1
+        rates = [e for found in read.values() for e in found]
+        self._misread = float(np.mean(rates)) if rates else 0.0  # of a bit of the middle
 
     def _chance(self, touched: int) -> float:
         times = next((x for steps, x in self.times if self.at < steps), 1.0)
@@ -48,7 +50,9 @@ class Noisy(Simulator):
         found = found.reshape(len(angles), many, -1).mean(axis=1)
         shape = found.shape
         steps = min(self.read, key=lambda n: abs(n - len(template.steps)))
-        for q, e in enumerate(self.read[steps][: template.qubits]):
+        bits = {s.qubits[0] for s in template.steps if s.bit >= 0}  # that was done when it was read
+        for q in (q for q in range(template.qubits) if q not in bits):
+            e = self.read[steps][q] if q < len(self.read[steps]) else self._misread
             found = found.reshape(shape[0], 1 << q, 2, -1)
             found = (1 - e) * found + e * np.flip(found, 2)
         whole: Floats = found.reshape(shape)
@@ -58,14 +62,24 @@ class Noisy(Simulator):
         return 1 << template.qubits <= self.rows  # then it is no larger
 
     def advanced(self, state: Complex, step: Step, angles: Floats, mixed: bool) -> Complex:
-        if step.name == "barrier":
+        if step.name == "barrier" and step.bit < 0:
             return state
         if step.name in CHANNELS:
             return both(state, step, angles) if mixed else self._channel(state, step)
         state = super().advanced(state, step, angles, mixed)
+        if step.bit >= 0:  # read in the middle, and perhaps wrongly
+            return self._read(state, step.qubits[0], mixed)
         touched = (*step.qubits, *step.controls, *step.zeros)
         p = self._chance(len(touched))
         return self._worse(state, touched, p) if mixed else self._wrong(state, touched, p)
+
+    def _read(self, state: Complex, qubit: int, mixed: bool) -> Complex:
+        if mixed:
+            axes = (qubit + 1, qubit + 1 + (state.ndim - 1) // 2)
+            return (1 - self._misread) * state + self._misread * np.flip(state, axes)
+        out, rows = state.copy(), self.rng.random(len(state)) < self._misread
+        out[rows] = np.flip(out[rows], qubit + 1)
+        return out
 
     def _worse(self, state: Complex, touched: tuple[int, ...], p: float) -> Complex:
         """On a density matrix: with some probability nothing is known of these qubits."""

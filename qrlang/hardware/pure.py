@@ -2,7 +2,8 @@
 
 A measured bit becomes a qubit that the measured one is copied to, and gates under it controlled
 gates; a reset leaves the old qubit behind and goes on with a fresh one. Every distribution stays
-as it is.
+as it is. A step with a `bit` is where that is read: the copying, or a barrier where the qubit
+itself stands for it.
 """
 
 from __future__ import annotations
@@ -39,12 +40,13 @@ def pure(template: Template) -> Pure:
     for s in template.steps:
         if s.bit in spare and s.name == "measure":
             bits[s.bit] = where[s.qubits[0]]  # the qubit itself, which nobody touches again
+            steps.append(Step("barrier", (bits[s.bit],), bit=s.bit))
             continue
         ones = tuple(bits[b] for b, value in s.when if value)
         zeros = tuple(bits[b] for b, value in s.when if not value)
         on = tuple(where[q] for q in s.qubits)
         if s.name == "measure":
-            steps.append(Step("x", (bits[s.bit],), controls=(*on, *ones), zeros=zeros))
+            steps.append(Step("x", (bits[s.bit],), controls=(*on, *ones), zeros=zeros, bit=s.bit))
         elif s.name == "reset":
             new = fresh()
             if s.when:
@@ -60,7 +62,8 @@ def pure(template: Template) -> Pure:
                 replace(s, qubits=on, controls=(*controls, *ones), zeros=(*off, *zeros), when=())
             )
     basis = tuple((where[q], letter) for q, letter in template.basis)
-    made = Template(count, 0, tuple(steps), template.parameters, basis, template.fold)
+    made = Template(count, 0, tuple(steps), template.parameters, basis, template.fold,
+                    twirl=template.twirl)  # fmt: skip
     return Pure(made, tuple(where), tuple(bits[b] for b in range(template.bits)))
 
 

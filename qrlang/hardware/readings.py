@@ -113,10 +113,17 @@ def evaluate(
     def column(bit: int) -> int:
         return inner[bit] if inner else qubits + bit
 
+    def counts(bit: int, value: int) -> Any:
+        """Of each shot, whether the bit is that."""
+        seen = bits[:, :, column(bit)]
+        if confusion is None or bit not in confusion.inner:
+            return seen == value
+        return confusion.share(seen, bit, value)
+
     def mask(cond: Cond) -> Any:
         keep: Any = 1.0
         for bit, value in cond:
-            keep = keep * (bits[:, :, column(bit)] == value)
+            keep = keep * counts(bit, value)
         return keep if weights is None else weights * keep
 
     def mean(numbers: Any, cond: Cond, kept: Cond) -> Floats:
@@ -147,12 +154,12 @@ def evaluate(
                         signs = signs * confusion.value(bits[:, :, wire].astype(float), wire)
                 found: Any = mean(signs, q.when, q.kept)[:, None]
             case BitMean():
-                found = mean(1.0 - 2.0 * bits[:, :, column(q.bit)], q.when, q.kept)[:, None]
+                found = mean(1.0 - 2.0 * counts(q.bit, 1), q.when, q.kept)[:, None]
             case Share():
                 hit: Any = np.ones(bits.shape[:2])
                 for bit, value in q.when:
-                    hit = hit * (bits[:, :, column(bit)] == value)
-                found = mean(hit, (), q.kept)[:, None]
+                    hit = hit * counts(bit, value)
+                found = np.clip(mean(hit, (), q.kept)[:, None], 0.0, 1.0)
             case Distribution():
                 number = np.zeros(bits.shape[:2], np.int64)
                 for wire in q.qubits:
@@ -172,18 +179,24 @@ def evaluate(
                 w = np.broadcast_to(mask((*q.when, *q.kept)), (rows, bits.shape[1]))
                 columns = [column(b) for b in q.bits]
                 found = [
-                    _patterns(bits[min(r, len(bits) - 1)][:, columns], w[r]) for r in range(rows)
+                    _patterns(bits[min(r, len(bits) - 1)][:, columns], w[r], q.bits, confusion)
+                    for r in range(rows)
                 ]
         for r in range(rows):
             out[r].append(np.asarray(found[r], float))
     return out
 
 
-def _patterns(bits: Bits, w: Floats) -> Floats:
-    alive = w > 0
+def _patterns(bits: Bits, w: Floats, names: tuple[int, ...], confusion: Confusion | None) -> Floats:
+    alive = w != 0
     if not np.any(alive):
         raise DeviceError("post-selection has left no shots", "take more: --shots")
     kinds, which = np.unique(bits[alive], axis=0, return_inverse=True)
     share = np.bincount(which.ravel(), w[alive]) / w[alive].sum()
+    if confusion is not None:
+        shares = {tuple(map(int, k)): float(x) for k, x in zip(kinds, share, strict=True)}
+        confusion.patterns(shares, names)
+        ordered = sorted(shares.items())
+        kinds, share = np.array([k for k, _ in ordered]), np.array([x for _, x in ordered])
     flat: Floats = np.concatenate([kinds.astype(float), share[:, None]], axis=1).ravel()
     return flat

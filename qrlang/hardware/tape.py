@@ -43,12 +43,16 @@ class Tree:
             self.nodes[node, key] = found
         return found
 
-    def template(self, node: Node, basis: tuple[tuple[int, str], ...], fold: int = 1) -> Template:
-        key = (node, basis, fold)
+    def template(
+        self, node: Node, basis: tuple[tuple[int, str], ...], fold: int = 1, twirl: int = 1,
+        decouple: bool = False,
+    ) -> Template:  # fmt: skip
+        key = (node, basis, fold, twirl, decouple)
         if key not in self.templates:
             self.templates[key] = Template(
-                node.qubits, node.bits, steps_of(node), node.parameters, basis, fold
-            )
+                node.qubits, node.bits, steps_of(node), node.parameters, basis, fold,
+                twirl=twirl, decouple=decouple,
+            )  # fmt: skip
         return self.templates[key]
 
 

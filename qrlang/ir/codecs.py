@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +62,7 @@ def show_angle(angle: Angle) -> str:
 def read_angle(r: Reader) -> Angle:
     constant: float | None = None
     terms: list[Term] = []
-    negative = r.take("-")
-    while True:
+    for negative in _signs(r):
         number = r.unsigned_float() if r.at_number() else None
         if number is None or r.take("*"):
             value, index = read_element(r)
@@ -73,12 +72,14 @@ def read_angle(r: Reader) -> Angle:
             constant = -number if negative else number
         else:
             r.fail("this angle has a second constant")
-        if r.take("-"):
-            negative = True
-        elif r.take("+"):
-            negative = False
-        else:
-            return Angle(0.0 if constant is None else constant, tuple(terms))
+    return Angle(0.0 if constant is None else constant, tuple(terms))
+
+
+def _signs(r: Reader) -> Iterator[bool]:
+    """Before each term of a sum: whether it is taken away."""
+    yield r.take("-")
+    while (negative := r.take("-")) or r.take("+"):
+        yield negative
 
 
 # --- values -------------------------------------------------------------------------------------
@@ -184,19 +185,13 @@ def read_observable(r: Reader) -> Observable:
     if r.take("0"):
         return ()
     terms: list[tuple[float, PauliString]] = []
-    negative = r.take("-")
-    while True:
+    for negative in _signs(r):
         coefficient = 1.0
         if r.at_number():
             coefficient = r.unsigned_float()
             r.expect("*")
         terms.append((-coefficient if negative else coefficient, read_string(r)))
-        if r.take("-"):
-            negative = True
-        elif r.take("+"):
-            negative = False
-        else:
-            return tuple(terms)
+    return tuple(terms)
 
 
 def _show_evolution_term(term: tuple[Angle, PauliString]) -> str:

@@ -525,6 +525,10 @@ class Register:
     size: int
     space: int = 0
 
+    @property
+    def qubits(self) -> range:
+        return range(self.start, self.start + self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -543,3 +547,16 @@ class Program:
     registers: tuple[Register, ...] = ()
     body: tuple[Op, ...] = ()
     outputs: tuple[Output, ...] = ()
+
+    @property
+    def space_of(self) -> dict[int, int]:
+        """By qubit."""
+        return {q: r.space for r in self.registers for q in r.qubits}
+
+    @property
+    def spaces(self) -> dict[int, tuple[int, ...]]:
+        """The qubits of each."""
+        found: dict[int, tuple[int, ...]] = {}
+        for q, space in sorted(self.space_of.items()):
+            found[space] = (*found.get(space, ()), q)
+        return found

@@ -111,7 +111,7 @@ class _Checker:
             if register.start < 0 or register.space < 0 or not 1 <= register.size <= _MOST_QUBITS:
                 self._say(where, f"its size is from 1 to {_MOST_QUBITS}, nothing is negative")
                 continue
-            for qubit in range(register.start, register.start + register.size):
+            for qubit in register.qubits:
                 if qubit in self.qubits.space:
                     self._say(where, f"q{qubit} belongs to another register")
                     break

@@ -54,6 +54,17 @@ def uses(op: Op) -> list[Value]:
     return found
 
 
+def used_values(ops: tuple[Op, ...]) -> set[int]:
+    """Numbers of the values that ops read, bodies too."""
+    return {v.id for op in walk(ops) for v in uses(op)}
+
+
+def read_targets(program: Program) -> tuple[Value, ...]:
+    """Targets that the program itself reads (teacher forcing): it is given them too."""
+    read = used_values(program.body) | {o.value.id for o in program.outputs}
+    return tuple(t for t in program.targets if t.id in read)
+
+
 def defs(op: Op) -> list[Value]:
     """Values that the op defines: its results, and for a loop the values bound in its body."""
     if isinstance(op, Unitary):

@@ -9,7 +9,7 @@ from typing import Any
 
 from qrlang.training.progress import number
 from qrlang.training.run import Run
-from qrlang.training.settings import Settings, lower_is_better
+from qrlang.training.settings import Settings, lower_is_better, written
 
 POINTS = 120  # of a curve, at most: the picture is small
 Curve = list[tuple[float, float]]
@@ -101,11 +101,6 @@ def _real(x: Any) -> bool:
     return isinstance(x, (int, float)) and math.isfinite(x)
 
 
-def _call(choice: tuple[str, dict[str, Any]]) -> str:
-    name, given = choice
-    return name + (f"({', '.join(f'{k}: {v}' for k, v in given.items())})" if given else "")
-
-
 def _task(settings: Settings) -> str:
     loss = settings.loss[0].replace("_", " ")
     data = settings.data[1].get("path") or settings.data[0].replace("_", " ")
@@ -120,7 +115,7 @@ def _words(settings: Settings) -> dict[str, str]:
             continue
         pair = isinstance(value, (tuple, list)) and len(value) == 2
         if pair and isinstance(value[1], dict):
-            found[key] = _call((value[0], value[1]))
+            found[key] = written((value[0], value[1]))
         else:
             found[key] = "" if value is None else str(value)
     return found

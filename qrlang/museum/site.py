@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qrlang.errors import TrainingError
-from qrlang.files import explained, write_atomically
 from qrlang.museum.exhibit import Exhibit, exhibit
+from qrlang.system.files import explained, write_atomically
 from qrlang.training.run import Run
 
 _PAGE = Path(__file__).parent / "page"

@@ -69,7 +69,7 @@ def map_segments(program: Program, change: Callable[[Elements], Elements]) -> Pr
 def join(program: Program) -> Program:
     """Segments that nothing quantum on their qubits stands between become one, each space's own:
     a segment waits past classical ops and past what happens on other qubits."""
-    space = {q: r.space for r in program.registers for q in range(r.start, r.start + r.size)}
+    space = program.space_of
 
     def ops(body: tuple[Op, ...]) -> tuple[Op, ...]:
         out: list[Op] = []

@@ -85,9 +85,7 @@ class _Move:
 class _Mover:
     def __init__(self, program: Program) -> None:
         self.next = next_id(program)
-        self.space = {
-            q: r.space for r in program.registers for q in range(r.start, r.start + r.size)
-        }
+        self.space = program.space_of
 
     def value(self, count: int, name: str) -> Value:
         self.next += 1

@@ -28,7 +28,7 @@ from qrlang.ir.program import (
     Run,
     Unitary,
 )
-from qrlang.ir.walk import uses, walk
+from qrlang.ir.walk import used_values
 from qrlang.passes.base import join
 from qrlang.passes.sweep import sweep
 
@@ -61,8 +61,7 @@ class Prune:
         """By what is read later."""
         program = sweep(program, readouts=True)
         backward = Reach(program).backward
-        wanted = {v.id for op in walk(program.body) for v in uses(op)}
-        wanted |= {o.value.id for o in program.outputs}
+        wanted = used_values(program.body) | {o.value.id for o in program.outputs}
 
         def drops(op: Op) -> bool:
             if id(op) in backward.acts:

@@ -73,7 +73,7 @@ def _registers(
     taken = {r.name for r in program.registers}
     out: list[Register] = []
     for register in program.registers:
-        qubits = range(register.start, register.start + register.size)
+        qubits = register.qubits
         for q in qubits:
             key = (register.space, min(together.members(q)))
             part[q] = spaces.setdefault(key, len(spaces))

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Point = tuple[float, float]
+
+
+def between(stops: Sequence[tuple[int, int, int]], share: float) -> str:
+    """The colour that lies so far from the first to the last of some: from 0 to 1."""
+    at = share * (len(stops) - 1)
+    k = min(int(at), len(stops) - 2)
+    mixed = (a + (b - a) * (at - k) for a, b in zip(stops[k], stops[k + 1], strict=True))
+    return "#" + "".join(f"{round(v):02x}" for v in mixed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qrlang.files import write_atomically
 from qrlang.plot.png import to_png
 from qrlang.plot.shapes import Picture
 from qrlang.plot.svg import to_svg
+from qrlang.system.files import write_atomically
 
 Cell = str | float | int
 

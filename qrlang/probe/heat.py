@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from qrlang.plot.shapes import Area, Line, Picture, Point, Shape, Text
+from qrlang.plot.shapes import Area, Line, Picture, Point, Shape, Text, between
 
 # From white to blue; below zero to orange. Both stay apart in grey.
 _UP = ((255, 255, 255), (158, 202, 225), (33, 113, 181), (8, 48, 107))
@@ -87,11 +87,7 @@ def _box(x: float, y: float, w: float, h: float, colour: str) -> Area:
 
 def _colour(share: float) -> str:
     """Of a number in [-1, 1]."""
-    stops = _UP if share >= 0 else _DOWN
-    at = min(abs(share), 1.0) * (len(stops) - 1)
-    k = min(int(at), len(stops) - 2)
-    mixed = (a + (b - a) * (at - k) for a, b in zip(stops[k], stops[k + 1], strict=True))
-    return "#" + "".join(f"{round(v):02x}" for v in mixed)
+    return between(_UP if share >= 0 else _DOWN, min(abs(share), 1.0))
 
 
 def beside(*pictures: Picture) -> Picture:

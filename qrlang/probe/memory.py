@@ -11,7 +11,8 @@ from qrlang.probe.finding import Cell, Finding
 from qrlang.probe.instrument import last, with_readouts
 from qrlang.probe.subject import ANY, Array, Subject, call, random_value
 
-SEQUENCES, DELAYS = 1600, 20
+MOST, DELAYS = 4000, 20
+_ROOM = 2**10  # numbers of a state that as many sequences can have
 _AT_ONCE = 100
 RIDGES = (1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 
@@ -48,6 +49,16 @@ def usual(subject: Subject) -> int:
     return max(1, min(DELAYS, max(found, default=DELAYS) - 1))
 
 
+def sequences(subject: Subject) -> int:
+    """As many as there is time for: with a few hundred a capacity comes out a sixth too small."""
+    together: dict[int, int] = {}
+    for register in subject.program.registers:
+        together[register.space] = together.get(register.space, 0) + register.size
+    qubits, pure = max(together.values(), default=0), purity(subject.program).all_pure
+    fit = MOST * _ROOM >> (qubits if pure else 2 * qubits)
+    return min(MOST, max(1600 if pure else 400, fit))
+
+
 def driven(subject: Subject, steps: int) -> tuple[Array, Array]:
     """The last readouts [sequences, m], when a random signal [sequences, T] is what the
     recurrence goes over."""
@@ -60,7 +71,7 @@ def driven(subject: Subject, steps: int) -> tuple[Array, Array]:
             f"the recurrence {loop.name} reads no input as it is",
             "memory is of an input that the recurrence goes over",
         )
-    count = SEQUENCES if purity(subject.program).all_pure else SEQUENCES // 4
+    count = sequences(subject)
     rng = np.random.default_rng(subject.seed)
     bits = names[0].type.kind != "real"
     signal = rng.uniform(-1, 1, (count, steps))

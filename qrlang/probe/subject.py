@@ -16,6 +16,7 @@ from qrlang.probe.errors import ProbeError
 
 if TYPE_CHECKING:
     from qrlang.driver import Compilation, Setting
+    from qrlang.training.feed import Batch
 
 NOT_A_NUMBER = "inputs of a file are drawn from -1 to 1: probe a trained run, which has data"
 
@@ -189,17 +190,9 @@ def _spans(program: Program, samples: Sequence[Sample]) -> dict[str, tuple[float
     return found
 
 
-def _row(program: Program, batch: Any, k: int, steps: int) -> Sample:
-    found = {}
-    for port in (*program.inputs, *program.targets):
-        if port.name not in batch.values:
-            continue
-        array = np.asarray(batch.values[port.name][k])
-        if port.type.seq:
-            length = batch.lengths.get(port.name)
-            array = array[: min(steps, len(array) if length is None else int(length[k]))]
-        found[port.name] = array
-    return found
+def _row(program: Program, batch: Batch, k: int, steps: int) -> Sample:
+    sequences = {p.name for p in (*program.inputs, *program.targets) if p.type.seq}
+    return {n: x[:steps] if n in sequences else x for n, x in batch.row(k).items()}
 
 
 ANY = (-1.0, 1.0)

@@ -52,7 +52,7 @@ def _space(subject: Subject, loop: Loop) -> int:
     touched = {q for op in walk(loop.body) for q in qubits_of(op)}
     sizes: dict[int, int] = {}
     for r in subject.program.registers:
-        kept = [q for q in range(r.start, r.start + r.size) if q in touched and q not in gone]
+        kept = [q for q in r.qubits if q in touched and q not in gone]
         sizes[r.space] = sizes.get(r.space, 0) + len(kept)
     best = max(sizes, key=lambda s: sizes[s], default=-1)
     if best < 0 or not sizes[best]:

@@ -14,13 +14,13 @@ from qrlang.analysis.circuits import circuits
 from qrlang.analysis.cost import Cost, Roles, cost
 from qrlang.analysis.evaluations import evaluations
 from qrlang.errors import UserError
-from qrlang.files import read_json, suffixed, write_atomically
 from qrlang.ir.program import Loop, Program
 from qrlang.ir.walk import walk
 from qrlang.names import initial
 from qrlang.report import readouts
 from qrlang.report.blocks import Block, Code, Heading, Image, Paragraph, Table, html, markdown
 from qrlang.report.gates import DATA_DRIVEN, FIXED, KIND, TRAINED, Gates
+from qrlang.system.files import read_json, suffixed, write_atomically
 from qrlang.training import compare
 from qrlang.training.progress import number
 from qrlang.training.run import Run

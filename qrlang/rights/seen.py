@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from qrlang.errors import TrainingError
-from qrlang.files import read_json, write_json
 from qrlang.rights.gate import Rights, digest
+from qrlang.system.files import read_json, write_json
 
 FILE = "rights.json"
 Page = Mapping[str, Any]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.errors import DataError
-from qrlang.files import write_atomically
 from qrlang.rights.gate import digest
 from qrlang.rights.manifest import FORGOTTEN, called, manifests
+from qrlang.system.files import write_atomically
 
 
 def request(data: Path, records: Sequence[str]) -> None:

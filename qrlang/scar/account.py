@@ -10,6 +10,7 @@ import numpy as np
 from qrlang.scar.facts import STILL, Facts
 from qrlang.training.core import parameters
 from qrlang.training.progress import number
+from qrlang.training.settings import written
 
 CONFUSIONS = 3  # that are named
 
@@ -29,11 +30,11 @@ def _learn(facts: Facts) -> str:
     given = ", ".join(f"{p.name}: {p.type}" for p in program.inputs)
     qubits = sum(r.size for r in program.registers)
     on = f"{qubits} qubits and " if qubits else ""
-    lowered = "1 - fidelity" if s.loss[0] == "fidelity" else _call(s.loss)
+    lowered = "1 - fidelity" if s.loss[0] == "fidelity" else written(s.loss)
     return (
-        f"What it was to learn. {name} was {what} {_call(s.data)}, given {given}. "
+        f"What it was to learn. {name} was {what} {written(s.data)}, given {given}. "
         + (f"It had {sizes}: " if sizes else "It had ")
-        + f"{on}{parameters(program)} trained numbers. {_call(s.optimizer)} had "
+        + f"{on}{parameters(program)} trained numbers. {written(s.optimizer)} had "
         f"{facts.last_step} updates to lower {lowered}; seed {s.seed}."
     )
 
@@ -122,11 +123,6 @@ def _figure(name: str, one: dict[str, Any]) -> str:
         low, high = (number(name, float(x)) for x in one["interval"])
         text += f" (95 %: {low} … {high})"
     return text
-
-
-def _call(choice: tuple[str, dict[str, Any]]) -> str:
-    name, given = choice
-    return name + (f"({', '.join(f'{k}: {v}' for k, v in given.items())})" if given else "")
 
 
 def _a(word: str) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from qrlang.draw.ink import Sheet, to_svg
-from qrlang.files import write_atomically
 from qrlang.plot.shapes import Point
 from qrlang.scar import raster
 from qrlang.scar.account import account
 from qrlang.scar.facts import STILL, Facts
+from qrlang.system.files import write_atomically
 from qrlang.trace.layout import Array
 from qrlang.training.feed import Feed
 from qrlang.training.progress import number

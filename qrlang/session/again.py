@@ -8,8 +8,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from qrlang.files import read_json, write_json
 from qrlang.session.train import observers, resume
+from qrlang.system.files import read_json, write_json
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.looks import SAMPLES

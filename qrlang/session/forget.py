@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.errors import DataError
-from qrlang.files import append, read_json
 from qrlang.museum.site import without_strip
 from qrlang.rights.gate import digest, today
 from qrlang.rights.manifest import called, manifests
 from qrlang.rights.seen import FILE, page_of, record, since
 from qrlang.rights.shut import shut
+from qrlang.system.files import append, read_json
 from qrlang.trace.erase import erase
 from qrlang.training.feed import DataFeed
 from qrlang.training.progress import Watcher

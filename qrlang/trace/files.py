@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from qrlang.files import append, cut, json_lines
+from qrlang.system.files import append, cut, json_lines
 
 
 class Folder:

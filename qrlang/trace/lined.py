@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.analysis.circuits import MIXED, Circuit, circuits, flat_element
+from qrlang.analysis.circuits import Circuit, circuits, flat_element
 from qrlang.analysis.cost import Roles
 from qrlang.draw.names import Names
 from qrlang.draw.picture import moment as when
@@ -45,8 +45,7 @@ class Lined:
         self.names = Names(played.program)
         self.roles = Roles(played.program)
         self.makers = {v.id: op for op in walk(played.program.body) for v in defs(op)}
-        self.space_of = {q: r.space for r in played.program.registers
-                         for q in range(r.start, r.start + r.size)}  # fmt: skip
+        self.space_of = played.program.space_of
         self.readings: dict[int, str] = {}  # ops of readings, by their circuit
         self.circuit_of: dict[int, str] = {}  # every op, by its circuit
 
@@ -76,7 +75,7 @@ class Lined:
         place, times = self.played.place, self.played.times
         if circuit.loop is None and any(place[name] + 1 < times[name] for name in place):
             return ("…",) * len(circuit.qubits)
-        return tuple(map(_begin, [circuit] * len(circuit.qubits), circuit.qubits, circuit.holds))
+        return tuple(circuit.begins)
 
     def _caption(self, circuit: Circuit) -> str:
         if circuit.loop is None:
@@ -228,10 +227,3 @@ class Lined:
                 rho = reduced(state.flat(), len(state.qubits), [state.qubits.index(qubit)])
                 found += weight / total * of_density(rho)
         return found
-
-
-def _begin(circuit: Circuit, qubit: int, before: str) -> str:
-    if before and before != MIXED:
-        return ""
-    kept = circuit.loop is not None and qubit not in circuit.begun
-    return "" if kept else before or "|0⟩"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qrlang.files import read_json
+from qrlang.system.files import read_json
 from qrlang.trace.layout import laid_out, packed
 from qrlang.trace.reading import Record, Trace, has_trace, open_trace
 from qrlang.trace.samples import Samples, chosen

@@ -150,17 +150,10 @@ class Moments:
 
     def _sample(self, k: int) -> tuple[dict[str, Any], Any]:
         """What the program is given, without padding; and what is true."""
-        batch = self.samples.batch
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = self.samples.batch.row(k)
         for port in (*self.program.inputs, *self.program.targets):
-            if port.name not in batch.values:
-                continue
-            array = np.asarray(batch.values[port.name][k])
-            if port.type.kind in ("token", "class"):
-                array = array.astype(np.int64)
-            if port.type.seq and port.name in batch.lengths:
-                array = array[: int(batch.lengths[port.name][k])]
-            found[port.name] = array
+            if port.name in found and port.type.kind in ("token", "class"):
+                found[port.name] = np.asarray(found[port.name]).astype(np.int64)
         target = self.program.targets[-1].name if self.program.targets else ""
         return found, found.get(target)
 

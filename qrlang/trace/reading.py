@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qrlang.files import json_lines, read_json
+from qrlang.system.files import json_lines, read_json
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, FULL, VERSION, Array, Field, size, unpacked

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from qrlang.backends.torch.emit.names import state_name
-from qrlang.files import read_json, write_atomically, write_json
 from qrlang.ir.program import Embed
 from qrlang.ir.walk import walk
+from qrlang.system.files import read_json, write_atomically, write_json
 from qrlang.trace.errors import TraceError
 from qrlang.trace.files import Folder
 from qrlang.trace.layout import FORMAT, VERSION, Array, Field, laid_out, packed, size

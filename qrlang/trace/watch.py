@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from qrlang.backends.torch.load import make
-from qrlang.backends.torch.mixing import mixed_spaces, why_not_reversible
+from qrlang.backends.torch.spaces import density_spaces, why_not_reversible
 from qrlang.ir.program import Program
 from qrlang.trace import states
 from qrlang.trace.layout import Array, normalised
@@ -191,5 +191,5 @@ def _typed(batch: Any, program: Program) -> Any:
 
 def mixed_registers(program: Program) -> set[str]:
     """Registers whose state does not stay pure."""
-    spaces = mixed_spaces(program)
+    spaces = density_spaces(program)
     return {r.name for r in program.registers if r.space in spaces}

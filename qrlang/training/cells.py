@@ -222,8 +222,7 @@ class Build:
         self.old, self.cell = program, cell
         self.make = Make(width, more, next_id(program))
         self.makers = {v.id: op for op in walk(program.body) for v in defs(op)}
-        self.spaces = {q: r.space for r in program.registers
-                       for q in range(r.start, r.start + r.size)}  # fmt: skip
+        self.spaces = program.space_of
         self.readers: dict[object, str] = {}
         self.steps = 0
         self.read: set[int] = set()  # values that are readouts

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.errors import TrainingError
-from qrlang.files import write_atomically
+from qrlang.system.files import write_atomically
 
 _PAGE = "qrlang"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from qrlang.files import write_atomically
 from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.plot.png import to_png
 from qrlang.plot.shapes import Picture
 from qrlang.plot.svg import to_svg
+from qrlang.system.files import write_atomically
 from qrlang.training.run import Run
 from qrlang.training.settings import lower_is_better
 

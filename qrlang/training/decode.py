@@ -56,10 +56,11 @@ def translations(
         rows = one.rows if one.rows is not None else np.arange(one.size) + len(found)
         said = sentences(objective, one, beam)
         for k, row in enumerate(rows):
+            true = one.row(k)
             found[int(row)] = Translation(
-                _text(data, source, _own(one, source, k)) if source else "",
+                _text(data, source, true[source]) if source else "",
                 _text(data, port, said[k]),
-                _text(data, port, _own(one, port, k)),
+                _text(data, port, true[port]),
             )
     references = _references(data, split)
     return [
@@ -73,13 +74,6 @@ def _source(objective: Objective) -> str:
     called = objective.arguments
     names = [n for n in called if n != objective.target]
     return next((n for n in names if str(inputs[called[n]]).startswith("seq[token")), "")
-
-
-def _own(batch: Batch, port: str, row: int) -> Array:
-    """A row of a column without its padding."""
-    values, lengths = batch.values[port][row], batch.lengths.get(port)
-    found: Array = values if lengths is None else values[: int(lengths[row])]
-    return found
 
 
 def few(found: list[Translation], count: int = 5) -> list[dict[str, str]]:

@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from qrlang.diagnostics.words import plural
-from qrlang.driver import Setting
-from qrlang.errors import TrainingError
-from qrlang.training import checkpoint, decode, initial, metrics, room, start
-from qrlang.training.feed import Feed, labels_of, split_of
+from qrlang.training import decode, horizon, metrics, room, trained
+from qrlang.training.feed import labels_of, split_of
+from qrlang.training.generate import generator
 from qrlang.training.metrics import Tally
-from qrlang.training.objective import Objective
 from qrlang.training.progress import number
-from qrlang.training.run import Run
-from qrlang.training.settings import Settings
-from qrlang.training.varied import WIDTHS, varied
-from qrlang.training.world import World
+from qrlang.training.trained import Use
 
-
-def opened(
-    path: str, data_dir: str | None, which: str = "best", threads: int = 0, road: str = "",
-    shots: int | None = None, other: Mapping[str, Setting] | None = None,
-) -> tuple[Run, Settings, Objective, Feed]:  # fmt: skip
-    """A run's model at its weights, and its data; if said, with other shots than in training, and
-    with `other` parameters."""
-    run = Run.open(path)
-    settings = run.settings()
-    settings = replace(settings, threads=threads, road=road or settings.road)
-    if shots is not None:
-        settings = replace(settings, shots=shots)
-    program = varied(run, other) if other else run.program()
-    weights, _ = checkpoint.load(run.kept(which))
-    feed = start.reopen(run, settings, program, run.about(), data_dir)
-    objective = start.make_objective(program, settings, World(), run.imports)
-    own = objective.model.state_dict()
-    problems = [p for k, v in weights.items() if (p := initial.problem(k, v, own))] if other else []
-    if problems:
-        raise TrainingError(f"the weights of '{path}' do not fit: {problems[0]}", WIDTHS)
-    objective.model.load_state_dict(weights)
-    return run, settings, objective, feed
+EACH = 20  # numbers of a target that are told of one by one
 
 
 def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, Any]:
     """Figures with 95 % intervals, and the confusion matrix. `labels`: what its classes are
     called."""
-    found: dict[str, Any] = {"split": split, "sequences": len(tally.table), "figures": {}}
+    counted = int((tally.table[:, 3] > 0).sum())
+    found: dict[str, Any] = {"split": split, "sequences": counted, "figures": {}}
     for name, value in tally.figures().items():
         finite = math.isfinite(value)
         between = metrics.interval(tally, name) if finite else None
@@ -55,6 +29,12 @@ def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, An
             "value": value if finite else None,
             "interval": None if between is None else list(between),
         }
+    if tally.width > 1:  # numbers that are foretold together, or an input so many moments ago
+        errors, spreads = tally.apart()
+        shares = [e / v if v and math.isfinite(e) else None
+                  for e, v in zip(errors.tolist(), spreads.tolist(), strict=True)]  # fmt: skip
+        found["each"] = {"nrmse": [None if x is None else math.sqrt(x) for x in shares],
+                         "r2": [None if x is None else 1 - x for x in shares]}  # fmt: skip
     if tally.confusion is not None:
         found["confusion"] = tally.confusion.tolist()
         if len(labels) == len(tally.confusion):
@@ -78,6 +58,10 @@ def page(found: dict[str, Any]) -> str:
             text += f"   {low} … {high}"
         text += f"   ({one['note']})" if "note" in one else ""
         lines.append(text)
+    if "each" in found:
+        errors = found["each"]["nrmse"]
+        said = ", ".join(number("nrmse", x) for x in errors[:EACH]) + ", …" * (len(errors) > EACH)
+        lines.append(f"  nrmse of each: {said}")
     confusion = found.get("confusion")
     if confusion and len(confusion) <= 20:
         cell = max(len(str(n)) for row in confusion for n in row) + 1
@@ -94,24 +78,33 @@ def page(found: dict[str, Any]) -> str:
     for one in found.get("samples", ()):
         told = [name for name in ("source", "meant", "said") if name != "source" or one[name]]
         lines += ["", *(f"  {name:6}  {one[name]}" for name in told)]
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    if "by_itself" in found:
+        text += horizon.page(found["by_itself"]) + f"  {found['by_itself']['picture']}\n"
+    return text
 
 
 def whole(
-    path: str, data_dir: str | None, split: str | None, which: str, batch: int | None = None,
-    beam: int = 1, threads: int = 0, road: str = "", shots: int | None = None,
-    other: Mapping[str, Setting] | None = None,
+    path: str, use: Use, data_dir: str | None, split: str | None, batch: int | None = None,
+    beam: int = 1, alone: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    """What `qrlc eval` says."""
-    run, settings, objective, feed = opened(path, data_dir, which, threads, road, shots, other)
+    """What `qrlc eval` says. `alone`: moments for which the model is to go on by itself."""
+    made = trained.opened(path, use)
+    run, settings, objective = made.run, made.settings, made.objective
+    feed = made.feed(data_dir)
     batch = batch or room.together(objective, settings, feed.streaming)
     chosen = split_of(feed, split)
-    kept = run.kept(which).stem  # the last, where no epoch has ended
+    kept = run.kept(use.which).stem  # the last, where no epoch has ended
     found: dict[str, Any] = {"run": path, "checkpoint": kept, "shots": settings.shots}
-    found |= {"set": dict(other)} if other else {}
+    found |= {"set": dict(use.other)} if use.other else {}
     found |= report(objective.evaluate(feed, chosen, batch), chosen, labels_of(feed))
     if decode.produces(objective.program):
         said = decode.translations(objective, feed, chosen, batch, beam)
         found["figures"]["bleu"] = decode.bleu(said)
         found |= {"beam": beam, "samples": decode.few(said)}
+    if alone:
+        going = generator(objective, settings, run.data())
+        far = horizon.horizon(going, feed, chosen, alone)
+        drawn = horizon.draw(far, run.folder / "by_itself", objective.program.name)
+        found["by_itself"] = {**far.data(), "picture": str(drawn[0])}
     return found

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from qrlang.errors import TrainingError
-from qrlang.files import read_json, write_json
 from qrlang.ir.program import Program
 from qrlang.rights import seen
+from qrlang.system.files import read_json, write_json
 from qrlang.training.settings import Settings
 
 Array = np.ndarray[Any, Any]
@@ -31,6 +31,14 @@ class Batch:
     @property
     def size(self) -> int:
         return len(next(iter(self.values.values())))
+
+    def row(self, k: int) -> dict[str, Array]:
+        """One of them, without padding."""
+        found = {}
+        for name, values in self.values.items():
+            length = self.lengths.get(name)
+            found[name] = values[k] if length is None else values[k][: int(length[k])]
+        return found
 
     def part(self, rank: int, world: int) -> Batch:
         """The share of one process out of several."""
@@ -145,6 +153,7 @@ def open_feed(
         name, arguments, ports_of(program), data_dir=data_dir, base=base,
         validation=settings.validation, max_length=settings.length or None,
         limit=settings.limit,
+        warm=settings.washout,
         saved=read_json(kept) if kept is not None and kept.exists() else None, kept=rights,
     )  # fmt: skip
     if run is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from qrlang.files import write_json
-from qrlang.training import checkpoint, evaluate
+from qrlang.system.files import write_json
+from qrlang.training import beside, checkpoint, evaluate
 from qrlang.training.feed import labels_of, split_of
 from qrlang.training.loop import Trainer
 from qrlang.training.ridge import solve
@@ -26,7 +26,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     objective.model.load_state_dict(weights)
     split = split_of(feed, None)
     began = time.perf_counter()
-    tally = objective.evaluate(feed, split, trainer.broad)
+    tally = objective.evaluate(feed, split, trainer.broad, keep=trainer.world.size == 1)
     p = trainer.progress
     found = {
         "model": trainer.run.about()["model"],
@@ -49,6 +49,7 @@ def finish(trainer: Trainer) -> dict[str, Any]:
     }
     if trainer.world.first:
         write_json(trainer.run.result, found)
+        beside.draw(trainer.run.folder, found["model"], tally, feed, split)
     return found
 
 

@@ -195,19 +195,21 @@ def _amount(counts: Counts) -> Amount:
 def shifted(processor: Processor, limits: Limits) -> Amount:
     """The round of circuits that the slopes of a forward pass take."""
     by_shots: dict[int, int] = {}
+    less = processor.desk.mitigation
     for session in processor.rehearsed:
         for readout in session.readouts:
             shots = readout.shots or processor.shots
-            scales = len(processor.desk.mitigation.scales)
-            by_shots[shots] = by_shots.get(shots, 0) + readout.circuits() * scales
+            shots = -(-shots // less.twirl) * less.twirl
+            count = readout.circuits() * len(less.scales) * less.twirl
+            by_shots[shots] = by_shots.get(shots, 0) + count
     circuits = sum(by_shots.values())
-    executions = sum(shots * n for shots, n in by_shots.items())
+    executions = sum(shots * n for shots, n in by_shots.items()) // less.twirl
     groups = by_shots if limits.alike else {processor.shots: circuits}
     jobs = 0
     for shots, count in groups.items():
         room = limits.circuits or max(count, 1)
         if limits.executions and shots:
-            room = min(room, max(limits.executions // shots, 1))
+            room = min(room, max(limits.executions // shots, 1) * less.twirl)
         jobs += -(-count // room)
     return Amount(jobs, circuits, executions)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from qrlang.backends.torch.emit.names import state_name
 from qrlang.diagnostics.words import suggestion
 from qrlang.errors import DataError, TrainingError
-from qrlang.files import read_json, write_atomically, write_json
 from qrlang.rights.gate import free
+from qrlang.system.files import read_json, write_atomically, write_json
 from qrlang.training import checkpoint
 from qrlang.training.run import Run
 

@@ -14,7 +14,8 @@ Array = np.ndarray[Any, Any]
 
 
 WHOLE = ("f1", "mae", "balanced_accuracy", "auc")  # no means over sequences that are kept apart
-MOMENTS = 4  # of all targets: how many, their sum, their squares, absolute errors
+KEPT = 300  # moments that a picture shows
+MOMENTS = 5  # of targets: how many, their sum, their squares, absolute errors, squared errors
 
 
 @dataclass
@@ -24,12 +25,16 @@ class Tally:
     kind: Type
     untrue: bool = False  # nothing is true to compare with: the loss is all there is
     rows: list[Array] = field(default_factory=list)  # [sequences, 4]: see `add`
-    moments: Array = field(default_factory=lambda: np.zeros(MOMENTS))
+    moments: Array = field(default_factory=lambda: np.zeros(0))  # of each number of a target
     confusion: Array | None = None
+    # Of numbers the first answers and what was true, for each sequence; None: not kept.
+    kept: list[tuple[Array, Array]] | None = None
     scores: list[Array] | None = None  # [n, 2] of one of two classes: score, label; None: not kept
     waiting: list[tuple[str, Any]] = field(default_factory=list)  # on a device
 
     def __post_init__(self) -> None:
+        if not self.moments.size:
+            self.moments = np.zeros(MOMENTS * self.width)
         if self.kind.kind == "class":
             self.confusion = np.zeros((self.kind.size, self.kind.size), np.int64)
 
@@ -41,6 +46,11 @@ class Tally:
     def two(self) -> bool:
         """One of two classes is asked for."""
         return self.kind.kind == "class" and self.kind.size == 2
+
+    @property
+    def width(self) -> int:
+        """Numbers of a target, each with a spread of its own."""
+        return self.kind.count if self.kind.kind == "real" else 1
 
     def add(self, loss: Any, terms: Any, output: Any, target: Any, inside: Any) -> None:
         """One batch, as tensors. Rows: loss, its terms, correct answers or squared errors, and of
@@ -65,13 +75,28 @@ class Tally:
         elif self.untrue:
             hits = counts = terms
         else:
-            goal = target.to(output.dtype).reshape(output.shape)
-            hits, counts = _summed(((output - goal) ** 2).double(), inside)
-            y, n = _summed(goal.double(), inside)
-            square, _ = _summed((goal**2).double(), inside)
-            far, _ = _summed((output - goal).abs().double(), inside)
-            self._add("moments", _stacked([n.sum(), y.sum(), square.sum(), far.sum()]))
+            goal = target.to(output.dtype).reshape(output.shape).double()
+            off = output.double() - goal
+            hits, counts = _summed(off**2, inside)
+            terms_of = (torch.ones_like(goal), goal, goal**2, off.abs(), off**2)
+            parts = [_by_number(x, inside, self.width) for x in terms_of]
+            self._add("moments", torch.cat(parts))
         self._add("rows", _stacked([loss, terms, hits, counts], 1))
+
+    def keep(self, output: Any, target: Any, counted: Any) -> None:
+        """[sequences, (moments,) …] of a batch, until there are enough."""
+        if self.kept is None or self.discrete or self.untrue:
+            return
+        there = sum(len(y) for y, _ in self.kept)
+        for k in range(min(len(target), KEPT - there)):
+            if there >= KEPT:
+                return
+            at = slice(None) if counted is None else counted[k].bool()
+            y, z = (x[k][None] if not self.kind.seq else x[k][at] for x in (output, target))
+            n = min(len(z), KEPT - there)
+            y, z = (x.detach().double().cpu().numpy()[:n] for x in (y, z))
+            self.kept.append((y.reshape(n, -1), z.reshape(n, -1)))
+            there += n
 
     def _add(self, what: str, tensor: Any) -> None:
         self.waiting.append((what, tensor))
@@ -97,7 +122,7 @@ class Tally:
     def late(self, like: Any) -> tuple[Any, Any]:
         """The sums of what was added, [loss, terms, hits, counts] and moments, as tensors where
         they are."""
-        rows, moments = like.new_zeros(4).double(), like.new_zeros(MOMENTS).double()
+        rows, moments = like.new_zeros(4).double(), like.new_zeros(self.moments.size).double()
         for what, tensor in self.waiting:
             if what == "rows":
                 rows = rows + tensor.sum(0)
@@ -118,11 +143,16 @@ class Tally:
         """Every metric that makes sense for this target."""
         return figures(self.table.sum(0), self)
 
-    def spread(self) -> float:
-        """The standard deviation of the targets."""
+    def apart(self) -> tuple[Array, Array]:
+        """Of each number of a target the mean squared error and the variance."""
         self.settle()
-        n, total, squares, _ = self.moments
-        return math.sqrt(max(squares / n - (total / n) ** 2, 0.0)) if n else 0.0
+        n, total, squares, _, off = self.moments.reshape(MOMENTS, -1)
+        n = np.maximum(n, 1)
+        return off / n, np.maximum(squares / n - (total / n) ** 2, 0.0)
+
+    def spread(self) -> float:
+        """The standard deviation of the targets, each number's from a mean of its own."""
+        return math.sqrt(float(self.apart()[1].mean()))
 
 
 def figures(sums: Array, tally: Tally) -> dict[str, float]:
@@ -145,7 +175,7 @@ def figures(sums: Array, tally: Tally) -> dict[str, float]:
         square = hits / counts if counts else math.nan
         spread = tally.spread()
         found |= {"mse": square, "rmse": math.sqrt(square)}
-        n, _, _, far = tally.moments
+        n, _, _, far, _ = tally.moments.reshape(MOMENTS, -1).sum(1)
         found["mae"] = far / n if n else math.nan
         found["nrmse"] = math.sqrt(square) / spread if spread else math.nan
         found["r2"] = 1 - square / spread**2 if spread else math.nan
@@ -189,6 +219,14 @@ def _summed(terms: Any, inside: Any) -> tuple[Any, Any]:
     each = flat.shape[1] // inside.shape[1]
     mask = inside[..., None].expand(*inside.shape, each).reshape(flat.shape)
     return (flat * mask).sum(1), mask.sum(1).double()
+
+
+def _by_number(terms: Any, inside: Any, width: int) -> Any:
+    """[width], over all sequences and their moments, where `inside`."""
+    if inside is None:
+        return terms.reshape(-1, width).sum(0)
+    flat = terms.reshape(inside.numel(), width, -1).sum(-1)
+    return (flat * inside.reshape(-1, 1)).sum(0)
 
 
 def _stacked(parts: list[Any], dim: int = 0) -> Any:

@@ -35,6 +35,7 @@ class Objective:
     loss: losses.Loss
     world: World
     truncate: int = 0  # moments that gradients go back; 0: all
+    washout: int = 0  # first moments of each sequence that count nowhere
 
     @property
     def target(self) -> str:
@@ -109,6 +110,12 @@ class Objective:
             counted = counted if inside is None else inside & counted
             if series:  # what warms the state up is no part of the loss either
                 inside = counted
+        if self.kind.seq and self.washout:
+            after = torch.arange(target.shape[1], device=self.device) >= self.washout
+            after = after.expand(target.shape[:2])
+            inside = after if inside is None else inside & after
+            counted = after if counted is None else counted & after
+        tally.keep(output, target, counted)
         if series and self.kind.seq and len(target) == 1:
             output, target, inside, counted = _stretches(output, target, inside, counted)
         loss = self.loss if self.model.training else losses.measured(self.loss)
@@ -133,11 +140,13 @@ class Objective:
         """Sequences in a batch without slopes: on a device each batch has jobs of its own."""
         return batch if getattr(self.model, "processor", None) is None else max(batch, ON_DEVICE)
 
-    def evaluate(self, feed: Feed, split: str, batch: int, limit: int = 0) -> Tally:
+    def evaluate(
+        self, feed: Feed, split: str, batch: int, limit: int = 0, keep: bool = False
+    ) -> Tally:
         """A whole split, without gradients. In several processes each takes its share, and the
-        sums are those of all."""
+        sums are those of all. `keep`: its first answers, where they are numbers."""
         tally = self.tally()
-        tally.scores = []
+        tally.scores, tally.kept = [], [] if keep else None
         batch = self.at_once(batch)
         state: State = None
         was = self.model.training
@@ -194,7 +203,7 @@ def merged(tally: Tally, world: World) -> Tally:
         return tally
     parts = world.gather((tally.table, tally.moments, tally.confusion, tally.scores))
     rows, moments = [table for table, *_ in parts], sum(m for _, m, *_ in parts)
-    found = Tally(tally.kind, tally.untrue, rows, moments)
+    found = Tally(tally.kind, tally.untrue, rows, moments, kept=tally.kept)
     if tally.confusion is not None:
         found.confusion = sum(c for _, _, c, _ in parts)
     if tally.scores is not None:

@@ -104,10 +104,7 @@ def _refuse(program: Program, device: Device) -> None:
             )
     for line in lacking(program, device):
         raise DeviceError(line, "choose another device: --device")
-    widths: dict[int, int] = {}
-    for r in program.registers:
-        widths[r.space] = widths.get(r.space, 0) + r.size
-    widest, limit = max(widths.values(), default=0), device.limits.qubits
+    widest, limit = max(map(len, program.spaces.values()), default=0), device.limits.qubits
     if limit and widest > limit:
         raise DeviceError(
             f"a circuit needs {widest} qubits, and `{device.name}` has {limit}",

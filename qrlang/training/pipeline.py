@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from qrlang import environment
+from qrlang.system import environment
 from qrlang.training.feed import Feed
 from qrlang.training.metrics import Array
 from qrlang.training.objective import Objective, Work

@@ -14,16 +14,15 @@ from qrlang.check.training.data_sets import DATA_SETS, Number, kind_of_file
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.rights.gate import free
-from qrlang.training import checkpoint, decode, losses, room, start
+from qrlang.training import decode, losses, room, trained
 from qrlang.training.data import own
 from qrlang.training.data.ports import ports_of
 from qrlang.training.data.request import Request
 from qrlang.training.data.vocabulary import Vocabulary
 from qrlang.training.feed import Array, Batch
 from qrlang.training.objective import Objective
-from qrlang.training.run import Run
 from qrlang.training.settings import Settings
-from qrlang.training.world import World
+from qrlang.training.trained import AS_TRAINED, Use
 
 Cell = int | float | str | None  # None: no finite number came out
 
@@ -38,22 +37,13 @@ class Answers:
 
 
 def answers(
-    path: str, data: str, which: str = "best", batch: int | None = None, beam: int = 1,
-    threads: int = 0, road: str = "",
-) -> Answers:  # fmt: skip
-    from dataclasses import replace
-
-    run = Run.open(path)
-    settings = run.settings()
-    settings = replace(settings, threads=threads, road=road or settings.road)
-    program = run.program()
-    weights, _ = checkpoint.load(run.kept(which))
-    said = run.data()
-    request = _request(Path(data), program, settings, said)
-    objective = start.make_objective(program, settings, World(), run.imports)
-    objective.model.load_state_dict(weights)
-    objective.model.eval()
-    if objective.target in objective.arguments and not decode.produces(objective.program):
+    path: str, data: str, use: Use = AS_TRAINED, batch: int | None = None, beam: int = 1
+) -> Answers:
+    made = trained.opened(path, use)
+    settings, objective, program = made.settings, made.objective, made.program
+    said = made.run.data()
+    request = request_of(Path(data), program, settings, said)
+    if objective.target in objective.arguments and not decode.produces(program):
         raise TrainingError(
             f"{program.name} is given its own target, one moment late: it cannot answer without",
             f"its figures on data with a target: qrlc eval {path}",
@@ -68,19 +58,21 @@ def answers(
     return Answers(["record", *speak.columns], rows)
 
 
-def _request(path: Path, program: Program, settings: Settings, said: Mapping[str, Any]) -> Request:
+def request_of(
+    path: Path, program: Program, settings: Settings, said: Mapping[str, Any]
+) -> Request:
     """The file by the vocabularies and labels of the run."""
     kind = kind_of_file(str(path))
-    if not kind:
+    if kind not in ("csv", "npz"):
         raise TrainingError(f"'{path}' is no file of data", "give an x.csv, x.tsv or x.npz")
     free(path)
     arguments: dict[str, Number] = {
         a.name: a.default for a in DATA_SETS[kind].arguments if a.default is not None
     }
-    arguments |= {
-        "path": str(path.absolute()),
-        "longest": said.get("arguments", {}).get("longest", 0),
-    }
+    before = said.get("arguments", {})
+    arguments |= {"path": str(path.absolute()), "longest": before.get("longest", 0)}
+    if said.get("name") == kind == "csv":  # its columns are as they were
+        arguments |= {k: before[k] for k in ("columns", "ahead", "window") if k in before}
     return Request(
         kind, arguments, ports_of(program), max_length=settings.length,
         vocabularies={k: Vocabulary.of(v) for k, v in said.get("vocabularies", {}).items()},

@@ -5,6 +5,7 @@ The program without its last linear layer gives the features; all the rest stays
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -27,20 +28,13 @@ def solve(trainer: Trainer) -> None:
     trainer.begin()
     program, model = trainer.objective.program, trainer.objective.model
     head, features = headless(program)
-    options = trainer.settings.optimizer[1]
-    alpha, washout = float(options["alpha"]), int(options["washout"])
+    alpha, washout = float(trainer.settings.optimizer[1]["alpha"]), trainer.settings.washout
     body = make(features, road=trainer.settings.road or None, dtype=torch.float64,
                 device=trainer.objective.device)  # fmt: skip
     body.load_state_dict(model.state_dict(), strict=False)
     body.shots, body.processor = model.shots, getattr(model, "processor", None)
     objective = Objective(body, features, trainer.settings.loss, trainer.world)
-    gram, moment = _sums(trainer, objective, head.gain, washout)
-    if head.bias is None:
-        gram, moment = gram[:-1, :-1], moment[:-1]
-    penalty = torch.full((len(gram),), alpha, dtype=torch.float64)
-    if head.bias is not None:
-        penalty[-1] = 0.0
-    found = torch.linalg.lstsq(gram + torch.diag(penalty), moment, driver="gelsd").solution
+    found = _least(_triangle(trainer, objective, head.gain, washout), alpha, head)
     state = model.state_dict()
     weights = found if head.bias is None else found[:-1]
     with torch.no_grad():
@@ -80,20 +74,43 @@ def _with(program: Program, body: list[Op], output: Output) -> Program:
     return run_passes(replace(program, body=tuple(body), outputs=(output,)), (PASSES["prune"],))
 
 
-def _sums(trainer: Trainer, objective: Objective, gain: float, washout: int) -> tuple[Any, Any]:
-    """X'X and X'Y over the training data, X with a column of ones."""
-    gram: Any = 0.0
-    moment: Any = 0.0
+def _triangle(trainer: Trainer, objective: Objective, gain: float, washout: int) -> Any:
+    """R of the QR decomposition of all training data, [X 1 Y], a batch after the other.
+
+    Sums of X'X would be as short, but readouts of a reservoir are often nearly dependent, and
+    the squares lose half of the digits that tell them apart.
+    """
+    seen: Any = None
     batches = trainer.feed.batches("train", trainer.settings.batch, seed=0, epoch=0, shuffle=False)
     with torch.no_grad():
         for whole in batches:
             part = whole.part(trainer.world.rank, trainer.world.size)
-            if not part.size:
-                continue
-            x, y = _rows(objective, part, gain, washout)
-            gram = gram + x.T @ x
-            moment = moment + x.T @ y
-    return trainer.world.sum(gram).cpu(), trainer.world.sum(moment).cpu()
+            if part.size:
+                rows = torch.cat(_rows(objective, part, gain, washout), 1)
+                seen = _folded([rows] if seen is None else [seen, rows])
+    found = [r.cpu() for r in trainer.world.gather(seen) if r is not None]
+    if not sum(map(len, found)):
+        raise TrainingError(
+            f"`washout: {washout}` leaves no moment of the training sequences",
+            "they are shorter than that: give less",
+        )
+    return _folded(found)
+
+
+def _folded(parts: list[Any]) -> Any:
+    return torch.linalg.qr(torch.cat(parts), mode="r").R
+
+
+def _least(triangle: Any, alpha: float, head: Linear) -> Any:
+    """The weights, a row for each feature, with the least sum of squared errors plus `alpha`
+    times their own squares, that of the bias left out."""
+    width = head.x.type.count + 1
+    x, y = triangle[:, :width], triangle[:, width:]
+    if head.bias is None:
+        x = x[:, :-1]
+    penalty = math.sqrt(alpha) * torch.eye(width - 1, x.shape[1], dtype=x.dtype)
+    x, y = torch.cat([x, penalty]), torch.cat([y, y.new_zeros(width - 1, y.shape[1])])
+    return torch.linalg.lstsq(x, y, driver="gelsd").solution
 
 
 def _rows(objective: Objective, batch: Batch, gain: float, washout: int) -> tuple[Any, Any]:

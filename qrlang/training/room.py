@@ -6,12 +6,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from qrlang import host
 from qrlang.analysis.cost import training_step
 from qrlang.diagnostics.words import plural
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.names import quantity
+from qrlang.system import host
 from qrlang.training.settings import Settings
 
 if TYPE_CHECKING:

@@ -27,7 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from qrlang.errors import TrainingError
-from qrlang.files import (
+from qrlang.ir.program import Program
+from qrlang.ir.text import IRSyntaxError, parse_program, print_program
+from qrlang.system.files import (
     append,
     cut,
     explained,
@@ -36,9 +38,7 @@ from qrlang.files import (
     write_atomically,
     write_json,
 )
-from qrlang.ir.program import Program
-from qrlang.ir.text import IRSyntaxError, parse_program, print_program
-from qrlang.lock import Lock
+from qrlang.system.lock import Lock
 from qrlang.training.settings import Settings
 from qrlang.version import VERSION
 

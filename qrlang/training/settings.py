@@ -61,6 +61,11 @@ class Settings:
         chosen = [self.optimizer, *([self.quantum] if self.quantum else [])]
         return all(name in GRADIENT_FREE for name, _ in chosen)
 
+    @property
+    def washout(self) -> int:
+        """Moments that a reservoir's state takes to forget how it began."""
+        return int(self.optimizer[1].get("washout", 0))
+
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -101,6 +106,12 @@ def _choice(value: Any) -> Any:
     return value
 
 
+def written(choice: Choice) -> str:
+    """As a program says it: `adam(lr: 0.01)`."""
+    name, given = choice
+    return name + (f"({', '.join(f'{k}: {v}' for k, v in given.items())})" if given else "")
+
+
 def settle(block: Mapping[str, object], target: Type | None, lr: float | None = None) -> Settings:
     """The settings of a checked `train` block, each with its default. `lr` goes to the
     optimiser, whichever it is."""
@@ -121,6 +132,9 @@ def settle(block: Mapping[str, object], target: Type | None, lr: float | None = 
     found = replace(found, **values)
     if "warmup" not in given and found.optimizer[0] in ("lbfgs", "spsa", "nelder_mead", "ridge"):
         found = replace(found, warmup=0)
+    if "precision" not in given and found.optimizer[0] == "ridge":
+        # Heads of reservoirs have large weights, of which nearly all cancels.
+        found = replace(found, precision="double")
     if "schedule" not in given and found.optimizer[0] in ("lbfgs", "spsa", "nelder_mead", "ridge"):
         found = replace(found, schedule=("constant", {}))  # they have one of their own
     found = replace(

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qrlang import environment, host
 from qrlang.check.library import Module
 from qrlang.diagnostics.words import plural, suggestion
 from qrlang.driver import Compilation, Setting
 from qrlang.errors import TrainingError
-from qrlang.files import nameable
 from qrlang.ir.program import Program
+from qrlang.system import environment, host
+from qrlang.system.files import nameable
 from qrlang.training import core, heap, overrides, room
 from qrlang.training.feed import DataFeed, Feed, open_feed
 from qrlang.training.initial import begin_with
@@ -276,7 +276,7 @@ def make_objective(
     alone = model.chosen_road() == "native" or not room.worth_threads(program, settings)
     torch.set_num_threads(1 if alone else threads)
     freeze(model, settings.freeze)
-    objective = Objective(model, program, settings.loss, world, settings.truncate)
+    objective = Objective(model, program, settings.loss, world, settings.truncate, settings.washout)
     if not objective.parameters:
         frozen = "every weight is frozen" if program.weights else "the model has no weights"
         raise TrainingError(f"there is nothing to train: {frozen}")

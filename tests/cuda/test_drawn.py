@@ -11,9 +11,9 @@ from cuda_tools import WAYS, check
 from engine_tools import draw
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from plan_interpreter import Interpreter
 from strategies import programs
 
-from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.plan import Plan, plan
 
 # Each is compiled: nothing is made smaller.

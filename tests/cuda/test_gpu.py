@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module", autouse=True)
 def _kernels_can_be_made():
-    from qrlang.backends.torch.native import cuda
+    from qrlang.backends.torch import gpu
 
-    reason = cuda.unavailable(torch.device("cuda", 0))
+    reason = gpu.unavailable(torch.device("cuda", 0))
     if reason:
         pytest.fail(f"there is a GPU, and no kernels for it: {reason}")
 

@@ -21,6 +21,7 @@ from cuda_tools import WAYS, Forced, check
 from emulated import Emulated
 from engine_programs import Build, angle, mixed_observables, qrnn
 from engine_tools import draw
+from plan_interpreter import Interpreter
 
 import qrlang
 from qrlang.engine.cuda import printer, segment
@@ -29,7 +30,6 @@ from qrlang.engine.cuda.layout.mapping import Mapping, choose
 from qrlang.engine.cuda.layout.memory import geometries
 from qrlang.engine.cuda.layout.multiprocessor import KINDS, shared_limit
 from qrlang.engine.cuda.prelude import prelude
-from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.nodes import Refusal
 from qrlang.engine.plan import plan
 from qrlang.engine.segment import plan_segment

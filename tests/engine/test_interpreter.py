@@ -8,9 +8,9 @@ import pytest
 import strategies
 import torch_tools as tools
 from hypothesis import HealthCheck, given, settings
+from plan_interpreter import Interpreter
 
 from qrlang.driver import Compilation
-from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.plan import Plan, plan
 
 torch = pytest.importorskip("torch")

@@ -4,10 +4,10 @@ neither torch nor LLVM."""
 import numpy as np
 import pytest
 from engine_programs import angle, gate_program, mixed_observables, qrnn
+from plan_interpreter import Interpreter
 
 from qrlang.backends.reference import run
 from qrlang.engine.gf2 import Affine
-from qrlang.engine.interpreter import Interpreter
 from qrlang.engine.plan import Plan, plan
 from qrlang.gates import GATES
 from qrlang.ir import program as ir

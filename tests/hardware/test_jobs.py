@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cloud_tools import ARN, Cloud
-from hardware_tools import items, of_text, weights
+from hardware_tools import difference, items, of_text, weights
 
 from qrlang.backends.braket.aws import AwsBraket
 from qrlang.backends.qiskit import open_device
@@ -18,6 +19,7 @@ from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import (
     Device,
     DeviceError,
+    DeviceOptions,
     Done,
     Limits,
     Partly,
@@ -26,10 +28,11 @@ from qrlang.hardware.device import (
     Template,
     Work,
 )
-from qrlang.hardware.jobs import Task, split
+from qrlang.hardware.jobs import Row, Task, split
 from qrlang.hardware.loop import Plan, run
 from qrlang.hardware.mitigation import mitigation
 from qrlang.hardware.preflight import preflight, rms
+from qrlang.hardware.readings import BitMean
 from qrlang.hardware.simulator import Simulator
 
 PLAIN = Template(2, 0, (Step("h", (0,)), Step("x", (1,), controls=(0,))), 0)
@@ -61,12 +64,47 @@ def test_ibm_takes_one_number_of_shots_in_a_job() -> None:
     there once for each row."""
     device: Any = open_device("fake_manila")
     assert device.limits.alike
-    made = pubs(works(), device._compiled, alike=True)
+    made = [pub for group in pubs(works(), device._compiled.sent, alike=True) for pub in group]
     assert len(made) == 4 and {shots for _, _, shots in made} == {100}
     sent = device._sampler(1, "").run(made)  # as a device is sent it
     from qrlang.backends.qiskit.transpiled import bits_of
 
     assert [b.shape for b in bits_of(sent.result(), works())] == [(3, 100, 2)] * 2
+
+
+def test_ibm_counts_executions_and_not_shots() -> None:
+    """Backends have said how many shots they take; it is not enforced any more."""
+    from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+
+    from qrlang.backends.qiskit.ibm import Runtime
+
+    backend = FakeManilaV2()
+    backend.max_shots = 100_000
+    rows = [Row(0, (0,), ()) for _ in range(5)]
+    task = Task(PLAIN, 4_000_000, (BitMean(0),), rows)
+    jobs = list(split([task], Runtime(backend, DeviceOptions()).limits))
+    assert [sum(len(t.rows) for t in job) for job in jobs] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("fold", [1, 3])
+def test_a_gate_that_takes_some_angles_only(fold: int) -> None:
+    """`rzz` from 0 to π/2, on a device with fractional gates: a circuit is transpiled before its
+    angles are known, and undoing one turns it the other way."""
+    device: Any = open_device("fake_fractional_backend")
+    target = device._backend.target
+    assert target.gate_has_angle_bounds("rzz")
+    steps = (Step("ry", (0,), (Slot(0),)), Step("rzz", (0, 1), (Slot(1),)),
+             Step("rxx", (1, 2), (Slot(2),)), Step("rzz", (1, 2), (0.4,)))  # fmt: skip
+    angles = np.array([[0.3, -2.0, 5.0], [1.0, 0.4, -0.1]])
+    template = Template(3, 0, steps, 3, fold=fold, twirl=2)
+    for pub, row in product(pubs([Work(template, angles, 100)], device._compiled.sent)[0], (0, 1)):
+        bound = pub[0].assign_parameters(pub[1][row])
+        for item in bound.data:
+            where = tuple(bound.find_bit(q).index for q in item.qubits)
+            given = [float(p) for p in item.operation.params]
+            assert item.operation.name == "barrier" or target.instruction_supported(
+                item.operation.name, where, parameters=given
+            )
 
 
 def test_jobs_of_one_number_of_shots() -> None:
@@ -299,3 +337,52 @@ def test_qubits_in_another_order_are_not_read_again() -> None:
     assert max(rms(exact, found)) < 0.1  # of the 300 shots that the program asks for
     plain = run(program, w, batch, device, Plan(20_000, 1))  # type: ignore[arg-type]
     assert max(rms(exact, plain)) > 0.2
+
+
+def test_an_answer_to_something_else_is_refused_before_anything_is_paid(tmp_path: Path) -> None:
+    """A journal in which reading the qubits was a job by its number, as once it was: job 0 is of
+    that, and all others are one further."""
+    program = of_text(MIXED)
+    w, batch = weights(program), items(program, (3,) * 2)
+    plan = Plan(50, 1, mitigate=mitigation("readout"))
+    old = Journal(tmp_path / "j", {})
+    for job in range(4):
+        old.answered(job, [[[0.9]] * 2] * 2, of=job + 17)
+    del old
+    device = Moved(Simulator(), {0: (0, 1), 1: (0, 1)})
+    with pytest.raises(DeviceError, match="it was asked something else"):
+        run(program, w, batch, device, plan, Journal(tmp_path / "j", {}))  # type: ignore[arg-type]
+    assert device.left == 99
+
+
+def test_qubits_are_not_read_for_what_is_known(tmp_path: Path) -> None:
+    """Every answer is there, and the device reads from other qubits since: nothing is sent."""
+    program = of_text(MIXED)
+    w, batch = weights(program), items(program, (3,) * 2)
+    plan = Plan(50, 1, mitigate=mitigation("readout"))
+    devices = [Moved(Simulator(), {0: p, 1: p}) for p in ((0, 1), (4, 5))]
+    first, second = (
+        run(program, w, batch, device, plan, Journal(tmp_path / "j", {}))  # type: ignore[arg-type]
+        for device in devices
+    )
+    assert difference(first.outputs, second.outputs) == 0
+    assert devices[1].left == 99
+
+
+def test_killed_among_the_jobs_of_a_round(tmp_path: Path) -> None:
+    """Two sets of qubits were read together, and one of them is all that is needed yet: what was
+    paid for is not read again."""
+    program = of_text(MIXED)
+    w, batch = weights(program), items(program, (3,) * 2)
+    plan = Plan(50, 1, mitigate=mitigation("readout"))
+    places = {0: (0, 1), 1: (2, 3)}
+    whole = Moved(Simulator(), places)
+    expected = run(program, w, batch, whole, plan)  # type: ignore[arg-type]
+    for jobs in range(1, 99 - whole.left):
+        path = tmp_path / f"j{jobs}"
+        first, second = Moved(Simulator(), places, jobs), Moved(Simulator(), places)
+        with pytest.raises(KeyboardInterrupt):
+            run(program, w, batch, first, plan, Journal(path, {}))  # type: ignore[arg-type]
+        found = run(program, w, batch, second, plan, Journal(path, {}))  # type: ignore[arg-type]
+        assert difference(expected.outputs, found.outputs) == 0
+        assert jobs + 99 - second.left == 99 - whole.left

@@ -12,10 +12,18 @@ from qrlang.backends.braket.devices import open_device as open_braket
 from qrlang.backends.braket.gates import NATIVE, Call, inverse
 from qrlang.backends.qiskit import open_device as open_qiskit
 from qrlang.hardware.checkpoint import Journal
-from qrlang.hardware.device import Device, DeviceError, DeviceOptions, Slot, Step, Template
+from qrlang.hardware.device import Device, DeviceError, DeviceOptions, Slot, Step, Template, Work
 from qrlang.hardware.jobs import _at_no_noise
 from qrlang.hardware.loop import Plan, Result, run
-from qrlang.hardware.mitigation import Confusion, Mitigation, extrapolated, misread, mitigation
+from qrlang.hardware.mitigation import (
+    Confusion,
+    Mitigation,
+    all_places,
+    extrapolated,
+    misread,
+    mitigation,
+    recorded,
+)
 from qrlang.hardware.noisy import Noisy
 from qrlang.hardware.preflight import preflight, rms
 from qrlang.hardware.readings import BitMean, Distribution, Patterns, Share, Word, evaluate
@@ -248,3 +256,107 @@ def test_noise_of_the_model_itself_is_not_folded() -> None:
     circuit.append(depolarizing_error(0.1, 2).to_instruction(), [0, 1])
     assert [i.operation.name for i in folded(circuit, 3).data].count("cx") == 3
     assert len(folded(circuit, 3).data) == 4
+
+
+HALF = (Step("rx", (0,), (np.pi / 2,)),) * 2
+
+
+@pytest.mark.parametrize("end", ["reset", "", "h"])
+def test_a_bit_of_the_middle_is_misread_once(end: str) -> None:
+    """On a qubit that is reset, that nothing happens to, or that goes on; and its gates have the
+    noise of any other."""
+    steps = (*HALF, Step("measure", (0,), bit=0), *((Step(end, (0,)),) if end else ()),
+             Step("x", (1,), when=((0, 1),)))  # fmt: skip
+    work = Work(Template(2, 1, steps, 0), np.zeros((1, 0)), 40_000)
+    for noise, ones in (("readout=0.1", 0.9), ("depolarizing=0.1", 0.8756)):
+        of = open_braket("braket_dm", DeviceOptions(noise=noise))
+        ((row,),) = of.submit([work], 1).result()
+        assert np.mean(row[:, 2]) == pytest.approx(ones, abs=0.01)
+        if noise.startswith("readout"):  # what is read at the end is misread once more
+            assert np.mean(row[:, 1] == row[:, 2]) == pytest.approx(0.9, abs=0.01)
+
+
+# --- bits of the middle that were misread --------------------------------------------------------
+
+
+def test_bits_that_are_only_kept_are_undone() -> None:
+    """In what they are read for, and in what selects among the shots."""
+    lot, shots = np.random.default_rng(0), 400_000
+    up, down = 0.06, 0.12
+    right = (lot.random((2, shots)) < [[0.3], [0.6]]).astype(int)
+    right[1] ^= right[0] & (lot.random(shots) < 0.5)
+    qubit = (lot.random(shots) < 0.2 + 0.6 * right[0]).astype(int)
+    read = np.where(right, lot.random((2, shots)) > down, lot.random((2, shots)) < up)
+    bits = np.stack([qubit, *read], axis=1).astype(np.uint8)[None]
+    true = np.stack([qubit, *right], axis=1).astype(np.uint8)[None]
+    none, both = np.zeros(1), {0: (up, down), 1: (up, down)}
+    kept = ((0, 1),)
+    asked = (BitMean(1), BitMean(1, kept=kept), Share(((0, 1), (1, 0))), Share(((1, 1),), kept),
+             Word(((0, "Z"),), when=kept), Distribution((0,), kept=kept), Patterns((0, 1)),
+             Patterns((1,), kept=kept))  # fmt: skip
+    (exact,) = evaluate(asked, true, None, 1)
+    (plain,) = evaluate(asked, bits, None, 1)
+    (found,) = evaluate(asked, bits, None, 1, confusion=Confusion(none, none, both))
+    for a, b, c in zip(exact, plain, found, strict=True):
+        np.testing.assert_allclose(c, a, atol=0.006)
+        assert np.max(np.abs(b - a)) > 0.008
+    (steered,) = evaluate(asked, bits, None, 1, confusion=Confusion(none, none))
+    for b, c in zip(plain, steered, strict=True):
+        np.testing.assert_allclose(b, c, atol=1e-12)
+
+
+def test_which_bits_of_the_middle_are_undone() -> None:
+    """Not one that steers a gate, nor one that was not always read."""
+    steps = (*HALF, Step("measure", (0,), bit=0), Step("h", (1,)), Step("measure", (1,), bit=1),
+             Step("x", (2,), when=((1, 1),)), Step("measure", (2,), bit=2, when=((1, 0),)),
+             Step("measure", (2,), bit=3), Step("h", (0,)))  # fmt: skip
+    template = Template(3, 4, steps, 0)
+    assert recorded(Simulator(), template) == {0: 0, 3: 2}
+    aer = open_qiskit("aer", DeviceOptions(noise="fake_manila"))
+    found = recorded(aer, template)
+    assert found.keys() == {0, 3}
+    assert {*found.values()} <= {*all_places(aer, template)}
+
+
+KEPT = """\
+model M() {{
+  input x: seq[real[1]]
+  qubits q[2], a[1]
+  param w: angle[2]
+  step x_t in x {{
+    ry(w[0] + x_t[0]) q[0]
+    cx q[0], a[0]
+    ry(w[1]) a[0]
+    {}
+    rx(0.4) q[1]
+    cx q[1], q[0]
+  }}
+  return read [Z(q[0]), X(q[1])]
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    "kind", ["postselect a[0] == 0\n    reset a", "readout z = Z(a[0]) weak 0.8"]
+)
+@pytest.mark.parametrize("name", ["aer 0.08", "braket_dm readout=0.08"])
+def test_a_model_that_keeps_bits(name: str, kind: str) -> None:
+    text = KEPT.format(kind)
+    if "weak" in kind:
+        text = text.replace("rx(0.4)", "rx(0.4 + read z)")
+    program = of_text(text)
+    w, batch, of = weights(program), items(program, (2,) * 2), device(name)
+    if name.startswith("aer"):  # with no errors but of readings
+        from qiskit_aer.noise import NoiseModel, ReadoutError
+
+        of._noise = NoiseModel()  # type: ignore[attr-defined]
+        of._noise.add_all_qubit_readout_error(  # type: ignore[attr-defined]
+            ReadoutError([[0.97, 0.03], [0.13, 0.87]])
+        )
+    exact, shots = run(program, w, batch, Simulator(), Plan(0)), 40_000 if "dm" in name else 4000
+
+    def off(wanted: str) -> float:
+        plan = Plan(shots, 3, mitigate=mitigation(wanted))
+        return float(np.mean(rms(exact, run(program, w, batch, of, plan))))
+
+    assert off("readout") < 0.5 * off("")

@@ -18,7 +18,7 @@ from qrlang.hardware.checkpoint import Journal
 from qrlang.hardware.device import Device, DeviceError, Step, Template, Work
 from qrlang.hardware.loop import Plan, run
 from qrlang.hardware.simulator import Simulator
-from qrlang.lock import Lock, NotTaken
+from qrlang.system.lock import Lock, NotTaken
 
 PROGRAM = example("qrnn/rows.qrl")
 W = weights(PROGRAM)
@@ -174,7 +174,7 @@ def test_devices_that_know_no_tokens_have_none(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from qrlang.lock import Lock
+from qrlang.system.lock import Lock
 lock = Lock(Path(sys.argv[1]), "there is one")
 print("held", flush=True)
 time.sleep(60)

@@ -52,7 +52,7 @@ def test_it_takes_as_long_as_qiskit_says(name: str, steps: tuple[Step, ...]) -> 
     wanted = circuit.estimate_duration(target, "s")
     assert schedule(circuit, target).seconds == pytest.approx(wanted)
     assert device.footprint(template).seconds == pytest.approx(wanted)
-    delayed = device._compiled.waiting(template)
+    delayed = next(device._compiled.waiting(template))
     assert delayed.estimate_duration(target, "s") == pytest.approx(wanted)
     assert 0 < delayed.count_ops()["delay"] < len(circuit.data)
 
@@ -65,7 +65,7 @@ def test_a_branch_takes_its_time() -> None:
         device.footprint(Template(3, 1, (*measured, *steps), 0)).seconds for steps in ((), under)
     )
     assert long > short + 0.2e-6
-    waits = device._compiled.waiting(Template(3, 1, (*measured, *under), 0))
+    waits = next(device._compiled.waiting(Template(3, 1, (*measured, *under), 0)))
     assert waits.count_ops()["if_else"] == 1
 
 

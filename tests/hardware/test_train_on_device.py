@@ -43,7 +43,7 @@ def train(model: Path, out: str, *more: object, shots: int = 60) -> Done:
     [
         ("braket", "braket_sv", "adam", []),
         ("qiskit", "aer", "spsa", []),
-        ("braket", "braket_sv", "adam", ["--mitigate", "readout,zne"]),
+        ("braket", "braket_sv", "adam", ["--mitigate", "readout,twirl:3,zne"]),
     ],
     ids=["adam", "spsa", "mitigated"],
 )
@@ -143,6 +143,7 @@ def test_killed_and_resumed(
         (["--max-shots", 1000], "executions are more than --max-shots 1,000"),
         (["--max-cost", 1], "the price is not known"),
         (["--max-cost", 1, "--price-task", 1], "is more than --max-cost 1.00"),
+        (["--max-cost", 0, "--price-task", 1], "is more than --max-cost 0.00"),
         (["--device", "braket_vs"], "did you mean `braket_sv`?"),
         (["--device", "braket_dm", "--noise", "loud"], "no noise of Braket"),
         (["--set", "n=30"], "braket_sv` has 24"),

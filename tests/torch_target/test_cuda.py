@@ -19,8 +19,9 @@ from cuda_emulator import available  # noqa: E402
 from emulated import Emulated  # noqa: E402
 from engine_programs import Build, angle  # noqa: E402
 
+from qrlang.backends.torch import gpu as torch_gpu  # noqa: E402
 from qrlang.backends.torch import load  # noqa: E402
-from qrlang.backends.torch.native import cuda, head  # noqa: E402
+from qrlang.backends.torch.native import head  # noqa: E402
 from qrlang.backends.torch.native import road as native  # noqa: E402
 from qrlang.backends.torch.reversible import segment  # noqa: E402
 from qrlang.backends.torch.roads import RoadError, RoadNotice  # noqa: E402
@@ -38,8 +39,8 @@ def gpu(monkeypatch):
     """Everything that a module on a CUDA device does, on the emulator's memory."""
     launcher = Emulated()
     monkeypatch.setattr(native, "machine", lambda model: "cuda")
-    monkeypatch.setattr(cuda, "launcher", lambda device: launcher)
-    monkeypatch.setattr(cuda, "unavailable", lambda device: "")
+    monkeypatch.setattr(torch_gpu, "launcher", lambda device: launcher)
+    monkeypatch.setattr(torch_gpu, "unavailable", lambda device: "")
     native._prepared.cache_clear()
     yield launcher
     native._prepared.cache_clear()
@@ -174,13 +175,13 @@ def test_a_fault_is_waited_for_on_its_own_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
     error = types.SimpleNamespace(device=torch.device("cuda", 1))
-    cuda.Faults().add(None, types.SimpleNamespace(error=error))
+    torch_gpu.Faults().add(None, types.SimpleNamespace(error=error))
     assert said == ["stream of cuda:1"]
 
 
 def test_threads_that_wait_for_one_model_take_no_fault_twice():
     """While one waits for an event, another looks too."""
-    faults, said = cuda.Faults(), []
+    faults, said = torch_gpu.Faults(), []
 
     class Event:
         def synchronize(self):
@@ -308,9 +309,8 @@ def nested():
 
 def test_without_the_extra_one_note_and_the_next_road(monkeypatch):
     monkeypatch.setattr(native, "machine", lambda model: "cuda")
-    monkeypatch.setattr(
-        cuda, "unavailable", lambda device: "cuda-core is not installed: pip install 'qrlang[cuda]'"
-    )
+    reason = "cuda-core is not installed: pip install 'qrlang[cuda]'"
+    monkeypatch.setattr(torch_gpu, "unavailable", lambda device: reason)
     native._prepared.cache_clear()
     model = copying()
     with pytest.warns(RoadNotice, match=r"step by step.*qrlang\[cuda\]"):

@@ -202,7 +202,7 @@ def test_noise_that_is_none(qrnn, name, value):
 
 @pytest.mark.parametrize("road", ["plain", "stepwise"])
 def test_states_that_do_not_fit(qrnn, monkeypatch, road):
-    from qrlang import host
+    from qrlang.system import host
 
     qrnn.road = road
     monkeypatch.setattr(host, "memory", lambda: 2 * 16 * 8 - 1)  # two of four qubits

@@ -6,8 +6,8 @@ import torch_tools as tools
 from hypothesis import example, given, settings
 
 import qrlang
-from qrlang.backends.torch.mixing import mixed_spaces
 from qrlang.backends.torch.native.fit import why_not
+from qrlang.backends.torch.spaces import density_spaces
 from qrlang.ir.text import parse_program
 
 torch = pytest.importorskip("torch")
@@ -305,7 +305,7 @@ def test_a_road_that_is_closed_says_why():
     from qrlang.backends.torch.roads import RoadError, choose_road
 
     road, why = choose_road(program)
-    assert road == "plain" and "reset" in why and mixed_spaces(program)
+    assert road == "plain" and "reset" in why and density_spaces(program)
     with pytest.raises(RoadError, match="reset"):
         model_class(program)(road="native")()
     with pytest.warns(UserWarning, match="reset"):

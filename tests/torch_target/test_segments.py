@@ -239,3 +239,26 @@ def test_threads_go_on_each_from_its_own_state(road):
     with ThreadPoolExecutor(4) as pool:
         for k, found in enumerate(pool.map(look, range(36))):
             torch.testing.assert_close(found, right[k % 4], atol=1e-12, rtol=0)
+
+
+def test_where_a_segment_became_nan():
+    """What is said is where it came from, also after a segment that has left a state."""
+    text = """\
+use std.readout.each_z
+
+model M(n: int = 1) {
+  input x: seq[real[1]]
+  qubits q[n]
+  carry h: real[1] = 1
+  step v in x {
+    rx(v[0]) q[0]
+    h <- sqrt(h) - 2
+    emit h + read each_z(q)
+  }
+}
+"""
+    model = module(text, "stepwise")
+    x = torch.zeros(1, 1, 1)
+    _, state = model(x, state=None)
+    with pytest.raises(FloatingPointError, match="NaN"):
+        model(x, state=state)

@@ -16,8 +16,9 @@ from training_tools import MODEL, project  # noqa: E402
 
 import qrlang  # noqa: E402
 from qrlang.cli.main import run as qrlc  # noqa: E402
-from qrlang.training import checkpoint, evaluate  # noqa: E402
+from qrlang.training import checkpoint  # noqa: E402
 from qrlang.training.run import Run  # noqa: E402
+from qrlang.training.trained import opened  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::qrlang.backends.torch.roads.RoadNotice")
 
@@ -48,7 +49,7 @@ def loss(found: dict[str, Any]) -> float:
 def test_the_same_weights_with_more_noise(run: Path, capsys: Any) -> None:
     module = qrlang.load(run / "program" / "tiny.qrl", p=0.1)
     module.load_state_dict(checkpoint.load(Run.open(run).kept())[0])
-    *_, feed = evaluate.opened(str(run), None)
+    feed = opened(str(run)).feed(None)
     rows = next(iter(feed.batches("train", 80, seed=0, epoch=0, shuffle=False))).values
     with torch.no_grad():
         scores = module(torch.as_tensor(rows["xs"]))
@@ -86,7 +87,7 @@ def test_a_device_gets_the_same_weights_at_other_parameters(run: Path, capsys: A
     pytest.importorskip("qiskit_aer")
     module = qrlang.load(run / "program" / "tiny.qrl", p=0.1)
     module.load_state_dict(checkpoint.load(Run.open(run).kept())[0])
-    *_, feed = evaluate.opened(str(run), None)
+    feed = opened(str(run)).feed(None)
     rows = next(iter(feed.batches("test", 3, seed=0, epoch=0, shuffle=False))).values
     line = ["run", str(run), "--shots", "0", "--limit", "3", "--out", str(run / "o")]
     assert qrlc([*line, "--set", "n=3"]) == 1

@@ -15,6 +15,7 @@ from qrlang.errors import TrainingError  # noqa: E402
 from qrlang.hardware.batch import score as hardware_score  # noqa: E402
 from qrlang.ir.types import Type, real, seq  # noqa: E402
 from qrlang.training import losses, metrics  # noqa: E402
+from qrlang.training.evaluate import page, report  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.metrics import Tally, area  # noqa: E402
 from qrlang.training.objective import Objective  # noqa: E402
@@ -279,3 +280,27 @@ def test_confusion_and_mae_leave_padding_out() -> None:
     tally.add(torch.zeros(2), torch.ones(2), output, goal, inside)
     assert tally.figures()["mae"] == pytest.approx(4 / 3)
     assert metrics.interval(tally, "mae") is None
+
+
+def test_each_number_of_a_target_has_a_spread_of_its_own() -> None:
+    """Whoever says each one's mean explains nothing, however far apart the means are."""
+    y = LOT.normal(size=(30, 7, 2)) * [1, 3] + [0, 100]
+    inside = torch.as_tensor(LOT.uniform(size=(30, 7)) < 0.8)
+    kept = y[inside.numpy()]
+    means = np.broadcast_to(kept.mean(0), y.shape).copy()
+    kind = seq(real(2))
+    tally = Tally(kind)
+    given = torch.as_tensor(means), torch.as_tensor(y)
+    sums, counts = losses.per_sequence(*given, kind, inside, ("mse", {}))
+    tally.add(sums, counts, *given, inside)
+    assert tally.figures()["r2"] == pytest.approx(0, abs=1e-9)
+    assert tally.figures()["nrmse"] == pytest.approx(1)
+    assert tally.figures()["mae"] == pytest.approx(np.abs(kept - kept.mean(0)).mean())
+    errors, spreads = tally.apart()
+    np.testing.assert_allclose(errors, kept.var(0))
+    np.testing.assert_allclose(spreads, kept.var(0))
+    found = report(tally, "test")
+    assert found["each"]["r2"] == pytest.approx([0, 0], abs=1e-9)
+    assert "nrmse of each: 1, 1\n" in page(found)
+    late = tally_of(kind, means, y).late(torch.zeros(1))[1]
+    np.testing.assert_allclose(late, tally_of(kind, means, y).moments)

@@ -73,15 +73,15 @@ def test_all_of_it_through_the_kernels_of_a_gpu(tmp_path: Path, monkeypatch: Any
         pytest.skip("no C++ compiler")
     from emulated import Emulated
 
-    from qrlang.backends.torch.native import cuda
+    from qrlang.backends.torch import gpu
     from qrlang.backends.torch.native import road as native
 
     path = project(tmp_path, records=70)
     first = train(path, "first")
     launcher = Emulated()
     monkeypatch.setattr(native, "machine", lambda model: "cuda")
-    monkeypatch.setattr(cuda, "launcher", lambda device: launcher)
-    monkeypatch.setattr(cuda, "unavailable", lambda device: "")
+    monkeypatch.setattr(gpu, "launcher", lambda device: launcher)
+    monkeypatch.setattr(gpu, "unavailable", lambda device: "")
     monkeypatch.setattr(Pipeline, "fits", staticmethod(lambda o, a: isinstance(a, Adam)))
     monkeypatch.setattr(resident, "near", lambda f, d: resident.Near(f, torch.device("cpu")))
     native._prepared.cache_clear()
@@ -97,7 +97,7 @@ def test_all_of_it_through_the_kernels_of_a_gpu(tmp_path: Path, monkeypatch: Any
             return queue(self, work, rate)
 
     monkeypatch.setattr(Pipeline, "queue", watched)
-    monkeypatch.setattr(cuda.Faults, "look", lambda self, wait: None)  # no reading on a GPU
+    monkeypatch.setattr(gpu.Faults, "look", lambda self, wait: None)  # no reading on a GPU
     second = train(path, "second")
     native._prepared.cache_clear()
     assert len(done) == 8

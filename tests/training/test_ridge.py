@@ -1,4 +1,4 @@
-"""The head of a reservoir: what the normal equations give, and nothing else is changed."""
+"""The head of a reservoir: what least squares give, and nothing else is changed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def project(folder: Path) -> Path:
     return path
 
 
-def test_the_normal_equations(tmp_path: Path) -> None:
+def test_the_least_squares(tmp_path: Path) -> None:
     path = project(tmp_path)
     run = tmp_path / "run"
     assert qrlc(["train", str(path), "--out", str(run), "--validation", "0"]) == 0
@@ -111,9 +111,10 @@ def test_one_long_series_has_an_interval(tmp_path: Path) -> None:
     assert result["sequences"] > 3
     nrmse = result["figures"]["nrmse"]
     assert nrmse["interval"][0] < nrmse["value"] < nrmse["interval"][1]
-    from qrlang.training.evaluate import opened
+    from qrlang.training.trained import opened
 
-    _, _, objective, feed = opened(str(tmp_path / "run"), None)
+    made = opened(str(tmp_path / "run"))
+    objective, feed = made.objective, made.feed(None)
     whole = next(iter(feed.batches("test", 1, seed=0, epoch=0, shuffle=False)))
     with torch.no_grad():
         output, target, _ = objective.forward(whole)
@@ -146,3 +147,85 @@ def test_a_score_above_0_says_yes(target: str, out: int, tmp_path: Path) -> None
     assert qrlc([*args, "--optimizer", "ridge", "--out", str(run)]) == 0
     figures = json.loads((run / "result.json").read_text())["figures"]
     assert figures["accuracy"]["value"] > 0.9, figures
+
+
+def test_readouts_that_nearly_depend_on_each_other(tmp_path: Path) -> None:
+    """Small times make all virtual nodes alike: sums of squares would lose what sets them apart,
+    and so would a head in single precision."""
+    program = """\
+use std.hamiltonian.reservoir
+use std.readout.each_z
+
+model Nodes(n: int = 3, nodes: int = 6) {
+  input  u: seq[real[1]]
+  target y: seq[real[2]]
+  qubits  spins[n]
+  readout z = each_z(spins)
+  frozen  J: real[...] = uniform(-0.5, 0.5)
+  carry   seen: real[nodes, n] = 0
+  layer   head = linear(2, gain: 1)
+  step x in u {
+    reset spins[0]
+    ry(2 * asin(sqrt(x[0]))) spins[0]
+    for k in 0..nodes {
+      apply reservoir(J, 0.5) for 0.3 to spins
+      seen <- push(seen, read z)
+    }
+    emit head(seen)
+  }
+}
+
+train Nodes {
+  data      = "u.csv"
+  loss      = mse
+  optimizer = ridge(alpha: 0, washout: 150)
+}
+"""
+    path = tmp_path / "nodes.qrl"
+    path.write_text(program)
+    u = np.random.default_rng(4).integers(0, 1024, 700) / 1024  # the same in single precision
+    y = np.stack([np.roll(u, 1), u * np.roll(u, 2)], 1).astype(np.float32)
+    rows = [f"{a!r},{b!r},{c!r}" for a, (b, c) in zip(u.tolist(), y.tolist(), strict=True)]
+    (tmp_path / "u.csv").write_text("\n".join(["u,y[0],y[1]", *rows]) + "\n")
+    run = tmp_path / "run"
+    assert qrlc(["train", str(path), "--validation", "0", "--out", str(run)]) == 0
+
+    # The same in numpy, all of it one long time.
+    pauli = {"X": np.array([[0, 1], [1, 0]]), "Z": np.diag([1.0, -1.0])}
+
+    def at(letter: str, *places: int) -> Any:
+        out = np.eye(1)
+        for k in range(3):
+            out = np.kron(out, pauli[letter] if k in places else np.eye(2))
+        return out
+
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    h = sum(0.5 * at("Z", k) for k in range(3))
+    h = h + sum(
+        c * at("X", *p) for c, p in zip(weights(run)["J"].double().numpy(), pairs, strict=True)
+    )
+    energies, states = np.linalg.eigh(h)
+    turn = (states * np.exp(-0.3j * energies)) @ states.conj().T
+    rho, seen = np.diag([1.0, *[0.0] * 7]).astype(complex), []
+    for x in u:
+        r = rho.reshape(2, 4, 2, 4)
+        fresh = np.array([np.sqrt(1 - x), np.sqrt(x)])
+        rho = np.kron(np.outer(fresh, fresh), r[0, :, 0] + r[1, :, 1])
+        for _ in range(6):
+            rho = turn @ rho @ turn.conj().T
+            seen.append([np.trace(rho @ at("Z", k)).real for k in range(3)])
+    features = np.c_[np.reshape(seen, (700, 18)), np.ones(700)]
+    fitted, tested = slice(150, 560), slice(560, 700)
+    head = np.linalg.lstsq(features[fitted], y[fitted], rcond=None)[0]
+    error = (features @ head - y) ** 2
+    found = json.loads((run / "result.json").read_text())
+    assert found["figures"]["mse"]["value"] == pytest.approx(error[tested].mean(), rel=1e-3)
+    assert found["sequences"] == 7 + 1  # stretches of 20 moments, the first of them a part
+    assert lines(run)[0]["mse"] == pytest.approx(error[fitted].mean(), rel=1e-3)
+
+
+def test_a_washout_longer_than_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project(tmp_path)
+    line = ["--optimizer", "ridge(washout: 9)", "--out", str(tmp_path / "run")]
+    assert qrlc(["train", str(path), *line]) != 0
+    assert "`washout: 9` leaves no moment of the training sequences" in capsys.readouterr().err

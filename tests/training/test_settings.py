@@ -144,7 +144,7 @@ def test_a_path_on_the_line_begins_where_one_stands(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ('"x.parquet"', "is .csv or .tsv"),
+        ('"x.parquet"', "is .csv, .tsv, .txt"),
         ("csv(path: x.csv)", "takes a text, found `x.csv`"),
         ("csv(path: x)", "takes a text, found `x`"),
     ],

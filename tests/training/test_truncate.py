@@ -21,7 +21,7 @@ from qrlang.backends.torch.calls.segment import State  # noqa: E402
 from qrlang.backends.torch.load import make  # noqa: E402
 from qrlang.cli.main import run as qrlc  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
-from qrlang.training import evaluate, resident, segments  # noqa: E402
+from qrlang.training import evaluate, resident, segments, trained  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.metrics import Tally  # noqa: E402
 from qrlang.training.objective import Objective, Work  # noqa: E402
@@ -208,7 +208,8 @@ def test_a_run_is_resumed_bit_for_bit(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_state_matters(tmp_path: Path) -> None:
     """Cut without a state, every segment begins as if nothing had been before."""
     run = train(tmp_path, "--epochs", "12", "--lr", "0.03", out="run")
-    _, _, model, feed = evaluate.opened(str(run), None)
+    made = trained.opened(str(run))
+    model, feed = made.objective, made.feed(None)
     with_state = model.evaluate(feed, "train", 4).figures()["loss"]
     model.truncate = 0
     assert model.evaluate(feed, "train", 4).figures()["loss"] > with_state
@@ -243,7 +244,7 @@ def test_eval_says_what_the_run_said(tmp_path: Path) -> None:
     line = ["train", path, "--data-dir", tmp_path / "data", "--out", run, "--threads", 1]
     assert qrlc([str(x) for x in [*line, "--epochs", 1]]) == 0
     said = json.loads((run / "result.json").read_text())["figures"]["loss"]["value"]
-    found = evaluate.whole(str(run), str(tmp_path / "data"), None, "best")
+    found = evaluate.whole(str(run), trained.AS_TRAINED, str(tmp_path / "data"), None)
     assert found["figures"]["loss"]["value"] == said
 
 

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from qrlang import environment
 from qrlang.cli.main import run
 from qrlang.engine import cache
-from qrlang.environment import WrongEnvironment
+from qrlang.system import environment
+from qrlang.system.environment import WrongEnvironment
 
 
 @pytest.mark.parametrize("said", ["x", "0", "-1", "1.5", "٣", "99999"])

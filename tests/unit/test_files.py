@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qrlang import files
+from qrlang.system import files
 
 
 @pytest.mark.parametrize("busy", [3, 100])

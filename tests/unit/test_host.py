@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qrlang import host
+from qrlang.system import host
 
 V2 = "0::/jobs/mine\n"
 V1 = "7:cpu,cpuacct:/jobs/mine\n4:memory:/jobs/mine\n0::/\n"

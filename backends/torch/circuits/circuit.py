@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import accumulate
 from typing import Any
 
@@ -88,9 +88,7 @@ class Circuit:
             parts = every[..., index, :, :].unbind(-3)
             made = parts[0]
             for one in parts[1:]:
-                size = 2 * made.shape[-1]
-                made = made[..., :, None, :, None] * one[..., None, :, None, :]
-                made = made.reshape(*made.shape[:-4], size, size)
+                made = _kron(made, one)
             out.update(zip(places, made.unbind(-3), strict=True))
         return out
 
@@ -140,20 +138,9 @@ class Circuit:
         return out
 
     def _kron(self, block: MatrixBlock, runs: dict[int, int], singles: Tensor) -> Tensor:
-        out: Tensor | None = None
-        for q in block.qubits:
-            if q in runs:
-                one = singles[..., runs[q], :, :]
-            else:
-                one = self._constants.get("I", _EYE, singles)
-            if out is None:
-                out = one
-                continue
-            size = 2 * out.shape[-1]
-            out = out[..., :, None, :, None] * one[..., None, :, None, :]
-            out = out.reshape(*out.shape[:-4], size, size)
-        assert out is not None
-        return out
+        eye = self._constants.get("I", _EYE, singles)
+        return reduce(_kron, (singles[..., runs[q], :, :] if q in runs else eye
+                              for q in block.qubits))  # fmt: skip
 
     def _embedded(self, block: MatrixBlock, placed: Placed, angles: Tensor) -> Tensor:
         """One gate as a matrix on all qubits of its block."""
@@ -342,6 +329,13 @@ class _Singles:
             assert product is not None
             products.append(product)
         return torch.cat(products, -3) if len(products) > 1 else products[0]
+
+
+def _kron(a: Tensor, b: Tensor) -> Tensor:
+    """Of matrices, b on a qubit."""
+    size = 2 * a.shape[-1]
+    product = a[..., :, None, :, None] * b[..., None, :, None, :]
+    return product.reshape(*product.shape[:-4], size, size)
 
 
 def circuit(n: int, text: Any) -> Circuit:

@@ -14,7 +14,8 @@ from qrlang.gates import GATES, pauli_matrix
 
 
 class Constants:
-    """Arrays that a circuit needs on a device, made once for each device and dtype."""
+    """Arrays that a circuit needs on a device, made once for each device and dtype. One that takes
+    long to write down comes as a function that does."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[Any, ...], Tensor] = {}
@@ -24,7 +25,8 @@ class Constants:
         found = self._made.get((key, dtype, like.device))
         if found is None:
             with torch.inference_mode(False):  # it is kept for calls that train, too
-                found = torch.as_tensor(np.asarray(array)).to(device=like.device, dtype=dtype)
+                plain = np.asarray(array() if callable(array) else array)
+                found = torch.as_tensor(plain).to(device=like.device, dtype=dtype)
             if not transformed():  # what is made there is wrapped, or holds no numbers at all
                 self._made[(key, dtype, like.device)] = found
         return found

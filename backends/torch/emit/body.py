@@ -15,7 +15,7 @@ from qrlang.backends.torch.emit.constants import Constants
 from qrlang.backends.torch.emit.layers import Layers
 from qrlang.backends.torch.emit.layout import fit, groups
 from qrlang.backends.torch.emit.names import attribute
-from qrlang.backends.torch.mixing import mixed_spaces, spaces_of
+from qrlang.backends.torch.spaces import density_spaces
 from qrlang.ir.program import (
     Alloc,
     Angle,
@@ -40,7 +40,7 @@ from qrlang.ir.program import (
     UseWeight,
     Value,
 )
-from qrlang.ir.walk import qubits_of, regions, uses, uses_in, walk
+from qrlang.ir.walk import qubits_of, regions, used_values, uses, uses_in, walk
 
 LONGEST = 56  # letters of an expression that is written where it is used
 
@@ -60,9 +60,9 @@ class Body:
         self.uses: Counter[int] = Counter()
         self.region_of_use: dict[int, set[int]] = {}
         self.tainted = per_shot(program)
-        self.mixed = mixed_spaces(program)
-        self.spaces = spaces_of(program)
-        self.space_of = {q: s for s, qubits in self.spaces.items() for q in qubits}
+        self.densities = density_spaces(program)
+        self.spaces = program.spaces
+        self.space_of = program.space_of
         self.state: dict[int, str] = {}  # by space: its variable
         self.alive: set[int] = set()
         self.needed = needed(program)
@@ -90,7 +90,7 @@ class Body:
 
     def _outputs_only(self) -> set[int]:
         """Emitted sequences that nothing but outputs use."""
-        read = {v.id for op in walk(self.program.body) for v in uses(op)}
+        read = used_values(self.program.body)
         return {
             e.out.id
             for op in walk(self.program.body)
@@ -195,6 +195,11 @@ class Body:
     def _local(self, space: int) -> dict[int, int]:
         return {q: i for i, q in enumerate(self.spaces[space])}
 
+    def _on(self, qubits: tuple[int, ...]) -> tuple[str, str]:
+        """The state of some qubits, and what it calls them."""
+        name, local, _ = self._state(qubits)
+        return name, ", ".join(str(local[q]) for q in qubits)
+
     def _state(self, qubits: tuple[int, ...]) -> tuple[str, dict[int, int], int]:
         space = self.space_of[qubits[0]]
         return self.state[space], self._local(space), len(self.spaces[space])
@@ -208,7 +213,7 @@ class Body:
                     wanted = registers[0] if len(registers) == 1 else "qubits"
                     self.state[space] = self.names.free(wanted)
                 name = self.state[space]
-                mixed = ", mixed=True" if space in self.mixed else ""
+                mixed = ", mixed=True" if space in self.densities else ""
                 self.say(f'{name} = run.qubits({len(own)}, "{name}"{mixed})')
             if op.mixed:
                 local = self._local(space)
@@ -289,8 +294,7 @@ class Body:
         self.say(f"{name}.apply_matrix({self.of(op.matrix)}, {qubits}{extra})")
 
     def _prepare(self, op: Prepare) -> None:
-        name, local, _ = self._state(op.qubits)
-        qubits = ", ".join(str(local[q]) for q in op.qubits)
+        name, qubits = self._on(op.qubits)
         self.say(f"{name}.prepare({self.of(op.amplitudes)}, {qubits})")
 
     def _expect(self, op: Expect) -> None:
@@ -315,31 +319,27 @@ class Body:
         self.define(op.out, " + ".join(reads), "z", always=True)
 
     def _probabilities(self, op: Probabilities) -> None:
-        name, local, _ = self._state(op.qubits)
-        qubits = ", ".join(str(local[q]) for q in op.qubits)
+        name, qubits = self._on(op.qubits)
         extra = f", shots={op.shots}" if op.shots else ""
         self.define(op.out, f"{name}.probabilities({qubits}{extra})", "p", always=True)
 
     def _measure(self, op: Measure) -> None:
-        name, local, _ = self._state(op.qubits)
-        qubits = ", ".join(str(local[q]) for q in op.qubits)
+        name, qubits = self._on(op.qubits)
         scalar = "[..., 0]" if not op.out.type.shape else ""
         self.define(op.out, f"{name}.measure({qubits}){scalar}", "bit", always=True)
 
     def _reset(self, op: Reset) -> None:
-        name, local, _ = self._state(op.qubits)
-        self.say(f"{name}.reset({', '.join(str(local[q]) for q in op.qubits)})")
+        name, qubits = self._on(op.qubits)
+        self.say(f"{name}.reset({qubits})")
 
     def _postselect(self, op: Postselect) -> None:
-        name, local, _ = self._state(op.qubits)
-        qubits = ", ".join(str(local[q]) for q in op.qubits)
+        name, qubits = self._on(op.qubits)
         bits = ", ".join(map(str, op.bits))
         text = f"{name}.postselect(({qubits},), ({bits},))"
         self.define(op.out, text, "kept", always=True)
 
     def _channel(self, op: Channel) -> None:
-        name, local, _ = self._state(op.qubits)
-        qubits = ", ".join(str(local[q]) for q in op.qubits)
+        name, qubits = self._on(op.qubits)
         if all(not a.terms for a in op.args):
             args = f"run.tensor({[a.constant for a in op.args]})"
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 WIDTH = 88
 
 
@@ -41,37 +43,34 @@ def groups(text: str) -> int:
 
 def _outer(text: str) -> tuple[int, int] | None:
     """The last top-level bracket that has something in it."""
-    depth, start, found, quote = 0, 0, None, ""
-    for i, letter in enumerate(text):
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "\"'":
-            quote = letter
-        elif letter in "([{":
-            if depth == 0:
-                start = i
-            depth += 1
-        elif letter in ")]}":
-            depth -= 1
-            if depth == 0 and i > start + 1:
-                found = (start, i)
+    start, found = 0, None
+    for i, letter, depth in _signs(text):
+        if letter in "([{" and depth == 1:
+            start = i
+        elif letter in ")]}" and depth == 0 and i > start + 1:
+            found = (start, i)
     return found
 
 
 def split(text: str) -> list[str]:
     """At the commas outside of brackets and quotes."""
-    parts, depth, start, quote = [], 0, 0, ""
+    parts, start = [], 0
+    for i, letter, depth in _signs(text):
+        if letter == "," and depth == 0:
+            parts.append(text[start:i].strip())
+            start = i + 1
+    tail = text[start:].strip()
+    return [*parts, tail] if tail else parts
+
+
+def _signs(text: str) -> Iterator[tuple[int, str, int]]:
+    """What stands outside of quotes, each sign with how many brackets are open after it."""
+    depth, quote = 0, ""
     for i, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
         elif letter in "\"'":
             quote = letter
-        elif letter in "([{":
-            depth += 1
-        elif letter in ")]}":
-            depth -= 1
-        elif letter == "," and depth == 0:
-            parts.append(text[start:i].strip())
-            start = i + 1
-    tail = text[start:].strip()
-    return [*parts, tail] if tail else parts
+        else:
+            depth += (letter in "([{") - (letter in ")]}")
+            yield i, letter, depth

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from qrlang.backends.torch import gpu
 from qrlang.backends.torch.ops import first_order
 
 
@@ -22,7 +22,7 @@ class Kernels:
 
     def why_not(self, device: torch.device) -> str:
         """What keeps them from a device; "" if nothing does. Asked on every call."""
-        index = _index(device)
+        index = gpu.index(device)
         if index not in self.reasons:
             self.reasons[index] = self._why_not(device)
         return self.reasons[index]
@@ -30,7 +30,7 @@ class Kernels:
     def _why_not(self, device: torch.device) -> str:
         from qrlang.engine.cuda.launch.launcher import Unavailable
 
-        reason = unavailable(device)
+        reason = gpu.unavailable(device)
         if reason:
             return reason
         try:
@@ -40,71 +40,12 @@ class Kernels:
         return ""
 
     def on(self, device: torch.device, dtype: str) -> Any:
-        key = dtype, _index(device)
+        key = dtype, gpu.index(device)
         if key not in self.made:
             from qrlang.engine.cuda.launch.runtime import Kernel
 
-            self.made[key] = Kernel(self.plan, dtype, launcher(device))
+            self.made[key] = Kernel(self.plan, dtype, gpu.launcher(device))
         return self.made[key]
-
-
-def unavailable(device: torch.device) -> str:
-    """What keeps any kernel from running on a device; "" if nothing does."""
-    from qrlang.engine.cuda.launch import device as gpus
-
-    return gpus.why_not(_index(device))
-
-
-def launcher(device: torch.device) -> Any:
-    from qrlang.engine.cuda.launch import device as gpus
-
-    return gpus.gpu(_index(device))
-
-
-def _index(device: torch.device) -> int:
-    if device.index is not None:
-        return int(device.index)
-    return torch.cuda.current_device() if device.type == "cuda" else 0
-
-
-class Faults:
-    """What calls have found wrong and nobody has looked at yet: numbers on the way from a GPU."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[Any, Tensor, Any]] = deque()
-
-    def __reduce__(self) -> Any:
-        return Faults, ()  # a copy of a model has none
-
-    def add(self, kernel: Any, saved: Any) -> None:
-        error = saved.error
-        if error.device.type != "cuda":
-            self.waiting.append((kernel, error, None))
-            return
-        here = torch.empty(1, dtype=torch.int64, pin_memory=True)
-        here.copy_(error, non_blocking=True)
-        event = torch.cuda.Event()
-        # Of its own device, whichever is the current one.
-        event.record(torch.cuda.current_stream(error.device))
-        self.waiting.append((kernel, here, event))
-
-    def look(self, wait: bool) -> None:
-        """Raises the first; without waiting, of those that have arrived. Each is taken by one
-        thread: others may call the model meanwhile."""
-        while True:
-            try:
-                kernel, word, event = one = self.waiting.popleft()
-            except IndexError:
-                return
-            if event is not None and not wait and not event.query():
-                self.waiting.appendleft(one)
-                return
-            if event is not None:
-                event.synchronize()
-            code = int(word[0])
-            if code:
-                self.waiting.clear()
-                raise FloatingPointError(kernel.words_for(code))
 
 
 class Node(torch.autograd.Function):
@@ -113,7 +54,7 @@ class Node(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, faults: Faults,
+        ctx: Any, kernel: Any, inputs: int, lengths: Any, seed: int | None, faults: gpu.Faults,
         states: Any, left: Any, *tensors: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         outputs, saved = kernel.forward(tensors[:inputs], tensors[inputs:], lengths, seed, states)
@@ -139,7 +80,7 @@ def call(
     weights: Sequence[Tensor], states: Sequence[Tensor] = (), left: list[Tensor] | None = None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """`states`: of a segment, those that it begins with; those that it leaves come into `left`."""
-    faults: Faults = model.faults
+    faults: gpu.Faults = model.faults
     recording = kernel.launcher.capturing
     if recording and kernel.random:
         raise RuntimeError(

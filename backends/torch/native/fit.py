@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from qrlang.engine.plan import Refusal, plan
 from qrlang.ir.program import Dropout, Op, Pointwise, Program
-from qrlang.ir.walk import map_bodies, uses, walk
+from qrlang.ir.walk import map_bodies, read_targets
 
 
 def why_not(program: Program, segment: str = "") -> str:
@@ -17,10 +17,7 @@ def why_not(program: Program, segment: str = "") -> str:
 
 def with_targets(program: Program) -> Program:
     """Targets that the program itself reads, as inputs."""
-    read = {v.id for op in walk(program.body) for v in uses(op)}
-    read |= {o.value.id for o in program.outputs}
-    needed = tuple(t for t in program.targets if t.id in read)
-    return replace(program, inputs=(*program.inputs, *needed), targets=())
+    return replace(program, inputs=(*program.inputs, *read_targets(program)), targets=())
 
 
 def without_dropout(program: Program) -> Program:

@@ -19,18 +19,18 @@ from qrlang.backends.torch.calls import sequence
 from qrlang.backends.torch.calls.ends import check_ends
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
-from qrlang.backends.torch.mixing import why_not_reversible
 from qrlang.backends.torch.native import cuda
 from qrlang.backends.torch.native import head as heads
 from qrlang.backends.torch.native.fit import why_not, with_targets, without_dropout
 from qrlang.backends.torch.ops import first_order, plain, transformed
+from qrlang.backends.torch.spaces import why_not_reversible
 from qrlang.engine.bodies import together
 from qrlang.engine.plan import plan
 from qrlang.engine.resumable import opened
 from qrlang.ir.text import parse_program
 
 if TYPE_CHECKING:
-    from qrlang.backends.torch.model import Model
+    from qrlang.backends.torch.calls.interface import Interface
 
 _DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
@@ -43,7 +43,7 @@ class _Prepared:
         program = parse_program(text)
         if not training:
             program = without_dropout(program)
-        self.mixed = why_not_reversible(program)
+        self.irreversible = why_not_reversible(program)
         self.program = with_targets(program)
         self.carries: tuple[str, ...] = ()
         if segment:
@@ -85,11 +85,11 @@ def _compiles() -> bool:
     return find_spec("llvmlite") is not None
 
 
-def _of(model: Model) -> _Prepared:
+def _of(model: Interface) -> _Prepared:
     return _prepared(model.program, model.training and "dropout" in model.program)
 
 
-def why_not_model(model: Model) -> str:
+def why_not_model(model: Interface) -> str:
     """The same for a module as it stands: its file, its device, its options."""
     if not model.program:
         return "the class was written by hand"
@@ -124,7 +124,7 @@ def why_not_model(model: Model) -> str:
     return ""
 
 
-def _changed_layer(model: Model) -> str:
+def _changed_layer(model: Interface) -> str:
     """A layer that would do something else than the program says, which the kernel can't know."""
     cls = next(c for c in type(model).__mro__ if "program" in c.__dict__)
     written = cls.__module__, nn.Module.__module__  # of a layer; of what only holds weights
@@ -141,17 +141,17 @@ def _changed_layer(model: Model) -> str:
     return ""
 
 
-def machine(model: Model) -> str:
+def machine(model: Interface) -> str:
     """Whose kernels a module would take: "cpu", "cuda", or "" for none."""
     kind: str = model.like.device.type
     return kind if kind in ("cpu", "cuda") else ""
 
 
-def why_not_reversible_model(model: Model) -> str:
+def why_not_reversible_model(model: Interface) -> str:
     """What keeps its states from being walked backwards, as far as its program says."""
     if transformed():
         return "exports and transforms of `torch.func` go through torch's own operations"
-    return "" if model.edited or not model.program else _of(model).mixed
+    return "" if model.edited or not model.program else _of(model).irreversible
 
 
 class _Node(torch.autograd.Function):
@@ -213,7 +213,7 @@ def _dtype(kernel: Any) -> torch.dtype:
     return torch.float32 if kernel.fmt.size == 4 else torch.float64
 
 
-def call(model: Model, lengths: Any, given: Mapping[str, Tensor]) -> Any:
+def call(model: Interface, lengths: Any, given: Mapping[str, Tensor]) -> Any:
     """The result of a call, by the kernel."""
     prepared = _of(model)
     segment = model._segment
@@ -258,7 +258,7 @@ def _shaped(prepared: _Prepared, outputs: Sequence[Tensor]) -> Any:
 
 
 def _on_cpu(
-    model: Model, prepared: _Prepared, inputs: list[Tensor], lengths: list[Tensor | None],
+    model: Interface, prepared: _Prepared, inputs: list[Tensor], lengths: list[Tensor | None],
     states: list[Tensor], left: list[Tensor],
 ) -> Any:  # fmt: skip
     kernel = prepared.kernel(model.like.dtype)
@@ -280,7 +280,7 @@ def _on_cpu(
 
 
 def _headed(
-    model: Model, prepared: _Prepared, lengths: list[Tensor | None], outputs: tuple[Tensor, ...]
+    model: Interface, prepared: _Prepared, lengths: list[Tensor | None], outputs: tuple[Tensor, ...]
 ) -> tuple[Tensor, ...]:
     """The outputs with the layer on them that the kernel has not got."""
     head, found = prepared.head, list(outputs)
@@ -300,7 +300,7 @@ def _headed(
 
 
 def _on_gpu(
-    model: Model, prepared: _Prepared, inputs: list[Tensor], lengths: list[Tensor | None],
+    model: Interface, prepared: _Prepared, inputs: list[Tensor], lengths: list[Tensor | None],
     states: list[Tensor], left: list[Tensor],
 ) -> Any:  # fmt: skip
     kernel = prepared.cuda.on(model.like.device, _DTYPES[model.like.dtype])
@@ -310,7 +310,7 @@ def _on_gpu(
     )  # fmt: skip
 
 
-def _weights(model: Model, prepared: _Prepared, dtype: torch.dtype) -> list[Tensor]:
+def _weights(model: Interface, prepared: _Prepared, dtype: torch.dtype) -> list[Tensor]:
     like = torch.empty(0, dtype=dtype)
     return [
         _weight(model, w.name, w.shape, like, path)
@@ -319,7 +319,7 @@ def _weights(model: Model, prepared: _Prepared, dtype: torch.dtype) -> list[Tens
 
 
 def _weight(
-    model: Model, name: str, shape: tuple[int, ...], like: Tensor,
+    model: Interface, name: str, shape: tuple[int, ...], like: Tensor,
     path: tuple[str, ...] | None = None,
 ) -> Tensor:  # fmt: skip
     """Of the shape, and of the type and on the device that are needed."""
@@ -329,7 +329,7 @@ def _weight(
     return x if x.dtype is like.dtype and x.device == like.device else x.to(like)
 
 
-def _seed(model: Model, kernel: Any) -> int | None:
+def _seed(model: Interface, kernel: Any) -> int | None:
     """For what the kernel draws by lot: dropout."""
     if not kernel.random:
         return None

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qrlang.backends.torch import gpu
 from qrlang.backends.torch.circuits.circuit import Circuit
-from qrlang.backends.torch.native import cuda
 from qrlang.backends.torch.ops import plain
 from qrlang.ir.program import Angle
 
@@ -79,7 +79,7 @@ def machine(psi: Tensor) -> str:
     """Whose code a state is for: "cpu", "cuda", or "" for none."""
     kind: str = psi.device.type
     if kind == "cuda":
-        return "" if cuda.unavailable(psi.device) else kind
+        return "" if gpu.unavailable(psi.device) else kind
     return kind if kind == "cpu" else ""
 
 
@@ -105,7 +105,7 @@ def _make(circuit: Circuit, dtype: str, on: Tensor | None) -> Native | OnGpu | N
         if on is not None:
             from qrlang.engine.cuda.launch.steps import SegmentKernel
 
-            return OnGpu(SegmentKernel(plan, dtype, cuda.launcher(on.device)))
+            return OnGpu(SegmentKernel(plan, dtype, gpu.launcher(on.device)))
         from qrlang.engine.cpu.segment import segment_kernel
 
         return Native(segment_kernel(plan, dtype))

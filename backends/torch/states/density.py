@@ -72,6 +72,8 @@ class MixedQubits(Qubits):
         return rho
 
     def _times(self, u: Tensor, qubits: tuple[int, ...]) -> Tensor:
+        if qubits == tuple(range(self.n)):
+            return u @ self.tensor @ u.mH
         wide = u.unsqueeze(-3)
         columns = sweep.matrix(self.tensor.mT, wide, self.n, qubits)
         return sweep.matrix(columns.mT.conj(), wide, self.n, qubits).conj()

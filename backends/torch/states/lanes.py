@@ -18,6 +18,7 @@ from torch import Tensor
 
 from qrlang.backends.torch.circuits.matrices import complex_of
 from qrlang.backends.torch.ops import may_look
+from qrlang.backends.torch.states.evolution import Evolutions
 
 MOST_BITS = 10  # measured bits that are alive at once: 2^10 branches
 Look = Callable[[str, list[Any]], None]
@@ -45,6 +46,7 @@ class Lanes:
         self.gate_error = how.gate_error
         self.generator = how.generator
         self.trajectories = how.trajectories
+        self.evolutions = Evolutions()
         self._states: list[weakref.ref[Any]] = []
         self.mask: Tensor | None = None  # which lanes the present operation changes
         self.axes = 0  # axes of shots in front of the batch

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qrlang import host
 from qrlang.backends.torch.circuits import sweep
 from qrlang.backends.torch.circuits.circuit import Circuit
 from qrlang.backends.torch.circuits.fuse import subspace
@@ -28,6 +27,7 @@ from qrlang.gates import pauli_matrix
 from qrlang.ir import pauli
 from qrlang.ir.program import PauliString
 from qrlang.names import quantity
+from qrlang.system import host
 
 _constants = Constants()
 
@@ -145,10 +145,8 @@ class Qubits:
             return
         qubits = tuple(sorted({q for s in strings for q, _ in s}))
         at = {q: i for i, q in enumerate(qubits)}
-        words = [tuple((at[q], letter) for q, letter in s) for s in strings]
-        terms = torch.stack([_pauli(len(qubits), word, self.tensor) for word in words])
-        h = torch.einsum("...m,mij->...ij", angles.to(terms.dtype) / 2, terms)
-        self.set(self._times(torch.linalg.matrix_exp(-1j * h), qubits))
+        words = tuple(tuple((at[q], letter) for q, letter in s) for s in strings)
+        self.set(self._times(self.run.evolutions.of(len(qubits), words, angles / 2), qubits))
 
     def _rotated(self, string: PauliString, angle: Tensor) -> Tensor:
         """exp(-i angle/2 P)."""
@@ -327,7 +325,7 @@ _RESET = [[[1, 0], [0, 0]], [[0, 1], [0, 0]]]
 
 def _pauli(n: int, string: PauliString, like: Tensor) -> Tensor:
     word = pauli.word(string, range(n))
-    return _constants.get(("pauli", word), pauli_matrix(word), like)
+    return _constants.get(("pauli", word), lambda: pauli_matrix(word), like)
 
 
 def qubits_limit(n: int, density: bool, batch: int, like: Tensor) -> None:

@@ -9,6 +9,7 @@ from qrlang.check.algebra.numbers import MAX_LIST, Wrong, arithmetic, function, 
 from qrlang.check.algebra.observables import scale_observable
 from qrlang.check.classical.pauli_sums import NAME_OF, combine_observables
 from qrlang.check.classical.tensors import (
+    as_numbers,
     as_tensor,
     element,
     element_of,
@@ -45,11 +46,9 @@ def negate(e: Elaborator, node: ast.Expr, x: object) -> object:
         return -x
     if isinstance(x, Observable):
         return scale_observable(x, -1.0)
-    t = as_tensor(e, x, node)
+    t = as_numbers(e, (node, x))
     if not isinstance(t, Tensor):
         return t
-    if not numeric(e, t, node):
-        return POISON
     if t.value is None:
         return Tensor(
             real(*t.type.shape), None, tuple(scale_angle(a, -1.0) for a in elements_of(e, t))
@@ -204,11 +203,9 @@ def pointwise(e: Elaborator, node: ast.Node, fn: str, x: object, at: ast.Node) -
             return function(fn, x)
         except Wrong as w:
             return e.error(w.code, node, w.message, help=w.help)
-    t = as_tensor(e, x, at)
+    t = as_numbers(e, (at, x))
     if not isinstance(t, Tensor):
         return t
-    if not numeric(e, t, at):
-        return POISON
     e.count_op(node)
     b = e.builder
     if not t.type.shape:

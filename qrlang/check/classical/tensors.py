@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from qrlang.check.algebra.numbers import is_number
@@ -105,6 +105,25 @@ def numeric(e: Elaborator, t: Tensor, at: ast.Node) -> bool:
         e.error("E0208", at, f"{t.type} is not a number", help=f"use it by {use}")
         return False
     return True
+
+
+def as_numbers(e: Elaborator, given: tuple[ast.Node, object]) -> Tensor | Pending | Poison:
+    """A tensor that can take part in arithmetic; says what is wrong otherwise."""
+    at, thing = given
+    t = as_tensor(e, thing, at)
+    return POISON if isinstance(t, Tensor) and not numeric(e, t, at) else t
+
+
+def all_numbers(
+    e: Elaborator, given: Iterable[tuple[ast.Expr, object]]
+) -> list[Tensor] | Pending | Poison:
+    found: list[Tensor] = []
+    for one in given:
+        t = as_numbers(e, one)
+        if not isinstance(t, Tensor):
+            return t
+        found.append(t)
+    return found
 
 
 def elements_of(e: Elaborator, t: Tensor) -> Sequence[ir.Angle]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Unpack
 
 from qrlang.check.core.builder import Builder
 from qrlang.check.core.draft import Draft
@@ -28,9 +28,8 @@ from qrlang.check.core.values import POISON, Definition, Poison
 from qrlang.check.core.widths import Widths
 from qrlang.check.library import Module
 from qrlang.check.model import Fact
-from qrlang.check.report import Frame, Reporter
+from qrlang.check.report import Frame, More, Reporter
 from qrlang.check.written.declared import declared_names
-from qrlang.diagnostics import Fix, Note
 from qrlang.source import Span
 from qrlang.syntax import ast
 
@@ -125,29 +124,10 @@ class Elaborator:
 
     # --- saying ---
 
-    def error(
-        self,
-        code: str,
-        at: Span | ast.Node,
-        message: str,
-        *,
-        label: str = "",
-        help: str = "",
-        notes: Iterable[Note] = (),
-        fix: Fix | None = None,
-    ) -> Poison:
+    def error(self, code: str, at: Span | ast.Node, message: str, **more: Unpack[More]) -> Poison:
         span = at.span if isinstance(at, ast.Node) else at
-        self.report.error(
-            code,
-            span,
-            message,
-            label=label,
-            help=help,
-            notes=notes,
-            fix=fix,
-            frames=self.here.frames,
-            numbers=self.numbers,
-        )
+        frames = self.here.frames
+        self.report.error(code, span, message, frames=frames, numbers=self.numbers, **more)
         return POISON
 
     def numbers(self) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from qrlang.check.algebra.numbers import Wrong, checked, is_number
 from qrlang.check.classical.arithmetic import combine, pointwise
-from qrlang.check.classical.tensors import of_value
+from qrlang.check.classical.tensors import as_numbers, of_value
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.core.values import POISON, Qubits, Tensor, describe
-from qrlang.check.functions.table import Functions, Given, tensor_of
+from qrlang.check.functions.table import Functions, Given
 from qrlang.ir.functions import FUNCTIONS as POINTWISE
 from qrlang.syntax import ast
 
@@ -33,7 +33,7 @@ def _pair(name: str) -> Callable[..., object]:
         (at_a, a), (at_b, b) = given
         if is_number(a) and is_number(b):
             return min(a, b) if name == "minimum" else max(a, b)
-        x, y = tensor_of(e, given[0]), tensor_of(e, given[1])
+        x, y = as_numbers(e, given[0]), as_numbers(e, given[1])
         if not isinstance(x, Tensor) or not isinstance(y, Tensor):
             return POISON
         return combine(e, node, name, x, y, (at_a, at_b))
@@ -50,7 +50,7 @@ for _name in ("minimum", "maximum"):
 
 @FUNCTIONS.function("where", 3, doc="where(x, y, z): y where x is above 0.5, else z")
 def _where(e: Elaborator, node: ast.Call, given: Given) -> object:
-    ts = [tensor_of(e, g) for g in given]
+    ts = [as_numbers(e, g) for g in given]
     tensors = [t for t in ts if isinstance(t, Tensor)]
     if len(tensors) != 3:
         return POISON
@@ -78,7 +78,7 @@ def _clamp(e: Elaborator, node: ast.Call, given: Given) -> object:
 
 @FUNCTIONS.function("glu", 1, doc="glu(x): the first half of x times the sigmoid of the second")
 def _glu(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = tensor_of(e, given[0])
+    t = as_numbers(e, given[0])
     if not isinstance(t, Tensor):
         return POISON
     n = t.type.count

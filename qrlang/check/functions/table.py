@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qrlang.check.binding.arguments import Args
-from qrlang.check.classical.tensors import as_tensor, numeric
 from qrlang.check.core.elaborator import Elaborator
-from qrlang.check.core.values import POISON, Pending, Poison, Tensor
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.syntax import ast
 
@@ -78,11 +76,3 @@ class Functions(dict[str, Function]):
             return handler
 
         return decorate
-
-
-def tensor_of(e: Elaborator, given: tuple[ast.Expr, object]) -> Tensor | Pending | Poison:
-    at, thing = given
-    t = as_tensor(e, thing, at)
-    if isinstance(t, Tensor) and not numeric(e, t, at):
-        return POISON
-    return t

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 from qrlang.check.algebra.numbers import is_whole
-from qrlang.check.classical.tensors import of_value, viewed
+from qrlang.check.classical.tensors import all_numbers, as_numbers, of_value, viewed
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.core.values import POISON, Pending, Tensor, describe
-from qrlang.check.functions.table import MANY, Functions, Given, tensor_of
+from qrlang.check.functions.table import MANY, Functions, Given
 from qrlang.check.layers.parts import weight
 from qrlang.ir import program as ir
 from qrlang.ir.types import real
@@ -20,7 +20,7 @@ FUNCTIONS = Functions()
 
 @FUNCTIONS.function("softmax", 1, doc="softmax(x): over the last axis")
 def _softmax(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = tensor_of(e, given[0])
+    t = as_numbers(e, given[0])
     if not isinstance(t, Tensor):
         return t
     if not t.type.shape:
@@ -31,7 +31,7 @@ def _softmax(e: Elaborator, node: ast.Call, given: Given) -> object:
 
 @FUNCTIONS.function("normalize", 1, doc="normalize(x): x divided by its norm")
 def _normalize(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = tensor_of(e, given[0])
+    t = as_numbers(e, given[0])
     if not isinstance(t, Tensor):
         return t
     x = e.builder.real_whole(t)
@@ -40,7 +40,7 @@ def _normalize(e: Elaborator, node: ast.Call, given: Given) -> object:
 
 def _product(name: str, wanted_ranks: Callable[[int, int], bool]) -> Callable[..., object]:
     def handler(e: Elaborator, node: ast.Call, given: Given) -> object:
-        x, y = tensor_of(e, given[0]), tensor_of(e, given[1])
+        x, y = as_numbers(e, given[0]), as_numbers(e, given[1])
         for one, other in ((x, y), (y, x)):
             if name == "dot" and isinstance(one, Pending) and isinstance(other, Tensor):
                 e.widths.want(one, other.type.shape, node.span)
@@ -80,7 +80,7 @@ FUNCTIONS.define(
 
 @FUNCTIONS.function("outer", 2, doc="outer(a, b): the products of all pairs, real[n, m]")
 def _outer(e: Elaborator, node: ast.Call, given: Given) -> object:
-    x, y = tensor_of(e, given[0]), tensor_of(e, given[1])
+    x, y = as_numbers(e, given[0]), as_numbers(e, given[1])
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         return POISON
     n, m = x.type.count, y.type.count
@@ -96,12 +96,9 @@ def _outer(e: Elaborator, node: ast.Call, given: Given) -> object:
     "concat", 1, MANY, doc="concat(a, b, …): all numbers of all values, as one vector"
 )
 def _concat(e: Elaborator, node: ast.Call, given: Given) -> object:
-    parts: list[Tensor] = []
-    for g in given:
-        t = tensor_of(e, g)
-        if not isinstance(t, Tensor):
-            return POISON
-        parts.append(t)
+    parts = all_numbers(e, given)
+    if not isinstance(parts, list):
+        return POISON
     if not e.fits((sum(t.type.count for t in parts),), node):
         return POISON
     e.count_op(node)
@@ -110,7 +107,7 @@ def _concat(e: Elaborator, node: ast.Call, given: Given) -> object:
 
 @FUNCTIONS.function("flatten", 1, doc="flatten(x): the same numbers as one vector")
 def _flatten(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = tensor_of(e, given[0])
+    t = as_numbers(e, given[0])
     return viewed(t, (t.type.count,)) if isinstance(t, Tensor) else t
 
 
@@ -127,7 +124,7 @@ def _dims(e: Elaborator, given: Given) -> tuple[int, ...] | None:
 
 @FUNCTIONS.function("reshape", 2, 10, doc="reshape(x, d, …): the same numbers in another shape")
 def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = tensor_of(e, given[0])
+    t = as_numbers(e, given[0])
     dims = _dims(e, given[1:])
     if dims is None:
         return POISON
@@ -151,7 +148,7 @@ def _reshape(e: Elaborator, node: ast.Call, given: Given) -> object:
 
 @FUNCTIONS.function("transpose", 1, doc="transpose(x): of a matrix")
 def _transpose(e: Elaborator, node: ast.Call, given: Given) -> object:
-    t = tensor_of(e, given[0])
+    t = as_numbers(e, given[0])
     if not isinstance(t, Tensor):
         return t
     if len(t.type.shape) != 2:
@@ -183,7 +180,7 @@ _filled("ones", 1.0)
     "push", 2, doc="push(window, v): the window without its oldest row, v as its newest"
 )
 def _push(e: Elaborator, node: ast.Call, given: Given) -> object:
-    w, v = tensor_of(e, given[0]), tensor_of(e, given[1])
+    w, v = as_numbers(e, given[0]), as_numbers(e, given[1])
     if isinstance(v, Pending) and isinstance(w, Tensor):
         e.widths.want(v, w.type.shape[1:], node.span)
     if not isinstance(w, Tensor) or not isinstance(v, Tensor):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from qrlang.check.binding.arguments import evaluate
-from qrlang.check.classical.tensors import as_tensor, flat, numeric, of_value
+from qrlang.check.classical.tensors import all_numbers, flat, of_value
 from qrlang.check.core.blocks import LoopDraft
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.core.values import POISON, Definition, Layer, LayerSpec, Poison, Tensor, describe
@@ -39,15 +39,9 @@ def attend(e: Elaborator, layer: Layer, node: ast.Call, wanted: int | None) -> o
         )
     if not args.positional:
         return e.error("E0301", node, f"`{layer.name}` needs a query before `over:`")
-    queries = []
-    for at, thing in args.positional:
-        t = as_tensor(e, thing, at)
-        if not isinstance(t, Tensor):
-            return POISON
-
-        if not numeric(e, t, at):
-            return POISON
-        queries.append(t)
+    queries = all_numbers(e, args.positional)
+    if not isinstance(queries, list):
+        return POISON
     over_arg, over = args.named["over"]
     keys = _looked_at(e, over, over_arg.value)
     if isinstance(keys, Poison):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from qrlang.check.binding.arguments import evaluate
-from qrlang.check.classical.tensors import as_tensor, numeric
+from qrlang.check.classical.tensors import all_numbers
 from qrlang.check.core.elaborator import Elaborator
 from qrlang.check.core.values import POISON, Layer, Pending, Poison, Tensor
 from qrlang.diagnostics import Note
@@ -25,15 +25,7 @@ def inputs(e: Elaborator, layer: Layer, node: ast.Call) -> list[Tensor] | Pendin
         return e.error(
             "E0301", node, f"`{layer.name}` needs something to work on", help=f"`{layer.name}(x)`"
         )
-    found: list[Tensor] = []
-    for at, value in args.positional:
-        t = as_tensor(e, value, at)
-        if not isinstance(t, Tensor):
-            return t
-        if not numeric(e, t, at):
-            return POISON
-        found.append(t)
-    return found
+    return all_numbers(e, args.positional)
 
 
 def same_width(e: Elaborator, layer: Layer, node: ast.Call, widths: tuple[int, ...]) -> bool:

@@ -65,11 +65,9 @@ def gate_line(r: Names, s: ast.Gate) -> None:
 
 
 def _unknown_gate(r: Names, s: ast.Gate) -> None:
-    item = r.module.items.get(s.name)
-    source = r.module.uses.get(s.name)
-    if source is not None:
+    item = r.module.item(s.name)
+    if r.module.uses.get(s.name) is not None:
         r.used_imports.add(s.name)
-        item = source[0].items.get(source[1])
     operands = ", ".join(o.span.text for o in s.operands)
     found = r.find(s.name)
     if isinstance(item, (ast.Ansatz, ast.AnsatzBinding)) or (found and found.word == "ansatz"):

@@ -131,11 +131,7 @@ class Names:
 
     def named(self, callee: str, args: tuple[ast.Arg, ...]) -> None:
         """Arguments that a call gives by name: they stand for the parameters of an item."""
-        item = self.module.items.get(callee)
-        source = self.module.uses.get(callee)
-        if item is None and source is not None:
-            item = source[0].items.get(source[1])
-        parameters = {p.name: p.span for p in getattr(item, "params", ())}
+        parameters = {p.name: p.span for p in getattr(self.module.item(callee), "params", ())}
         for a in args:
             if a.name is not None and a.name in parameters:
                 info = Info("parameter", parameters[a.name], True)

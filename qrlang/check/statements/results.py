@@ -52,17 +52,14 @@ def emit(e: Elaborator, node: ast.Emit) -> None:
             help="put the values together: `emit concat(a, b)`",
         )
         return
-    if t is None:
-        loop.emitted[name] = POISON
-        if not name:
-            e.draft.outputs.append((POISON, node.span))
-        return
-    if t.type.seq:
+    if t is not None and t.type.seq:
         e.error(
             "E0406",
             node.value,
             f"one moment is emitted at a time, found a whole sequence, {t.type}",
         )
+        t = None
+    if t is None:
         loop.emitted[name] = POISON
         if not name:
             e.draft.outputs.append((POISON, node.span))

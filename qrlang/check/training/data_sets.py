@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from qrlang.ir.types import Type
+
 Number = int | float | bool | str
 
 
@@ -20,6 +22,14 @@ class Column:
     shape: tuple[int, ...] | None = ()
     size: int | None = None
     seq: bool | None = False  # None: one at each moment, or one at the end
+
+    def holds(self, type: Type) -> bool:
+        """What an `input` or `target` line asks for."""
+        if type.kind != self.kind or self.seq not in (None, type.seq):
+            return False
+        if self.kind in ("real", "bit"):
+            return self.shape is None or type.shape == self.shape
+        return self.size is None or type.size == self.size
 
     def beside(self, seq: bool) -> str:
         """As a line of the model says it that is, or is not, a sequence."""
@@ -223,16 +233,21 @@ DATA_SETS: dict[str, DataSet] = {
                 _fixed(_rows(3), Column("real", (3,), seq=None)),
                 (_length(2000), _window(20), _AHEAD)),
         DataSet("csv", "columns of a CSV file of your own, or of two that are joined", _any,
-                (*_PATH, Argument("join", "string", ""), Argument("on", "string", ""),
+                (*_PATH, Argument("columns", "string", ""), Argument("ahead", "int", 0, 0),
+                 Argument("window", "int", 0, 0), Argument("foretell", "string", ""),
+                 Argument("join", "string", ""), Argument("on", "string", ""),
                  Argument("purpose", "string", ""))),
         DataSet("npz", "arrays of a NumPy file of your own", _any, _PATH),
+        DataSet("text", "a text of your own, and what comes next in it", _NEXT,
+                (Argument("path", "string"), Argument("tokens", "string", "character"))),
         DataSet("hf", "a data set of the Hugging Face hub", _any,
                 (Argument("name", "string"), Argument("config", "string", ""),
                  Argument("columns", "string", ""), Argument("tokens", "string", "word"))),
     )
 }  # fmt: skip
 
-_ENDINGS = {"csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz"), "npz": (".npz",)}
+_ENDINGS = {"csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz"), "npz": (".npz",),
+            "text": (".txt", ".txt.gz")}  # fmt: skip
 
 
 def kind_of_file(path: str) -> str:

@@ -117,7 +117,7 @@ def check_data(
         )
         return
     for (port, type_), column in zip(ports, columns, strict=True):
-        if not fits_column(type_, column):
+        if not column.holds(type_):
             word = "input" if isinstance(port, ast.Input) else "target"
             line = f"{word} {port.name}: {_open(column, type_.seq)}"
             e.error(
@@ -136,14 +136,6 @@ def _open(column: Column, seq: bool) -> str:
         if column.kind == "token" and not column.size
         else text
     )
-
-
-def fits_column(type_: Type, column: Column) -> bool:
-    if type_.kind != column.kind or column.seq not in (None, type_.seq):
-        return False
-    if column.kind in ("real", "bit"):
-        return column.shape is None or type_.shape == column.shape
-    return column.size is None or type_.size == column.size
 
 
 def default_loss(target: Type) -> str:

@@ -70,7 +70,7 @@ class SettingsChecker:
                 if isinstance(s.value, ast.Str):
                     if kind_of_file(s.value.value):
                         return s.value.value
-                    what = "a file of your own is .csv or .tsv (packed with .gz or not), or .npz"
+                    what = "a file of your own is .csv, .tsv, .txt (with or without .gz) or .npz"
                     self.e.error("E0905", s.value, f"{what}; found `{s.value.value}`")
                     return None
                 return self.choice(

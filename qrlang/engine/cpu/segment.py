@@ -7,7 +7,6 @@ import ctypes
 import threading
 from typing import TYPE_CHECKING, Any
 
-from qrlang.engine import cache
 from qrlang.engine.cpu.amplitudes.sweeps import Shape, Sweeps, Tables
 from qrlang.engine.cpu.amplitudes.team import Team
 from qrlang.engine.cpu.kernel.layout import rounded
@@ -17,7 +16,6 @@ from qrlang.engine.cpu.llvm import elf, functions, machine
 from qrlang.engine.cpu.llvm.asm import Fn, Format, Machine, Module, V
 from qrlang.engine.nodes import Row
 from qrlang.engine.segment import Segment
-from qrlang.version import VERSION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -264,14 +262,7 @@ class SegmentKernel:
         fmt = Format(host, size)
         printer = SegmentPrinter(plan, fmt)
         text = printer.print()
-        name = cache.key(text, machine.identity(host), VERSION)
-        blob = cache.read(name)
-        if blob is None:
-            blob = machine.assemble(text, host)
-            cache.write(name, blob)
-        self.code = machine.Code(blob, host)
-        self._constants = np.frombuffer(printer.tables.fill(fmt.lane_bits), np.uint8)
-        self.code.set_constants(self._constants.ctypes.data)
+        self.code, _ = machine.made(text, host, printer.tables.fill(fmt.lane_bits))
         self.run_do, self.run_undo = self.code.function("do"), self.code.function("undo")
         self.real = np.dtype(np.float32 if size == 4 else np.float64)
         self.complex = np.dtype(np.complex64 if size == 4 else np.complex128)

@@ -6,10 +6,19 @@ for batch in data.batches("train", 64, seed=0, epoch=3):
 """
 
 from qrlang.errors import DataError
-from qrlang.training.data.batches import Batch
+from qrlang.training.data.batches import RecordBatch
 from qrlang.training.data.dataset import SPLITS, DataSet
 from qrlang.training.data.opening import open_data
 from qrlang.training.data.ports import Port, ports_of
 from qrlang.training.data.vocabulary import Vocabulary
 
-__all__ = ["SPLITS", "Batch", "DataError", "DataSet", "Port", "Vocabulary", "open_data", "ports_of"]
+__all__ = [
+    "SPLITS",
+    "DataError",
+    "DataSet",
+    "Port",
+    "RecordBatch",
+    "Vocabulary",
+    "open_data",
+    "ports_of",
+]

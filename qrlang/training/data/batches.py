@@ -1,4 +1,4 @@
-"""What a step of training is given."""
+"""Some records of a data set, in its own order of columns. (`training.feed.Batch` has names.)"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qrlang.training.data.ports import Array
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RecordBatch:
     """Arrays in the order of the model's inputs, then targets: [row, time, …] or [row, …].
 
     `lengths` has for each of them the true length of every row (the rest is padding, zeros), or

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 from qrlang.errors import DataError
 from qrlang.rights.seen import kept, rows
-from qrlang.training.data.batches import Batch
+from qrlang.training.data.batches import RecordBatch
+from qrlang.training.data.foretold import Foretold, foretold
 from qrlang.training.data.ports import Port
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.sources import Records, Source
@@ -73,7 +76,7 @@ class DataSet:
         shuffle: bool | None = None,
         start: int = 0,
         segment: int | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[RecordBatch]:
         """The batches of an epoch from number `start` on; the same for the same numbers.
 
         Training records come in a new order each epoch unless `shuffle` says otherwise. `segment`
@@ -84,7 +87,7 @@ class DataSet:
         mixed = split == "train" if shuffle is None else shuffle
         return self._full(split).batches(batch, seed, epoch, mixed, start, segment)
 
-    def records(self, split: str, rows: Iterable[int]) -> Batch:
+    def records(self, split: str, rows: Iterable[int]) -> RecordBatch:
         """Any records, by their numbers in the split."""
         import numpy as np
 
@@ -128,7 +131,13 @@ class DataSet:
             "scale": {k: {"shift": a, "divisor": b} for k, (a, b) in self.scale.items()},
             "vocabularies": {k: v.data() for k, v in self.vocabularies.items()},
             "notes": self.notes,
+            "foretells": None if self.foretells is None else asdict(self.foretells),
         }
+
+    @cached_property
+    def foretells(self) -> Foretold | None:
+        """If its target is its input some moments later."""
+        return foretold(self.source("train"), self.ports, self.scale)
 
     def _names(self, split: str) -> dict[str, list[str]]:
         """By source with a manifest: the name of each record that the split is a part of."""

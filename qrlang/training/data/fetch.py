@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qrlang import environment
 from qrlang.errors import DataError
+from qrlang.system import environment
 from qrlang.training.data.files import cache_dir, write_atomically
 
 if TYPE_CHECKING:

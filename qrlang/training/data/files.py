@@ -15,8 +15,8 @@ from typing import IO, Any
 import numpy as np
 
 from qrlang.errors import DataError
-from qrlang.files import replace
 from qrlang.rights.gate import Rights
+from qrlang.system.files import replace
 from qrlang.training.data.ports import Array
 
 _CHUNK = 1 << 20
@@ -106,6 +106,11 @@ class Archive:
 
     def __contains__(self, name: str) -> bool:
         return name in self.members
+
+    def notes(self) -> list[str]:
+        """What should be known of what is in it."""
+        made = "generated" in self
+        return [f"{self.path.name} is a generated sample, not the real data"] if made else []
 
     def need(self, *names: str) -> None:
         missing = [n for n in names if n not in self.members]

@@ -9,7 +9,6 @@ import numpy as np
 from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense
 from qrlang.training.data.drawn import draw_digits
-from qrlang.training.data.files import Archive
 from qrlang.training.data.ports import Array
 from qrlang.training.data.request import Loaded, Request, with_validation
 from qrlang.training.data.sources import Records
@@ -46,7 +45,7 @@ def _mnist(file: str, labels: tuple[str, ...]) -> Callable[[Request], Loaded]:
 
         # 5,000 of 60,000 images are held out.
         splits = with_validation(request, lambda: split("train"), lambda: split("test"), 1 / 12)
-        return Loaded(splits, labels=labels, notes=sample_note(archive), file=archive.path)
+        return Loaded(splits, labels=labels, notes=archive.notes(), file=archive.path)
 
     return load
 
@@ -67,12 +66,6 @@ def _records(request: Request, x: Array, y: Array, most: int = 255) -> Records:
     return Records((Dense(x, image, "the images", factor=1 / most), Dense(y, label, "the labels")))
 
 
-def sample_note(archive: Archive) -> list[str]:
-    return [f"{archive.path.name} is a generated sample, not the real data"] * (
-        "generated" in archive
-    )
-
-
 def _digits(request: Request) -> Loaded:
     archive = request.archive("digits8x8.npz")
     x = archive.array("images", "u", 3)
@@ -86,7 +79,7 @@ def _digits(request: Request) -> Loaded:
     return Loaded(
         {"train": lambda: part(0), "validation": lambda: part(1), "test": lambda: part(2)},
         labels=_DIGITS,
-        notes=sample_note(archive),
+        notes=archive.notes(),
         file=archive.path,
     )
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
 from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense, Ragged
-from qrlang.training.data.files import Archive
-from qrlang.training.data.images import sample_note
+from qrlang.training.data.files import Archive, opened
 from qrlang.training.data.ports import Array, dtype_of
 from qrlang.training.data.request import Loaded, Request, held_out
+from qrlang.training.data.series import cut
 from qrlang.training.data.sources import Records, Source, Stream
 from qrlang.training.data.vocabulary import (
     CHARACTERS,
@@ -20,6 +22,7 @@ from qrlang.training.data.vocabulary import (
     Encoded,
     Vocabulary,
     encode,
+    rule,
 )
 
 _OPINIONS = ("negative", "positive")
@@ -54,7 +57,7 @@ class _Reviews:
         text = Ragged(found.flat, found.offsets, self.text, "the texts")
         return Records((text, Dense(labels, self.label, "the labels")))
 
-    def loaded(self, train: Records, rest: dict[str, Callable[[], Source]]) -> Loaded:
+    def loaded(self, train: Records, rest: Mapping[str, Callable[[], Source]]) -> Loaded:
         assert self.vocabulary is not None
         return Loaded(
             {"train": lambda: train, **rest},
@@ -79,9 +82,7 @@ def _imdb(request: Request) -> Loaded:
         train, validation = held_out(request, whole)
     loaded = reviews.loaded(train, {"validation": lambda: validation, "test": lambda: part("test")})
     loaded.counts["test"] = len(archive.array("test_label", "ui", 1))
-    loaded.file = archive.path
-    loaded.notes = sample_note(archive)
-    return loaded
+    return loaded.of(archive)
 
 
 def _sst2(request: Request) -> Loaded:
@@ -94,12 +95,8 @@ def _sst2(request: Request) -> Loaded:
         )
 
     train = part("phrase" if request.arguments["phrases"] else "train")
-    loaded = reviews.loaded(
-        train, {"validation": lambda: part("valid"), "test": lambda: part("test")}
-    )
-    loaded.file = archive.path
-    loaded.notes = sample_note(archive)
-    return loaded
+    rest = {"validation": lambda: part("valid"), "test": lambda: part("test")}
+    return reviews.loaded(train, rest).of(archive)
 
 
 def _mr(request: Request) -> Loaded:
@@ -117,10 +114,8 @@ def _mr(request: Request) -> Loaded:
         texts = (t for t, r in zip(archive.lines("text"), role, strict=True) if r == k)
         return reviews.records(texts, labels[role == k])
 
-    loaded = reviews.loaded(part(0), {"validation": lambda: part(1), "test": lambda: part(2)})
-    loaded.file = archive.path
-    loaded.notes = sample_note(archive)
-    return loaded
+    rest = {"validation": lambda: part(1), "test": lambda: part(2)}
+    return reviews.loaded(part(0), rest).of(archive)
 
 
 # --- running text ---
@@ -153,6 +148,44 @@ def running(request: Request, parts: dict[str, Texts], by: str) -> Loaded:
     )
 
 
+def _own(request: Request) -> Loaded:
+    """A text of one's own: the splits are its beginning, its middle and its end."""
+    path, rights = request.own(request.text("path"))
+    if rights is not None:
+        rights.whole()  # a text has no records
+    by = request.text("tokens")
+    rule(by)
+    try:
+        with opened(path) as f:
+            text = f.read().replace("\r\n", "\n")
+    except UnicodeDecodeError as e:
+        raise DataError("malformed-file", f"{path} is not UTF-8 text",
+                        "save it with the encoding UTF-8") from e  # fmt: skip
+    except (OSError, EOFError, zlib.error) as e:
+        raise DataError("malformed-file", f"{path} can't be read: {e}") from e
+    if not text.strip():
+        raise DataError("empty-split", f"{path} is empty")
+
+    def pieces(begin: int, end: int) -> Iterator[str]:
+        begin, end = (_word_ends(text, k) for k in (begin, end))
+        for line in text[begin:end].splitlines(keepends=True):
+            if by == "space":
+                yield _ends(line)
+            elif by == "character" or line.strip():
+                yield line
+
+    parts = cut(len(text), request.validation)
+    loaded = running(request, {s: partial(pieces, *ends) for s, ends in parts.items()}, by)
+    loaded.file = path
+    return loaded
+
+
+def _word_ends(text: str, at: int) -> int:
+    while 0 < at < len(text) and not text[at - 1].isspace():
+        at += 1
+    return at
+
+
 _STORED = {"train": "train_text", "validation": "valid_text", "test": "test_text"}
 
 
@@ -164,10 +197,7 @@ def _running(file: str, by: str, prepare: Callable[[str], str]) -> Callable[[Req
         def texts(name: str) -> Texts:
             return lambda: _pieces(archive, name, prepare)
 
-        loaded = running(request, {s: texts(n) for s, n in _STORED.items()}, by)
-        loaded.file = archive.path
-        loaded.notes = sample_note(archive)
-        return loaded
+        return running(request, {s: texts(n) for s, n in _STORED.items()}, by).of(archive)
 
     return load
 
@@ -202,5 +232,6 @@ LOADERS: dict[str, Callable[[Request], Loaded]] = {
     **dict.fromkeys(("ptb", "ptb_words"), _running("ptb.npz", "space", _ends)),
     "ptb_characters": _running("ptb.npz", "character", _stripped),
     "wikitext2": _running("wikitext2.npz", "space", _ends),
+    "text": _own,
     "shakespeare": _running("tinyshakespeare.npz", "character", _as_it_is),
 }

@@ -10,6 +10,7 @@ from qrlang.check.training.data_sets import DATA_SETS, Number, kind_of_file
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.errors import DataError
 from qrlang.training.data import (
+    arrays,
     generated,
     hub,
     images,
@@ -36,8 +37,8 @@ LOADERS: dict[str, Callable[[Request], Loaded]] = {
     **language.LOADERS,
     **translation.LOADERS,
     "ucr": ucr.load,
-    "csv": own.load_csv,
-    "npz": own.load_npz,
+    "csv": own.load,
+    "npz": arrays.load,
     "hf": hub.load,
 }
 
@@ -52,6 +53,7 @@ def open_data(
     validation: float | None = None,
     max_length: int | None = None,
     limit: int = 0,
+    warm: int = 0,
     saved: Mapping[str, Any] | None = None,
     kept: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -63,6 +65,7 @@ def open_data(
     `base`: where paths start. `validation`: the part of the training split to hold out, where the
     data set has no validation split of its own (None: a tenth). `max_length`: cut longer texts.
     `limit`: at most so many records of each split.
+    `warm`: a series is measured after at least so many moments that only warm the state up.
     `saved`: what `DataSet.about()` said in an earlier run, so that its vocabularies, names and
     units are used.
     `kept`: what its `rights.json` says, so that its splits hold the same records.
@@ -98,6 +101,7 @@ def open_data(
         progress,
         fetch,
         scale=(saved or {}).get("scale", {}),
+        warm=warm,
     )
     return DataSet(request, LOADERS[name](request), limit, kept)
 

@@ -68,21 +68,13 @@ def match(name: str, columns: Sequence[Column], ports: Sequence[Port]) -> None:
             "predicts",
         )
     for column, port in zip(columns, ports, strict=True):
-        if not fits(port.type, column):
+        if not column.holds(port.type):
             word = "target" if port.target else "input"
             raise DataError(
                 "wrong-column",
                 f"`{name}` gives {column} for {port}",
                 f"write `{word} {port.name}: {column.beside(port.type.seq)}`, or choose other data",
             )
-
-
-def fits(type: Type, column: Column) -> bool:
-    if type.kind != column.kind or column.seq not in (None, type.seq):
-        return False
-    if column.kind in ("real", "bit"):
-        return column.shape is None or type.shape == column.shape
-    return column.size is None or type.size == column.size
 
 
 def shaped(array: Array, port: Port, where: str) -> Array:

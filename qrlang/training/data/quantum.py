@@ -76,6 +76,14 @@ def _phases(request: Request) -> Block:
     return block
 
 
+def _evolved(h: Array, time: Array) -> Array:
+    """exp(-iHt), one after the other."""
+    values, vectors = np.linalg.eigh(h)
+    phases = np.exp(-1j * values * time[:, None])
+    found: Array = (vectors * phases[:, None, :]) @ vectors.conj().swapaxes(1, 2)
+    return found
+
+
 def _evolutions(request: Request) -> Block:
     """exp(-iHt) of a chain in a field: of Ising's or of Heisenberg's coupling?"""
     n = request.whole("qubits")
@@ -87,9 +95,7 @@ def _evolutions(request: Request) -> Block:
         coupling, strength, time = random.uniform((0.5, 0.2, 0.4), (1.5, 1.0, 1.0), (count, 3)).T
         part = np.where(label[:, None, None], heisenberg, ising)
         h = coupling[:, None, None] * part + strength[:, None, None] * field
-        values, vectors = np.linalg.eigh(h)
-        phases = np.exp(-1j * values * time[:, None])
-        return (vectors * phases[:, None, :]) @ vectors.conj().swapaxes(1, 2), label
+        return _evolved(h, time), label
 
     return block
 
@@ -101,9 +107,7 @@ def _phase_evolutions(request: Request) -> Block:
 
     def block(random: Random, count: int) -> tuple[Array, ...]:
         h, time = random.uniform((0.0, 0.5), (2.0, 1.5), (count, 2)).T
-        values, vectors = np.linalg.eigh(-cluster - h[:, None, None] * field)
-        phases = np.exp(-1j * values * time[:, None])
-        return (vectors * phases[:, None, :]) @ vectors.conj().swapaxes(1, 2), (h >= 1).astype(int)
+        return _evolved(-cluster - h[:, None, None] * field, time), (h >= 1).astype(int)
 
     return block
 

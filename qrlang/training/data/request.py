@@ -42,6 +42,7 @@ class Request:
     progress: fetch.Progress | None = None
     may_fetch: bool = True
     scale: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)  # of that run
+    warm: int = 0  # moments that are wanted before those of a series that are measured
     answering: bool = False  # by a run: what words and names mean is as it was in its training
     opened: list[Rights] = field(default_factory=list)  # of files that have manifests
 
@@ -140,6 +141,11 @@ class Loaded:
     """By source with a manifest: what was read, by every word that a manifest may have for it."""
     counts: dict[str, int] = field(default_factory=dict)
     """Records of splits that are costly to read, where that is known without."""
+
+    def of(self, archive: Archive) -> Loaded:
+        """What was read from that."""
+        self.file, self.notes = archive.path, archive.notes()
+        return self
 
 
 def held_out(

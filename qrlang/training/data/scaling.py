@@ -34,6 +34,15 @@ class Scaled:
         return x, lengths
 
 
+def hint(port: Port, numbers: Array) -> list[str]:
+    """What is to be said of numbers as they are."""
+    most = float(np.abs(numbers).max(initial=0)) if port.type.kind == "real" else 0.0
+    if most <= _LARGE:
+        return []
+    return [f"numbers of `{port.name}` go as far as {most:.3g}: "
+            "`scale: true` makes units of their spread of them"]  # fmt: skip
+
+
 def scaled(found: Loaded, request: Request) -> Loaded:
     """By the mean and the deviation of the training records, each number of a moment by its own.
     Not asked for, but wanted by the numbers: a note."""
@@ -42,10 +51,8 @@ def scaled(found: Loaded, request: Request) -> Loaded:
     real = [k for k, port in enumerate(request.ports) if port.type.kind == "real"]
     if not request.arguments.get("scale"):
         for k in real if len(train) else ():
-            most = float(np.abs(train.columns[k].take(train.index[:_AT_ONCE])[0]).max(initial=0))
-            if most > _LARGE:
-                found.notes.append(f"numbers of `{request.ports[k].name}` go as far as {most:.3g}: "
-                                   "`scale: true` makes units of their spread of them")  # fmt: skip
+            few = train.columns[k].take(train.index[:_AT_ONCE])[0]
+            found.notes += hint(request.ports[k], few)
         return found
     by = {}
     for k in real:

@@ -18,14 +18,13 @@ from qrlang.errors import DataError
 from qrlang.training.data import dynamics
 from qrlang.training.data.columns import Dense
 from qrlang.training.data.files import opened
-from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import Array, Port, checked, dtype_of
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.scaling import known
 from qrlang.training.data.sources import Records, Source, Stream
 
-_LEAD = 100  # moments that warm the state up before a validation or test stream counts
-_WINDOW = 20
+_LEAD = 100  # moments at least that warm the state up before a validation or test stream counts
+WINDOW = 20
 _MOST = 1_000_000  # points of a series that is made here
 
 Splits = Mapping[str, tuple[int, int]]
@@ -48,7 +47,7 @@ def forecast(
     y: Array,
     *,
     splits: Splits | None = None,
-    window: int = _WINDOW,
+    window: int = WINDOW,
     scaled: bool = False,
 ) -> Loaded:
     """`y[t]` is what the model is to say once it has seen `x[… t]`. `scaled`: by the mean and the
@@ -73,7 +72,7 @@ def forecast(
     loaded = Loaded({}, scale=scale)
     if wanted.type.seq:
         columns = (x.astype(dtype_of(given.type)), y.astype(dtype_of(wanted.type)))
-        loaded.splits = {s: _streamed(columns, request.ports, *parts[s]) for s in parts}
+        loaded.splits = {s: _streamed(columns, request, *parts[s]) for s in parts}
     else:
         length = int(request.arguments.get("window", 0)) or window
         loaded.splits = {s: _windowed(request, x, y, length, s, *parts[s]) for s in parts}
@@ -81,10 +80,10 @@ def forecast(
 
 
 def _streamed(
-    columns: tuple[Array, ...], ports: tuple[Port, ...], begin: int, end: int
+    columns: tuple[Array, ...], request: Request, begin: int, end: int
 ) -> Callable[[], Source]:
-    lead = min(_LEAD, begin) if end > begin else 0
-    dtypes = [dtype_of(p.type) for p in ports]
+    lead = min(max(_LEAD, request.warm), begin) if end > begin else 0
+    dtypes = [dtype_of(p.type) for p in request.ports]
     return lambda: Stream([c[begin - lead : end] for c in columns], dtypes, lead)
 
 
@@ -101,16 +100,10 @@ def _windowed(
                 f"windows of {length}",
                 "make the series longer, or the window shorter",
             )
-        part = x[begin:end].astype(np.float32)
-        if end > begin:
-            # Windows overlap in memory; only those of a batch are ever copied.
-            windows = np.lib.stride_tricks.sliding_window_view(part, length, axis=0)
-            windows = np.moveaxis(windows, -1, 1)
-        else:
-            windows = part.reshape(0, length, *x.shape[1:])
+        part = windows(x[begin:end].astype(np.float32), length)
         return Records(
             (
-                Dense(windows, given, "the windows"),
+                Dense(part, given, "the windows"),
                 Dense(y[begin + length - 1 : end], wanted, "the target series"),
             )
         )
@@ -118,7 +111,16 @@ def _windowed(
     return build
 
 
-def _ahead(request: Request, values: Array, window: int = _WINDOW, scaled: bool = True) -> Loaded:
+def windows(x: Array, length: int) -> Array:
+    """[time, …] -> [window, length, …]. They overlap in memory; only those of a batch are ever
+    copied."""
+    if len(x) < length:
+        return x[:0].reshape(0, length, *x.shape[1:])
+    found: Array = np.lib.stride_tricks.sliding_window_view(x, length, axis=0)
+    return np.moveaxis(found, -1, 1)
+
+
+def _ahead(request: Request, values: Array, window: int = WINDOW, scaled: bool = True) -> Loaded:
     """A series [time, channels] against itself, `ahead` moments later."""
     ahead = request.whole("ahead")
     if len(values) <= ahead + 2:
@@ -162,16 +164,12 @@ def _temporal_parity(request: Request) -> Loaded:
 def _weather(request: Request) -> Loaded:
     archive = request.archive("timeseries_small.npz")
     months = archive.array("elnino_monthly", "f", 2)[:, 1:].reshape(-1, 1)
-    loaded = _ahead(request, months, 12)
-    loaded.file, loaded.notes = archive.path, sample_note(archive)
-    return loaded
+    return _ahead(request, months, 12).of(archive)
 
 
 def _sunspots(request: Request) -> Loaded:
     archive = request.archive("timeseries_small.npz")
-    loaded = _ahead(request, archive.array("sunspots_yearly", "f", 2)[:, 1:], 11)
-    loaded.file, loaded.notes = archive.path, sample_note(archive)
-    return loaded
+    return _ahead(request, archive.array("sunspots_yearly", "f", 2)[:, 1:], 11).of(archive)
 
 
 _ETT = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")

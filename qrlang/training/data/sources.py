@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from qrlang.errors import DataError
-from qrlang.training.data.batches import Batch, frozen
+from qrlang.training.data.batches import RecordBatch, frozen
 from qrlang.training.data.columns import Column
 from qrlang.training.data.ports import Array
 
@@ -20,22 +20,28 @@ class Source(Protocol):
     streaming: bool
 
     def __len__(self) -> int:
-        """Records, or moments of a stream."""
+        """Records, or moments of a stream, of those that count."""
         ...
 
     def batch_count(self, batch: int, segment: int | None) -> int: ...
 
     def batches(
         self, batch: int, seed: int, epoch: int, shuffle: bool, start: int, segment: int | None
-    ) -> Iterator[Batch]: ...
+    ) -> Iterator[RecordBatch]: ...
 
-    def take(self, rows: Array) -> Batch:
+    def take(self, rows: Array) -> RecordBatch:
         """Any records, in any order. (Of a stream: moments start … stop, as one row.)"""
         ...
 
     def limited(self, count: int) -> Source:
         """At most so many records (moments) of it, always the same ones."""
         ...
+
+
+def _counted(target: Array, last: int) -> Array:
+    found = np.zeros(target.shape[:2], bool)
+    found[:, -last:] = True
+    return found
 
 
 class Records:
@@ -108,22 +114,19 @@ class Records:
         shuffle: bool = False,
         start: int = 0,
         segment: int | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[RecordBatch]:
         order = self.order(batch, seed, epoch, shuffle)
         for number in range(start, len(order)):
             yield self._batch(order[number], number)
 
-    def take(self, rows: Array) -> Batch:
+    def take(self, rows: Array) -> RecordBatch:
         return self._batch(np.asarray(rows), 0)
 
-    def _batch(self, rows: Array, number: int) -> Batch:
+    def _batch(self, rows: Array, number: int) -> RecordBatch:
         found = [c.take(self.index[rows]) for c in self.columns]
         arrays = tuple(a for a, _ in found)
-        counted = None
-        if self.last is not None:
-            counted = np.zeros(arrays[-1].shape[:2], bool)
-            counted[:, -self.last :] = True
-        return Batch(arrays, tuple(n for _, n in found), rows, number, counted)
+        counted = None if self.last is None else _counted(arrays[-1], self.last)
+        return RecordBatch(arrays, tuple(n for _, n in found), rows, number, counted)
 
 
 class Stream:
@@ -142,7 +145,7 @@ class Stream:
         self.count = min(map(len, columns))
 
     def __len__(self) -> int:
-        return self.count
+        return self.count - self.lead
 
     def limited(self, count: int) -> Stream:
         """The first ones that count."""
@@ -163,14 +166,8 @@ class Stream:
         return -(-longest // (segment or longest))
 
     def batches(
-        self,
-        batch: int,
-        seed: int = 0,
-        epoch: int = 0,
-        shuffle: bool = False,
-        start: int = 0,
-        segment: int | None = None,
-    ) -> Iterator[Batch]:
+        self, batch: int, seed: int, epoch: int, shuffle: bool, start: int, segment: int | None
+    ) -> Iterator[RecordBatch]:
         edges = self._lanes(batch)
         segment = segment or int(edges[1])
         for number in range(start, self.batch_count(batch, segment)):
@@ -179,13 +176,13 @@ class Stream:
             rows = np.flatnonzero(lengths > 0)
             yield self._batch(begin[rows], lengths[rows], rows, number)
 
-    def take(self, rows: Array) -> Batch:
+    def take(self, rows: Array) -> RecordBatch:
         start, stop = int(rows[0]), int(rows[-1]) + 1
         if not np.array_equal(rows, np.arange(start, stop)):
             raise ValueError("a stream gives moments that follow one another")
         return self._batch(np.array([start]), np.array([stop - start]), np.array([0]), 0)
 
-    def _batch(self, begin: Array, lengths: Array, rows: Array, number: int) -> Batch:
+    def _batch(self, begin: Array, lengths: Array, rows: Array, number: int) -> RecordBatch:
         at = begin[:, None] + np.arange(int(lengths.max()))
         full = bool((lengths == lengths[0]).all())
         inside = None if full else np.arange(at.shape[1]) < lengths[:, None]
@@ -197,7 +194,7 @@ class Stream:
             arrays.append(x)
         known = None if full else lengths.astype(np.int64)
         counted = at >= self.lead if self.lead else None
-        return Batch(tuple(arrays), (known,) * len(arrays), rows, number, counted, number > 0)
+        return RecordBatch(tuple(arrays), (known,) * len(arrays), rows, number, counted, number > 0)
 
 
 Make = Callable[[np.random.RandomState, int], tuple[Array, ...]]
@@ -240,31 +237,22 @@ class Generated:
         return tuple(w[begin : begin + stop - start] for w in whole)
 
     def batches(
-        self,
-        batch: int,
-        seed: int = 0,
-        epoch: int = 0,
-        shuffle: bool = False,
-        start: int = 0,
-        segment: int | None = None,
-    ) -> Iterator[Batch]:
+        self, batch: int, seed: int, epoch: int, shuffle: bool, start: int, segment: int | None
+    ) -> Iterator[RecordBatch]:
         for number in range(start, self.batch_count(batch)):
             begin = number * batch
             stop = min(begin + batch, self.size)
             rows = np.arange(begin, stop)
             yield self._batch(self._rows(begin, stop, seed, epoch), rows, number)
 
-    def take(self, rows: Array) -> Batch:
+    def take(self, rows: Array) -> RecordBatch:
         """Of epoch 0 at seed 0."""
         found = [self._rows(int(r), int(r) + 1, 0, 0) for r in rows]
         columns = tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
         return self._batch(columns, np.asarray(rows), 0)
 
-    def _batch(self, columns: tuple[Array, ...], rows: Array, number: int) -> Batch:
+    def _batch(self, columns: tuple[Array, ...], rows: Array, number: int) -> RecordBatch:
         pairs = zip(columns, self.dtypes, strict=True)
         arrays: tuple[Array, ...] = tuple(a.astype(d, copy=False) for a, d in pairs)
-        counted = None
-        if self.last is not None:
-            counted = np.zeros(arrays[-1].shape[:2], bool)
-            counted[:, -self.last :] = True
-        return Batch(arrays, (None,) * len(arrays), rows, number, counted)
+        counted = None if self.last is None else _counted(arrays[-1], self.last)
+        return RecordBatch(arrays, (None,) * len(arrays), rows, number, counted)

@@ -113,17 +113,22 @@ class Columns:
             f"give the numbers of its {what}" + ": in an x.npz" * (what == "tokens"),
         )
 
-    def column(self, cells: Cells, train: Array | None) -> Column:
-        port, where = cells.port, f"`{cells.port.name}`"
-        if port.type.kind == "token" and port.type.seq:
-            return self.texts(cells.words, port, train)
+    def moments(self, cells: Cells) -> Array:
+        """[moment, …] of all records, one after another."""
+        port = cells.port
         if port.type.kind == "class":
             flat: Array = self.classes(cells.words, port)
         elif port.type.kind == "token":
             flat = np.array([int(w) for w in cells.words], np.int64)
         else:
             flat = np.array(cells.numbers, np.float32)
-        flat = flat.reshape(-1, *moment_shape(port.type))
+        return flat.reshape(-1, *moment_shape(port.type))
+
+    def column(self, cells: Cells, train: Array | None) -> Column:
+        port, where = cells.port, f"`{cells.port.name}`"
+        if port.type.kind == "token" and port.type.seq:
+            return self.texts(cells.words, port, train)
+        flat = self.moments(cells)
         if not port.type.seq:
             return Dense(flat, port, where)
         offsets = np.concatenate([[0], np.cumsum(cells.lengths)]).astype(np.int64)
@@ -138,16 +143,7 @@ def split_rows(
     the test. `classes`: of the records, if the target has some."""
     unsplit(request, bool(given), "the column `split` says what is in which split")
     if given:
-        named = []
-        for k, word in enumerate(given):
-            split = SPLIT_WORDS.get(word.strip().lower())
-            if split is None:
-                raise DataError(
-                    "bad-row",
-                    f"{where(k)}: the split is {word!r}",
-                    "a split is train, validation or test",
-                )
-            named.append(split)
+        named = _said(given, where)
         array = np.array(named)
         rows = {s: np.flatnonzero(array == s) for s in ("train", "validation", "test")}
         if len(rows["validation"]):
@@ -168,6 +164,47 @@ def split_rows(
         return _fold(request, order, folds, request.whole("fold"))
     parts = cut(count, request.validation)
     return {name: np.sort(order[begin:end]) for name, (begin, end) in parts.items()}
+
+
+def stretches(
+    request: Request, given: Sequence[str], where: Callable[[int], str]
+) -> dict[str, tuple[int, int]]:
+    """Where each split of a series begins and ends, by what its moments say. What is held out of
+    training is its end."""
+    array = np.array(_said(given, where))
+    found = {}
+    for split in ("train", "validation", "test"):
+        at = np.flatnonzero(array == split)
+        begin, end = (int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0)
+        if end - begin != len(at):
+            other = begin + int(np.flatnonzero(array[begin:end] != split)[0])
+            raise DataError(
+                "bad-row",
+                f"{where(other)}: the {split} split of a series is one stretch of time, and it is "
+                f"interrupted here",
+                "a column `sequence` makes several series of a table",
+            )
+        found[split] = begin, end
+    begin, end = found["train"]
+    if "validation" not in array:
+        part = 0.1 if request.validation is None else request.validation
+        past = end - round(part * (end - begin))
+        found |= {"train": (begin, past), "validation": (past, end)}
+    return found
+
+
+def _said(given: Sequence[str], where: Callable[[int], str]) -> list[str]:
+    found = []
+    for k, word in enumerate(given):
+        split = SPLIT_WORDS.get(word.strip().lower())
+        if split is None:
+            raise DataError(
+                "bad-row",
+                f"{where(k)}: the split is {word!r}",
+                "a split is train, validation or test",
+            )
+        found.append(split)
+    return found
 
 
 def unsplit(request: Request, split: bool, why: str) -> None:

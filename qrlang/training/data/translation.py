@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from qrlang.diagnostics.words import did_you_mean
 from qrlang.errors import DataError
 from qrlang.training.data.columns import Ragged
-from qrlang.training.data.images import sample_note
 from qrlang.training.data.request import Loaded, Request
 from qrlang.training.data.sources import Records
 from qrlang.training.data.vocabulary import PIECES, PRODUCED, Vocabulary, encode
@@ -37,7 +36,7 @@ def _multi30k(source: str, target: str) -> Callable[[Request], Loaded]:
             )
         stored = {"train": "train", "validation": "valid", "test": test}
         vocabularies: dict[str, Vocabulary] = dict(request.vocabularies)
-        notes = sample_note(archive)
+        notes = archive.notes()
 
         def pairs(split: str) -> Iterator[tuple[str, str]]:
             """Those in which neither sentence is too long."""

@@ -9,7 +9,6 @@ from qrlang.diagnostics.words import did_you_mean
 from qrlang.errors import DataError
 from qrlang.training.data.columns import Dense
 from qrlang.training.data.files import places
-from qrlang.training.data.images import sample_note
 from qrlang.training.data.ports import match
 from qrlang.training.data.request import Loaded, Request, with_validation
 from qrlang.training.data.sources import Records
@@ -84,7 +83,7 @@ def load(request: Request) -> Loaded:
     return Loaded(
         with_validation(request, lambda: split("train"), lambda: split("test"), 0.2),
         labels=labels,
-        notes=sample_note(archive),
+        notes=archive.notes(),
         scale={given.name: (mean.tolist(), spread.tolist())},
         file=archive.path,
     )

@@ -14,7 +14,7 @@ import torch
 from qrlang.training import flat
 from qrlang.training.objective import Work
 from qrlang.training.optim.base import Update
-from qrlang.training.optim.gradient import clipped, norm_of
+from qrlang.training.optim.gradient import stepped
 from qrlang.training.world import World
 
 
@@ -35,14 +35,7 @@ class Adam:
         self.square = torch.zeros_like(self.mean)
 
     def update(self, work: Work, rate: float) -> Update:
-        loss = work.gradient()
-        norm = norm_of(self.parameters)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            return Update(loss, norm, skipped=True)
-        clipped(self.parameters, norm, self.clip)
-        with torch.no_grad():
-            self._step(rate)
-        return Update(loss, norm)
+        return stepped(work, self.parameters, self.clip, lambda: self._step(rate))
 
     def _step(self, rate: float) -> None:
         here = _flat(self.parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,13 +22,7 @@ class Gradient:
 
     def update(self, work: Work, rate: float) -> Update:
         _set_rate(self.inner, rate)
-        loss = work.gradient()
-        norm = norm_of(self.parameters)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            return Update(loss, norm, skipped=True)
-        clipped(self.parameters, norm, self.clip)
-        self.inner.step()
-        return Update(loss, norm)
+        return stepped(work, self.parameters, self.clip, self.inner.step)
 
     def state(self) -> Any:
         return self.inner.state_dict()
@@ -60,6 +55,18 @@ class Lbfgs(Gradient):
             self.inner.load_state_dict({**kept, "state": {}})  # its memory is of the wrong slope
             return Update(loss, norm, skipped=True)
         return Update(loss, norm)
+
+
+def stepped(work: Work, parameters: list[Any], clip: float, step: Callable[[], object]) -> Update:
+    """A step by the gradient of the work, where that is finite."""
+    loss = work.gradient()
+    norm = norm_of(parameters)
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        return Update(loss, norm, skipped=True)
+    clipped(parameters, norm, clip)
+    with torch.no_grad():
+        step()
+    return Update(loss, norm)
 
 
 def norm_of(parameters: list[Any]) -> float:

@@ -17,7 +17,7 @@ from cuda_emulator import Module as Emulated
 from cuda_emulator import _How
 
 import qrlang
-from qrlang.backends.torch.native import cuda
+from qrlang.backends.torch import gpu as torch_gpu
 from qrlang.backends.torch.native import road as native
 from qrlang.engine.cuda.launch import device
 from qrlang.engine.cuda.launch.compile import Compiled
@@ -73,8 +73,8 @@ def main():
     launcher = gpu()
     launcher.probe()
     native.machine = lambda model: "cuda"
-    cuda.launcher = lambda device: launcher
-    cuda.unavailable = lambda device: ""
+    torch_gpu.launcher = lambda device: launcher
+    torch_gpu.unavailable = lambda device: ""
     page = Path(__file__).resolve().parents[3] / "examples" / "copying" / "copying.qrl"
     model = qrlang.load(page, n=3, layers=1, hidden=4, dtype=torch.float64)
     words = torch.randint(0, 10, (5, 4), generator=torch.Generator().manual_seed(0))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from data_tools import opened
 
-from qrlang.training.data import Batch, DataSet
+from qrlang.training.data import DataSet, RecordBatch
 
 SETS = ["mnist_rows", "imdb", "multi30k", "copying", "ptb_characters", "ucr", "mackey_glass"]
 
 
-def same(a: Batch, b: Batch) -> bool:
+def same(a: RecordBatch, b: RecordBatch) -> bool:
     lengths = zip(a.lengths, b.lengths, strict=True)
     return (
         a.number == b.number
@@ -24,7 +24,7 @@ def same(a: Batch, b: Batch) -> bool:
     )
 
 
-def epoch(data: DataSet, number: int, start: int = 0, seed: int = 7) -> list[Batch]:
+def epoch(data: DataSet, number: int, start: int = 0, seed: int = 7) -> list[RecordBatch]:
     segment = 30 if data.streaming else None
     return list(data.batches("train", 8, seed=seed, epoch=number, start=start, segment=segment))
 

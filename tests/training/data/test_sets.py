@@ -14,7 +14,7 @@ from qrlang.training.data import SPLITS, DataError, open_data
 from qrlang.training.data.opening import LOADERS
 from qrlang.training.data.ports import dtype_of, moment_shape
 
-OWN = {"csv", "npz", "hf"}
+OWN = {"csv", "npz", "text", "hf"}
 ELSEWHERE = {"etth1"}  # has no sample: tested with the real file, and with one written here
 
 

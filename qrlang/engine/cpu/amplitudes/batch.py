@@ -53,7 +53,7 @@ class Halves(Split):
         return 0 if self.full else 1 << self.high_bits
 
 
-class Batch(Sweeps):
+class BatchSweeps(Sweeps):
     together = True
 
     def passes(self, n: int) -> list[Pass]:

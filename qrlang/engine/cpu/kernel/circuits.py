@@ -11,13 +11,10 @@ from qrlang.engine.cpu.llvm.asm import V
 
 
 class Circuits(Frame):
-    def _number_of(self, node: nodes.Circuit) -> int:
-        return next(i for i, c in enumerate(self.circuits) if c is node)
-
     def _parameters(self, node: nodes.Circuit, index: int) -> V:
         n = self.layout.qubits(node.space)
         before = sum(Shape.of(x, n).rows for x in node.layers[:index])
-        k = self._number_of(node)
+        k = self.plan.number_of(node)
         return self.fn.at(self._work(f"prm{k}"), before * self.fmt.row)
 
     def _prepare(self, node: nodes.Circuit, scales: list[V], report: bool) -> None:
@@ -35,7 +32,7 @@ class Circuits(Frame):
                 scales[index],
             )
             if report:
-                self._report(ANGLE, self._number_of(node) << 16 | index, check)
+                self._report(ANGLE, self.plan.number_of(node) << 16 | index, check)
 
     def _circuit(self, node: nodes.Circuit, read: bool, forward: bool) -> None:
         fn, row, size = self.fn, self.fmt.row, self.fmt.size

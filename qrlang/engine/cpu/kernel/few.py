@@ -50,7 +50,7 @@ def times(fn: Fn, w: V, many: int, width: int, x: V, scratch: V, finish: Finish)
                 total = fn.add(total, fn.shuffle(total, None, lanes))
             finish(begin, j, total)
 
-    _blocks(fn, many, block)
+    blocks(fn, many, block)
 
 
 def transposed_times(fn: Fn, w: V, many: int, width: int, d: V, finish: Finish) -> None:
@@ -72,7 +72,7 @@ def transposed_times(fn: Fn, w: V, many: int, width: int, d: V, finish: Finish) 
                 lanes = [c * few + a % few for a in range(fn.fmt.lanes)]
                 finish(first, j * COLUMNS + c, fn.shuffle(total, None, lanes))
 
-    _blocks(fn, width // COLUMNS, block)
+    blocks(fn, width // COLUMNS, block)
 
 
 def _beside(fn: Fn, rows: V) -> V:
@@ -92,10 +92,11 @@ def _four(fn: Fn, base: V, offset: int) -> V:
     return fn.shuffle(near, None, [a // few for a in range(fn.fmt.lanes)])
 
 
-def _blocks(fn: Fn, count: int, body: Callable[[V, int], None]) -> None:
-    whole = count // BLOCK
+def blocks(fn: Fn, count: int, body: Callable[[V, int], None], block: int = BLOCK) -> None:
+    """body(first, how many) over a count, most of it in a loop."""
+    whole = count // block
     if whole:
-        with fn.loop(0, whole * BLOCK, BLOCK) as loop:
-            body(loop.i, BLOCK)
-    if count % BLOCK:
-        body(fn.i64(whole * BLOCK), count % BLOCK)
+        with fn.loop(0, whole * block, block) as loop:
+            body(loop.i, block)
+    if count % block:
+        body(fn.i64(whole * block), count % block)

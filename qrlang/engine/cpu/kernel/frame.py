@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from qrlang.engine.cpu.amplitudes.batch import Batch
+from qrlang.engine.cpu.amplitudes.batch import BatchSweeps
 from qrlang.engine.cpu.amplitudes.gather import Gather
 from qrlang.engine.cpu.amplitudes.sweeps import Sweeps, Tables
 from qrlang.engine.cpu.amplitudes.team import LEAST_QUBITS, NUMBER, Team
@@ -42,7 +42,7 @@ class Frame:
         self.tables = Tables()
         large = bool(plan.spaces) and min(plan.spaces) >= LEAST_QUBITS
         self.team = Team(self.mod, large)
-        self.sweeps = (Batch if together else Sweeps)(self.mod, self.tables, self.team)
+        self.sweeps = (BatchSweeps if together else Sweeps)(self.mod, self.tables, self.team)
         self.layout = make(plan, fmt, self.sweeps)
         self.rows = RowPrinter(self.layout)
         self.rows.active = self._active
@@ -87,7 +87,7 @@ class Frame:
         """For each sequence on its way its number, to do what belongs to its state; once, with
         number 0, where one state has all of them. `bases`: what the others get back after it."""
         fn = self.fn
-        if isinstance(self.sweeps, Batch):
+        if isinstance(self.sweeps, BatchSweeps):
             with self._resting(s, self.sweeps, bases):
                 yield fn.i64(0)
             return
@@ -97,7 +97,7 @@ class Frame:
                 yield lane.i
 
     @contextmanager
-    def _resting(self, s: int, sweeps: Batch, bases: tuple[V, ...]) -> Iterator[None]:
+    def _resting(self, s: int, sweeps: BatchSweeps, bases: tuple[V, ...]) -> Iterator[None]:
         """Sequences that have come to their end keep their state while others go on."""
         fn = self.fn
         if self.depth == 0:

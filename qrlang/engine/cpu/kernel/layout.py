@@ -50,34 +50,47 @@ class Layout:
 
 
 def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
-    out = Layout(plan, fmt, sweeps)
-    row = fmt.row
     every = walk_nodes(plan.body)
     loops = [n for n in every if isinstance(n, nodes.Loop)]
-    # The words of a call.
-    out.words = ["B", "width", "saved", "saved_stride", "seed", "tape_row"]
-    out.words += [f"off_state{s}" for s in range(len(plan.spaces))]
-    out.words += [f"off_psi{s}" for s in range(len(plan.spaces))]
-    out.words += [f"off_lam{s}" for s in range(len(plan.spaces))]
-    out.words += [f"off_tape{n.id}" for n in loops]
-    out.words += [f"off_seq{q}" for q in range(len(plan.sequences))]
-    out.words += [f"off_dseq{q}" for q in range(len(plan.sequences))]
-    out.words += [f"size_dseq{q}" for q in range(len(plan.sequences))]
+    out = Layout(plan, fmt, sweeps, _words(plan, loops))
+    _rows(out, loops)
+    _circuits(out)
+    layers = [n for n in every if isinstance(n, nodes.Linear)]
+    widest = max((plan.slots[n.x] for n in layers), default=0)
+    out.place("turned", fmt.lanes * fmt.size * (widest + fmt.lanes))
+    out.place("scaled", max((plan.slots[n.out] for n in layers), default=1) * fmt.row)
+    _gradients(out, every)
+    return out
+
+
+def _words(plan: Plan, loops: list[nodes.Loop]) -> list[str]:
+    """Of a call."""
+    words = ["B", "width", "saved", "saved_stride", "seed", "tape_row"]
+    words += [f"off_state{s}" for s in range(len(plan.spaces))]
+    words += [f"off_psi{s}" for s in range(len(plan.spaces))]
+    words += [f"off_lam{s}" for s in range(len(plan.spaces))]
+    words += [f"off_tape{n.id}" for n in loops]
+    words += [f"off_seq{q}" for q in range(len(plan.sequences))]
+    words += [f"off_dseq{q}" for q in range(len(plan.sequences))]
+    words += [f"size_dseq{q}" for q in range(len(plan.sequences))]
     for i, x in enumerate(plan.inputs):
-        out.words += [f"in{i}", f"in{i}_b", f"in{i}_t", f"din{i}"]
+        words += [f"in{i}", f"in{i}_b", f"in{i}_t", f"din{i}"]
         if x.seq:
-            out.words += [f"T{i}", f"len{i}"]
-    out.words += [f"w{i}" for i in range(len(plan.weights))]
+            words += [f"T{i}", f"len{i}"]
+    words += [f"w{i}" for i in range(len(plan.weights))]
     for i in range(len(plan.outputs)):
-        out.words += [f"out{i}", f"out{i}_b", f"out{i}_t", f"dout{i}"]
-    # Rows.
-    at = 0
+        words += [f"out{i}", f"out{i}_b", f"out{i}_t", f"dout{i}"]
+    return words
+
+
+def _rows(out: Layout, loops: list[nodes.Loop]) -> None:
+    """Of values and their slopes, and what goes on beside them."""
+    plan, fmt, row = out.plan, out.fmt, out.fmt.row
     for count in plan.slots:
-        out.row_of.append(at)
-        at += count
-    out.rows = at
-    out.place("rows", (at + fmt.lanes) * row)
-    out.place("adjoint", (at + fmt.lanes) * row)
+        out.row_of.append(out.rows)
+        out.rows += count
+    out.place("rows", (out.rows + fmt.lanes) * row)
+    out.place("adjoint", (out.rows + fmt.lanes) * row)
     for name in ("active0", "active1", "active2", "active3", "ones"):
         out.place(name, row)
     out.place("lane", fmt.lanes * 8)
@@ -90,6 +103,11 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
     for n in loops:
         out.place(f"length{n.id}", row)
         out.place(f"place{n.id}", fmt.lanes * 8)
+
+
+def _circuits(out: Layout) -> None:
+    """What the layers of circuits work with."""
+    plan, sweeps, row = out.plan, out.sweeps, out.fmt.row
     for k, c in enumerate(plan.circuits):
         size = sum(Shape.of(x, out.qubits(c.space)).rows for x in c.layers)
         out.place(f"prm{k}", max(1, size) * row)
@@ -117,11 +135,11 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
     if sweeps.together:
         out.place("rest0", 2 * sweeps.plane(widest))
         out.place("rest1", 2 * sweeps.plane(widest))
-    widths = [plan.slots[n.x] for n in every if isinstance(n, nodes.Linear)]
-    out.place("turned", fmt.lanes * fmt.size * (max(widths, default=0) + fmt.lanes))
-    outs = [plan.slots[n.out] for n in every if isinstance(n, nodes.Linear)]
-    out.place("scaled", max(outs, default=1) * row)
-    # Gradients of weights.
+
+
+def _gradients(out: Layout, every: list[nodes.Node]) -> None:
+    """Of weights."""
+    plan, fmt = out.plan, out.fmt
     for node in every:
         places: list[tuple[str, int, int]] = []
         match node:
@@ -140,4 +158,3 @@ def make(plan: Plan, fmt: Format, sweeps: Sweeps) -> Layout:
             if f"{kind}{weight}" not in out.gradients:
                 out.gradients[f"{kind}{weight}"] = (out.gradient_size, numbers)
                 out.gradient_size += rounded(numbers * fmt.size)
-    return out

@@ -10,8 +10,6 @@ from qrlang.engine.cpu.kernel.layout import Layout
 from qrlang.engine.cpu.llvm import functions
 from qrlang.engine.cpu.llvm.asm import Fn, V
 
-BLOCK = 12
-
 
 class RowPrinter:
     def __init__(self, layout: Layout) -> None:
@@ -120,17 +118,6 @@ class RowPrinter:
 
         self.each(fn, self.count(node.out), one)
 
-    def _blocks(
-        self, fn: Fn, count: int, body: Callable[[V, int], None], block: int = BLOCK
-    ) -> None:
-        """body(first, how many) over a count, most of it in a loop."""
-        whole = count // block
-        if whole:
-            with fn.loop(0, whole * block, block) as loop:
-                body(loop.i, block)
-        if count % block:
-            body(fn.i64(whole * block), count % block)
-
     def _either(self, fn: Fn, for_few: Callable[[], None], for_many: Callable[[], None]) -> None:
         """By the number of sequences of the block."""
         most = 0 if self.layout.sweeps.together else few.most(self.fmt)
@@ -170,7 +157,7 @@ class RowPrinter:
         self._either(
             fn,
             lambda: few.times(fn, w, many, width, x, self.place(fn, "turned"), finish),
-            lambda: self._blocks(fn, many, block),
+            lambda: few.blocks(fn, many, block),
         )
 
     def _matmul(self, fn: Fn, node: nodes.Matmul) -> None:
@@ -275,7 +262,7 @@ class RowPrinter:
             if width % few.COLUMNS:
                 block(fn.i64(width - width % few.COLUMNS), width % few.COLUMNS)
 
-        self._either(fn, for_few, lambda: self._blocks(fn, width, block))
+        self._either(fn, for_few, lambda: few.blocks(fn, width, block))
         self._weight_gradient(fn, node, x, given)
 
     def _weight_gradient(self, fn: Fn, node: nodes.Linear, x: V, given: V) -> None:
@@ -308,7 +295,7 @@ class RowPrinter:
                 for j, v in enumerate(loop.values):
                     fn.store(v, rows, fn.iadd(i.i, j * padded))
 
-        self._blocks(fn, many, block)
+        few.blocks(fn, many, block)
 
     def _matmul_back(self, fn: Fn, node: nodes.Matmul) -> None:
         row = self.fmt.row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from qrlang.engine import cache, nodes
+from qrlang.engine import nodes
 from qrlang.engine.bodies import loop_rows, walk_nodes
 from qrlang.engine.cpu.amplitudes.batch import MOST_QUBITS
 from qrlang.engine.cpu.kernel.layout import narrow_rows, rounded
@@ -12,7 +12,6 @@ from qrlang.engine.cpu.llvm import machine
 from qrlang.engine.cpu.llvm.asm import Format
 from qrlang.engine.cpu.printer import Printer
 from qrlang.engine.nodes import Plan
-from qrlang.version import VERSION
 
 CACHE = 1100 << 10
 # From how many sequences on a block of 16 is faster in the batch layout, by qubits; measured.
@@ -38,24 +37,14 @@ class Places:
 
 class Made:
     def __init__(self, plan: Plan, fmt: Format, together: bool) -> None:
-        import numpy as np
-
         self.plan, self.fmt, self.together = plan, fmt, together
         begun = time.perf_counter()
         printer = Printer(plan, fmt, together)
         self.layout, self.sweeps, self.circuits = printer.layout, printer.sweeps, printer.circuits
         self.team = printer.team.on
         text = printer.print()
-        host = fmt.machine
-        name = cache.key(text, machine.identity(host), VERSION)
-        blob = cache.read(name)
-        self.from_cache = blob is not None
-        if blob is None:
-            blob = machine.assemble(text, host)
-            cache.write(name, blob)
-        self.code = machine.Code(blob, host)
-        self._constants = np.frombuffer(printer.tables.fill(self.sweeps.w), np.uint8)
-        self.code.set_constants(self._constants.ctypes.data)
+        constants = printer.tables.fill(self.sweeps.w)
+        self.code, self.from_cache = machine.made(text, fmt.machine, constants)
         self.run_forward = self.code.function("forward")
         self.run_backward = self.code.function("backward")
         self.collect = self.code.function("collect")

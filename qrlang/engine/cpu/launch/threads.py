@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from qrlang import environment, host
+from qrlang.system import environment, host
 
 _executor: ThreadPoolExecutor | None = None
 _one_call = threading.Lock()

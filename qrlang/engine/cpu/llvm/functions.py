@@ -70,9 +70,7 @@ def reduce_half_pi(fn: Fn, x: V) -> tuple[V, V]:
 def within_quarter(fn: Fn, r: V) -> V:
     """|r| <= π/4, also of an angle so large that nothing of it is left after whole turns: then any
     r will do, but the polynomials are sine and cosine only there."""
-    edge = math.nextafter(math.pi / 4, 1)
-    r = fn.select(fn.compare("ogt", r, fn.const(edge)), fn.const(edge), r)
-    return fn.select(fn.compare("olt", r, fn.const(-edge)), fn.const(-edge), r)
+    return clamped(fn, r, math.nextafter(math.pi / 4, 1))
 
 
 def _doubles(x: float, n: int) -> V:

@@ -14,9 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from qrlang import environment
+from qrlang.engine import cache
 from qrlang.engine.cpu.llvm import elf
 from qrlang.engine.cpu.llvm.asm import Machine
+from qrlang.system import environment
+from qrlang.version import VERSION
 
 WIDE = frozenset({"avx512f", "avx512dq", "avx512vl", "avx512bw"})
 
@@ -145,6 +147,19 @@ def _assembled_elsewhere(text: str, machine: Machine, opt: int) -> bytes | None:
     return None
 
 
+def made(text: str, machine: Machine, constants: bytes) -> tuple[Code, bool]:
+    """The code of a text, and whether it was in the cache."""
+    name = cache.key(text, identity(machine), VERSION)
+    blob = cache.read(name)
+    known = blob is not None
+    if blob is None:
+        blob = assemble(text, machine)
+        cache.write(name, blob)
+    code = Code(blob, machine)
+    code.set_constants(constants)
+    return code, known
+
+
 class Code:
     """An object file in memory, ready to call."""
 
@@ -169,10 +184,13 @@ class Code:
         words = [ctypes.c_void_p] * 4 + [ctypes.c_int64] * 2
         return ctypes.CFUNCTYPE(None, *words)(self.address(name))
 
-    def set_constants(self, where: int) -> None:
+    def set_constants(self, data: bytes) -> None:
+        import numpy as np
+
+        self._constants = np.frombuffer(data, np.uint8)  # kept: the code reads it
         at = (
             self.image.address("constants")
             if self.image is not None
             else int(self.engine.get_global_value_address("constants"))
         )
-        ctypes.c_void_p.from_address(at).value = where
+        ctypes.c_void_p.from_address(at).value = self._constants.ctypes.data

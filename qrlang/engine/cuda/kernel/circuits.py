@@ -10,9 +10,6 @@ LONG = 5  # register bits from which on a layer undone takes more than 64 KB
 
 
 class Circuits(Parameters):
-    def _number_of(self, node: nodes.Circuit) -> int:
-        return next(i for i, c in enumerate(self.circuits) if c is node)
-
     # --- forward
 
     def _swap(self, s: int, both: bool) -> None:
@@ -31,7 +28,7 @@ class Circuits(Parameters):
         return f"mine + {number * self.mapping.size}u"
 
     def circuit_forward(self, node: nodes.Circuit, read: bool, report: bool) -> None:
-        out, s, k = self.out, node.space, self._number_of(node)
+        out, s, k = self.out, node.space, self.plan.number_of(node)
         g = self.geometries[s]
         if node.reset >= 0:
             self._reset(s, node.reset)
@@ -120,7 +117,7 @@ class Circuits(Parameters):
                     self.clear_costate(node.space)
 
     def circuit_backward(self, node: nodes.Circuit) -> None:
-        s, k = node.space, self._number_of(node)
+        s, k = node.space, self.plan.number_of(node)
         if node.layers:
             self._layers_back(node, k)
         elif node.masks:

@@ -1,4 +1,5 @@
-"""Which qubits don't stay in a pure state, and why."""
+"""The spaces of a program, and which of them torch keeps as density matrices. (More than those that
+`analysis.purity` finds mixed: in a vector, torch cannot reset or drop a qubit.)"""
 
 from __future__ import annotations
 
@@ -30,18 +31,10 @@ _REASONS = {
 }
 
 
-def spaces_of(program: Program) -> dict[int, tuple[int, ...]]:
-    """The qubits of each space, sorted."""
-    out: dict[int, list[int]] = {}
-    for r in program.registers:
-        out.setdefault(r.space, []).extend(range(r.start, r.start + r.size))
-    return {space: tuple(sorted(qubits)) for space, qubits in out.items()}
-
-
-def mixed_spaces(program: Program) -> dict[int, str]:
-    """The spaces whose state gets mixed, each with the reason in words."""
-    space_of = {q: s for s, qubits in spaces_of(program).items() for q in qubits}
-    size = {s: len(q) for s, q in spaces_of(program).items()}
+def density_spaces(program: Program) -> dict[int, str]:
+    """Those that one vector a sequence is not enough for, each with the reason in words."""
+    space_of = program.space_of
+    size = Counter(space_of.values())
     tainted = per_shot(program)
     found: dict[int, str] = {}
     for op, conditional in _with_conditions(program.body, False):
@@ -61,8 +54,8 @@ def mixed_spaces(program: Program) -> dict[int, str]:
 
 def why_not_reversible(program: Program) -> str:
     """What keeps the states of a program from being walked backwards; "" if nothing does."""
-    mixed = sorted(set(mixed_spaces(program).values()))
-    return f"a state does not stay pure: {', '.join(mixed)}" if mixed else ""
+    reasons = sorted(set(density_spaces(program).values()))
+    return f"a state does not stay pure: {', '.join(reasons)}" if reasons else ""
 
 
 def _with_conditions(ops: tuple[Op, ...], conditional: bool) -> Iterator[tuple[Op, bool]]:

@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
+from plan_functions import FUNCTIONS, adjoint
 
 from qrlang.engine import nodes
-from qrlang.engine.bodies import walk_nodes
+from qrlang.engine.bodies import body_slots, walk_nodes
 from qrlang.engine.nodes import Circuit, Layer, Loop, Node, Plan
-from qrlang.engine.pointwise import FUNCTIONS, adjoint
 
 Array: TypeAlias = Any  # of NumPy, whose own types are at odds with its operators
 Weights: TypeAlias = Sequence[Array]
@@ -194,7 +194,7 @@ class Run:
             rows, clock, grown = self.plan.sequences[q]
             shape = (self.batch, self.times[clock] + grown, rows)
             self.sequences[q] = np.zeros(shape, self.dtype)
-        slots = _own_slots(node)
+        slots = body_slots(node)
         steps = []
         for t in range(int(ends.max(initial=0))):
             here, within = t < ends, t < lengths
@@ -332,7 +332,7 @@ class Run:
                 raise AssertionError(node)
 
     def _loop_back(self, node: Loop, steps: list[Step]) -> None:
-        own = _own_slots(node)
+        own = body_slots(node)
         begun = {c.space for c in node.body if isinstance(c, Circuit) and c.reset >= 0}
         for t, step in reversed(list(enumerate(steps))):
             on = step.on[:, None]
@@ -472,18 +472,3 @@ def _mixed(x: Any) -> Any:
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = (x ^ x >> shift) * factor & _WORD
     return x ^ x >> 16
-
-
-def _own_slots(loop: Loop) -> list[int]:
-    """Slots that the body of a loop defines."""
-    found = [s for _, s in loop.items] + [c.arg for c in loop.carries]
-    if loop.flag >= 0:
-        found.append(loop.flag)
-    for node in loop.body:
-        if isinstance(node, Loop):
-            found += [c.out for c in node.carries]
-        elif not isinstance(node, Circuit):
-            found.append(node.out)  # type: ignore[attr-defined]
-        elif node.masks:
-            found.append(node.out)
-    return found

@@ -1,0 +1,1 @@
+"""What the system gives and asks: cores and memory, environment variables, files and locks."""
