@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -26,6 +27,9 @@ from qrlang.training.data.vocabulary import (
 )
 
 _OPINIONS = ("negative", "positive")
+
+_SPACE = re.compile(r"\s")
+_LONGEST = 100  # characters of a word
 
 Texts = Callable[[], Iterable[str]]
 
@@ -181,9 +185,11 @@ def _own(request: Request) -> Loaded:
 
 
 def _word_ends(text: str, at: int) -> int:
-    while 0 < at < len(text) and not text[at - 1].isspace():
-        at += 1
-    return at
+    """The end of the word there; where no word ends soon (a genome, Chinese), there."""
+    if not 0 < at < len(text):
+        return at
+    found = _SPACE.search(text, at - 1, at + _LONGEST)
+    return at if found is None else found.end()
 
 
 _STORED = {"train": "train_text", "validation": "valid_text", "test": "test_text"}
