@@ -61,7 +61,8 @@ def forecast(
         begin, end = parts["train"]
 
         def by_spread(data: Array, port: Port) -> Array:
-            mean, spread = known(request, port) or (data[begin:end].mean(0), data[begin:end].std(0))
+            past = data[begin:end].astype(np.float64)
+            mean, spread = known(request, port) or (past.mean(0), past.std(0))
             spread = np.where(spread > 0, spread, 1.0)
             scale[port.name] = (mean.tolist(), spread.tolist())
             found: Array = (data - mean) / spread

@@ -1,4 +1,4 @@
-"""Data of one's own: CSV and"""
+"""The cells of a table of one's own, row by row: which of them are whose."""
 
 from __future__ import annotations
 
@@ -292,7 +292,7 @@ class Sheet:
                 cells.words[-1] = found[0]
                 return
             cells.words.extend(found)
-            wrong = [w for w in found if not w.isdigit()]
+            wrong = [w for w in found if not w.isdecimal()]
             if port.type.kind == "token" and wrong:
                 raise self._bad(line, f"{wrong[0]!r} is no token number, for {port}")
         else:

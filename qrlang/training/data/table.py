@@ -65,11 +65,11 @@ class Columns:
         """Numbers from 0 on as they are; other labels in the order of the alphabet."""
         kinds = sorted(set(words))
         names = self._names(port)
-        whole = all(w.isdigit() and int(w) < port.type.size for w in kinds)
+        whole = all(w.isdecimal() and int(w) < port.type.size for w in kinds)
         if whole and not names:
             return np.array([int(w) for w in words], np.int32)
         if not names and self.request.answering:
-            raise self._unnamed(port, next(w for w in kinds if not w.isdigit()), "classes")
+            raise self._unnamed(port, next(w for w in kinds if not w.isdecimal()), "classes")
         if not names and len(kinds) > port.type.size:
             word = "target" if port.target else "input"
             help = f"write `{word} {port.name}: class[{len(kinds)}]`"
