@@ -160,10 +160,14 @@ def generator(
     scale = {k: (by["shift"], by["divisor"]) for k, by in said.get("scale", {}).items()}
     numbers = given.type.kind == "real"
     cut = found.stream and not numbers and not settings.truncate  # as it is evaluated
+    words = said.get("vocabularies", {}).get(wanted.name)
+    symbols = None if words is None else len(words["symbols"])
     return Generator(
-        objective, found.ahead, found.window, settings.length or SEGMENT if cut else 0,
+        objective, found.ahead, found.window,
+        max(settings.length or SEGMENT, found.ahead) if cut else 0,
         _of_numbers(as_input((given, wanted), scale), given) if numbers
-        else _drawn(wanted, objective.loss[0], temperature, random or np.random.default_rng(0)),
+        else _drawn(wanted, objective.loss[0], temperature, random or np.random.default_rng(0),
+                    symbols),
     )  # fmt: skip
 
 
@@ -193,15 +197,17 @@ def _of_numbers(converted: Callable[[Array], Array], given: Port) -> Callable[[A
 
 
 def _drawn(
-    port: Port, loss: str, temperature: float, random: np.random.Generator
-) -> Callable[[Array], Array]:
-    """By the chances that scores are, sharpened; at temperature 0 the likeliest."""
+    port: Port, loss: str, temperature: float, random: np.random.Generator,
+    symbols: int | None = None,
+) -> Callable[[Array], Array]:  # fmt: skip
+    """By the chances that scores are, sharpened; at temperature 0 the likeliest. `symbols`: how
+    many of them mean something, where a model has room for more."""
 
     def draw(x: Array) -> Array:
         if port.type.kind == "bit":
             x = np.stack([0 * x, x], -1).reshape(-1, *moment_shape(port.type), 2)
         else:
-            x = losses.scores(torch.as_tensor(x)[:, None], port.type).numpy()[:, 0]
+            x = losses.scores(torch.as_tensor(x)[:, None], port.type).numpy()[:, 0, :symbols]
         if loss == "nll":
             with np.errstate(divide="ignore"):
                 x = np.log(x)

@@ -94,7 +94,8 @@ def _one_series(request: Request, sheet: Sheet, columns: Columns, found: Sequenc
     out = forecast(request, x, y, splits=splits, scaled=scale)
     for port, numbers in zip(request.ports, found, strict=True):
         out.notes += [] if scale else hint(port, numbers)
-    out.labels, out.file, out.columns = columns.labels, sheet.path, sheet.columns()
+    out.labels, out.vocabularies = columns.labels, columns.vocabularies
+    out.file, out.columns = sheet.path, sheet.columns()
     return out
 
 
