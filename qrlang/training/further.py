@@ -39,7 +39,8 @@ def further(
         known = [words.given(inside(records.take(np.array([k])), 0)) for k in range(len(records))]
     else:
         feed = made.feed(data_dir)
-        known = series(feed.data.source(split_of(feed, None)), feed.data.ports)
+        source = feed.data.source(split_of(feed, None))
+        known = series(source, feed.data.ports, feed.data.scale, going.ahead)
     for k, x in enumerate(known):
         if len(x) < going.ahead:
             raise TrainingError(f"record {k} has {len(x)} moments, and "

@@ -64,7 +64,7 @@ def horizon(going: Generator, feed: DataFeed, split: str, moments: int) -> Horiz
     if ports[0].type.kind != "real":
         raise TrainingError("how far a forecast holds is a question of numbers, and "
                             f"{ports[0]} has none", "qrlc generate")  # fmt: skip
-    found = series(source, ports)
+    found = series(source, ports, feed.data.scale, going.ahead)
     first = max(getattr(source, "lead", 0), going.ahead, going.window)
     if len(found) == 1:
         [x] = found

@@ -85,7 +85,8 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def asked(run: Path, x: Any) -> Any:
     with torch.no_grad():
-        return qrlang.load(run)(torch.tensor(x, dtype=torch.float32)).numpy()
+        given = torch.tensor(x)
+        return qrlang.load(run)(given.float() if given.is_floating_point() else given).numpy()
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
@@ -136,13 +137,42 @@ def test_records_of_several_lengths_are_as_each_alone(tmp_path: Path, capsys: An
         np.testing.assert_allclose(mine, [float(row["y"]) for row in alone], atol=1e-5)
 
 
-def test_without_data_after_the_test_split(tmp_path: Path, capsys: Any) -> None:
-    run = trained(written(tmp_path, "mackey_glass(length: 200)"))
-    found = json.loads(said(capsys, "generate", run, "--moments", 2, "--format", "json"))
-    feed = opened(str(run)).feed(None)
-    x = feed.data.source("test").columns[0]
-    assert [row["moment"] for row in found] == [len(x), len(x) + 1]
-    assert found[0]["y"] == pytest.approx(asked(run, x[None])[0, -1, 0], abs=1e-5)
+@pytest.mark.parametrize("window", [False, True])
+def test_without_data_after_the_last_moment_of_the_test(
+    tmp_path: Path, capsys: Any, window: bool
+) -> None:
+    """Also after those that are foretold in the test itself."""
+    run = trained(written(tmp_path, "mackey_glass(ahead: 3, length: 200)", window=window))
+    found = json.loads(said(capsys, "generate", run, "--moments", 3, "--format", "json"))
+    source = opened(str(run)).feed(None).data.source("test")
+    if window:
+        x, y = source.take(np.arange(len(source))).arrays
+        known = np.concatenate([x[0], x[1:, -1], y[-3:]])
+        wanted = asked(run, np.stack([known[len(known) - k - 20 :][:20] for k in (2, 1, 0)]))
+    else:
+        known = np.concatenate([source.columns[0], source.columns[1][-3:]])
+        wanted = asked(run, known.astype(np.float32)[None])[0, -3:]
+    assert [row["moment"] for row in found] == [len(known) + k for k in range(3)]
+    np.testing.assert_allclose([row["y"] for row in found], wanted[:, 0], atol=1e-5)
+
+
+CLASSES = EACH.replace("seq[real[WIDTH]]", "seq[class[3]]").replace("linear(WIDTH)", "linear(3)")
+CLASSES = CLASSES.replace("layer      head", "layer e = embedding(2)\n  layer      head")
+CLASSES = CLASSES.replace("steer(v,", "steer(e(v),").replace("loss   = mse", "").replace("END", "")
+CLASSES = CLASSES.replace("TARGET", "seq[class[3]]").replace("LAST", "emit head(read z)")
+
+
+def test_classes_that_have_names_further_ahead_than_a_segment(tmp_path: Path, capsys: Any) -> None:
+    kinds = np.random.default_rng(1).choice(["rain", "sun", "snow"], 700)
+    (tmp_path / "sky.csv").write_text("sky\n" + "\n".join(kinds) + "\n")
+    path = tmp_path / "sky.qrl"
+    path.write_text(CLASSES.replace("DATA", 'csv(path: "sky.csv", columns: "sky", ahead: 80)'))
+    run = trained(path)
+    line = ["generate", run, tmp_path / "sky.csv", "--moments", 80, "--temperature", 0]
+    names = sorted(set(kinds))
+    last = np.array([names.index(k) for k in kinds[-80:]])
+    wanted = [names[k] for k in asked(run, last[None])[0].argmax(-1)]
+    assert [row["y"] for row in rows(said(capsys, *line))] == wanted
 
 
 def test_a_picture_of_what_follows(tmp_path: Path, capsys: Any, text: Path) -> None:
@@ -224,6 +254,14 @@ def test_what_is_drawn_depends_on_the_seed_alone(text: Path, tmp_path: Path, cap
     assert out.read_text() == first
 
 
+def test_what_has_no_symbol_is_never_drawn() -> None:
+    """A model may have room for more than its data had."""
+    port = Port("y", Type("token", (), 5, True), True)
+    for temperature in (0.0, 1.0):
+        draw = _drawn(port, "cross_entropy", temperature, np.random.default_rng(0), 2)
+        assert draw(np.tile([0.0, 1.0, 9.0, 9.0, 9.0], (50, 1))).max() == 1
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", "nll"])
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_tokens_come_as_often_as_their_chances_say(loss: str, temperature: float) -> None:
@@ -295,6 +333,27 @@ def test_how_far_ahead_is_seen_in_the_data(ahead: int) -> None:
     assert foretold(Records(pair), (X, Y), {}) == Foretold(ahead, 0, False)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("shift", [0.0, 300.0])
+def test_it_is_seen_in_any_unit(unit: float, shift: float) -> None:
+    """Numbers that are small, or change little from moment to moment, are not all the same."""
+    slow = unit * (shift + np.cumsum(NOISE, 0) / 100).astype(np.float32)
+    kinds = [np.float32, np.float32]
+    assert foretold(Stream([slow[:-9], slow[9:]], kinds), (X, Y), {}) == Foretold(9, 0, True)
+    assert foretold(Stream([slow, slow[::-1]], kinds), (X, Y), {}) is None
+
+
+def test_a_few_bits_that_agree_are_chance() -> None:
+    port = Port("x", Type("bit", (), 0, True)), Port("y", Type("bit", (), 0, True), True)
+    lot = np.random.default_rng(0)
+    for _ in range(20):
+        pair = [lot.integers(0, 2, 40).astype(np.float32) for _ in range(2)]
+        assert foretold(Stream(pair, [np.float32, np.float32]), port, {}) is None
+    bits = pair[0]
+    known = foretold(Stream([bits[:-2], bits[2:]], [np.float32, np.float32]), port, {})
+    assert known == Foretold(2, 0, True)
+
+
 def test_data_that_foretells_nothing() -> None:
     other = NOISE[::-1]
     for x, y in ((NOISE, other), (NOISE, NOISE), (NOISE[:1], NOISE[1:2])):
@@ -313,8 +372,8 @@ class Feed:
     """One long test split."""
 
     def __init__(self, x: Any) -> None:
-        self.ports = (X, Y)
-        self.split = Stream([x, x], [np.float32, np.float32], lead=10)
+        self.ports, self.scale = (X, Y), {}
+        self.split = Stream([x[:-1], x[1:]], [np.float32, np.float32], lead=10)
         self.data = self
 
     def source(self, split: str) -> Stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,8 @@ from qrlang.training.data.sources import Source, Stream
 _FAR = 1000  # moments ahead, at most
 _LOOK = 4096  # moments that show how far it is
 _RECORDS = 50  # records that do
+_SURE = 16  # bits: with fewer that agree it may be chance
+_ROUNDING = 8 * float(np.finfo(np.float32).eps)
 
 
 def alike(ports: Sequence[Port]) -> bool:
@@ -51,17 +54,32 @@ def as_input(ports: Sequence[Port], scale: Scale) -> Callable[[Array], Array]:
 def foretold(train: Source, ports: Sequence[Port], scale: Scale) -> Foretold | None:
     if not alike(ports) or not len(train):
         return None
-    converted = as_input(ports, scale) if ports[0].type.kind == "real" else np.asarray
-
-    def same(x: Array, y: Array) -> bool:
-        return x.shape == y.shape and bool(np.allclose(x, converted(y), rtol=1e-4, atol=1e-5))
-
-    pairs = _pairs(train, ports[1].type.seq)
-    longest = max((len(x) for x, _ in pairs), default=0)
-    for k in range(1, min(_FAR, longest - 1)):
-        if all(same(x[k:], y[:-k]) for x, y in pairs if len(x) > k):
+    numbers = ports[0].type.kind == "real"
+    converted = as_input(ports, scale) if numbers else np.asarray
+    pairs = [(x, converted(y)) for x, y in _pairs(train, ports[1].type.seq)]
+    if not pairs or any(len(x) != len(y) for x, y in pairs):
+        return None
+    every = np.concatenate([x for x, _ in pairs]).astype(np.float64)
+    off = _off(every, scale.get(ports[0].name)) if numbers else 0.0
+    kinds = len(np.unique(every.reshape(len(every), -1), axis=0))
+    enough = _SURE / math.log2(max(kinds, 2))
+    for k in range(1, _FAR):
+        later = [(x[k:], y[:-k]) for x, y in pairs if len(x) > k]
+        if sum(len(x) for x, _ in later) < enough:
+            return None
+        if all((np.abs(x - y) <= off).all() for x, y in later):
             return Foretold(k, _window(train, ports), isinstance(train, Stream))
     return None
+
+
+def _off(x: Array, scale: tuple[Sequence[float], Sequence[float]] | None) -> Array:
+    """How far numbers may differ that are the same: a little of their spread, and what rounding
+    makes of them, also of those that they were before they were scaled."""
+    largest = np.abs(x).max(0)
+    if scale is not None:
+        largest = largest + np.abs(np.array(scale[0]) / scale[1])
+    found: Array = 1e-5 * x.std(0) + _ROUNDING * largest
+    return found
 
 
 def _pairs(train: Source, seq: bool) -> list[tuple[Array, Array]]:
@@ -106,12 +124,21 @@ def _window(train: Source, ports: Sequence[Port]) -> int:
     return int(train.take(np.array([0])).arrays[0].shape[1])
 
 
-def series(split: Source, ports: Sequence[Port]) -> list[Array]:
-    """The inputs of a split, each from its beginning, in the units of the model."""
+def series(split: Source, ports: Sequence[Port], scale: Scale, ahead: int) -> list[Array]:
+    """The inputs of a split, each from its beginning to the last moment that it foretells, in the
+    units of the model."""
+    converted = as_input(ports, scale) if ports[0].type.kind == "real" else np.asarray
+
+    def whole(x: Array, y: Array) -> Array:
+        last = converted(y[-ahead:]) if len(y) >= ahead else x[:0]
+        return np.concatenate([x, last.astype(x.dtype)])
+
     if isinstance(split, Stream):
-        return [split.columns[0].astype(split.dtypes[0])]
+        columns = [c.astype(d) for c, d in zip(split.columns, split.dtypes, strict=True)]
+        return [whole(columns[0], columns[1])]
     if ports[1].type.seq:
-        return [inside(split.take(np.array([k])), 0) for k in range(len(split))]
-    windows = split.take(np.arange(len(split))).arrays[0]
-    parts = [windows[part] for part in _stretches(windows)]
-    return [np.concatenate([part[0], part[1:, -1]]) for part in parts]
+        each = (split.take(np.array([k])) for k in range(len(split)))
+        return [whole(inside(one, 0), inside(one, 1)) for one in each]
+    windows, values = split.take(np.arange(len(split))).arrays
+    return [whole(np.concatenate([windows[part][0], windows[part][1:, -1]]), values[part])
+            for part in _stretches(windows)]  # fmt: skip

@@ -187,6 +187,11 @@ def test_a_text_of_ones_own(tmp_path: Path, tokens: str, size: int, wanted: str)
     assert data.foretells == Foretold(1, 0, True)
 
 
+def test_a_text_without_spaces(tmp_path: Path) -> None:
+    data = text(tmp_path, content="ACGT" * 250, tokens="character")
+    assert [data.count(s) for s in ("train", "validation", "test")] == [700, 100, 200]
+
+
 def test_a_text_by_its_path_alone(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text(TEXT.replace("\n", "\r\n"))
     data = open_data(str(tmp_path / "book.txt"), {}, ports(token(20), token(20)))
@@ -199,6 +204,27 @@ def test_a_text_by_its_path_alone(tmp_path: Path) -> None:
         text(tmp_path, content=" \n")
     with pytest.raises(DataError, match="no way `words`"):
         text(tmp_path, tokens="words")
+
+
+@pytest.mark.parametrize("once", [False, True])
+@pytest.mark.parametrize("sequence", [False, True])
+def test_how_far_ahead_is_seen_in_units_of_their_spread(
+    tmp_path: Path, sequence: bool, once: bool
+) -> None:
+    path = weather(tmp_path, sequence)
+    head, *lines = [line.split(",") for line in path.read_text().splitlines()]
+    far = [[day, f"{float(temp) + 20000}", *rest] for day, temp, *rest in lines]
+    path.write_text("\n".join(map(",".join, [head, *far])) + "\n")
+    data = opened(path, seq(real(1)), real(1) if once else seq(real(1)), columns="temp", ahead=3,
+                  window=6, scale=True)  # fmt: skip
+    assert data.foretells == Foretold(3, 6 * once, not (sequence or once))
+
+
+def test_classes_of_a_series_keep_their_names(tmp_path: Path) -> None:
+    (tmp_path / "sky.csv").write_text("sky\n" + "\n".join(["sun", "rain", "sun"] * 40) + "\n")
+    kind = Type("class", (), 2, True)
+    data = opened(tmp_path / "sky.csv", kind, kind, columns="sky", ahead=1)
+    assert data.labels == data.vocabularies["x"].symbols == ("rain", "sun")
 
 
 @pytest.mark.parametrize("once", [False, True])
