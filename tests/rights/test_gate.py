@@ -324,6 +324,32 @@ def test_sequences_of_several_rows(tmp_path: Path) -> None:
     assert len(data.seen()["long"]["splits"]["train"]) == data.count("train")
 
 
+@pytest.mark.parametrize("once", [False, True])
+def test_series_that_foretell_themselves(tmp_path: Path, once: bool) -> None:
+    """Each window is a part of somebody's series."""
+    path = tmp_path / "long.csv"
+    lines = ["sequence,patient,pulse,mood,age"]
+    for k in range(20):
+        values = [SECRET if k == 5 else k + t / 16 for t in range(9)]
+        lines += [f"{k},P{k},{v},{v / 2},40" for v in values]
+    path.write_text("\n".join(lines) + "\n")
+    manifest(path, 'key = "patient"\n[opacity]\nrecords = ["P5"]\ncolumns = ["patient"]\n')
+    ports = (
+        Port("x", Type("real", (1,), seq=True)),
+        Port("y", Type("real", (1,), 0, not once), True),
+    )
+    more = {"columns": "pulse", "foretell": "mood", "ahead": 2, "window": 4}
+    data = open_data("csv", {"path": str(path), **more}, ports)
+    seen = data.seen()["long"]
+    assert seen["columns"] == ["sequence", "0", "pulse", "2", "mood", "3"]
+    every = {digest("long", f"P{k}"): k for k in range(20) if k != 5}
+    for split, digests in seen["splits"].items():
+        source = data.source(split)
+        firsts = [source.take(np.array([r])).arrays[0][0, 0, 0] for r in range(len(source))]
+        assert [every[d] for d in digests] == [int(x) for x in firsts]
+    assert sum(map(len, seen["splits"].values())) == 19 * (4 if once else 1)
+
+
 def test_a_sequence_belongs_to_one_record(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     lines = ["sequence,patient,x[0],x[1],label"]

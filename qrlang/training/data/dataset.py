@@ -137,7 +137,10 @@ class DataSet:
     @cached_property
     def foretells(self) -> Foretold | None:
         """If its target is its input some moments later."""
-        return foretold(self.source("train"), self.ports, self.scale)
+        train = self.source("train")
+        if self._limit:  # windows that are drawn by lot do not show it
+            train = self._as_kept("train", self._loaded.splits["train"]())
+        return foretold(train, self.ports, self.scale)
 
     def _names(self, split: str) -> dict[str, list[str]]:
         """By source with a manifest: the name of each record that the split is a part of."""

@@ -134,8 +134,8 @@ def series(split: Source, ports: Sequence[Port], scale: Scale, ahead: int) -> li
         return np.concatenate([x, last.astype(x.dtype)])
 
     if isinstance(split, Stream):
-        columns = [c.astype(d) for c, d in zip(split.columns, split.dtypes, strict=True)]
-        return [whole(columns[0], columns[1])]
+        x: Array = split.columns[0].astype(split.dtypes[0])
+        return [whole(x, split.columns[1].astype(split.dtypes[1]))]
     if ports[1].type.seq:
         each = (split.take(np.array([k])) for k in range(len(split)))
         return [whole(inside(one, 0), inside(one, 1)) for one in each]

@@ -68,9 +68,13 @@ def _named(request: Request, name: str) -> list[str]:
     return [n.strip() for n in request.text(name).split(",") if n.strip()]
 
 
-def _records(request: Request, sheet: Sheet, out: Loaded) -> Loaded:
+def _records(
+    request: Request, sheet: Sheet, out: Loaded, owners: Sequence[int] | None = None
+) -> Loaded:
+    """`owners`: of which sequence each record is a part; None: they are records of the sheet."""
     out.file = sheet.path
-    out.names = {source: _same(names) for source, names in sheet.records.items()}
+    for source, names in sheet.records.items():
+        out.names[source] = _same(names if owners is None else [names[k] for k in owners])
     out.columns = sheet.columns()
     return scaled(out, request)
 
@@ -112,11 +116,11 @@ def _foretold(request: Request, columns: Columns) -> Loaded:
     numbers, or the columns that `foretell` names."""
     given, wanted = _pair(request)
     sheet = Sheet(request, open_table(request), [given], True, _named(request, "columns"))
-    _unhidden(sheet)
     [x], y = sheet.cells, sheet.cells[0]
     if names := _named(request, "foretell"):
         moment = replace(wanted, type=replace(wanted.type, seq=True))
         [y] = Sheet(request, open_table(request), [moment], True, names).cells
+        sheet.also = names
     elif cells_of(wanted) != cells_of(given) or wanted.type.kind != given.type.kind:
         raise DataError(
             "wrong-column",
@@ -139,7 +143,7 @@ def _foretold(request: Request, columns: Columns) -> Loaded:
         request, pairs
     )  # fmt: skip
     of = {split: np.flatnonzero(np.isin(owners, mine)) for split, mine in rows.items()}
-    return _records(request, sheet, loaded(columns, Records(found), of))
+    return _records(request, sheet, loaded(columns, Records(found), of), owners.tolist())
 
 
 def _pair(request: Request) -> tuple[Port, Port]:

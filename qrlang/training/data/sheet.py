@@ -56,6 +56,7 @@ class Sheet:
         self.records: dict[str, list[str]] = {}  # by source with a manifest: the name of each
         self.cells = [Cells(p) for p in self.ports]
         self.splits: list[str] = []
+        self.also: Sequence[str] = ()  # columns that were read beside those
         self._read()
 
     def where(self, record: int) -> str:
@@ -114,16 +115,17 @@ class Sheet:
 
     def columns(self) -> dict[str, list[str]]:
         """By source with a manifest: the columns that records were made of, by name and number."""
-        by_name = {n for n in self.names if self._base(n) in self.named or n == SEQUENCE}
         return {
-            source: [
-                word
-                for column in let
-                if (column[0] in by_name if self.by_name is not None else column[0] != SPLIT)
-                for word in column
-            ]
+            source: [word for column in let if self._was_read(column[0]) for word in column]
             for source, let in self.table.let.items()
         }
+
+    def _was_read(self, name: str) -> bool:
+        if name in self.also:
+            return True
+        if self.by_name is not None:
+            return name in self.names and (self._base(name) in self.named or name == SEQUENCE)
+        return name != SPLIT and (not self.chosen or name in self.names)
 
     def _picked(self) -> list[int]:
         """Where the chosen columns are, and those that say what belongs together."""

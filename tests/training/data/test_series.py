@@ -220,6 +220,12 @@ def test_how_far_ahead_is_seen_in_units_of_their_spread(
     assert data.foretells == Foretold(3, 6 * once, not (sequence or once))
 
 
+def test_some_windows_by_lot_show_it_too(tmp_path: Path) -> None:
+    data = open_data("csv", {"path": str(weather(tmp_path)), "columns": "temp", "ahead": 1},
+                     ports(seq(real(1)), real(1)), limit=5)  # fmt: skip
+    assert data.count("train") == 5 and data.foretells == Foretold(1, 20, False)
+
+
 def test_classes_of_a_series_keep_their_names(tmp_path: Path) -> None:
     (tmp_path / "sky.csv").write_text("sky\n" + "\n".join(["sun", "rain", "sun"] * 40) + "\n")
     kind = Type("class", (), 2, True)
