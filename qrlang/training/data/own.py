@@ -180,6 +180,13 @@ def _of_windows(request: Request, pairs: Pairs) -> tuple[list[Column], Array]:
     given, wanted = request.ports
     width = request.whole("window") or WINDOW
     parts = [windows(x, width) for x, _ in pairs]
+    if not any(map(len, parts)):
+        raise DataError(
+            "empty-split",
+            f"no series has the {width + request.whole('ahead')} moments that a window of {width} "
+            f"and what it foretells take",
+            "make the window shorter",
+        )
     y = np.concatenate([y[width - 1 :] for _, y in pairs])
     columns: list[Column] = [Dense(np.concatenate(parts), given, "the windows"),
                              Dense(y, wanted, "the target series")]  # fmt: skip

@@ -232,11 +232,20 @@ class Sheet:
                     if sign == ";"
                     else "call it .tsv"
                 )
+            if self.chosen:
+                raise DataError(
+                    "bad-argument",
+                    f"`columns` names {plural(len(free), 'column')} of {self.path}; "
+                    f"{self._wanted(wide)}",
+                    "name as many, in the order of the model's lines",
+                )
             if self.moments:
                 help = 'say which columns are to be read: csv(path: …, ahead: …, columns: "…")'
             if not help and self.ports != self.every:
                 other = next(p.name for p in self.every if p not in self.ports)
                 help = f"leave the column of `{other}` out, or give the others their names"
+            if not help and self.names:
+                help = 'say which columns are to be read: csv(path: …, columns: "…")'
             raise self._bad(line, f"it has {plural(len(free), 'cell')}; {self._wanted(wide)}", help)
         found: list[tuple[Port, Sequence[int]]] = []
         at = 0
@@ -304,7 +313,8 @@ class Sheet:
                 if value is None or not np.isfinite(value):
                     what = f"{text!r} is not a number" if value is None else f"{text} is not finite"
                     name = f" ({self.names[k]})" if self.names else ""
-                    raise self._bad(line, f"cell {k + 1}{name}: {what}, for {port}")
+                    help = "" if text else "leave rows with empty cells out, or fill them"
+                    raise self._bad(line, f"cell {k + 1}{name}: {what}, for {port}", help)
                 numbers.append(value)
             if not port.type.seq and not begins:
                 cells.numbers[-len(numbers) :] = numbers

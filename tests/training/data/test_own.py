@@ -262,6 +262,8 @@ def test_packed_and_tabbed(tmp_path: Path) -> None:
     ("text", "types", "said"),
     [
         ("1,2,0\n1,zwei,1\n", (real(2), label(2)), "line 2: cell 2: 'zwei' is not a number"),
+        ("a,b,c,d\n1,2,3,0\n", (real(2), label(2)), 'read: csv(path: …, columns: "…")'),
+        ("1,2,0\n1,,1\n", (real(2), label(2)), "leave rows with empty cells out"),
         ("1,2,0\n1,nan,1\n", (real(2), label(2)), "line 2: cell 2: nan is not finite"),
         ("1,2,0\n1,1\n", (real(2), label(2)), "line 2: it has 2 cells; `input x: real[2]` takes 2"),
         ("x[0],x[1],y\n1,2,0\n1,2\n", (real(2), label(2)), "line 3: it has 2 cells"),
@@ -288,7 +290,7 @@ def test_bad_csv(tmp_path: Path, text: str, types: tuple[Type, ...], said: str) 
     path = write(tmp_path / "bad.csv", text)
     with pytest.raises(DataError) as error:
         own(path, *types)
-    assert said in str(error.value)
+    assert said in f"{error.value} {error.value.help}"
 
 
 def test_numbers_go_by_their_names(tmp_path: Path) -> None:
@@ -422,7 +424,7 @@ def test_a_sequence_of_classes(tmp_path: Path) -> None:
 def test_bad_arrays(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError) as error:
         own(save(tmp_path / "a.npz", **arrays), real(3), label(2))
-    assert said in str(error.value)
+    assert said in f"{error.value} {error.value.help}"
     assert "a.npz" in str(error.value)
 
 

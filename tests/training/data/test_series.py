@@ -139,6 +139,7 @@ def test_columns_of_any_table(tmp_path: Path) -> None:
     [
         ((seq(real(1)), seq(real(1))), {"ahead": 1}, "4 cells"),
         ((seq(real(1)), seq(real(1))), {"columns": "tmp", "ahead": 1}, "no column `tmp`"),
+        ((real(2), real(1)), {"columns": "temp, wind"}, "names 2 columns of"),
         ((seq(real(1)), seq(real(1))), {"columns": "temp", "ahead": 200}, "longer than the series"),
         ((seq(real(2)), seq(real(1))), {"columns": "temp, wind", "ahead": 1}, "is not what"),
         ((real(1), real(1)), {"columns": "temp", "ahead": 1}, "`ahead` is for a series"),
@@ -224,6 +225,12 @@ def test_some_windows_by_lot_show_it_too(tmp_path: Path) -> None:
     data = open_data("csv", {"path": str(weather(tmp_path)), "columns": "temp", "ahead": 1},
                      ports(seq(real(1)), real(1)), limit=5)  # fmt: skip
     assert data.count("train") == 5 and data.foretells == Foretold(1, 20, False)
+
+
+def test_a_window_that_is_longer_than_every_series(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no series has the 25 moments that a window of 22"):
+        opened(weather(tmp_path, sequence=True), seq(real(1)), real(1), columns="temp", ahead=3,
+               window=22)  # fmt: skip
 
 
 def test_classes_of_a_series_keep_their_names(tmp_path: Path) -> None:
