@@ -78,7 +78,7 @@ def horizon(going: Generator, feed: DataFeed, split: str, moments: int) -> Horiz
             f"{moments} after at least {first}",
             "ask for fewer",
         )
-    spread = np.concatenate(found).reshape(sum(map(len, found)), -1).std(0)
+    spread = np.concatenate(found).reshape(sum(map(len, found)), -1).std(0, dtype=np.float64)
     units = np.where(spread > 0, spread, 1.0)
 
     def flat(rows: Sequence[Array]) -> Array:

@@ -15,6 +15,7 @@ Array = np.ndarray[Any, Any]
 
 WHOLE = ("f1", "mae", "balanced_accuracy", "auc")  # no means over sequences that are kept apart
 KEPT = 300  # moments that a picture shows
+_ROUNDING = 1e-13  # of squares: what is left of numbers that are all the same
 MOMENTS = 5  # of targets: how many, their sum, their squares, absolute errors, squared errors
 
 
@@ -148,7 +149,9 @@ class Tally:
         self.settle()
         n, total, squares, _, off = self.moments.reshape(MOMENTS, -1)
         n = np.maximum(n, 1)
-        return off / n, np.maximum(squares / n - (total / n) ** 2, 0.0)
+        mean = total / n
+        variance = squares / n - mean**2
+        return off / n, np.where(variance > _ROUNDING * mean**2, variance, 0.0)
 
     def spread(self) -> float:
         """The standard deviation of the targets, each number's from a mean of its own."""

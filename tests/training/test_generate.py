@@ -417,6 +417,11 @@ def test_the_horizon_of_forecasts_that_are_known() -> None:
     assert line.split() == ["nrmse", *"000---"]
 
 
+def test_a_series_that_stays_the_same_has_no_spread() -> None:
+    x = np.full((200, 1), 0.1, np.float32)
+    assert far(x, lambda n, k: x[n : n + k] + 0.2).data()["nrmse"] == pytest.approx([0.2] * 6)
+
+
 def test_eval_says_how_long_it_holds(tmp_path: Path, capsys: Any) -> None:
     run = trained(written(tmp_path, "mackey_glass(length: 400)"))
     found = json.loads(said(capsys, "eval", run, "--generate", 12, "--format", "json"))

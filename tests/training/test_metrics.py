@@ -222,6 +222,18 @@ def test_nrmse_is_in_units_of_the_spread() -> None:
     assert tally.figures()["rmse"] == pytest.approx(y.std())
 
 
+@pytest.mark.parametrize("value", [429.86370849609375, 6.333526134490967, 0.1, 0.0])
+def test_targets_that_are_all_the_same_have_no_spread(value: float) -> None:
+    """Whatever rounding makes of them."""
+    for count in (55, 231, 398):
+        tally = Tally(real(1))
+        for part in torch.full((count, 1), value).split(64):
+            ones = torch.ones(len(part)).double()
+            tally.add(ones, ones, part + 0.01, part, None)
+        found = tally.figures()
+        assert math.isnan(found["nrmse"]) and math.isnan(found["r2"])
+
+
 def test_perplexity_is_that_of_the_mean_loss() -> None:
     tally = Tally(seq(Type("token", (), 4)))
     tally.rows.append(np.array([[6.0, 3.0, 1.0, 3.0], [4.0, 2.0, 0.0, 2.0]]))

@@ -71,6 +71,21 @@ def test_numbers_in_units_of_their_spread(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("value", [0.1, 1000 / 3])
+def test_what_is_the_same_in_all_of_the_training_is_not_blown_up(
+    tmp_path: Path, value: float, series: bool
+) -> None:
+    rows = [f"{value if k < 83 else value + 1},{k / 10},{'train' if k < 83 else 'test'}"
+            for k in range(100)]  # fmt: skip
+    path = write(tmp_path / "f.csv", "x,y,split\n" + "\n".join(rows))
+    types = (seq(real(1)), seq(real(1))) if series else (real(1), real(1))
+    data = open_data("csv", {"path": str(path), "scale": True}, ports(*types), validation=0)
+    assert data.about()["scale"]["x"]["divisor"] == [1]
+    last = whole(data, "test")[0].reshape(-1)[-5:]
+    np.testing.assert_allclose(last, np.ones(5), rtol=1e-4)
+
+
+@pytest.mark.parametrize("series", [False, True])
 def test_a_run_keeps_the_units_it_began_with(tmp_path: Path, series: bool) -> None:
     """Records that are gone by now, or new ones, do not move what its weights know."""
     types = (seq(real(1)), seq(real(1))) if series else (real(1), real(1))
