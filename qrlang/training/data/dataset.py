@@ -151,7 +151,7 @@ class DataSet:
         if not (self._kept and self._loaded.names and isinstance(source, Records)):
             return source
         index = kept(self._kept, split, self._names(split))
-        return source if index is None else Records(source.columns, index, source.last)
+        return source if index is None else source.reindexed(index)
 
     def seen(self) -> dict[str, Any]:
         """What a run keeps of data with manifests: which records it saw, by names that only those

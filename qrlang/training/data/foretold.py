@@ -11,7 +11,7 @@ import numpy as np
 
 from qrlang.training.data.batches import RecordBatch
 from qrlang.training.data.ports import Array, Port, moment_shape
-from qrlang.training.data.sources import Source, Stream
+from qrlang.training.data.sources import Records, Source, Stream
 
 _FAR = 1000  # moments ahead, at most
 _LOOK = 4096  # moments that show how far it is
@@ -93,7 +93,7 @@ def _pairs(train: Source, seq: bool) -> list[tuple[Array, Array]]:
     windows, values = few.arrays
     if few.lengths[0] is not None:
         return []
-    return [(windows[part, -1], values[part]) for part in _stretches(windows)[:_RECORDS]]
+    return [(windows[part, -1], values[part]) for part in _stretches(train, windows)[:_RECORDS]]
 
 
 def one_time(split: Source, ports: Sequence[Port]) -> bool:
@@ -101,13 +101,18 @@ def one_time(split: Source, ports: Sequence[Port]) -> bool:
     if not ports[0].type.seq or not len(split):
         return False
     few = split.take(np.arange(min(len(split), _RECORDS)))
-    return few.lengths[0] is None and len(_stretches(few.arrays[0])) == 1
+    return few.lengths[0] is None and len(_stretches(split, few.arrays[0])) == 1
 
 
-def _stretches(windows: Array) -> list[slice]:
-    """Records that are windows of one series, each a moment on."""
-    flat = windows.reshape(*windows.shape[:2], -1)
-    breaks = np.flatnonzero((flat[1:, :-1] != flat[:-1, 1:]).any((1, 2))) + 1
+def _stretches(split: Source, windows: Array) -> list[slice]:
+    """Records that are windows of one series, each a moment on: of the first of a split."""
+    if isinstance(split, Records) and split.owners is not None:
+        at = split.index[: len(windows)]
+        new = (np.diff(at) != 1) | (np.diff(split.owners[at]) != 0)
+    else:
+        flat = windows.reshape(*windows.shape[:2], -1)
+        new = (flat[1:, :-1] != flat[:-1, 1:]).any((1, 2))
+    breaks = np.flatnonzero(new) + 1
     return [slice(*ends) for ends in pairwise([0, *breaks.tolist(), len(windows)])]
 
 
@@ -141,4 +146,4 @@ def series(split: Source, ports: Sequence[Port], scale: Scale, ahead: int) -> li
         return [whole(inside(one, 0), inside(one, 1)) for one in each]
     windows, values = split.take(np.arange(len(split))).arrays
     return [whole(np.concatenate([windows[part][0], windows[part][1:, -1]]), values[part])
-            for part in _stretches(windows)]  # fmt: skip
+            for part in _stretches(split, windows)]  # fmt: skip

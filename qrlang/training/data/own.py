@@ -143,7 +143,8 @@ def _foretold(request: Request, columns: Columns) -> Loaded:
         request, pairs
     )  # fmt: skip
     of = {split: np.flatnonzero(np.isin(owners, mine)) for split, mine in rows.items()}
-    return _records(request, sheet, loaded(columns, Records(found), of), owners.tolist())
+    records = Records(found, owners=owners)
+    return _records(request, sheet, loaded(columns, records, of), owners.tolist())
 
 
 def _pair(request: Request) -> tuple[Port, Port]:

@@ -64,7 +64,7 @@ def scaled(found: Loaded, request: Request) -> Loaded:
             source = build()
             assert isinstance(source, Records)
             columns = [Scaled(c, *by[k]) if k in by else c for k, c in enumerate(source.columns)]
-            return Records(columns, source.index, source.last)
+            return Records(columns, source.index, source.last, source.owners)
 
         return built
 

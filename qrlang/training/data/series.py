@@ -106,7 +106,8 @@ def _windowed(
             (
                 Dense(part, given, "the windows"),
                 Dense(y[begin + length - 1 : end], wanted, "the target series"),
-            )
+            ),
+            owners=np.zeros(len(part), np.int64),
         )
 
     return build

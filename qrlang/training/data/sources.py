@@ -47,13 +47,18 @@ def _counted(target: Array, last: int) -> Array:
 class Records:
     """`index`: which records of the columns these are; None: all of them.
 
-    `last`: only so many last moments count in a metric.
+    `last`: only so many last moments count in a metric. `owners`: of windows, each a moment on
+    from the one before, which series each was cut from; None: nobody knows.
     """
 
     streaming = False
 
     def __init__(
-        self, columns: Sequence[Column], index: Array | None = None, last: int | None = None
+        self,
+        columns: Sequence[Column],
+        index: Array | None = None,
+        last: int | None = None,
+        owners: Array | None = None,
     ) -> None:
         counts = {len(c) for c in columns}
         if len(counts) != 1:
@@ -65,6 +70,7 @@ class Records:
         self.columns = tuple(columns)
         self.index = np.arange(counts.pop(), dtype=np.int64) if index is None else index
         self.last = last
+        self.owners = owners
         self.lengths = self._longest()
 
     def _longest(self) -> Array | None:
@@ -79,7 +85,10 @@ class Records:
         return len(self.index)
 
     def subset(self, index: Array) -> Records:
-        return Records(self.columns, self.index[index], self.last)
+        return self.reindexed(self.index[index])
+
+    def reindexed(self, index: Array) -> Records:
+        return Records(self.columns, index, self.last, self.owners)
 
     def limited(self, count: int) -> Records:
         """By lot: records may be sorted by their class."""

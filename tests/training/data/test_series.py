@@ -12,7 +12,7 @@ from data_tools import ports, token, whole
 from qrlang.check.training.data_sets import DATA_SETS
 from qrlang.ir.types import Type, real, seq
 from qrlang.training.data import DataError, open_data
-from qrlang.training.data.foretold import Foretold
+from qrlang.training.data.foretold import Foretold, series
 from qrlang.training.data.own import inputs
 from qrlang.training.data.request import Request
 
@@ -219,6 +219,18 @@ def test_how_far_ahead_is_seen_in_units_of_their_spread(
     data = opened(path, seq(real(1)), real(1) if once else seq(real(1)), columns="temp", ahead=3,
                   window=6, scale=True)  # fmt: skip
     assert data.foretells == Foretold(3, 6 * once, not (sequence or once))
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_windows_of_several_series_are_not_joined_by_chance(tmp_path: Path, window: int) -> None:
+    """The end of one may look like the beginning of the next."""
+    rows = [f"{k},{k % 2 if t < 9 else t % 2}" for k in range(40) for t in range(20)]
+    (tmp_path / "bits.csv").write_text("sequence,b\n" + "\n".join(rows) + "\n")
+    bit = Type("bit", (), 0)
+    data = opened(tmp_path / "bits.csv", seq(bit), bit, columns="b", ahead=2, window=window)
+    assert data.foretells == Foretold(2, window, False)
+    found = series(data.source("test"), data.ports, data.scale, 2)
+    assert [len(x) for x in found] == [20] * 8
 
 
 def test_some_windows_by_lot_show_it_too(tmp_path: Path) -> None:
