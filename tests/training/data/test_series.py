@@ -224,7 +224,7 @@ def test_how_far_ahead_is_seen_in_units_of_their_spread(
 @pytest.mark.parametrize("window", [1, 4])
 def test_windows_of_several_series_are_not_joined_by_chance(tmp_path: Path, window: int) -> None:
     """The end of one may look like the beginning of the next."""
-    rows = [f"{k},{k % 2 if t < 9 else t % 2}" for k in range(40) for t in range(20)]
+    rows = [f"{k},{(k + t // 10) % 2}" for k in range(40) for t in range(20)]
     (tmp_path / "bits.csv").write_text("sequence,b\n" + "\n".join(rows) + "\n")
     bit = Type("bit", (), 0)
     data = opened(tmp_path / "bits.csv", seq(bit), bit, columns="b", ahead=2, window=window)
