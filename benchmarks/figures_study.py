@@ -117,7 +117,12 @@ STUDY: dict[str, Task] = {
 # Rows of other tables that stand on the page as well.
 LONG = {
     "permuted": ("QRNN n=8", "LSTM core, the size of n=8"),
-    "copying": ("QRNN n=8, delay 100", "LSTM core, delay 100", "QRNN n=8, delay 400"),
+    "copying": (
+        "QRNN n=8, delay 100",
+        "LSTM core, delay 100",
+        "QRNN n=8, delay 400",
+        "LSTM core, delay 400",
+    ),
 }
 
 
