@@ -36,6 +36,22 @@ def test_the_recipe_is_the_default() -> None:
     assert s.metric == "accuracy" and s.data == ("npz", {"path": "tiny.npz"})
 
 
+def test_the_line_takes_away_what_the_file_has() -> None:
+    """0 is what stands where nobody has said anything."""
+    names = ("length", "truncate", "limit", "early_stopping", "steps", "turns")
+    said = "".join(f"  {name} = 3\n" for name in names)
+    text = MODEL.replace("train Tiny {\n", f"train Tiny {{\n{said}")
+    made, _ = compilation(Asked("tiny.qrl"), "tiny.qrl", text.encode())
+    plain = settle(made.checked.trains[0].settings, None)
+    assert all(getattr(plain, name) == 3 for name in names)
+    given = dict.fromkeys(names, "0")
+    made, _ = compilation(Asked("tiny.qrl", settings=given), "tiny.qrl", text.encode())
+    assert not made.failed
+    assert settle(made.checked.trains[0].settings, None) == settle(
+        checked()[0].checked.trains[0].settings, None
+    )
+
+
 def test_the_line_wins_over_the_file() -> None:
     made, _ = checked(epochs="7", optimizer="sgd(lr: 0.5)", data="other.csv", checkpoint="10 steps")
     assert not made.failed
