@@ -22,16 +22,21 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from figures_small import SMALL
+from figures_study import LONG, PAGE, PICTURE, STUDY, drawn
 from figures_tasks import TASKS as LARGE
 from figures_tasks import Row, Task
 
+from qrlang.plot import to_svg
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "figures"
-TASKS = LARGE | SMALL
+TASKS = LARGE | SMALL | STUDY
 
 
 def command(row: Row, rate: str) -> list[str]:
@@ -39,8 +44,13 @@ def command(row: Row, rate: str) -> list[str]:
 
 
 def folder(out: Path, task: Task, row: Row, rate: str, seed: int) -> Path:
-    name = re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
-    return out / task.name / (name + (f"-lr{rate}" if rate else "")) / f"seed{seed}"
+    called = " ".join([Path(row.program).stem, *row.options]) if task.runs else row.name
+    name = slug(called) + (f"-lr{rate}" if rate else "")
+    return out / (task.runs or task.name) / name / f"seed{seed}"
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def train(out: Path, task: Task, row: Row, rate: str, seed: int) -> None:
@@ -49,6 +59,7 @@ def train(out: Path, task: Task, row: Row, rate: str, seed: int) -> None:
     if (run / "result.json").exists():
         if task.metric == "bleu":
             translate(run, row)
+        tested(run, task)
         return
     if (run / "settings.json").exists():
         asked = ["--resume", str(run)]
@@ -58,8 +69,21 @@ def train(out: Path, task: Task, row: Row, rate: str, seed: int) -> None:
     done = qrlc(["train", *asked])
     if done.returncode:
         print(done.stderr[-2000:], flush=True)
-    elif task.metric == "bleu":
+    elif task.metric == "bleu" or task.tests:
         train(out, task, row, rate, seed)
+
+
+def tested(run: Path, task: Task) -> None:
+    """Has the run evaluated in each of the task's ways, unless that has been done."""
+    for name, options in task.tests:
+        path = run / f"{slug(name)}.eval.json"
+        if not path.exists():
+            verb, *more = options.split()
+            said = qrlc([verb, str(run), *more, "--format", "json"])
+            if said.returncode:
+                print(said.stderr[-2000:], flush=True)
+            else:
+                path.write_text(said.stdout, encoding="utf-8")
 
 
 def translate(run: Path, row: Row) -> None:
@@ -126,7 +150,7 @@ def work(out: Path, task: Task, wanted: re.Pattern[str], first: int, seeds: int)
 # --- tables ---
 
 
-def collected(out: Path, task: Task, row: Row) -> dict[str, object] | None:
+def collected(out: Path, task: Task, row: Row) -> dict[str, Any] | None:
     rate = chosen(out, task, row)
     runs = []
     for seed in range(100):
@@ -140,6 +164,8 @@ def collected(out: Path, task: Task, row: Row) -> dict[str, object] | None:
     figures = [r["figures"].get(task.metric, {}).get("value") for r in runs]
     if not runs or any(f is None for f in figures):
         return None
+    tests = {name: [_tested(out, task, row, rate, r["seed"], name) for r in runs]
+             for name, _ in task.tests}  # fmt: skip
     line = shlex.join(["qrlc", "train", *command(row, rate)])
     return {
         "name": row.name,
@@ -158,10 +184,17 @@ def collected(out: Path, task: Task, row: Row) -> dict[str, object] | None:
             r["cpu_seconds_an_epoch"] * max(r["epochs"], 1) for r in runs
         ),
         "skipped": sum(r["skipped"] for r in runs),
+        **({"tests": tests} if tests else {}),
     }
 
 
-def collect(out: Path, task: Task) -> list[dict[str, object]]:
+def _tested(out: Path, task: Task, row: Row, rate: str, seed: int, name: str) -> float:
+    path = folder(out, task, row, rate, seed) / f"{slug(name)}.eval.json"
+    found = json.loads(path.read_text(encoding="utf-8"))["figures"][task.metric]
+    return float(found["value"] if isinstance(found, dict) else found)  # of eval, or of run
+
+
+def collect(out: Path, task: Task) -> list[dict[str, Any]]:
     """What has been trained, over what an earlier collection found."""
     path = RESULTS / f"{task.name}.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
@@ -177,7 +210,7 @@ def collect(out: Path, task: Task) -> list[dict[str, object]]:
     return rows
 
 
-def stored() -> dict[str, list[dict[str, object]]]:
+def stored() -> dict[str, list[dict[str, Any]]]:
     """Every table that has been collected so far."""
     found = {}
     for name in TASKS:
@@ -187,7 +220,9 @@ def stored() -> dict[str, list[dict[str, object]]]:
     return found
 
 
-def table(task: Task, rows: list[dict[str, object]]) -> str:
+def table(task: Task, rows: list[dict[str, Any]]) -> str:
+    if task.tests:
+        return matrix(task, rows)
     lines = [
         f"| {task.head} | {task.word} | seeds | parameters | CPU time |",
         "|---|---:|---:|---:|---:|",
@@ -196,35 +231,65 @@ def table(task: Task, rows: list[dict[str, object]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cells(task: Task, row: dict[str, object]) -> list[str]:
-    mean, spread = float(str(row["mean"])), row["deviation"]
+def matrix(task: Task, rows: list[dict[str, Any]]) -> str:
+    """The same weights, looked at in several ways: a column each."""
+    lines = [
+        f"| {task.head} | " + " | ".join(name for name, _ in task.tests) + " |",
+        "|---|" + "---:|" * len(task.tests),
+    ]
+    for row in rows:
+        values = [list(row["tests"][name]) for name, _ in task.tests]
+        found = [spread(task, statistics.fmean(v), statistics.stdev(v)) for v in values]
+        lines.append("| " + " | ".join([row["name"], *found]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def spread(task: Task, mean: float, deviation: float | None) -> str:
     text = task.number(mean)
-    if spread is not None:
-        text += f" ± {task.number(float(str(spread)))}"
-    text += task.unit
-    seeds = len(list(row["values"]))  # type: ignore[call-overload]
-    return [str(row["name"]), text, str(seeds), f"{int(str(row['parameters'])):,}", _time(row)]
+    if deviation is not None:
+        text += f" ± {task.number(deviation)}"
+    return text + task.unit
 
 
-def overview(found: dict[str, list[dict[str, object]]]) -> str:
-    """All tables in one."""
+def cells(task: Task, row: dict[str, Any]) -> list[str]:
+    text = spread(task, row["mean"], row["deviation"])
+    seeds = len(row["values"])
+    return [row["name"], text, str(seeds), f"{row['parameters']:,}", _time(row)]
+
+
+def overview(found: dict[str, list[dict[str, Any]]], there: str = "") -> str:
+    """All tables in one. `there`: where the examples lie."""
     lines = ["| task | model | figure | seeds | parameters | CPU time |",
              "|---|---|---:|---:|---:|---:|"]  # fmt: skip
     for name, rows in found.items():
         task = TASKS[name]
+        if name in STUDY:  # a page of its own
+            continue
         for k, row in enumerate(rows):
-            head = f"[{task.head}]({Path(task.readme).parent.name}), {task.word}" if k == 0 else ""
+            head = (
+                f"[{task.head}]({there}{Path(task.readme).parent.name}), {task.word}"
+                if k == 0
+                else ""
+            )
             lines.append("| " + " | ".join([head, *cells(task, row)]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _time(row: dict[str, object]) -> str:
-    seconds = float(str(row["cpu_seconds"]))
+def study(found: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
+    """The tables of docs/study.md, in its order."""
+    long = {t: [r for r in found.get(t, []) if r["name"] in LONG[t]] for t in LONG}
+    tables = {name: table(TASKS[name], found[name]) for name in STUDY if name in found}
+    last = {"study_device": tables.pop("study_device")} if "study_device" in tables else {}
+    return tables | {"study_long": overview(long, "../examples/")} | last
+
+
+def _time(row: dict[str, Any]) -> str:
+    seconds = row["cpu_seconds"]
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 300 \
         else f"{seconds / 60:.0f} min"  # fmt: skip
 
 
-def place(readme: str, name: str, text: str) -> None:
+def place(readme: str, name: str, text: str, gap: str = "\n") -> None:
     """The table into a README, between its marks."""
     path = ROOT / readme
     old = path.read_text(encoding="utf-8")
@@ -234,7 +299,7 @@ def place(readme: str, name: str, text: str) -> None:
         return
     head, rest = old.split(begin, 1)
     _, tail = rest.split(end, 1)
-    new = head + begin + "\n" + text + "\n" + end + tail
+    new = head + begin + gap + text + gap + end + tail
     if new != old:
         path.write_text(new, encoding="utf-8")
 
@@ -258,9 +323,15 @@ def main() -> None:
             rows = collect(out, task)
             if rows:
                 print(f"{task.name}\n{table(task, rows)}")
-                place(task.readme, task.name, table(task, rows))
+                if task.name not in STUDY:
+                    place(task.readme, task.name, table(task, rows))
     if not asked.train:
-        place("examples/README.md", "all", overview(stored()))
+        found = stored()
+        place("examples/README.md", "all", overview(found))
+        for name, text in study(found).items():
+            place(PAGE, name, text, gap="")
+        if {"study_shots", "study_noise"} <= found.keys():
+            (ROOT / PICTURE).write_text(to_svg(drawn(found)), encoding="utf-8")
 
 
 if __name__ == "__main__":

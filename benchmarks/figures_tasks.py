@@ -36,6 +36,8 @@ class Task:
     rows: tuple[Row, ...]
     number: Callable[[float], str] = _percent
     by: str = ""  # what is chosen by; empty: the metric itself
+    runs: str = ""  # where its runs lie, by their options: tasks that share it share runs
+    tests: tuple[tuple[str, str], ...] = ()  # columns: a name, and `qrlc` what of the run
 
     @property
     def unit(self) -> str:

@@ -314,11 +314,10 @@ class Desk:
         every = all_places(self.device, template)
         whole = self.confusions[every]
         order = [every.index(place) for place in places_of(self.device, template)]
-        inner = {
-            bit: (float(whole.up[k]), float(whole.down[k]))
-            for bit, place in recorded(self.device, template).items()
-            for k in [every.index(place)]
-        }
+        known = dict(
+            zip(every, zip(whole.up.tolist(), whole.down.tolist(), strict=True), strict=True)
+        )
+        inner = {bit: known[place] for bit, place in recorded(self.device, template).items()}
         return Confusion(whole.up[order], whole.down[order], inner)
 
     def _exactly(self, task: Task) -> list[list[Floats]]:

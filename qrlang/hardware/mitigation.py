@@ -181,6 +181,8 @@ def recorded(device: Device, template: Template) -> dict[int, int]:
     """The bits of the middle that are kept and do nothing else, and what reads them. A bit that
     has steered a gate cannot be undone: the gate was done, or not. Nor one that was not always
     read."""
+    if not template.bits:
+        return {}
     steering = {bit for s in template.steps for bit, _ in s.when}
     read = {s.bit: s.qubits[0] for s in template.steps if s.name == "measure" and not s.when}
     asked = getattr(device, "inner_places", None)
@@ -191,8 +193,7 @@ def recorded(device: Device, template: Template) -> dict[int, int]:
 
 def all_places(device: Device, template: Template) -> tuple[int, ...]:
     """What reads anything that can be undone, in order."""
-    inner = recorded(device, template).values() if template.bits else ()
-    return tuple(sorted({*places_of(device, template), *inner}))
+    return tuple(sorted({*places_of(device, template), *recorded(device, template).values()}))
 
 
 # --- extrapolation ------------------------------------------------------------------------------

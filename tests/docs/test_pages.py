@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from cli_tools import qrlc
 
 from qrlang.check import check_file
 from qrlang.check.functions.builtins import BUILTINS
 from qrlang.check.library import Library
-from qrlang.cli.lazy import COMMANDS
+from qrlang.cli.lazy import COMMANDS, LazyGroup
 from qrlang.format import format_text
 from qrlang.grammar.keywords import KEYWORDS
 from qrlang.source import Source
@@ -53,7 +56,8 @@ def test_block_is_formatted(where: str, text: str, want: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "files"), [("README.md", ()), ("docs/tutorial.md", ("memory", "", "", "wrong"))]
+    ("page", "files"),
+    [("README.md", ()), ("docs/study.md", ()), ("docs/tutorial.md", ("memory", "", "", "wrong"))],
 )
 def test_the_compiler_says_what_the_page_shows(
     page: str, files: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -69,7 +73,7 @@ def test_the_compiler_says_what_the_page_shows(
     shown = 0
     for session in re.findall(r"^```\n(\$ qrlc .*?)^```$", text, re.MULTILINE | re.DOTALL):
         for command, output in re.findall(r"\$ qrlc (.*)\n((?:[^$\n].*\n|\n)*)", session):
-            if command.split()[0] in ("check", "draw"):
+            if command.split()[0] in ("check", "draw", "inspect"):
                 done = qrlc(*command.split())
                 lines = (done.out + done.err).splitlines()
                 missing = [x for x in output.splitlines() if x != "…" and x not in lines]
@@ -100,6 +104,43 @@ def test_generated_tables_are_up_to_date(page: Path) -> None:
     spec.loader.exec_module(build)
     text = page.read_text(encoding="utf-8")
     assert text == build.built(text), f"{page.name} is stale: run python docs/build.py"
+
+
+def module(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(path.parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_the_study_shows_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = module(ROOT / "benchmarks" / "figures.py", monkeypatch)
+    before = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
+    found, tables = figures.stored(), figures.study(figures.stored())
+    assert re.findall(r"<!-- figures: (\w+) -->", before) == list(tables)
+    for name, text in tables.items():
+        assert f"<!-- figures: {name} -->\n{text}<!-- end -->" in before, name
+    picture = (ROOT / figures.PICTURE).read_text(encoding="utf-8")
+    assert picture == figures.to_svg(figures.drawn(found))
+
+
+def test_the_commands_of_the_study_can_be_given() -> None:
+    """Every option is one, every file there, every parameter one of the program's."""
+    text = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
+    group = LazyGroup()
+    lines = re.findall(r"^\$ qrlc ([^#\n]*)", text, re.MULTILINE)
+    assert len(lines) > 20
+    for line in lines:
+        name, *words = shlex.split(line)
+        given = group.get_command(click.Context(group), name)
+        assert given is not None, line
+        options = given.make_context(name, words, resilient_parsing=False).params
+        file = str(options.get("path") or options.get("run") or "")
+        if file.startswith("examples/"):
+            chosen = [x for k, v in options["settings"] for x in ("--set", f"{k}={v}")]
+            assert qrlc("check", ROOT / file, *chosen).code == 0, line
 
 
 def test_the_language_page_has_every_word() -> None:

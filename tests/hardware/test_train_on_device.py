@@ -43,9 +43,10 @@ def train(model: Path, out: str, *more: object, shots: int = 60) -> Done:
     [
         ("braket", "braket_sv", "adam", []),
         ("qiskit", "aer", "spsa", []),
-        ("braket", "braket_sv", "adam", ["--mitigate", "readout,twirl:3,zne"]),
+        ("braket", "braket_sv", "adam", ["--mitigate", "readout,zne"]),
+        ("braket", "braket_sv", "adam", ["--mitigate", "twirl:3"]),
     ],
-    ids=["adam", "spsa", "mitigated"],
+    ids=["adam", "spsa", "mitigated", "twirled"],
 )
 def test_what_is_said_is_what_happens(
     model: Path, target: str, device: str, optimizer: str, more: list[object],

@@ -104,7 +104,7 @@ def _small(circuit: Any) -> Any:
 
 def test_on_braket_nothing_changes_without_noise() -> None:
     template = Template(3, 0, MANY, 3, BASIS, 3)
-    twirled = Template(3, 0, MANY, 3, BASIS, 3, twirl=4)
+    twirled = Template(3, 0, MANY, 3, BASIS, 3, twirl=2)
     device = LocalDevice("braket_sv")
     plain = device.probabilities(template, ANGLES)
     np.testing.assert_allclose(device.probabilities(twirled, ANGLES), plain, atol=1e-9)
@@ -122,8 +122,8 @@ MIDDLE = (
 def test_around_what_happens_in_the_middle(name: str) -> None:
     """Measurements, a reset, gates under bits: whole distributions."""
     device: Device = open_device(name) if name == "aer" else LocalDevice(name)
-    template = Template(3, 2, MIDDLE, 3, twirl=8)
-    work = Work(template, ANGLES, 8 * 2000)
+    template = Template(3, 2, MIDDLE, 3, twirl=4)
+    work = Work(template, ANGLES, 4 * 1000)
     total = ChiSquare()
     compare(total, [work], device.submit([work], 5).result(), device)
     assert total.circuits == 2 and total.p > 0.01
