@@ -29,7 +29,7 @@ def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, An
             "value": value if finite else None,
             "interval": None if between is None else list(between),
         }
-    if 1 < tally.width <= EACH:  # numbers that are foretold together, or an input so many moments ago
+    if 1 < tally.width <= EACH:  # as tasks of one reservoir, or delays of its memory
         errors, spreads = tally.apart()
         shares = [e / v if v and math.isfinite(e) else None
                   for e, v in zip(errors.tolist(), spreads.tolist(), strict=True)]  # fmt: skip
