@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from qrlang.diagnostics.words import plural
-from qrlang.training import decode, horizon, metrics, room, trained
+from qrlang.training import decode, metrics, room
+from qrlang.training.asked import horizon, trained
+from qrlang.training.asked.generate import generator
+from qrlang.training.asked.trained import Use
 from qrlang.training.feed import labels_of, split_of
-from qrlang.training.generate import generator
 from qrlang.training.metrics import Tally
 from qrlang.training.progress import number
-from qrlang.training.trained import Use
 
 EACH = 40  # numbers of a target, at most, that are told of one by one
 
