@@ -65,8 +65,7 @@ STUDY: dict[str, Task] = {
             "core",
             "core, MNIST by rows, 3 epochs",
             Row("quantum, 8 qubits", _STUDY),
-            *_cores("", _STUDY, cores="rnn gru lstm", rates=_RATES),
-            *_cores("", _STUDY, ("--road", "plain"), cores="orthogonal", rates=_RATES),
+            *_cores("", _STUDY, cores="rnn gru lstm orthogonal", rates=_RATES),
         ),
         _study(
             "readouts",
