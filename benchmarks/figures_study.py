@@ -65,8 +65,7 @@ STUDY: dict[str, Task] = {
             "core",
             "core, MNIST by rows, 3 epochs",
             Row("quantum, 8 qubits", _STUDY),
-            *_cores("", _STUDY, cores="rnn gru lstm", rates=_RATES),
-            *_cores("", _STUDY, ("--road", "plain"), cores="orthogonal", rates=_RATES),
+            *_cores("", _STUDY, cores="rnn gru lstm orthogonal", rates=_RATES),
         ),
         _study(
             "readouts",
@@ -117,7 +116,12 @@ STUDY: dict[str, Task] = {
 # Rows of other tables that stand on the page as well.
 LONG = {
     "permuted": ("QRNN n=8", "LSTM core, the size of n=8"),
-    "copying": ("QRNN n=8, delay 100", "LSTM core, delay 100", "QRNN n=8, delay 400"),
+    "copying": (
+        "QRNN n=8, delay 100",
+        "LSTM core, delay 100",
+        "QRNN n=8, delay 400",
+        "LSTM core, delay 400",
+    ),
 }
 
 

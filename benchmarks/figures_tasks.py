@@ -71,6 +71,7 @@ _COPYING = "examples/copying/copying.qrl"
 _CAPTIONS = "examples/translation/captions.qrl"
 _BEAM = ("--beam", "5")
 _LOGISTIC = "examples/qrnn/logistic.qrl"
+_NODES = "examples/reservoir/virtual_nodes.qrl"
 
 
 def _rows() -> tuple[Row, ...]:
@@ -170,6 +171,16 @@ TASKS: dict[str, Task] = {
              "perplexity", "perplexity", _words(), _plain(1)),
         Task("mackey", "examples/reservoir/README.md", "Mackey-Glass", "nrmse", "NRMSE",
              _mackey(), _plain(5)),
+        Task(
+            "narma", "examples/reservoir/README.md", "NARMA of order 5", "nrmse", "NRMSE",
+            (
+                Row("five spins, ten virtual nodes", _NODES),
+                Row("five spins, one", _NODES, ("--set", "nodes=1")),
+                Row("the same head on the last 20 values", "examples/reservoir/linear.qrl",
+                    ("--data", "narma(order: 5)")),
+            ),
+            _plain(3),
+        ),
         Task(
             "translation", "examples/translation/README.md", "Multi30k, at most 10 words", "bleu",
             "BLEU, greedy",

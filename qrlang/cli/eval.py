@@ -49,8 +49,8 @@ def command(
     itself: how far does that hold?
     """
     common.needs_training()
-    from qrlang.training import evaluate
-    from qrlang.training.trained import Use
+    from qrlang.training.asked import evaluate
+    from qrlang.training.asked.trained import Use
 
     use = Use(checkpoint, threads, road, shots, dict(settings))
     found = evaluate.whole(run, use, data_dir, split, batch, beam, alone or 0)

@@ -50,8 +50,8 @@ def command(
     common.not_over(svg, data)
     common.needs_training()
     from qrlang.plot.svg import to_svg
-    from qrlang.training import further
-    from qrlang.training.trained import Use
+    from qrlang.training.asked import further
+    from qrlang.training.asked.trained import Use
 
     use = Use(checkpoint, threads, road)
     found = further.further(run, data, prompt, moments, temperature, seed, use, data_dir)

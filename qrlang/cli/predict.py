@@ -33,8 +33,8 @@ def command(
     """
     common.not_over(out, data)
     common.needs_training()
-    from qrlang.training import predict
-    from qrlang.training.trained import Use
+    from qrlang.training.asked import predict
+    from qrlang.training.asked.trained import Use
 
     found = predict.answers(run, data, Use(checkpoint, threads, road), batch, beam)
     tables.table(found.columns, found.rows, form, out)

@@ -205,8 +205,8 @@ def _subject(path: str, given: dict[str, Any], target: Any, form: str, color: st
     from qrlang.passes import GATES, run_passes
 
     if Path(path).is_dir():
+        from qrlang.training.asked.varied import WIDTHS, varied
         from qrlang.training.run import Run
-        from qrlang.training.varied import WIDTHS, varied
 
         if given["model"]:
             raise common.usage("a run has its own model: --model is for a .qrl file")

@@ -71,7 +71,8 @@ def _where(trainer: Trainer) -> str:
 
 
 def after(found: dict[str, Any], trainer: Trainer) -> None:
-    from qrlang.training import beside, evaluate
+    from qrlang.training import beside
+    from qrlang.training.asked import evaluate
     from qrlang.training.progress import duration
 
     skipped = f", {found['skipped']} updates skipped" if found["skipped"] else ""

@@ -22,9 +22,9 @@ from qrlang.system.environment import MOST_THREADS
 
 if TYPE_CHECKING:
     from qrlang.trace.recorder import Asked as Traced
-    from qrlang.training.forecast import Forecast
     from qrlang.training.loop import Trainer
     from qrlang.training.on_device import Wanted
+    from qrlang.training.preflight import Preflight
     from qrlang.training.progress import Watcher
     from qrlang.training.start import Asked
     from qrlang.training.world import World
@@ -219,11 +219,11 @@ def _go_together(
                            "without --trace")  # fmt: skip
 
 
-def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Forecast], None]:
+def _allow(form: str, dry_run: bool, yes: bool) -> Callable[[Trainer, Wanted, Preflight], None]:
     """What a device will have to do is said, and held against the limits."""
 
-    def allow(trainer: Trainer, wanted: Wanted, found: Forecast) -> None:
-        from qrlang.training.forecast import page
+    def allow(trainer: Trainer, wanted: Wanted, found: Preflight) -> None:
+        from qrlang.training.preflight import page
 
         if form == "text":
             name = trainer.objective.program.name

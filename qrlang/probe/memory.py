@@ -31,6 +31,8 @@ def probe(subject: Subject, delays: int = 0) -> Finding:
         f"at most {width}, the number of readouts; shuffled inputs give {float(chance.sum()):.3g}",
         f"{int((found > 0.5).sum())} of these inputs can be told by more than half",
     ]
+    if found[-1] > max(0.05, 2 * float(chance.max())):
+        notes.append(f"the farthest is not the last that can be told: --delays {2 * delays}")
     chart = Chart(f"{subject.name}: memory", [
         Panel("steps back", "share of variance told", [
             Series(f"capacity {total:.2f} of {width}", at, found.tolist()),

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from qrlang.system.files import write_json
-from qrlang.training import beside, checkpoint, evaluate
+from qrlang.training import beside, checkpoint
+from qrlang.training.asked import evaluate
 from qrlang.training.feed import labels_of, split_of
 from qrlang.training.loop import Trainer
 from qrlang.training.ridge import solve

@@ -15,8 +15,8 @@ from qrlang.hardware.mitigation import mitigation, possible
 from qrlang.hardware.target import DeviceTarget, lacking
 from qrlang.ir.program import Program
 from qrlang.targets import TargetError, load
-from qrlang.training.forecast import Forecast, forecast
 from qrlang.training.loop import Observer, Trainer
+from qrlang.training.preflight import Preflight, preflight
 from qrlang.training.settings import Settings
 
 # What has no slope by shifts, or no meaning in a batch of tensors.
@@ -112,12 +112,12 @@ def _refuse(program: Program, device: Device) -> None:
         )
 
 
-def attach(trainer: Trainer, wanted: Wanted, device: Device) -> Forecast:
+def attach(trainer: Trainer, wanted: Wanted, device: Device) -> Preflight:
     """The trainer's model is on the device from now on; what that will take."""
     settings, model = trainer.settings, trainer.objective.model
     less = mitigation(wanted.mitigate)
     limits = wanted.budget(device)
-    found = forecast(trainer, device, settings.shots, limits.prices, less)
+    found = preflight(trainer, device, settings.shots, limits.prices, less)
     model.processor = Processor(device, settings.shots, settings.seed,
                                 budget=limits, mitigation=less)  # fmt: skip
     trainer.observers.append(DeviceState(model.processor))

@@ -6,6 +6,7 @@ model's inputs, and messages point at what was typed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from qrlang.syntax.parser import parse
 from qrlang.training.settings import Settings
 
 TITLE = "<command line>"
+_FILES = re.compile(r'(\b(?:path|join)\s*:\s*)"([^"\\]*)"')  # of a data set with arguments
 
 
 def chosen(file: ast.File, model: str | None) -> str:
@@ -100,8 +102,16 @@ def _is_path(name: str, text: str) -> bool:
 
 def _from_here(name: str, text: str, base: Path) -> str:
     """What is typed in a shell is a path from there; a block's paths begin at the program."""
+    if _is_path(name, text):
+        return _there(text, base)
+    if name == "data":  # csv(path: "visits.csv", join: "lab.csv", …)
+        return _FILES.sub(lambda m: m[1] + _quote(_there(m[2], base)), text)
+    return text
+
+
+def _there(text: str, base: Path) -> str:
     here = Path(text).expanduser()
-    if not _is_path(name, text) or here.is_absolute() or not here.is_file():
+    if here.is_absolute() or not here.is_file():
         return text
     beside = base / here
     return text if beside.is_file() and beside.samefile(here) else str(here.absolute())

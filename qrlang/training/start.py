@@ -26,10 +26,10 @@ from qrlang.training.settings import Settings, folded, settle
 from qrlang.training.world import World
 
 if TYPE_CHECKING:
-    from qrlang.training.forecast import Forecast
     from qrlang.training.loop import Trainer
     from qrlang.training.objective import Objective
     from qrlang.training.on_device import Wanted
+    from qrlang.training.preflight import Preflight
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class OnDevice:
     """A quantum device to train on, and who is told what that takes: it may say no."""
 
     wanted: Wanted | None  # None: that of the run
-    allow: Callable[[Trainer, Wanted, Forecast], None]
+    allow: Callable[[Trainer, Wanted, Preflight], None]
     limits: Mapping[str, Any] = field(default_factory=dict)  # other ones than those of the run
 
 

@@ -44,6 +44,7 @@ SMALL: dict[str, dict[str, int | float]] = {
     "qrnn/rows_xyz.qrl": {"n": 3},
     "reservoir/hamiltonian.qrl": {"n": 3, "time": 1.0},
     "reservoir/mackey_glass.qrl": {"n": 3, "time": 1.0, "window": 2},
+    "reservoir/virtual_nodes.qrl": {"n": 3, "time": 1.0, "nodes": 2},
     "sentiment/sentiment.qrl": {"n": 3, "vocab": 20, "d": 4},
     "translation/captions.qrl": {"n": 3, "src": 9, "tgt": 7, "d": 4, "width": 3, "hidden": 8},
     "translation/captions_without.qrl": {"n": 3, "src": 9, "tgt": 7, "d": 4, "hidden": 8},

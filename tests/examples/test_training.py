@@ -63,6 +63,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "reservoir/hamiltonian.qrl": ("--set", "n=3", "--data", "narma(order: 2, length: 200)"),
     "reservoir/mackey_glass.qrl": ("--set", "n=3", "--data", "mackey_glass(length: 200)"),
     "reservoir/reservoir.qrl": ("--data", "narma(order: 5, length: 200)"),
+    "reservoir/virtual_nodes.qrl": ("--set", "n=3", "--data", "narma(order: 2, length: 200)"),
     "sentiment/sentiment.qrl": ("--set", "n=3", "--set", "d=4"),
     "translation/captions.qrl": ("--set", "n=3", "--set", "d=8", "--set", "hidden=8"),
     "translation/captions_without.qrl": ("--set", "n=3", "--set", "d=8", "--set", "hidden=8"),

@@ -42,6 +42,13 @@ def test_as_along_a_long_time() -> None:
     assert found["capacity"] == pytest.approx(expected.sum(), rel=0.05)
 
 
+def test_a_sum_that_is_cut_off_is_said() -> None:
+    made = Compilation.of_bytes("m.qrl", SPINS.encode())
+    one = of_file(made, "Spins", 1, 4, seed=3)
+    assert any("--delays 4" in note for note in memory.probe(one, delays=2).notes)
+    assert not any("--delays" in note for note in memory.probe(one, delays=10).notes)
+
+
 def along(count: int, delays: int) -> Any:
     """In numpy: R² of each past input on the second half of a series."""
     pauli = {"X": np.array([[0, 1], [1, 0]]), "Z": np.diag([1.0, -1.0])}

@@ -13,7 +13,7 @@ pytest.importorskip("safetensors")
 
 from qrlang.cli.main import run as qrlc
 from qrlang.training import beside
-from qrlang.training.trained import opened
+from qrlang.training.asked.trained import opened
 
 ONCE = """\
 model Once(window: int = 3) {

@@ -17,8 +17,8 @@ from training_tools import MODEL, project  # noqa: E402
 import qrlang  # noqa: E402
 from qrlang.cli.main import run as qrlc  # noqa: E402
 from qrlang.training import checkpoint  # noqa: E402
+from qrlang.training.asked.trained import opened  # noqa: E402
 from qrlang.training.run import Run  # noqa: E402
-from qrlang.training.trained import opened  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::qrlang.backends.torch.roads.RoadNotice")
 

@@ -19,13 +19,13 @@ from training_tools import project  # noqa: E402
 import qrlang  # noqa: E402
 from qrlang.cli.main import run as qrlc  # noqa: E402
 from qrlang.ir.types import Type  # noqa: E402
-from qrlang.training import horizon  # noqa: E402
+from qrlang.training.asked import horizon  # noqa: E402
+from qrlang.training.asked.generate import _drawn  # noqa: E402
+from qrlang.training.asked.trained import opened  # noqa: E402
 from qrlang.training.data.columns import Dense, Ragged  # noqa: E402
 from qrlang.training.data.foretold import Foretold, foretold  # noqa: E402
 from qrlang.training.data.ports import Port  # noqa: E402
 from qrlang.training.data.sources import Records, Stream  # noqa: E402
-from qrlang.training.generate import _drawn  # noqa: E402
-from qrlang.training.trained import opened  # noqa: E402
 
 EACH = """\
 use std.ansatz.su2_ring

@@ -15,7 +15,7 @@ from qrlang.errors import TrainingError  # noqa: E402
 from qrlang.hardware.batch import score as hardware_score  # noqa: E402
 from qrlang.ir.types import Type, real, seq  # noqa: E402
 from qrlang.training import losses, metrics  # noqa: E402
-from qrlang.training.evaluate import page, report  # noqa: E402
+from qrlang.training.asked.evaluate import page, report  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.metrics import Tally, area  # noqa: E402
 from qrlang.training.objective import Objective  # noqa: E402

@@ -111,7 +111,7 @@ def test_one_long_series_has_an_interval(tmp_path: Path) -> None:
     assert result["sequences"] > 3
     nrmse = result["figures"]["nrmse"]
     assert nrmse["interval"][0] < nrmse["value"] < nrmse["interval"][1]
-    from qrlang.training.trained import opened
+    from qrlang.training.asked.trained import opened
 
     made = opened(str(tmp_path / "run"))
     objective, feed = made.objective, made.feed(None)

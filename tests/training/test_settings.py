@@ -157,6 +157,17 @@ def test_a_path_on_the_line_begins_where_one_stands(tmp_path: Path, monkeypatch:
     ].checked.trains[0].settings["data"] == "d.csv"  # fmt: skip
 
 
+def test_so_does_one_among_the_arguments_of_a_data_set(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d.csv").touch()
+    given = {"data": 'csv(path: "d.csv", join: "e.csv", on: "d.csv")'}
+    asked = Asked("sub/t.qrl", settings=given)
+    made, _ = compilation(asked, "sub/t.qrl", MODEL.encode())
+    _, arguments = made.checked.trains[0].settings["data"]  # type: ignore[misc]
+    assert arguments == {"path": str(tmp_path / "d.csv"), "join": "e.csv", "on": "d.csv"}
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

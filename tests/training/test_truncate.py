@@ -21,7 +21,8 @@ from qrlang.backends.torch.calls.segment import State  # noqa: E402
 from qrlang.backends.torch.load import make  # noqa: E402
 from qrlang.cli.main import run as qrlc  # noqa: E402
 from qrlang.driver import Compilation  # noqa: E402
-from qrlang.training import evaluate, resident, segments, trained  # noqa: E402
+from qrlang.training import resident, segments  # noqa: E402
+from qrlang.training.asked import evaluate, trained  # noqa: E402
 from qrlang.training.feed import Batch  # noqa: E402
 from qrlang.training.metrics import Tally  # noqa: E402
 from qrlang.training.objective import Objective, Work  # noqa: E402

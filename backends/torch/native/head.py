@@ -78,12 +78,13 @@ def _layer(program: Program, loop: Loop, emit: LoopEmit, output: Output) -> Line
         return None
     mine = {layer.weight, layer.bias} - {None}
     for op in ops:
-        if op is not layer and mine & _weights(op):
+        if op is not layer and mine & weights_of(op):
             return None
     return layer
 
 
-def _weights(op: object) -> set[str]:
+def weights_of(op: object) -> set[str]:
+    """By name, those that an op itself reads; not its bodies."""
     several = getattr(op, "weights", ())
     names = several if isinstance(several, tuple) else ()
     found = (getattr(op, "weight", None), getattr(op, "bias", None), *names)

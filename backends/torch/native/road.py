@@ -19,7 +19,7 @@ from qrlang.backends.torch.calls import sequence
 from qrlang.backends.torch.calls.ends import check_ends
 from qrlang.backends.torch.emit.body import needed
 from qrlang.backends.torch.emit.names import weight_path
-from qrlang.backends.torch.native import cuda
+from qrlang.backends.torch.native import cuda, roots
 from qrlang.backends.torch.native import head as heads
 from qrlang.backends.torch.native.fit import why_not, with_targets, without_dropout
 from qrlang.backends.torch.ops import first_order, plain, transformed
@@ -50,6 +50,7 @@ class _Prepared:
             open_ = opened(self.program, needed(self.program), segment == "next")
             self.program, self.carries = open_.program, open_.carries
         self.program, self.head = heads.split(self.program)
+        self.program, self.roots = roots.split(self.program)
         program = self.program
         self.reason = why_not(program, segment)
         self.kernels: dict[torch.dtype, Any] = {}
@@ -262,7 +263,7 @@ def _on_cpu(
     states: list[Tensor], left: list[Tensor],
 ) -> Any:  # fmt: skip
     kernel = prepared.kernel(model.like.dtype)
-    weights = _weights(model, prepared, model.like.dtype)
+    weights = _weights(model, prepared)
     specs = prepared.plan.inputs
     ends = [x for x, spec in zip(lengths, specs, strict=True) if spec.seq]
     for x, spec in zip(inputs, specs, strict=True):
@@ -304,16 +305,20 @@ def _on_gpu(
     states: list[Tensor], left: list[Tensor],
 ) -> Any:  # fmt: skip
     kernel = prepared.cuda.on(model.like.device, _DTYPES[model.like.dtype])
-    weights = [follow(model, path) for path in prepared.paths]
+    weights = _weights(model, prepared)
     return cuda.call(
         model, kernel, _seed(model, kernel), inputs, lengths, weights, states, left
     )  # fmt: skip
 
 
-def _weights(model: Interface, prepared: _Prepared, dtype: torch.dtype) -> list[Tensor]:
-    like = torch.empty(0, dtype=dtype)
+def _weights(model: Interface, prepared: _Prepared) -> list[Tensor]:
+    """In the order of the plan: the model's own, and what is made of them."""
+    own, made = model.like, {}
+    if prepared.roots is not None:
+        asked = prepared.roots.program.weights
+        made = prepared.roots.values({w.name: _weight(model, w.name, w.shape, own) for w in asked})
     return [
-        _weight(model, w.name, w.shape, like, path)
+        made[w.name] if w.name in made else _weight(model, w.name, w.shape, own, path)
         for w, path in zip(prepared.plan.weights, prepared.paths, strict=True)
     ]
 

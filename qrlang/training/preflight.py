@@ -43,7 +43,7 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class Preflight:
     device: dict[str, Any]
     shots: int
     method: str  # where the slopes come from
@@ -80,9 +80,9 @@ _LOOKS = {"spsa": (2, 0, False), "nelder_mead": (2, 0, True), "lbfgs": (0, 25, T
           "ridge": (2, 0, False)}  # fmt: skip
 
 
-def forecast(
+def preflight(
     trainer: Trainer, device: Device, shots: int, prices: Prices, mitigation: Mitigation = NONE
-) -> Forecast:
+) -> Preflight:
     s = trainer.settings
     name, options = s.optimizer
     plain, sloped, most = _LOOKS.get(name, (0, 1, False))
@@ -110,7 +110,7 @@ def forecast(
         each = usage.shot + sum(x.seconds or 0.0 for x in noisier) / len(noisier)
         seconds = usage.job * total.jobs + each * total.executions
     counts = Counts(jobs=total.jobs, executions=total.executions, seconds=seconds or 0.0)
-    return Forecast(
+    return Preflight(
         dict(device.describe()), shots,
         "two losses at a time" if plain and not sloped else "parameter shift",
         trainer.plan.steps, groups[0] if groups else Amount(), rehearsal.calibration,
@@ -214,7 +214,7 @@ def shifted(processor: Processor, limits: Limits) -> Amount:
     return Amount(jobs, circuits, executions)
 
 
-def page(found: Forecast, name: str) -> str:
+def page(found: Preflight, name: str) -> str:
     """For people."""
     how = f"{found.shots} shots a circuit" if found.shots else "exact"
     most = "at most " if found.most else ""

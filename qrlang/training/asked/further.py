@@ -10,14 +10,14 @@ import numpy as np
 
 from qrlang.errors import TrainingError
 from qrlang.plot.chart import Chart, Panel, Series
-from qrlang.training import generate, trained
+from qrlang.training.asked import generate, trained
+from qrlang.training.asked.predict import Answers, Cell, request_of
+from qrlang.training.asked.trained import AS_TRAINED, Use
 from qrlang.training.data import own
 from qrlang.training.data.foretold import inside, series
 from qrlang.training.data.ports import Array, Port, ports_of
 from qrlang.training.data.vocabulary import Vocabulary
 from qrlang.training.feed import split_of
-from qrlang.training.predict import Answers, Cell, request_of
-from qrlang.training.trained import AS_TRAINED, Use
 
 _DRAWN = 3  # records
 

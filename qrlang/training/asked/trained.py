@@ -9,11 +9,11 @@ from qrlang.driver import Setting
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.training import checkpoint, initial, start
+from qrlang.training.asked.varied import WIDTHS, varied
 from qrlang.training.feed import DataFeed
 from qrlang.training.objective import Objective
 from qrlang.training.run import Run
 from qrlang.training.settings import Settings
-from qrlang.training.varied import WIDTHS, varied
 from qrlang.training.world import World
 
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from qrlang.diagnostics.words import plural
-from qrlang.training import decode, horizon, metrics, room, trained
+from qrlang.training import decode, metrics, room
+from qrlang.training.asked import horizon, trained
+from qrlang.training.asked.generate import generator
+from qrlang.training.asked.trained import Use
 from qrlang.training.feed import labels_of, split_of
-from qrlang.training.generate import generator
 from qrlang.training.metrics import Tally
 from qrlang.training.progress import number
-from qrlang.training.trained import Use
 
-EACH = 20  # numbers of a target that are told of one by one
+EACH = 40  # numbers of a target, at most, that are told of one by one
 
 
 def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def report(tally: Tally, split: str, labels: Sequence[str] = ()) -> dict[str, An
             "value": value if finite else None,
             "interval": None if between is None else list(between),
         }
-    if tally.width > 1:  # numbers that are foretold together, or an input so many moments ago
+    if 1 < tally.width <= EACH:  # as tasks of one reservoir, or delays of its memory
         errors, spreads = tally.apart()
         shares = [e / v if v and math.isfinite(e) else None
                   for e, v in zip(errors.tolist(), spreads.tolist(), strict=True)]  # fmt: skip
@@ -59,8 +60,7 @@ def page(found: dict[str, Any]) -> str:
         text += f"   ({one['note']})" if "note" in one else ""
         lines.append(text)
     if "each" in found:
-        errors = found["each"]["nrmse"]
-        said = ", ".join(number("nrmse", x) for x in errors[:EACH]) + ", …" * (len(errors) > EACH)
+        said = ", ".join(number("nrmse", x) for x in found["each"]["nrmse"])
         lines.append(f"  nrmse of each: {said}")
     confusion = found.get("confusion")
     if confusion and len(confusion) <= 20:

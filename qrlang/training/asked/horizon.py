@@ -12,10 +12,10 @@ import numpy as np
 from qrlang.errors import TrainingError
 from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.training import curves
+from qrlang.training.asked.generate import Generator
 from qrlang.training.data.foretold import series
 from qrlang.training.data.ports import Array
 from qrlang.training.feed import DataFeed
-from qrlang.training.generate import Generator
 
 PLACES = 20  # of a long series
 _RECORDS = 200  # of many short ones

@@ -14,7 +14,9 @@ from qrlang.check.training.data_sets import DATA_SETS, Number, kind_of_file
 from qrlang.errors import TrainingError
 from qrlang.ir.program import Program
 from qrlang.rights.gate import free
-from qrlang.training import decode, losses, room, trained
+from qrlang.training import decode, losses, room
+from qrlang.training.asked import trained
+from qrlang.training.asked.trained import AS_TRAINED, Use
 from qrlang.training.data import own
 from qrlang.training.data.ports import ports_of
 from qrlang.training.data.request import Request
@@ -22,7 +24,6 @@ from qrlang.training.data.vocabulary import Vocabulary
 from qrlang.training.feed import Array, Batch
 from qrlang.training.objective import Objective
 from qrlang.training.settings import Settings
-from qrlang.training.trained import AS_TRAINED, Use
 
 Cell = int | float | str | None  # None: no finite number came out
 
