@@ -20,7 +20,7 @@ from qrlang.backends.qiskit.timing import (
     schedule,
     waiting,
 )
-from qrlang.backends.qiskit.twirled import twirled
+from qrlang.backends.qiskit.twirled import flips, twirled
 from qrlang.hardware.device import Bits, DeviceError, ErrorRates, Footprint, Template, Work
 from qrlang.hardware.twirl import Rules
 
@@ -33,7 +33,7 @@ class Compiled:
         self.target = target
         self._kept: dict[Template, Any] = {}
         self._waiting: dict[Template, Any] = {}
-        self._rules = Rules()
+        self._rules, self._flips = Rules(), flips(backend.target.operation_names)
         self._sizes: dict[Template, Footprint] = {}
         self._managers: dict[tuple[int, ...], Any] = {}
 
@@ -50,7 +50,7 @@ class Compiled:
             found = circuit
             if template.twirl > 1:
                 lot = np.random.default_rng([self._seed, k, len(circuit.data)])
-                found = twirled(circuit, lot, self._rules)
+                found = twirled(circuit, lot, self._rules, self._flips)
             yield decoupled(found, self.target) if template.decouple else found
 
     def waiting(self, template: Template) -> Iterator[Any]:

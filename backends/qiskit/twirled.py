@@ -1,9 +1,9 @@
-"""A transpiled circuit between random Paulis, made of gates that the device has: `x`, and `rz`,
-which takes no time."""
+"""A transpiled circuit between random Paulis, made of gates that the device has."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,18 @@ import numpy as np
 from qrlang.hardware.twirl import Gate, Rules, twirl
 
 
-def twirled(circuit: Any, lot: np.random.Generator, rules: Rules) -> Any:
+def flips(names: Collection[str]) -> dict[str, Any]:
+    """X and Z in gates of the device, the second one without taking time."""
+    from qiskit.circuit.library import RZGate, U1Gate, U3Gate, XGate
+
+    if "x" in names and "rz" in names:
+        return {"X": XGate(), "Z": RZGate(math.pi)}
+    return {"X": U3Gate(math.pi, 0, math.pi), "Z": U1Gate(math.pi)}  # of the first devices
+
+
+def twirled(
+    circuit: Any, lot: np.random.Generator, rules: Rules, gates_of: Mapping[str, Any]
+) -> Any:
     """Blocks under an `if` by themselves: no Pauli is carried into them, or out."""
     from qiskit.circuit import ControlFlowOp
 
@@ -21,7 +32,7 @@ def twirled(circuit: Any, lot: np.random.Generator, rules: Rules) -> Any:
     for item in circuit.data:
         gate = item.operation
         if isinstance(gate, ControlFlowOp):
-            blocks = [twirled(block, lot, rules) for block in gate.blocks]
+            blocks = [twirled(block, lot, rules, gates_of) for block in gate.blocks]
             item = item.replace(operation=gate.replace_blocks(blocks))
         # Qiskit's first qubit is the least significant.
         qubits = [circuit.find_bit(q).index for q in reversed(item.qubits)]
@@ -35,10 +46,8 @@ def twirled(circuit: Any, lot: np.random.Generator, rules: Rules) -> Any:
         made.append(item)
 
     def pauli(letter: str, qubit: int) -> None:
-        if letter in "ZY":
-            made.rz(math.pi, qubit)
-        if letter in "XY":
-            made.x(qubit)
+        for each in "ZX" if letter == "Y" else letter:
+            made.append(gates_of[each], [qubit])
 
     twirl(gates, lot, rules, put, pauli)
     return made

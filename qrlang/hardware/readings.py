@@ -136,8 +136,12 @@ def evaluate(
             raise DeviceError(
                 "post-selection has left no shots", "take more of them: --shots, or select less"
             )
-        value: Floats = (w * numbers).sum(axis=1) / np.where(total > 0, total, 1.0)
-        return value
+        value = (w * numbers).sum(axis=1) / np.where(total > 0, total, np.inf)
+        if confusion is None:
+            return np.asarray(value)
+        # Some shots count less than nothing: with few that are left, a mean would be anything.
+        found = np.broadcast_to(numbers, w.shape)
+        return np.asarray(np.clip(value, found.min(axis=1), found.max(axis=1)))
 
     out: list[list[Floats]] = [[] for _ in range(rows)]
     for q in quantities:
@@ -172,7 +176,7 @@ def evaluate(
                 total = table.sum(axis=1, keepdims=True)
                 if q.kept and np.any(total <= 0):
                     raise DeviceError("post-selection has left no shots", "take more: --shots")
-                found = table / np.where(total > 0, total, 1.0)
+                found = table / np.where(total > 0, total, np.inf)
                 if confusion is not None:
                     found = confusion.distribution(found, q.qubits)
             case Patterns():
@@ -189,7 +193,7 @@ def evaluate(
 
 def _patterns(bits: Bits, w: Floats, names: tuple[int, ...], confusion: Confusion | None) -> Floats:
     alive = w != 0
-    if not np.any(alive):
+    if w.sum() <= 0:
         raise DeviceError("post-selection has left no shots", "take more: --shots")
     kinds, which = np.unique(bits[alive], axis=0, return_inverse=True)
     share = np.bincount(which.ravel(), w[alive]) / w[alive].sum()

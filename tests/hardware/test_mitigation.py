@@ -318,6 +318,29 @@ def test_which_bits_of_the_middle_are_undone() -> None:
     assert {*found.values()} <= {*all_places(aer, template)}
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_where_no_shot_is_left_but_by_mistake(seed: int) -> None:
+    """What misreading has put there is taken away again: that is no more, or less, than nothing,
+    and nothing is divided by it."""
+    lot = np.random.default_rng(seed)
+    bits = (lot.random((1, 1000, 2)) < [0.5, 0.03]).astype(np.uint8)
+    none, never = np.zeros(1), ((0, 1),)
+    less = Confusion(none, none, {0: (0.03, 0.03)})
+    asked = (Word(((0, "Z"),), never), BitMean(0, never), Distribution((0,), never))
+    ((word, bit, table),) = evaluate(asked, bits, None, 1, confusion=less)
+    assert abs(word[0]) <= 1 and abs(bit[0]) <= 1.1
+    assert np.all(table >= 0) and np.sum(table) <= 1 + 1e-12
+    for q in (Word(((0, "Z"),), kept=never), Distribution((0,), kept=never),
+              Patterns((0,), kept=never), Share(((0, 1),), never)):  # fmt: skip
+        try:
+            ((found,),) = evaluate((q,), bits, None, 1, confusion=less)
+        except DeviceError as error:
+            assert "no shots" in str(error)
+            assert np.mean(bits[0, :, 1]) < 0.031
+        else:
+            assert np.all(np.abs(found) <= 1) and np.mean(bits[0, :, 1]) > 0.029
+
+
 KEPT = """\
 model M() {{
   input x: seq[real[1]]
