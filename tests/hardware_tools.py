@@ -42,6 +42,7 @@ SMALL: dict[str, dict[str, int | float]] = {
     "attention/score.qrl": {"n": 2, "vocab": 9},
     "ancilla/weak.qrl": {"n": 2},
     "reservoir/hamiltonian.qrl": {"n": 3},
+    "reservoir/virtual_nodes.qrl": {"n": 3, "nodes": 2},
 }
 
 
