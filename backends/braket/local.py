@@ -8,16 +8,17 @@ They have no seed, so shots are drawn here from their exact probabilities. Nearl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qrlang.backends.braket.circuit import columns, finite, lowered, text, turned
-from qrlang.backends.braket.gates import Call, inverse, matrix
+from qrlang.backends.braket.gates import Call, inverse
 from qrlang.backends.braket.noise import GateNoise
 from qrlang.backends.braket.size import footprint
 from qrlang.backends.braket.trunk import Trunks, begun
+from qrlang.backends.braket.twirled import NOISY, Sent, twirled
 from qrlang.gates import CHANNELS
 from qrlang.hardware.device import (
     Bits,
@@ -34,11 +35,10 @@ from qrlang.hardware.device import (
     Work,
 )
 from qrlang.hardware.pure import Pure, pure
-from qrlang.hardware.twirl import Gate, Rules, twirl
+from qrlang.hardware.twirl import Rules
 
 _MOST = {"braket_sv": 24, "braket_dm": 12}  # qubits, with those that stand for measured bits
-Sent = tuple[Call, tuple[int, ...]]
-_NOISY = frozenset(c.braket for c in CHANNELS.values())
+_WHERE = "kraus"  # a channel under bits, which has no name of its own
 
 
 class LocalDevice:
@@ -159,29 +159,39 @@ class LocalDevice:
         gates = self._gates(made, row, done)
         if made.template.twirl > 1:
             lot = np.random.default_rng([*which, len(made.template.steps), made.template.fold])
-            gates = iter(_twirled(gates, lot, self._rules))
-        for call, real in gates:
+            gates = iter(twirled(gates, lot, self._rules))
+        for call, own in gates:
             yield call
-            if call.name not in _NOISY:
-                yield from self._after(call._replace(qubits=real))
+            if own:
+                yield from self._after(call)
 
     def _gates(self, made: Pure, row: Floats, done: int) -> Iterator[Sent]:
-        """And those of its qubits that are no bits by then: what stands for a bit has no errors
-        but that it may be misread, and that it is copied is our way of writing."""
+        """And whether each is a gate of the circuit. That a bit is copied to a qubit, and steers
+        gates from there, is our way of writing: a bit has no errors but that it may be misread,
+        and a gate under it those that it has alone, where the bit is so."""
 
         def angle(a: float | Slot) -> float:
             return float(row[a.index]) if isinstance(a, Slot) else float(a)
 
         bits = {s.qubits[0] for s in made.template.steps[:done] if s.bit >= 0}
         for step in made.template.steps[done:]:
-            for call in folded(lowered(step, angle), 1 if step.bit >= 0 else made.template.fold):
-                if call.name in _NOISY and self.name != "braket_dm":
+            under = {q: 1 for q in step.controls if q in bits}
+            under |= {q: 0 for q in step.zeros if q in bits}
+            own = step.bit < 0 and not under
+            for call in folded(lowered(step, angle), made.template.fold if own else 1):
+                if call.name in NOISY and self.name != "braket_dm":
                     raise DeviceError(f"`{self.name}` has no `{step.name}`", "--device braket_dm")
-                yield call, tuple(q for q in call.qubits if q not in bits) * (step.bit < 0)
+                yield call, own and call.name not in NOISY
             if step.bit >= 0:
                 bits |= {*step.qubits}
                 if self.noise.readout:
-                    yield Call("bit_flip", step.qubits, (self.noise.readout,)), ()
+                    yield Call("bit_flip", step.qubits, (self.noise.readout,)), False
+            elif under:
+                alone = replace(step, controls=tuple(q for q in step.controls if q not in under),
+                                zeros=tuple(q for q in step.zeros if q not in under))  # fmt: skip
+                for call in folded(lowered(alone, angle), made.template.fold):
+                    for noise in self._after(call):
+                        yield _where(noise, under), False
 
     def _tail(self, made: Pure) -> Iterator[Call]:
         for call in turned(made.template.basis):
@@ -236,37 +246,30 @@ def folded(made: Iterable[Call], times: int) -> Iterator[Call]:
     """Every gate on two qubits done, undone and done again."""
     for call in made:
         yield call
-        if len(call.qubits) > 1 and call.name not in _NOISY:
+        if len(call.qubits) > 1 and call.name not in NOISY:
             for k in range(1, times):
                 yield inverse(call) if k % 2 else call
 
 
-def _twirled(gates: Iterable[Sent], lot: np.random.Generator, rules: Rules) -> list[Sent]:
-    found: list[Sent] = []
-
-    def put(item: Sent, turned: bool) -> None:
-        call, real = item
-        angles = tuple(-a for a in call.angles) if turned else call.angles
-        found.append((call._replace(angles=angles), real))
-
-    def pauli(letter: str, qubit: int) -> None:
-        found.append((Call(letter.lower(), (qubit,)), (qubit,)))
-
-    def gate(item: Sent) -> Gate:
-        call, real = item
-        known = real == call.qubits and call.name not in _NOISY
-        made = partial(matrix, call.name) if known else None
-        return Gate(item, call.name, call.qubits, len(call.angles), made)
-
-    twirl(map(gate, gates), lot, rules, put, pauli)
-    return found
+def _where(noise: Call, under: Mapping[int, int]) -> Call:
+    """A channel in the shots in which bits have their values; nothing in the others."""
+    (spec,) = (c for c in CHANNELS.values() if c.braket == noise.name)
+    operators = [np.array(k, complex) for k in spec.kraus(*noise.angles)]
+    here = np.zeros((1 << len(under),) * 2)
+    at = int("".join(map(str, under.values())), 2)
+    here[at, at] = 1
+    elsewhere = np.kron(np.eye(len(here)) - here, np.eye(len(operators[0])))
+    made = (elsewhere, *(np.kron(here, k) for k in operators))
+    return Call(_WHERE, (*under, *noise.qubits), made)
 
 
 def _operation(call: Call) -> Any:
     from braket.default_simulator import noise_operations
     from braket.default_simulator.gate_operations import BRAKET_GATES
 
-    if call.name in _NOISY:
+    if call.name == _WHERE:
+        return noise_operations.Kraus(call.qubits, call.angles)
+    if call.name in NOISY:
         name = "".join(part.capitalize() for part in call.name.split("_"))
         return getattr(noise_operations, name)(call.qubits, *call.angles)
     return BRAKET_GATES["U" if call.name == "u" else call.name](call.qubits, *call.angles)

@@ -58,6 +58,8 @@ class Rules:
 
     def through(self, gate: Gate) -> dict[int, tuple[int, bool]]:
         """Of each Pauli that can be carried through: what it is then, whether the angle turns."""
+        if gate.matrix is None:
+            return {}
         key = (gate.name, gate.angles)
         if key not in self._through:
             self._through[key] = _through(gate)
@@ -79,10 +81,8 @@ def _around(gate: Gate) -> list[tuple[Word, Word]]:
 
 
 def _through(gate: Gate) -> dict[int, tuple[int, bool]]:
-    if gate.matrix is None:
-        return {}
     found = {before[0]: (behind[0], False) for before, behind in _around(gate)}
-    if gate.angles == 1:
+    if gate.angles == 1 and gate.matrix:
         a = _ANGLES[0][0]
         there, back = gate.matrix(a), gate.matrix(-a)
         for p in range(4):

@@ -276,6 +276,24 @@ def test_a_bit_of_the_middle_is_misread_once(end: str) -> None:
             assert np.mean(row[:, 1] == row[:, 2]) == pytest.approx(0.9, abs=0.01)
 
 
+@pytest.mark.parametrize("turn", [0.0, np.pi])
+@pytest.mark.parametrize("when", [((0, 1),), ((0, 1), (1, 0))])
+def test_a_gate_under_bits_has_the_noise_of_one(when: Any, turn: float) -> None:
+    """Where the bits are so, and none elsewhere; one on two qubits as often as it is folded."""
+    p, fold = 0.03, 3
+    for gate, times in ((Step("ry", (2,), (turn,), when=when), 1),
+                        (Step("rxx", (2, 3), (turn,), when=when), fold)):  # fmt: skip
+        steps = (Step("h", (0,)), Step("measure", (0,), bit=0),
+                 Step("h", (1,)), Step("measure", (1,), bit=1), gate)  # fmt: skip
+        work = Work(Template(4, 2, steps, 0, fold=fold), np.zeros((1, 0)), 40_000)
+        of = open_braket("braket_dm", DeviceOptions(noise=f"depolarizing={p}"))
+        ((row,),) = of.submit([work], 1).result()
+        here = np.all([row[:, 4 + bit] == value for bit, value in when], axis=0)
+        wrong = (1 - (1 - 4 * p / 3) ** times) / 2
+        assert np.mean(row[here, 2]) == pytest.approx(abs((turn > 0) - wrong), abs=0.01)
+        assert np.mean(row[~here, 2]) == 0
+
+
 # --- bits of the middle that were misread --------------------------------------------------------
 
 
