@@ -11,7 +11,7 @@ import numpy as np
 from qrlang.errors import TrainingError
 from qrlang.plot.chart import Chart, Panel, Series
 from qrlang.training.asked import generate, trained
-from qrlang.training.asked.predict import Answers, Cell, request_of
+from qrlang.training.asked.predict import Answers, Cell, numbered, request_of
 from qrlang.training.asked.trained import AS_TRAINED, Use
 from qrlang.training.data import own
 from qrlang.training.data.foretold import inside, series
@@ -78,7 +78,7 @@ class Further:
     def _panel(self, known: Array, said: Array) -> Panel:
         before = self.words.units(known[-len(said) :]).reshape(min(len(known), len(said)), -1)
         after = np.concatenate([before[-1:], self.words.units(said).reshape(len(said), -1)])
-        names = self.words.names(after.shape[1])
+        names = numbered(self.words.wanted.name, after.shape[1])
         series = []
         for k, name in enumerate(names):
             end = int(np.isfinite(after[:, k]).sum())
@@ -127,10 +127,6 @@ class _Words:
         found: Array = x * self.divisor + self.shift
         return found
 
-    def names(self, width: int) -> list[str]:
-        name = self.wanted.name
-        return [name] if width == 1 else [f"{name}[{k}]" for k in range(width)]
-
     def table(self, said: Array, lengths: list[int]) -> Answers:
         """A row for each moment, in the units of the data; of texts, for each text."""
         if self.given_port.type.kind == "token" and self.vocabulary is not None:
@@ -144,7 +140,7 @@ class _Words:
             for record, (length, x) in enumerate(zip(lengths, wide, strict=True))
             for k, cells in enumerate(x)
         ]
-        return Answers(["record", "moment", *self.names(wide.shape[2])], rows)
+        return Answers(["record", "moment", *numbered(self.wanted.name, wide.shape[2])], rows)
 
     def _cell(self, value: Any) -> Cell:
         if isinstance(value, np.floating):

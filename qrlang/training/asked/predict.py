@@ -94,6 +94,11 @@ def _batches(request: Request, said: Mapping[str, Any], size: int) -> Iterator[B
         yield Batch(values, lengths, rows=one.rows)
 
 
+def numbered(name: str, width: int) -> list[str]:
+    """What the columns of so many numbers are called."""
+    return [name] if width == 1 else [f"{name}[{k}]" for k in range(width)]
+
+
 class _Speaker:
     """The model's outputs in the words and units of its data."""
 
@@ -143,8 +148,7 @@ class _Speaker:
         elif self.scale is not None:
             values = values * self.scale["divisor"] + self.scale["shift"]
         flat = values.reshape(len(values), -1)
-        wide = flat.shape[1]
-        names = [self.name] if wide == 1 else [f"{self.name}[{k}]" for k in range(wide)]
+        names = numbered(self.name, flat.shape[1])
         self.columns = [*first, *(f"probability of {n}" if self.kind.kind == "bit" else n
                                   for n in names)]  # fmt: skip
         return [[float(x) if np.isfinite(x) else None for x in row] for row in flat]

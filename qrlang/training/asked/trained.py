@@ -55,10 +55,11 @@ def opened(path: str, use: Use = AS_TRAINED) -> Trained:
     program = varied(run, use.other) if use.other else run.program()
     weights, _ = checkpoint.load(run.kept(use.which))
     objective = start.make_objective(program, settings, World(), run.imports)
-    own = objective.model.state_dict()
-    problems = [p for k, v in weights.items() if (p := initial.problem(k, v, own))]
-    if use.other and problems:
-        raise TrainingError(f"the weights of '{path}' do not fit: {problems[0]}", WIDTHS)
+    if use.other:
+        own = objective.model.state_dict()
+        problem = next((p for k, v in weights.items() if (p := initial.problem(k, v, own))), "")
+        if problem:
+            raise TrainingError(f"the weights of '{path}' do not fit: {problem}", WIDTHS)
     objective.model.load_state_dict(weights)
     objective.model.eval()
     return Trained(run, settings, objective)
